@@ -20,4 +20,9 @@ enum class StatementName {
 [[nodiscard]] Result<void> verify_statement(const SignPublic& key, StatementName name, ByteView bytes,
                                             const Signature& signature);
 
+/// The same when only SHA-256(bytes) is at hand (an exchange id is that digest): an auditor checks the act
+/// long after the bytes are erased. Errors: authentication_failed.
+[[nodiscard]] Result<void> verify_statement_digest(const SignPublic& key, StatementName name, const Digest& digest,
+                                                   const Signature& signature);
+
 }  // namespace pli::crypto
