@@ -1,0 +1,63 @@
+// Enrolment (design §4): a person hands over a card; the authority answers with an invitation. Both are short texts
+// with a fingerprint read aloud; the client trusts nothing else on first contact.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "crypto/identity.hpp"
+#include "protocol/directory.hpp"
+
+namespace pli::protocol {
+
+///   pli-card/1
+///   curve <hex>
+///   sign <hex>
+///   age <age1…>
+///   created <ms>
+///   [renews <hex of the old sign key>]
+///   proof <base64 signature, statement `card`, over all lines above>
+///   [renewal <base64 signature by the old sign key, statement `renewal`, over the same lines>]
+struct Card {
+  crypto::PublicIdentity keys;
+  UnixMillis created{};
+  std::optional<crypto::SignPublic> renews;
+  crypto::Signature proof{};
+  std::optional<crypto::Signature> renewal;
+  bool operator==(const Card&) const = default;
+};
+[[nodiscard]] Card make_card(const crypto::Identity& identity, UnixMillis now, const crypto::Identity* renews);
+[[nodiscard]] std::string to_text(const Card& card);
+/// Checks the proof (and the renewal). Errors: invalid_input, authentication_failed.
+[[nodiscard]] Result<Card> parse_card(std::string_view text);
+/// Six groups of five digits, from SHA-256("pli-fingerprint/1" ‖ text): read aloud in ten seconds.
+[[nodiscard]] std::string fingerprint(std::string_view text);
+
+///   pli-invitation/1
+///   contract <id>
+///   member <id>
+///   log <name>
+///   log-key <hex>
+///   endpoint <tcp://…>
+///   broker <curve key, hex>
+///   threshold <k>
+///   authority <vkey>        one line each
+///   directory <n>           the first version in which the member stands
+struct Invitation {
+  std::string contract;
+  std::string member;
+  std::string log;
+  crypto::SignPublic log_key;
+  std::string endpoint;
+  crypto::CurvePublic broker;
+  AuthoritySet authorities;
+  DirectoryNumber directory{};
+  bool operator==(const Invitation&) const = default;
+};
+[[nodiscard]] std::string to_text(const Invitation& invitation);
+[[nodiscard]] Result<Invitation> parse_invitation(std::string_view text);
+
+}  // namespace pli::protocol

@@ -1,0 +1,47 @@
+// The closed list of what a broker answers when it does not do what was asked (design §6), each with its cause and
+// next step, in French for officers and in English for operators; and the client's own errors likewise.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pli::protocol {
+
+enum class Code : std::uint8_t {
+  unknown_key = 1, revoked, forbidden, stale_directory, invalid, bad_signature, conflict, too_large, busy,
+  motif_required, illegal_transition, charter_required, agreement_missing, clock_skew, not_found, erased,
+  log_unavailable, stopped,
+};
+[[nodiscard]] std::string_view text_of(Code code);             ///< "UNKNOWN_KEY"
+[[nodiscard]] std::optional<Code> code_of(std::string_view text);
+[[nodiscard]] std::optional<Code> code_of_number(std::uint8_t number);
+
+/// What travels: a code and its closed arguments, never free text.
+/// `subject` is the rule (FORBIDDEN), the field (INVALID) or "from,to" (ILLEGAL_TRANSITION); our own tokens only.
+struct Refusal {
+  Code code = Code::invalid;
+  std::string subject;
+  std::uint32_t retry_after_ms = 0;  ///< BUSY only
+  bool operator==(const Refusal&) const = default;
+};
+
+enum class Language { french, english };
+struct Explanation {
+  std::string cause;
+  std::string next_step;
+};
+[[nodiscard]] Explanation explain(const Refusal& refusal, Language language);
+[[nodiscard]] std::string to_text(const Refusal& refusal);     ///< "FORBIDDEN(ouverture.ged)"
+
+/// The client's own failures, by the same catalogue.
+enum class LocalCode : std::uint8_t {
+  unreachable, wrong_broker_key, queued, no_invitation, wrong_passphrase, bad_form, unknown_commune, missing_dated_fact,
+  receipt_invalid, log_forked, log_shrunk, queue_withheld, address_mismatch, no_stanza_for_me, bad_padding,
+  release_mismatch, file_key_mismatch, payload_mismatch, sender_unproven, directory_unproven, local_store, usage,
+};
+[[nodiscard]] std::string_view text_of(LocalCode code);
+[[nodiscard]] Explanation explain(LocalCode code, Language language);
+
+}  // namespace pli::protocol

@@ -1,0 +1,70 @@
+// What people and tools write: typed, validated before sealing, JSON in and out, protobuf inside (protocol/form.proto).
+// Facts apart from appraisals; closed lists; *unknown* always allowed; no field that domain.md forbids.
+// The broker never sees a form.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "protocol/error_catalogue.hpp"
+#include "protocol/vocabulary.hpp"
+
+namespace pli::protocol {
+
+struct FormProblem {
+  LocalCode code = LocalCode::bad_form;  ///< bad_form, unknown_commune, missing_dated_fact
+  std::string field;                     ///< "faits[0].date": our own names only
+  std::string french;                    ///< what is wrong and what to do, without quoting what was typed
+  bool operator==(const FormProblem&) const = default;
+};
+
+struct Attachment {
+  std::string name;                      ///< file name without folder
+  std::string media_type;
+  Bytes bytes;
+  bool operator==(const Attachment&) const = default;
+};
+
+/// One form, kept as its protobuf bytes.
+class Form {
+ public:
+  /// Reads a JSON form ("type": "signalement_individuel", …). Unknown fields and values outside a closed list are
+  /// refused; every problem found is reported, not only the first. `is_known_commune` answers for INSEE codes.
+  /// Error: the list of problems, never empty.
+  using KnownCommune = bool (*)(void* context, std::string_view code);
+  [[nodiscard]] static Result<Form, std::vector<FormProblem>> from_json(std::string_view json, KnownCommune is_known_commune,
+                                                                        void* context);
+  /// A retour: one closed code, no free text.
+  [[nodiscard]] static Result<Form> retour(std::string_view code);
+  /// A decision: a closed outcome and a short reason, sealed to the instance.
+  [[nodiscard]] static Result<Form> decision(std::string_view outcome, std::string_view reason);
+  /// Content as it was sealed. Errors: invalid_input. Safe on hostile input.
+  [[nodiscard]] static Result<Form> decode(ByteView content);
+
+  [[nodiscard]] const Bytes& encode() const { return bytes_; }
+  [[nodiscard]] Kind kind() const { return kind_; }
+  [[nodiscard]] std::string to_json() const;             ///< canonical order, field names as typed
+  [[nodiscard]] std::string to_french_text() const;      ///< for the screen: facts, then appraisals, apart
+  [[nodiscard]] std::string commune() const;             ///< INSEE code that routes it: residence or address; may be empty
+  [[nodiscard]] Urgency urgency() const;
+  [[nodiscard]] const std::vector<Attachment>& attachments() const { return attachments_; }
+  /// Errors: over_limit (attachments_max, exchange_bytes_max), invalid_input (name).
+  [[nodiscard]] Result<void> attach(Attachment attachment);
+  bool operator==(const Form&) const = default;
+
+ private:
+  Form(Kind kind, Bytes bytes, std::vector<Attachment> attachments)
+      : kind_(kind), bytes_(std::move(bytes)), attachments_(std::move(attachments)) {}
+  Kind kind_;
+  Bytes bytes_;
+  std::vector<Attachment> attachments_;
+};
+
+/// The closed lists, for help texts and tests.
+[[nodiscard]] std::vector<std::string_view> retour_codes();
+[[nodiscard]] std::vector<std::string_view> decision_outcomes();
+
+}  // namespace pli::protocol

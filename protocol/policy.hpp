@@ -1,0 +1,83 @@
+// The one function that decides (P6): at submit, at delivery, at opening, and for reading the log. Pure.
+// Nothing is allowed unless a rule says so; any forbid wins; every decision names its rule.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "protocol/directory.hpp"
+#include "protocol/vocabulary.hpp"
+
+namespace pli::protocol {
+
+enum class Act : std::uint8_t {
+  submit,             ///< post an exchange of this kind to this queue
+  deliver,            ///< be shown the header of such an exchange in this queue
+  open,               ///< receive R and the sealed parts
+  follow_case,        ///< be shown where one's own case stands (commune_view)
+  see_entry,          ///< be shown a directory entry
+  publish_directory,  ///< carry a new signed version to the broker
+  read_records,       ///< read the journal
+  connect,            ///< say hello, ask for checkpoints and proofs of one's own acts
+  read_health,
+};
+inline constexpr std::size_t act_count = 9;
+
+/// How the subject stands to the object. The core computes it; several can hold at once.
+enum class Relation : std::uint8_t {
+  seated,             ///< sits in the destination queue now, and its key is in the exchange's roster
+  addressee_org,      ///< the queue is its own organisation's or its own
+  case_party,         ///< its organisation sent the case's first exchange
+  case_instance,      ///< sits in the instance that holds the case
+  author,             ///< same person or same organisation as the first sender of the case
+  recused,            ///< withdrew from this case
+  same_territory,     ///< its territory covers or lies in the queue's
+  self,               ///< the entry is its own
+  colleague,          ///< the entry is of a member of an instance it sits in, or of that instance
+  correspondent,      ///< the entry is of a queue it may write to, or of a member it may hear from or write to
+};
+inline constexpr std::size_t relation_count = 10;
+struct Relations {
+  std::uint16_t bits = 0;
+  [[nodiscard]] bool has(Relation relation) const { return (bits >> static_cast<unsigned>(relation) & 1U) != 0; }
+  void add(Relation relation) { bits = static_cast<std::uint16_t>(bits | 1U << static_cast<unsigned>(relation)); }
+  bool operator==(const Relations&) const = default;
+};
+
+struct Question {
+  Act act = Act::connect;
+  Roles roles;
+  Relations relations;
+  std::optional<Kind> kind;             ///< submit, deliver, open
+  std::optional<QueueKind> queue;       ///< submit, deliver, open
+};
+
+struct Decision {
+  bool allowed = false;
+  std::string_view rule;  ///< a literal: "depot.signalement", "interdit.auteur", "defaut"
+  explicit operator bool() const { return allowed; }
+};
+
+[[nodiscard]] Decision decide(const Question& question);
+
+/// The rules as data, for the table test and for `docs/protocol.md`.
+struct Rule {
+  std::string_view id;
+  bool forbid = false;
+  Act act = Act::connect;
+  Roles roles;                          ///< any of them
+  Relations needs;                      ///< all of them
+  std::vector<Kind> kinds;              ///< any of them; empty = every kind
+  std::vector<QueueKind> queues;        ///< any of them; empty = every queue
+};
+[[nodiscard]] const std::vector<Rule>& rules();
+
+/// Whether one territory covers the other ("89" covers "89024"); codes in lower case, "2a" included.
+[[nodiscard]] bool covers(std::string_view departement_or_commune, std::string_view inner);
+
+/// The relations of a viewer to a directory entry, for Act::see_entry.
+[[nodiscard]] Relations relations_to_entry(const Directory& directory, const Member& viewer, const Entry& entry);
+[[nodiscard]] bool may_see_entry(const Directory& directory, const Member& viewer, const Entry& entry);
+
+}  // namespace pli::protocol

@@ -1,0 +1,255 @@
+// Requests and replies, one verb each (design §6). Plain structures; protobuf stays behind protocol/codec.cpp.
+// Whatever is signed or hashed is opaque bytes here and is never re-serialised.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "audit/queue_chain.hpp"
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "base/id.hpp"
+#include "base/result.hpp"
+#include "crypto/keys.hpp"
+#include "crypto/release_share.hpp"
+#include "protocol/error_catalogue.hpp"
+#include "protocol/exchange.hpp"
+
+namespace pli::protocol {
+
+inline constexpr std::uint32_t protocol_version = 1;
+
+// ---- requests --------------------------------------------------------------------------------------------------
+
+struct Hello {
+  std::uint32_t version_min = protocol_version;
+  std::uint32_t version_max = protocol_version;
+  TreeSize known_size{};            ///< of the client's last verified checkpoint; 0 = none
+};
+/// One chunk of a part named by its SHA-256; chunks of chunk_bytes_max, the last shorter; any order, any number of times.
+struct PutChunk {
+  Digest part{};
+  std::uint64_t part_size = 0;
+  std::uint32_t index = 0;
+  Bytes bytes;
+};
+struct Submit {
+  Envelope envelope;                ///< locked or payload empty = staged under the digest the seal names
+};
+/// Headers of one queue after a number; or, with an empty queue, of every case of mine (Cases).
+struct List {
+  std::string queue;
+  QueueNumber after{};
+  std::uint32_t items_max = 64;
+};
+struct ListCases {
+  Digest after{};                   ///< case id to start after; zeros = from the first
+  std::uint32_t items_max = 64;
+};
+struct Open {
+  Bytes request;                    ///< opening request, signed
+  crypto::Signature signature{};
+  Bytes note;                       ///< age file to the auditors, or empty
+};
+enum class PartKind : std::uint8_t { payload = 1, locked = 2 };
+/// After an `open`, within its replay window: the parts that did not ride inside.
+struct GetChunk {
+  Digest opening{};
+  PartKind part = PartKind::payload;
+  std::uint32_t access = 0;         ///< which access part, for `locked`
+  std::uint32_t index = 0;
+};
+struct Acknowledge {
+  std::string queue;
+  QueueNumber number{};             ///< cumulative
+};
+struct FollowFrom {
+  std::string queue;
+  QueueNumber after{};
+};
+/// Replaces this connection's subscriptions; `credit` headers may be pushed before the next `follow`.
+struct Follow {
+  std::vector<FollowFrom> queues;
+  std::uint32_t credit = 0;
+};
+struct GetDirectory {
+  DirectoryNumber known{};          ///< version the client holds; entries unchanged since travel without their bytes
+  std::uint64_t after_position = 0; ///< 0 = from the first visible; else position + 1 of the last received
+};
+struct PublishDirectory {
+  std::string note;
+  Bytes bundle;                     ///< changed entries; empty = staged under bundle_digest
+  Digest bundle_digest{};
+  std::uint64_t bundle_size = 0;
+};
+struct GetCheckpoint {
+  TreeSize known_size{};
+};
+/// The proof of one acceptance, as far as the caller may see its record.
+struct Prove {
+  ExchangeId exchange{};
+};
+/// The journal, for auditors: records [from, from + items_max).
+struct GetRecords {
+  LeafIndex from{};
+  std::uint32_t items_max = 64;
+};
+struct GetHealth {};
+
+using RequestBody = std::variant<Hello, PutChunk, Submit, List, ListCases, Open, GetChunk, Acknowledge, Follow,
+                                 GetDirectory, PublishDirectory, GetCheckpoint, Prove, GetRecords, GetHealth>;
+struct Request {
+  std::uint64_t id = 0;             ///< chosen by the client; the reply carries it
+  RequestBody body;
+};
+
+// ---- replies ---------------------------------------------------------------------------------------------------
+
+/// Where a leaf stands, with what the caller may see of its record. Becomes a receipt file.
+struct LeafProof {
+  std::string leaf;                 ///< encoded leaf
+  Bytes disclosure;                 ///< encoded disclosure
+  LeafIndex index{};
+  std::vector<Digest> proof;
+  std::string checkpoint;           ///< signed note
+};
+struct HelloReply {
+  std::uint32_t version = protocol_version;
+  std::string member;               ///< who the transport key says the caller is
+  UnixMillis time{};
+  DirectoryNumber directory{};
+  Digest directory_digest{};
+  std::string checkpoint;
+  std::vector<Digest> consistency;  ///< from known_size to the checkpoint
+  std::uint32_t release_epoch = 0;
+  crypto::BoxPublic release_key;
+  std::uint64_t exchange_bytes_max = 0;
+};
+struct ChunkStored {
+  std::uint64_t received_bytes = 0;
+  std::uint32_t credit = 0;
+  bool complete = false;
+};
+struct Accepted {
+  ExchangeId exchange{};
+  LeafProof proof;
+  bool duplicate = false;           ///< already stood there; the same leaf
+};
+/// One header, as a queue's member is shown it.
+struct QueueItem {
+  std::string queue;
+  audit::QueueHead head;            ///< number and chain value after this exchange
+  ExchangeId exchange{};
+  Bytes address;
+  Bytes seal;
+  crypto::Signature signature{};
+  UnixMillis accepted_at{};
+  LeafIndex leaf{};
+  bool visible = true;              ///< false: only number, head and exchange id are shown (not on its roster), so the chain holds
+};
+struct Items {
+  std::vector<QueueItem> items;
+  bool more = false;
+  QueueNumber acknowledged{};       ///< the caller's cursor in the queue asked for
+  audit::QueueHead head;            ///< the queue's newest
+};
+struct CaseItem {
+  Digest case_id{};
+  std::uint16_t kind = 0;           ///< of the first exchange
+  std::string queue;                ///< the instance
+  std::string state;                ///< commune_view for a collectivité, the state for the instance
+  UnixMillis opened_at{};
+  UnixMillis updated_at{};
+  std::uint32_t exchanges = 0;
+  bool commune = false;             ///< whether `state` is a commune_view
+};
+struct Cases {
+  std::vector<CaseItem> items;
+  bool more = false;
+};
+struct AccessPart {
+  ExchangeId exchange{};            ///< the exchange itself, or the `acces` exchange that made this part
+  Bytes address;                    ///< of that exchange
+  Bytes seal;
+  crypto::Signature signature{};
+  Bytes locked;                     ///< empty = fetch with get_chunk
+  std::uint32_t release_epoch = 0;
+  crypto::BoxPublic release_key;    ///< the broker's key the grant was boxed with
+  crypto::BoxedRelease grant{};
+};
+struct Opened {
+  ExchangeId exchange{};
+  std::vector<AccessPart> access;
+  Bytes payload;                    ///< empty = fetch with get_chunk
+  LeafProof proof;                  ///< of this very opening
+};
+struct Chunk {
+  std::uint32_t index = 0;
+  std::uint64_t part_size = 0;
+  Bytes bytes;
+};
+struct Acknowledged {
+  QueueNumber number{};
+};
+/// Answers `follow`, then pushed without a request (request id = the follow's) as headers arrive.
+struct Pushed {
+  std::vector<QueueItem> items;
+};
+struct DirectoryItem {
+  std::uint64_t position = 0;
+  Bytes entry;                      ///< empty = unchanged since `known`
+  std::vector<Digest> proof;
+};
+struct DirectoryPage {
+  std::string note;
+  std::vector<DirectoryItem> items;
+  bool more = false;
+  LeafProof leaf;                   ///< the version's own leaf in the log
+};
+struct Published {
+  DirectoryNumber number{};
+  LeafProof proof;
+};
+struct CheckpointReply {
+  std::string checkpoint;
+  std::vector<Digest> consistency;
+};
+struct Proven {
+  LeafProof proof;
+};
+struct RecordItem {
+  LeafIndex index{};
+  std::string leaf;
+  Bytes disclosure;
+};
+struct Records {
+  std::vector<RecordItem> items;
+  TreeSize size{};                  ///< of the newest committed tree
+};
+struct Health {
+  std::string state;                ///< "ok", "LOG_UNAVAILABLE"…
+  std::uint64_t tree_size = 0;
+  std::uint64_t exchanges = 0;
+  DirectoryNumber directory{};
+  UnixMillis directory_not_after{};
+  UnixMillis started_at{};
+  std::uint64_t free_disk_bytes = 0;
+};
+
+using ReplyBody = std::variant<Refusal, HelloReply, ChunkStored, Accepted, Items, Cases, Opened, Chunk, Acknowledged,
+                               Pushed, DirectoryPage, Published, CheckpointReply, Proven, Records, Health>;
+struct Reply {
+  std::uint64_t id = 0;
+  ReplyBody body;
+};
+
+/// Protobuf bytes of one message (protocol/wire.proto). Thread-safe.
+[[nodiscard]] Bytes encode(const Request& request);
+[[nodiscard]] Bytes encode(const Reply& reply);
+/// Checks sizes and closed lists, so that what decodes is within protocol/limits.hpp. Errors: invalid_input, over_limit.
+[[nodiscard]] Result<Request> decode_request(ByteView bytes);
+[[nodiscard]] Result<Reply> decode_reply(ByteView bytes);
+
+}  // namespace pli::protocol
