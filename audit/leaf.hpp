@@ -17,6 +17,7 @@
 namespace pli::audit {
 
 inline constexpr std::size_t leaf_bytes_max = 1023;
+inline constexpr std::size_t leaf_statement_bytes_max = 700;
 
 /// The acts of the journal (design §8), and `registre`, the first leaf of a shard.
 enum class LeafType : std::uint8_t {
@@ -42,6 +43,10 @@ struct Leaf {
   bool operator==(const Leaf&) const = default;
 };
 
+/// A known type, a time that is not negative, a directory number that is not 0, a statement of 1 to 700 printable
+/// ASCII bytes: what encode() demands. For a leaf made of somebody else's values.
+[[nodiscard]] bool is_encodable(const Leaf& leaf);
+/// Every line ends in LF. A leaf that is not encodable is our mistake and terminates.
 [[nodiscard]] std::string encode(const Leaf& leaf);
 /// Errors: invalid_input. Whatever decodes encodes to the same bytes.
 [[nodiscard]] Result<Leaf> decode_leaf(std::string_view bytes);

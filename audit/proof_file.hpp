@@ -1,6 +1,7 @@
 // `.tlog-proof` files (C2SP tlog-proof.md; formats §7): what a receipt is made of.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "audit/record.hpp"
 
 namespace pli::audit {
+
+inline constexpr std::size_t proof_file_bytes_max = 8 * 1024 * 1024;  ///< the largest record, all shown, fits
 
 /// The generic file: shape only.
 struct ProofFile {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,13 +34,20 @@ struct Record {
 };
 
 [[nodiscard]] Record new_record();  ///< A fresh random seed, no field yet.
+/// u8 1 ‖ seed ‖ u16 count ‖ count × (u8 name length ‖ name ‖ u32 value length ‖ value).
+/// Like every function here that takes a Record: a malformed or repeated name, a value or a count over its maximum
+/// is our mistake and terminates.
 [[nodiscard]] Bytes encode(const Record& record);
 /// Errors: invalid_input. Whatever decodes encodes to the same bytes.
 [[nodiscard]] Result<Record> decode_record(ByteView bytes);
 
 /// SHA-256("pli-field/1" ‖ salt16 ‖ name ‖ 0x00 ‖ value).
 [[nodiscard]] Digest field_commitment(const ByteArray<16>& salt, const Field& field);
+/// The commitments of all fields, in their order: most of a record's cost. Whoever needs both the digest and a
+/// disclosure makes them once and passes them to both.
+[[nodiscard]] std::vector<Digest> field_commitments(const Record& record);
 /// SHA-256("pli-record/1" ‖ u16 count ‖ commitments): what a leaf carries.
+[[nodiscard]] Digest record_digest(std::span<const Digest> commitments);
 [[nodiscard]] Digest record_digest(const Record& record);
 
 /// A record with some fields shown and the rest hidden behind their commitments.
@@ -61,10 +69,17 @@ struct Disclosure {
 
 /// Shows the named fields (those the record has), hides the others.
 [[nodiscard]] Disclosure disclose(const Record& record, const std::vector<std::string_view>& shown);
+/// The same when field_commitments(record) are at hand.
+[[nodiscard]] Disclosure disclose(const Record& record, std::span<const Digest> commitments,
+                                  const std::vector<std::string_view>& shown);
 [[nodiscard]] Disclosure disclose_all(const Record& record);
+/// u8 1 ‖ u16 count ‖ count × (commitment ‖ u8 shown), followed where shown is 1 by
+/// (salt16 ‖ u8 name length ‖ name ‖ u32 value length ‖ value). Nothing of a hidden field but its commitment.
 [[nodiscard]] Bytes encode(const Disclosure& disclosure);
 /// Every shown field is checked against its commitment. Errors: invalid_input, authentication_failed.
 [[nodiscard]] Result<Disclosure> decode_disclosure(ByteView bytes);
+/// The check decode_disclosure ends with, for a disclosure that came another way. Errors: as above.
+[[nodiscard]] Result<void> verify_openings(const Disclosure& disclosure);
 [[nodiscard]] Digest record_digest(const Disclosure& disclosure);
 
 }  // namespace pli::audit

@@ -28,7 +28,10 @@ struct Node {
 /// Looks one complete subtree up. Errors: whatever the storage says; corruption when a node is missing.
 using NodeSource = std::function<Result<Digest>(NodeId)>;
 
-/// No tree here needs more: sizes stay below 2^63.
+/// Sizes stay below this.
+inline constexpr std::uint64_t tree_size_limit = std::uint64_t{1} << 63;
+/// Longer proofs are refused. An inclusion proof never is longer; a consistency proof could be by one, and only for a
+/// tree of more than 2^62 leaves.
 inline constexpr std::size_t proof_hashes_max = 63;
 
 /// The right edge of a growing tree: enough to append and to know the root, O(log n) memory.
