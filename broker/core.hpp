@@ -1,0 +1,53 @@
+// The core: a batch of verified requests and a time go in, writes on one open transaction and replies come out
+// (design §3, §7). No socket, no clock, no thread of its own; one thread owns it. One file for each verb: handle_*.cpp.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "audit/checkpoint.hpp"
+#include "base/clock.hpp"
+#include "broker/key_ring.hpp"
+#include "broker/request.hpp"
+#include "broker/store.hpp"
+
+namespace pli::broker {
+
+struct CoreSettings {
+  std::string log;                        ///< origin without the shard
+  std::string shard;                      ///< "2026-1": origin = log "/" shard
+  std::uint64_t exchange_bytes_max = 0;   ///< at most protocol::exchange_bytes_max
+};
+
+/// What one batch did. `outgoing` may leave only because the commit has returned.
+struct BatchOutcome {
+  std::vector<Outgoing> outgoing;
+  std::optional<std::string> checkpoint;                         ///< the batch's signed checkpoint, when leaves were added
+  std::shared_ptr<const protocol::Directory> new_directory;      ///< when a version was accepted: for the gate and ZAP
+};
+
+class Core {
+ public:
+  /// Reads tree edge, directory and counters. Errors: io_error, corruption.
+  [[nodiscard]] static Result<std::unique_ptr<Core>> open(Store& store, KeyRing& keys, CoreSettings settings);
+  virtual ~Core() = default;
+
+  /// Decides, writes and commits one batch. After an error the store is closed for good: no reply may leave, and the
+  /// broker answers LOG_UNAVAILABLE until it is opened anew. Thread: core only.
+  [[nodiscard]] virtual Result<BatchOutcome> apply(std::vector<VerifiedRequest> batch, UnixMillis now) = 0;
+  /// Minute work: counts of unattributed input become a leaf, key ring rotates, spent replay rows go. Once a minute and at start.
+  [[nodiscard]] virtual Result<BatchOutcome> tick(UnixMillis now) = 0;
+  /// A connection is gone: its subscriptions end.
+  virtual void forget(const Peer& peer) = 0;
+
+  [[nodiscard]] virtual std::shared_ptr<const protocol::Directory> directory() const = 0;
+  [[nodiscard]] virtual std::string newest_checkpoint() const = 0;   ///< of the last commit, signed
+  [[nodiscard]] virtual protocol::Health health(UnixMillis now) const = 0;
+};
+
+/// First start of a shard: first leaf, first directory version, first checkpoint, in one transaction.
+[[nodiscard]] Result<void> initialise_store(Store& store, KeyRing& keys, const CoreSettings& settings,
+                                            const VerifiedPublish& directory, const protocol::AuthoritySet& trusted,
+                                            UnixMillis now);
+
+}  // namespace pli::broker

@@ -1,0 +1,84 @@
+// The broker's secrets while it runs (design §4, §9): CURVE and log keys, the release keys of the months, the weekly
+// lease keys and the monthly record keys. On disk each is boxed under the start-up secret, in a key folder outside the
+// data folder; the lease file is kept twice, on two media where there are two.
+// Release keys are read by the gate's threads too: `release_pair` is thread-safe; everything else is the core's.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "crypto/boxed_key.hpp"
+#include "crypto/release_share.hpp"
+#include "crypto/sign.hpp"
+
+namespace pli::broker {
+
+struct KeyPaths {
+  std::filesystem::path folder;          ///< "curve.key", "log.key", "release-YYYYMM.key"
+  std::filesystem::path leases;          ///< first copy
+  std::filesystem::path leases_copy;     ///< second copy
+};
+
+/// Reads exactly 32 bytes from a file descriptor or file and closes it. Errors: invalid_input, io_error.
+[[nodiscard]] Result<crypto::SecretKey> read_startup_secret(int fd);
+
+/// year·100 + month, UTC.
+[[nodiscard]] std::uint32_t month_of(UnixMillis time);
+
+/// u8 1 ‖ u64 generation ‖ u16 n × (u32 id ‖ u64 made-at ms ‖ key 32) leases ‖ u16 n × (u32 month ‖ key 32) record keys ‖
+/// u32 n × (exchange id 32 ‖ u64 erased-at ms): boxed whole as "leases" (crypto/boxed_key.hpp).
+struct LeaseFile {
+  struct Lease { std::uint32_t id = 0; UnixMillis made_at{}; crypto::SecretKey key; };
+  struct RecordKey { std::uint32_t month = 0; crypto::SecretKey key; };
+  struct Erased { Digest exchange{}; UnixMillis at{}; };
+  std::uint64_t generation = 0;
+  std::vector<Lease> leases;
+  std::vector<RecordKey> record_keys;
+  std::vector<Erased> erased;
+};
+[[nodiscard]] crypto::SecretKey encode(const LeaseFile& file);
+[[nodiscard]] Result<LeaseFile> decode_lease_file(ByteView bytes);
+
+class KeyRing {
+ public:
+  /// Makes the lease file and the first release key. The CURVE and log keys are there already (`pli init`).
+  [[nodiscard]] static Result<void> create(const KeyPaths& paths, const crypto::SecretKey& startup, UnixMillis now);
+  /// The newer of the two lease copies wins; one missing or damaged copy is mended. Errors: not_found,
+  /// authentication_failed (another start-up secret), corruption.
+  [[nodiscard]] static Result<std::unique_ptr<KeyRing>> open(const KeyPaths& paths, crypto::SecretKey startup, UnixMillis now);
+
+  [[nodiscard]] const crypto::SecretKey& curve_secret() const { return curve_; }
+  [[nodiscard]] const crypto::SigningKey& log_key() const { return log_; }
+
+  struct ReleasePair { std::uint32_t epoch = 0; crypto::BoxPublic public_key; };
+  /// The month's pair, made and fsynced when it is the first of the month.
+  [[nodiscard]] Result<ReleasePair> current_release(UnixMillis now);
+  /// X25519 with the epoch's secret. Errors: not_found when the epoch is gone, invalid_input for a bad key. Thread-safe.
+  [[nodiscard]] Result<crypto::BoxKey> release_shared(std::uint32_t epoch, const crypto::BoxPublic& session) const;
+  [[nodiscard]] std::optional<crypto::BoxPublic> release_public(std::uint32_t epoch) const;
+
+  struct LeaseRef { std::uint32_t id = 0; ByteView key; };
+  [[nodiscard]] Result<LeaseRef> current_lease(UnixMillis now);          ///< a new key is on both copies before it is used
+  [[nodiscard]] std::optional<ByteView> lease(std::uint32_t id) const;
+  struct RecordKeyRef { std::uint32_t month = 0; ByteView key; };
+  [[nodiscard]] Result<RecordKeyRef> current_record_key(UnixMillis now);
+  [[nodiscard]] std::optional<ByteView> record_key(std::uint32_t month) const;
+
+ private:
+  KeyRing() = default;
+  [[nodiscard]] Result<void> write_leases();
+  KeyPaths paths_;
+  crypto::SecretKey startup_;
+  crypto::SecretKey curve_;
+  crypto::SigningKey log_ = crypto::SigningKey::generate();
+  mutable std::mutex release_mutex_;
+  std::map<std::uint32_t, crypto::BoxPair> release_;
+  LeaseFile leases_;
+};
+
+}  // namespace pli::broker

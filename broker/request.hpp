@@ -1,0 +1,87 @@
+// What passes between the broker's stages: transport → gate → core → transport. Plain values; each is owned by one
+// stage at a time and handed over whole.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "crypto/keys.hpp"
+#include "crypto/secret.hpp"
+#include "protocol/directory.hpp"
+#include "protocol/exchange.hpp"
+#include "protocol/opening_request.hpp"
+#include "protocol/wire.hpp"
+
+namespace pli::broker {
+
+/// A connection as the transport knows it. The routing id is ZeroMQ's; the key is what CURVE proved on this message.
+struct Peer {
+  Bytes routing_id;
+  crypto::CurvePublic key;
+  auto operator<=>(const Peer&) const = default;
+};
+
+/// A message as it came in.
+struct Incoming {
+  Peer peer;
+  std::vector<Bytes> frames;
+  bool over_limit = false;  ///< longer than message_bytes_max or more frames than allowed: the frames are dropped
+};
+
+/// A submit whose signature, digests and release share the gate has checked.
+struct VerifiedSubmit {
+  protocol::Envelope envelope;       ///< locked and payload present, whether they came inline or staged
+  protocol::Address address;
+  protocol::Seal seal;
+  protocol::ExchangeId id{};
+  crypto::ReleaseKey release_key;    ///< R; the received share is dropped in the gate
+};
+/// An opening request whose signature the gate has checked.
+struct VerifiedOpen {
+  Bytes bytes;
+  protocol::OpeningRequest request;
+  protocol::OpeningId id{};
+  crypto::Signature signature{};
+  Bytes note;
+  std::uint32_t release_epoch = 0;   ///< whose key `session` was computed with
+  crypto::BoxPublic release_key;
+  crypto::BoxKey session;            ///< for the grant
+};
+/// A directory version whose note has k signatures; entries are applied by the core.
+struct VerifiedPublish {
+  std::string note;
+  std::vector<Bytes> changed;
+};
+/// An enrolled identity asked for something the gate refuses; the core records it.
+struct GateRefusal {
+  protocol::Refusal refusal;
+  std::string act;                   ///< the verb, for the record: "submit", "open"…
+  std::optional<Digest> object;      ///< exchange id when it is known
+};
+/// Undecodable input or an unknown key: counted, not recorded one by one (P3).
+struct Unattributed {
+  enum class Reason { undecodable, unknown_key } reason = Reason::undecodable;
+};
+
+using VerifiedBody =
+    std::variant<protocol::Hello, VerifiedSubmit, protocol::List, protocol::ListCases, VerifiedOpen, protocol::GetChunk,
+                 protocol::Acknowledge, protocol::Follow, protocol::GetDirectory, VerifiedPublish,
+                 protocol::GetCheckpoint, protocol::Prove, protocol::GetRecords, protocol::GetHealth, GateRefusal,
+                 Unattributed>;
+struct VerifiedRequest {
+  Peer peer;
+  std::uint64_t request_id = 0;
+  VerifiedBody body;
+};
+
+/// A reply or a push, ready to be encoded and sent.
+struct Outgoing {
+  Peer peer;
+  protocol::Reply reply;
+  bool answers = true;               ///< false for a push: it frees no in-flight place
+};
+
+}  // namespace pli::broker
