@@ -10,7 +10,16 @@
 namespace pli::crypto::opening {
 
 /// Where reading stopped; the order of formats §2.7. Towards a remote party 2-6 look alike.
-enum class AgeFailure { armor, header, no_match, hmac, payload, output };
+enum class AgeFailure {
+  armor,
+  header,
+  no_match,
+  hmac,
+  payload,
+  output,  ///< the sink refused; nothing is wrong with the file
+  input,   ///< the source failed
+  memory,  ///< scrypt's memory (1 KiB × 2^work factor) was not to be had
+};
 
 [[nodiscard]] const char* name_of(AgeFailure failure);
 

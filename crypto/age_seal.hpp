@@ -42,6 +42,7 @@ class PayloadSealer {
   Bytes pending_;
   std::uint64_t counter_ = 0;
   bool nonce_written_ = false;
+  bool finished_ = false;
   ByteArray<16> nonce_{};
 };
 

@@ -1,0 +1,13 @@
+#include "crypto/random.hpp"
+
+#include <sodium.h>
+
+#include "base/result.hpp"
+
+namespace pli::crypto {
+
+void initialise() { PLI_INVARIANT(sodium_init() >= 0); }
+
+void random_bytes(std::span<std::uint8_t> out) { randombytes_buf(out.data(), out.size()); }
+
+}  // namespace pli::crypto
