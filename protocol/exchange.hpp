@@ -59,6 +59,8 @@ struct Seal {
 };
 inline constexpr std::size_t seal_bytes = 1 + 2 * (8 + 32) + 32 + 32;
 [[nodiscard]] Bytes encode(const Seal& seal);
+/// Errors: invalid_input, or over_limit (TOO_LARGE) for sizes beyond locked_bytes_max or exchange_bytes_max; `detail`
+/// names the field. A configured lower limit is the caller's to check.
 [[nodiscard]] Result<Seal> decode_seal(ByteView bytes);
 
 /// One trustee's share of R: string8 trustee ‖ u32 epoch (year·100 + month) ‖ session key (32) ‖ box (73).
@@ -76,6 +78,7 @@ struct Release {
   bool operator==(const Release&) const = default;
 };
 [[nodiscard]] Bytes encode(const Release& release);
+/// Shape: 1 ≤ threshold ≤ n ≤ release_shares_max, trustees distinct. Errors: invalid_input, `detail` "release".
 [[nodiscard]] Result<Release> decode_release(ByteView bytes);
 
 /// The four parts of an exchange as they travel. Locked and payload may be staged as chunks instead (empty here).
@@ -108,6 +111,7 @@ struct Plaintext {
   bool operator==(const Plaintext&) const = default;
 };
 [[nodiscard]] Bytes encode(const Plaintext& plaintext);
+/// Errors: invalid_input; `detail` names the part. The address inside is compared as bytes, not decoded here.
 [[nodiscard]] Result<Plaintext> decode_plaintext(ByteView bytes);
 
 /// The bucket a plaintext of this kind is padded to: fixed for `retour`, else padding_bucket(size).
