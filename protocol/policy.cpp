@@ -1,0 +1,302 @@
+#include "protocol/policy.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+
+#include "base/result.hpp"
+
+namespace pli::protocol {
+namespace {
+
+Roles roles_of(std::initializer_list<Role> list) {
+  Roles out;
+  for (Role role : list) out.add(role);
+  return out;
+}
+
+Relations relations_of(std::initializer_list<Relation> list) {
+  Relations out;
+  for (Relation relation : list) out.add(relation);
+  return out;
+}
+
+Roles every_role() { return {static_cast<std::uint16_t>((1U << role_count) - 1U)}; }
+
+/// Those who send signalements or post through a tool, and are answered on their organisation's queue.
+Roles senders() { return roles_of({Role::referent, Role::maire, Role::outil}); }
+
+/// Those who may hold a seat in an instance.
+Roles instance_roles() {
+  return roles_of({Role::secretariat, Role::membre_ged, Role::membre_clir, Role::membre_cpraf, Role::parquet,
+                   Role::service});
+}
+
+// Kinds are named one by one: a kind of a later issue is shown to nobody until a rule names it.
+std::vector<Kind> ged_kinds() {
+  return {Kind::signalement_individuel, Kind::complement, Kind::decision, Kind::acces, Kind::information_de_volet};
+}
+std::vector<Kind> clir_kinds() {
+  return {Kind::signalement_de_structure, Kind::complement, Kind::decision, Kind::acces, Kind::information_de_volet};
+}
+std::vector<Kind> cpraf_kinds() { return {Kind::complement, Kind::decision, Kind::acces}; }
+
+void add_forbids(std::vector<Rule>& out) {
+  const std::vector<QueueKind> instances{QueueKind::ged, QueueKind::clir, QueueKind::cpraf};
+  // An auditor or an operator is nothing else: the role spoils whatever stands beside it in the same entry.
+  for (Act act : {Act::submit, Act::deliver, Act::open}) {
+    out.push_back({"interdit.auditeur", true, act, roles_of({Role::auditeur}), {}, {}, {}});
+    out.push_back({"interdit.operateur", true, act, roles_of({Role::operateur}), {}, {}, {}});
+  }
+  // Nobody evaluates what they, or their organisation, reported; nobody goes on after withdrawing (design §4).
+  for (Act act : {Act::deliver, Act::open}) {
+    out.push_back({"interdit.auteur", true, act, every_role(), relations_of({Relation::author}), {}, instances});
+    out.push_back({"interdit.recuse", true, act, every_role(), relations_of({Relation::recused}), {}, instances});
+  }
+  out.push_back({"interdit.auteur", true, Act::submit, every_role(), relations_of({Relation::author}),
+                 {Kind::decision, Kind::acces}, {}});
+  out.push_back({"interdit.recuse", true, Act::submit, every_role(), relations_of({Relation::recused}),
+                 {Kind::decision, Kind::acces}, {}});
+}
+
+void add_submissions(std::vector<Rule>& out) {
+  const std::vector<QueueKind> instances{QueueKind::ged, QueueKind::clir};
+  const Roles collectivite = roles_of({Role::referent, Role::maire});
+  const Relations here = relations_of({Relation::same_territory});
+  const Relations seated = relations_of({Relation::seated});
+  out.push_back({"depot.signalement", false, Act::submit, collectivite, here, {Kind::signalement_individuel},
+                 {QueueKind::ged}});
+  out.push_back({"depot.signalement", false, Act::submit, collectivite, here, {Kind::signalement_de_structure},
+                 {QueueKind::clir}});
+  out.push_back({"depot.information", false, Act::submit, roles_of({Role::outil}), here,
+                 {Kind::information_de_volet}, instances});
+  out.push_back({"depot.complement", false, Act::submit, senders(), relations_of({Relation::case_party}),
+                 {Kind::complement}, instances});
+  out.push_back({"depot.decision", false, Act::submit, roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}), {Kind::decision}, instances});
+  out.push_back({"depot.retour", false, Act::submit, roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}), {Kind::retour}, {QueueKind::org}});
+  out.push_back({"depot.acces", false, Act::submit, roles_of({Role::membre_ged, Role::secretariat}), seated,
+                 {Kind::acces}, {QueueKind::ged}});
+  out.push_back({"depot.acces", false, Act::submit, roles_of({Role::membre_clir, Role::secretariat}), seated,
+                 {Kind::acces}, {QueueKind::clir}});
+}
+
+/// Being shown a header and opening what it heads are one question with two names, so that they cannot drift apart.
+void add_reading(std::vector<Rule>& out) {
+  struct Ids {
+    Act act;
+    std::string_view ged, clir, cpraf, own;
+  };
+  const Relations seated = relations_of({Relation::seated});
+  const Relations own = relations_of({Relation::seated, Relation::addressee_org});
+  for (const Ids& ids : {Ids{Act::deliver, "remise.ged", "remise.clir", "remise.cpraf", "remise.destinataire"},
+                         Ids{Act::open, "ouverture.ged", "ouverture.clir", "ouverture.cpraf",
+                             "ouverture.destinataire"}}) {
+    out.push_back({ids.ged, false, ids.act,
+                   roles_of({Role::membre_ged, Role::secretariat, Role::parquet, Role::service}), seated, ged_kinds(),
+                   {QueueKind::ged}});
+    out.push_back({ids.clir, false, ids.act,
+                   roles_of({Role::membre_clir, Role::secretariat, Role::parquet, Role::service}), seated,
+                   clir_kinds(), {QueueKind::clir}});
+    out.push_back({ids.cpraf, false, ids.act,
+                   roles_of({Role::membre_cpraf, Role::secretariat, Role::parquet, Role::service}), seated,
+                   cpraf_kinds(), {QueueKind::cpraf}});
+    out.push_back({ids.own, false, ids.act, senders(), own, {Kind::retour}, {QueueKind::org, QueueKind::person}});
+  }
+}
+
+std::vector<Rule> make_rules() {
+  std::vector<Rule> out;
+  add_forbids(out);
+  add_submissions(out);
+  add_reading(out);
+
+  // The party's rule stands first: an elected member of an instance who follows a case of their own commune is
+  // answered under "suivi.partie", and so told only commune_view.
+  out.push_back({"suivi.partie", false, Act::follow_case, senders(), relations_of({Relation::case_party}), {}, {}});
+  out.push_back({"suivi.instance", false, Act::follow_case, instance_roles(), relations_of({Relation::case_instance}),
+                 {}, {}});
+
+  out.push_back({"annuaire.soi", false, Act::see_entry, every_role(), relations_of({Relation::self}), {}, {}});
+  out.push_back({"annuaire.collegue", false, Act::see_entry, every_role(), relations_of({Relation::colleague}), {}, {}});
+  out.push_back({"annuaire.correspondant", false, Act::see_entry, every_role(),
+                 relations_of({Relation::correspondent}), {}, {}});
+  out.push_back({"annuaire.auditeur", false, Act::see_entry, roles_of({Role::auditeur}), {}, {}, {}});
+
+  out.push_back({"annuaire.publication", false, Act::publish_directory, roles_of({Role::operateur}), {}, {}, {}});
+  out.push_back({"journal.lecture", false, Act::read_records, roles_of({Role::auditeur}), {}, {}, {}});
+  out.push_back({"connexion", false, Act::connect, every_role(), {}, {}, {}});
+  out.push_back({"etat.lecture", false, Act::read_health,
+                 roles_of({Role::operateur, Role::auditeur, Role::secretariat}), {}, {}, {}});
+  return out;
+}
+
+/// A rule as masks. `decide` runs for each header and member of a queue, so a rule must cost a few instructions.
+struct CompiledRule {
+  std::string_view id;
+  std::uint16_t roles;
+  std::uint16_t needs;
+  std::uint8_t queues;   ///< bit of each queue kind; unused when any_queue
+  bool any_kind;
+  bool any_queue;
+  std::uint64_t kinds;   ///< bit of each kind's number, all of which are below 64
+};
+struct CompiledAct {
+  std::vector<CompiledRule> forbids;
+  std::vector<CompiledRule> permits;
+};
+
+constexpr std::uint64_t bit_of(Kind kind) {
+  auto number = static_cast<unsigned>(kind);
+  return number < 64 ? std::uint64_t{1} << number : 0;
+}
+constexpr std::uint8_t bit_of(QueueKind kind) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(kind)); }
+
+std::array<CompiledAct, act_count> compile(const std::vector<Rule>& rules) {
+  std::array<CompiledAct, act_count> out;
+  for (const Rule& rule : rules) {
+    CompiledRule compiled{rule.id, rule.roles.bits, rule.needs.bits, 0, rule.kinds.empty(), rule.queues.empty(), 0};
+    for (Kind kind : rule.kinds) {
+      PLI_INVARIANT(bit_of(kind) != 0);
+      compiled.kinds |= bit_of(kind);
+    }
+    for (QueueKind queue : rule.queues) compiled.queues = static_cast<std::uint8_t>(compiled.queues | bit_of(queue));
+    CompiledAct& act = out[static_cast<std::size_t>(rule.act)];
+    (rule.forbid ? act.forbids : act.permits).push_back(compiled);
+  }
+  return out;
+}
+
+bool applies(const CompiledRule& rule, const Question& question) {
+  if ((rule.roles & question.roles.bits) == 0) return false;
+  if ((rule.needs & question.relations.bits) != rule.needs) return false;
+  if (!rule.any_kind && (!question.kind || (rule.kinds & bit_of(*question.kind)) == 0)) return false;
+  if (!rule.any_queue && (!question.queue || (rule.queues & bit_of(*question.queue)) == 0)) return false;
+  return true;
+}
+
+bool is_departement(std::string_view code) {
+  auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (code.size() == 2) {
+    if (code == "97" || code == "98") return false;  // overseas départements have three figures
+    return digit(code[0]) && (digit(code[1]) || (code[0] == '2' && (code[1] == 'a' || code[1] == 'b')));
+  }
+  return code.size() == 3 && code[0] == '9' && (code[1] == '7' || code[1] == '8') && digit(code[2]);
+}
+
+bool is_commune(std::string_view code) {
+  if (code.size() != 5) return false;
+  if (!is_departement(code.substr(0, 2)) && !is_departement(code.substr(0, 3))) return false;
+  return std::all_of(code.begin() + 2, code.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool related(std::string_view a, std::string_view b) { return covers(a, b) || covers(b, a); }
+
+bool has_any(const Roles& roles, const Roles& wanted) { return (roles.bits & wanted.bits) != 0; }
+
+bool sits_in(const Member& member, std::string_view queue) {
+  return std::find(member.seats.begin(), member.seats.end(), queue) != member.seats.end();
+}
+
+bool share_a_seat(const Member& a, const Member& b) {
+  return std::any_of(a.seats.begin(), a.seats.end(), [&](const std::string& seat) { return sits_in(b, seat); });
+}
+
+bool is_instance(QueueKind kind) {
+  return kind == QueueKind::ged || kind == QueueKind::clir || kind == QueueKind::cpraf;
+}
+
+/// Whether one of the viewer's seats is in an instance whose territory covers `inner`.
+bool instance_covers(const Directory& directory, const Member& viewer, std::string_view inner) {
+  return std::any_of(viewer.seats.begin(), viewer.seats.end(), [&](const std::string& seat) {
+    const Queue* queue = directory.queue(seat);
+    return queue != nullptr && is_instance(queue->kind) && covers(queue->territory, inner);
+  });
+}
+
+Relations relations_to_member(const Directory& directory, const Member& viewer, const Member& other) {
+  Relations out;
+  if (has_any(viewer.roles, senders())) {
+    if (!viewer.organisation.empty() && viewer.organisation == other.organisation) out.add(Relation::colleague);
+    if (other.roles.has(Role::secretariat) && related(viewer.territory, other.territory))
+      out.add(Relation::correspondent);
+  }
+  if (has_any(viewer.roles, instance_roles())) {
+    if (share_a_seat(viewer, other)) out.add(Relation::colleague);
+    if (has_any(other.roles, senders()) && instance_covers(directory, viewer, other.territory))
+      out.add(Relation::correspondent);
+  }
+  return out;
+}
+
+Relations relations_to_queue(const Directory& directory, const Member& viewer, const Queue& queue) {
+  Relations out;
+  if (queue.kind == QueueKind::audit) out.add(Relation::correspondent);  // everybody seals the note of an opening
+  bool sender = has_any(viewer.roles, senders());
+  bool member = has_any(viewer.roles, instance_roles());
+  if ((sender || member) && sits_in(viewer, queue.id)) out.add(Relation::colleague);
+  if (sender) {
+    if ((queue.kind == QueueKind::ged || queue.kind == QueueKind::clir) && related(viewer.territory, queue.territory))
+      out.add(Relation::correspondent);
+    if (queue.kind == QueueKind::org && !queue.organisation.empty() && queue.organisation == viewer.organisation)
+      out.add(Relation::colleague);
+    if (queue.kind == QueueKind::person && queue_subject(queue.id) == viewer.person) out.add(Relation::colleague);
+  }
+  if (member && queue.kind == QueueKind::org && instance_covers(directory, viewer, queue.territory))
+    out.add(Relation::correspondent);
+  return out;
+}
+
+}  // namespace
+
+const std::vector<Rule>& rules() {
+  static const std::vector<Rule> all = make_rules();
+  return all;
+}
+
+Decision decide(const Question& question) {
+  static const std::array<CompiledAct, act_count> compiled = compile(rules());
+  auto position = static_cast<std::size_t>(question.act);
+  if (position >= compiled.size()) return {false, "defaut"};
+  const CompiledAct& act = compiled[position];
+  for (const CompiledRule& rule : act.forbids)
+    if (applies(rule, question)) return {false, rule.id};
+  for (const CompiledRule& rule : act.permits)
+    if (applies(rule, question)) return {true, rule.id};
+  return {false, "defaut"};
+}
+
+bool covers(std::string_view departement_or_commune, std::string_view inner) {
+  if (is_commune(departement_or_commune)) return departement_or_commune == inner;
+  if (!is_departement(departement_or_commune)) return false;
+  if (departement_or_commune == inner) return true;
+  return is_commune(inner) && inner.substr(0, departement_or_commune.size()) == departement_or_commune;
+}
+
+Relations relations_to_entry(const Directory& directory, const Member& viewer, const Entry& entry) {
+  Relations out;
+  switch (entry.type) {
+    case EntryType::contrat: out.add(Relation::correspondent); break;
+    case EntryType::member:
+      if (entry.id == viewer.id) out.add(Relation::self);
+      if (const Member* other = directory.member(entry.id))
+        out.bits = static_cast<std::uint16_t>(out.bits | relations_to_member(directory, viewer, *other).bits);
+      break;
+    case EntryType::queue:
+      if (const Queue* queue = directory.queue(entry.id)) out = relations_to_queue(directory, viewer, *queue);
+      break;
+    case EntryType::charte:
+    case EntryType::policy: break;  // no rule yet, so shown to auditors alone
+  }
+  return out;
+}
+
+bool may_see_entry(const Directory& directory, const Member& viewer, const Entry& entry) {
+  return decide({Act::see_entry, viewer.roles, relations_to_entry(directory, viewer, entry), std::nullopt,
+                 std::nullopt})
+      .allowed;
+}
+
+}  // namespace pli::protocol
