@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,7 @@ struct Entry {
   bool operator==(const Entry&) const = default;
 };
 [[nodiscard]] Bytes encode(const Entry& entry);
+/// Names are [a-z0-9-]{1,32}. Errors: invalid_input, over_limit. Whatever decodes encodes to the same bytes.
 [[nodiscard]] Result<Entry> decode_entry(ByteView bytes);
 /// SHA-256("pli-entry/1" ‖ entry bytes): the data of its tree leaf.
 [[nodiscard]] Digest entry_commitment(ByteView entry_bytes);
@@ -64,6 +66,7 @@ struct DirectoryHead {
   bool operator==(const DirectoryHead&) const = default;
 };
 [[nodiscard]] std::string to_text(const DirectoryHead& head);
+/// What parses prints to the same text. Errors: invalid_input, over_limit.
 [[nodiscard]] Result<DirectoryHead> parse_directory_head(std::string_view note_text);
 /// SHA-256 of the note's text: what the next version and the log name.
 [[nodiscard]] Digest directory_digest(std::string_view note_text);
@@ -74,6 +77,7 @@ struct AuthoritySet {
   std::vector<audit::VerifierKey> keys;
   bool operator==(const AuthoritySet&) const = default;
 };
+[[nodiscard]] AuthoritySet authorities_of(const DirectoryHead& head);  ///< what the next version must be signed by
 
 /// A version whose k signatures were checked. Only verify_directory_note makes one.
 class VerifiedDirectory {
@@ -90,15 +94,22 @@ class VerifiedDirectory {
   std::string note_;
 };
 /// Checks k of `trusted`, and, where the authorities or k change, k of the new ones too. With `previous`, the number must
-/// be greater; when it is the next one, `previous` must be its digest. Errors: invalid_input, authentication_failed, conflict.
+/// be greater; when it is the next one, `previous` must be its digest. Nothing is said about time: `not_after` is the
+/// caller's to compare. Who missed a change of authorities must be shown the versions between.
+/// Errors: invalid_input, over_limit, authentication_failed, conflict.
 [[nodiscard]] Result<VerifiedDirectory> verify_directory_note(std::string_view note, const AuthoritySet& trusted,
                                                               const VerifiedDirectory* previous);
+/// One entry as a client receives it: proven against the version's root, then decoded. `position` is its place in the
+/// order (type, id). Errors: invalid_input, authentication_failed.
+[[nodiscard]] Result<Entry> verify_entry(const VerifiedDirectory& directory, std::uint64_t position, ByteView entry,
+                                         std::span<const Digest> proof);
 
 /// A member entry, read. Attributes: person, organisation, role*, territory, seat* (queue ids), label, not-before,
 /// not-after (ms), curve, sign, age (32 bytes each), former-curve*, former-sign*, former-age*, revoked (ms).
+/// Times are decimal text. Attributes a reader does not know are skipped, here and in the other entries.
 struct Member {
   std::string id;
-  std::string person;
+  std::string person;               ///< one natural person; for a tool, the person who answers for it
   std::string organisation;
   Roles roles;
   std::string territory;            ///< département or commune code, lower case
@@ -155,9 +166,11 @@ class Directory {
  public:
   /// `entries` in any order; sorted here by (type, id). Checks every entry, that no public key stands in two entries,
   /// and that each queue's roster is exactly the age keys of the members seated there and not revoked.
+  /// An audit queue seats auditors alone, and auditors sit nowhere else. Every seat's queue has an entry.
   /// Errors: invalid_input, conflict, over_limit.
   [[nodiscard]] static Result<std::shared_ptr<const Directory>> build(std::vector<Entry> entries);
-  /// The same, and the root and count must be the verified head's. Errors: also authentication_failed.
+  /// The same, and the root and count must be the verified head's, the contract entry its contract's, and no authority
+  /// key a member's. Errors: also authentication_failed.
   [[nodiscard]] static Result<std::shared_ptr<const Directory>> build(std::vector<Entry> entries, VerifiedDirectory verified);
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
@@ -184,6 +197,7 @@ class Directory {
   audit::MemoryTree tree_;
   std::map<std::string, Member, std::less<>> members_;
   std::map<std::string, Queue, std::less<>> queues_;
+  std::map<std::string, std::vector<const Member*>, std::less<>> seated_;  // into members_
   std::map<crypto::CurvePublic, std::string> by_curve_;
   std::map<crypto::SignPublic, std::string> by_sign_;
   std::optional<Contract> contract_;
@@ -194,7 +208,8 @@ class Directory {
 /// an entry never disappears (a revoked member keeps its keys out of reach for ever).
 [[nodiscard]] Bytes encode_bundle(const std::vector<Bytes>& entries);
 [[nodiscard]] Result<std::vector<Bytes>> decode_bundle(ByteView bytes);
-/// Applies changed entries to a version. Errors: invalid_input, over_limit.
+/// Applies changed entries to a version. A member entry keeps its person and every key it ever held, and a revocation
+/// stands for ever. Errors: invalid_input, over_limit.
 [[nodiscard]] Result<std::vector<Entry>> apply_bundle(const std::vector<Entry>& current, const std::vector<Bytes>& changed);
 
 }  // namespace pli::protocol

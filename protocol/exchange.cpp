@@ -31,7 +31,8 @@ bool all_distinct(const Range& range) {
   return true;
 }
 
-/// The attributes each kind allows in clear. None so far: whatever stands there could carry content past the seal.
+/// The attributes each kind allows in clear. None so far: whatever stands there could carry content past the
+/// seal.
 bool is_attribute(std::uint16_t /*kind*/, const std::pair<std::string, std::string>& /*attribute*/) {
   return false;
 }
@@ -143,7 +144,8 @@ Result<Seal> decode_seal(ByteView bytes) {
   if (seal.locked_size == 0) return invalid("locked_size");
   if (seal.payload_size == 0) return invalid("payload_size");
   if (seal.locked_size > locked_bytes_max) return Error{Errc::over_limit, "locked_size"};
-  if (seal.payload_size > exchange_bytes_max - seal.locked_size) return Error{Errc::over_limit, "payload_size"};
+  if (seal.payload_size > exchange_bytes_max - seal.locked_size)
+    return Error{Errc::over_limit, "payload_size"};
   return seal;
 }
 

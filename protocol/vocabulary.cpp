@@ -14,8 +14,8 @@ constexpr std::size_t log_name_bytes_max = 80;
 constexpr std::size_t dns_label_bytes_max = 63;
 
 constexpr std::array<std::string_view, role_count> role_names = {
-    "referent", "maire", "secretariat", "membre_ged", "membre_clir", "membre_cpraf", "parquet", "service",
-    "auditeur", "operateur", "outil"};
+    "referent", "maire",   "secretariat", "membre_ged", "membre_clir", "membre_cpraf",
+    "parquet",  "service", "auditeur",    "operateur",  "outil"};
 
 constexpr std::array<std::string_view, queue_kind_count> queue_kind_names = {"ged", "clir",   "cpraf",
                                                                              "org", "person", "audit"};
@@ -79,7 +79,9 @@ constexpr std::string_view no_copy_prefix = "no-copy-to:";
 
 constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_token_char(char c) { return is_lower(c) || is_digit(c) || c == '.' || c == '_' || c == '-'; }
+constexpr bool is_token_char(char c) {
+  return is_lower(c) || is_digit(c) || c == '.' || c == '_' || c == '-';
+}
 
 /// Position of `text` in a list whose enumerators are its positions.
 template <class Enum, std::size_t N>
@@ -137,7 +139,8 @@ std::string_view queue_subject(std::string_view queue_id) {
 }
 
 bool is_token(std::string_view text) {
-  return !text.empty() && text.size() <= token_bytes_max && (is_lower(text.front()) || is_digit(text.front())) &&
+  return !text.empty() && text.size() <= token_bytes_max &&
+         (is_lower(text.front()) || is_digit(text.front())) &&
          std::all_of(text.begin(), text.end(), is_token_char);
 }
 
@@ -248,7 +251,8 @@ std::string_view french(Motif motif) {
 
 bool is_handling(std::string_view text) {
   if (std::find(plain_handling.begin(), plain_handling.end(), text) != plain_handling.end()) return true;
-  return text.substr(0, no_copy_prefix.size()) == no_copy_prefix && is_token(text.substr(no_copy_prefix.size()));
+  return text.substr(0, no_copy_prefix.size()) == no_copy_prefix &&
+         is_token(text.substr(no_copy_prefix.size()));
 }
 
 }  // namespace pli::protocol
