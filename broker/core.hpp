@@ -37,8 +37,11 @@ class Core {
   [[nodiscard]] virtual Result<BatchOutcome> apply(std::vector<VerifiedRequest> batch, UnixMillis now) = 0;
   /// Minute work: counts of unattributed input become a leaf, key ring rotates, spent replay rows go. Once a minute and at start.
   [[nodiscard]] virtual Result<BatchOutcome> tick(UnixMillis now) = 0;
-  /// A connection is gone: its subscriptions end.
+  /// A connection is gone, or reads too slowly to be pushed to: its subscriptions end.
   virtual void forget(const Peer& peer) = 0;
+  /// This checkpoint is durable outside (design §8): `hello` and `checkpoint` serve the newest told here, or
+  /// newest_checkpoint() to a client whose known size is beyond it. Told at start, before the first batch.
+  virtual void published(const std::string& checkpoint) = 0;
 
   [[nodiscard]] virtual std::shared_ptr<const protocol::Directory> directory() const = 0;
   [[nodiscard]] virtual std::string newest_checkpoint() const = 0;   ///< of the last commit, signed

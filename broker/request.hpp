@@ -55,13 +55,16 @@ struct VerifiedPublish {
   std::string note;
   std::vector<Bytes> changed;
 };
-/// An enrolled identity asked for something the gate refuses; the core records it.
+/// An enrolled identity asked for something the gate refuses; the core records it, then answers `refusal`.
+/// Exception, for idempotence: a submit whose staged parts or release epoch are gone (NOT_FOUND, STALE_DIRECTORY; its
+/// signature was checked) and whose `object` the caller has already had accepted is answered with that leaf again.
 struct GateRefusal {
   protocol::Refusal refusal;
   std::string act;                   ///< the verb, for the record: "submit", "open"…
   std::optional<Digest> object;      ///< exchange id when it is known
 };
-/// Undecodable input or an unknown key: counted, not recorded one by one (P3).
+/// Undecodable input or an unknown key: counted, not recorded one by one (P3). The gate or the transport has answered
+/// it already, where there was anybody to answer: the core answers nothing.
 struct Unattributed {
   enum class Reason { undecodable, unknown_key } reason = Reason::undecodable;
 };
@@ -71,6 +74,7 @@ using VerifiedBody =
                  protocol::Acknowledge, protocol::Follow, protocol::GetDirectory, VerifiedPublish,
                  protocol::GetCheckpoint, protocol::Prove, protocol::GetRecords, protocol::GetHealth, GateRefusal,
                  Unattributed>;
+/// The core answers each exactly once (`answers`), Unattributed excepted.
 struct VerifiedRequest {
   Peer peer;
   std::uint64_t request_id = 0;
