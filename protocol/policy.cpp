@@ -81,6 +81,9 @@ void add_submissions(std::vector<Rule>& out) {
                  {Kind::acces}, {QueueKind::ged}});
   out.push_back({"depot.acces", false, Act::submit, roles_of({Role::membre_clir, Role::secretariat}), seated,
                  {Kind::acces}, {QueueKind::clir}});
+  Roles readers = instance_roles();
+  readers.bits = static_cast<std::uint16_t>(readers.bits | senders().bits);
+  out.push_back({"depot.anomalie", false, Act::submit, readers, {}, {Kind::anomalie}, {QueueKind::audit}});
 }
 
 /// Being shown a header and opening what it heads are one question with two names, so that they cannot drift apart.

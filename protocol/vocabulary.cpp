@@ -24,7 +24,7 @@ using audit::LeafType;
 constexpr bool opens = true;  // the two ways a kind stands to a case
 constexpr bool names = true;
 constexpr bool no = false;
-constexpr std::array<KindRow, 18> kinds = {{
+constexpr std::array<KindRow, 19> kinds = {{
     {Kind::signalement_individuel, "signalement_individuel", LeafType::collecte, opens, no,
      "Signalement d'une personne"},
     {Kind::signalement_de_structure, "signalement_de_structure", LeafType::collecte, opens, no,
@@ -49,6 +49,7 @@ constexpr std::array<KindRow, 18> kinds = {{
     {Kind::decision, "decision", LeafType::modification, no, names, "Décision"},
     {Kind::cloture, "cloture", LeafType::modification, no, names, "Clôture"},
     {Kind::acces, "acces", LeafType::communication, no, names, "Accès donné à un autre membre"},
+    {Kind::anomalie, "anomalie", LeafType::verification, no, no, "Anomalie constatée à l'ouverture"},
     {Kind::information_de_volet, "information_de_volet", LeafType::collecte, opens, no,
      "Information d'un autre volet du contrat"},
 }};
@@ -73,6 +74,11 @@ constexpr std::array<Motif, motif_rows.size()> motifs = [] {
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = motif_rows[i].motif;
   return out;
 }();
+
+// The client's own refusals after opening (error_catalogue.hpp, LocalCode), as they stand in an anomaly's address.
+constexpr std::array<std::string_view, 9> anomalies = {
+    "address_mismatch",  "no_stanza_for_me", "bad_padding", "release_mismatch", "file_key_mismatch",
+    "payload_mismatch", "sender_unproven",  "log_forked",  "queue_withheld"};
 
 constexpr std::array<std::string_view, 3> plain_handling = {"ged-only", "ask-before-transfer", "eyes-only"};
 constexpr std::string_view no_copy_prefix = "no-copy-to:";
@@ -103,10 +109,12 @@ bool is_dns_name(std::string_view text) {
   }
 }
 
-/// Two digits, "2a" and "2b", three digits overseas.
+/// Two digits, "2a" and "2b", three digits overseas (971 to 989).
 bool is_departement(std::string_view text) {
   if (text == "2a" || text == "2b") return true;
-  return (text.size() == 2 || text.size() == 3) && std::all_of(text.begin(), text.end(), is_digit);
+  if (!std::all_of(text.begin(), text.end(), is_digit)) return false;
+  const bool overseas = text.substr(0, 2) == "97" || text.substr(0, 2) == "98";
+  return text.size() == (overseas ? 3U : 2U);
 }
 
 }  // namespace
@@ -156,10 +164,9 @@ bool is_log_name(std::string_view text) {
 
 bool is_territory(std::string_view text) {
   if (is_departement(text)) return true;
-  if (text.size() != 5) return false;
-  const bool corsican = text.substr(0, 2) == "2a" || text.substr(0, 2) == "2b";
-  const std::string_view digits = corsican ? text.substr(2) : text;
-  return std::all_of(digits.begin(), digits.end(), is_digit);
+  if (text.size() != 5 || (!is_departement(text.substr(0, 2)) && !is_departement(text.substr(0, 3))))
+    return false;
+  return std::all_of(text.begin() + 2, text.end(), is_digit);
 }
 
 bool is_plain_text(std::string_view text, std::size_t bytes_max) {
@@ -247,6 +254,13 @@ std::string_view french(Motif motif) {
   for (const MotifRow& row : motif_rows)
     if (row.motif == motif) return row.french;
   return {};
+}
+
+std::span<const std::string_view> anomaly_codes() { return anomalies; }
+
+bool is_attribute(Kind kind, std::string_view name, std::string_view value) {
+  return kind == Kind::anomalie && name == "code" &&
+         std::find(anomalies.begin(), anomalies.end(), value) != anomalies.end();
 }
 
 bool is_handling(std::string_view text) {

@@ -66,6 +66,7 @@ enum class Kind : std::uint16_t {
   decision = 24,
   cloture = 25,
   acces = 30,                 ///< an access part: a new header around the same file key (design §5)
+  anomalie = 31,              ///< a recipient reports what he had to refuse (docs/decisions/0004)
   information_de_volet = 40,  ///< posted by a tool of another volet
 };
 
@@ -96,6 +97,10 @@ enum class Motif : std::uint8_t {
 [[nodiscard]] std::optional<Motif> motif_of_number(std::uint8_t number);
 [[nodiscard]] std::span<const Motif> all_motifs();
 [[nodiscard]] std::string_view french(Motif motif);
+
+/// What stands in clear beside the address, a closed list for each kind: `anomalie` has "code", one of anomaly_codes().
+[[nodiscard]] bool is_attribute(Kind kind, std::string_view name, std::string_view value);
+[[nodiscard]] std::span<const std::string_view> anomaly_codes();
 
 /// Sender's conditions, in clear in the address (design §5): "ged-only", "ask-before-transfer", "eyes-only",
 /// "no-copy-to:<organisation>".
