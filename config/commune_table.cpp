@@ -10,8 +10,7 @@ namespace pli::config {
 namespace {
 
 constexpr std::string_view table_format = "pli-communes/1";
-constexpr std::size_t row_bytes_min =
-    13;  // "01001\tY\t01\t0\n": bounds what a damaged count can make us reserve
+constexpr std::size_t row_bytes_min = 13;  // "01001\tY\t01\t0\n": bounds what a damaged count can make us reserve
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -63,11 +62,10 @@ std::optional<std::string_view> fold_code_point(char32_t c) {
   }
   if (c == 0x152 || c == 0x153) return "oe";
   if (c == 0x178) return "y";
-  const bool between_words = c == ' ' || c == '\t' || c == '-' || c == '\'' || c == '(' || c == ')' ||
-                             c == '.' || c == ',' || c == '/' || c == '_' || c == 0xA0 || c == 0xB4 ||
-                             c == '`' || c == 0x2BC || (c >= 0x2000 && c <= 0x200A) ||
-                             (c >= 0x2010 && c <= 0x2015) || c == 0x2018 || c == 0x2019 || c == 0x202F ||
-                             c == 0x2212;
+  const bool between_words = c == ' ' || c == '\t' || c == '-' || c == '\'' || c == '(' || c == ')' || c == '.' ||
+                             c == ',' || c == '/' || c == '_' || c == 0xA0 || c == 0xB4 || c == '`' || c == 0x2BC ||
+                             (c >= 0x2000 && c <= 0x200A) || (c >= 0x2010 && c <= 0x2015) || c == 0x2018 ||
+                             c == 0x2019 || c == 0x202F || c == 0x2212;
   if (between_words) return " ";
   return std::nullopt;
 }
@@ -135,16 +133,15 @@ Result<Commune> parse_row(std::string_view row, std::size_t line) {
 }  // namespace
 
 std::optional<std::string> departement_of(std::string_view code) {
-  if (code.size() != 5 || !is_digit(code[0]) || !is_digit(code[2]) || !is_digit(code[3]) ||
-      !is_digit(code[4]))
+  if (code.size() != 5 || !is_digit(code[0]) || !is_digit(code[2]) || !is_digit(code[3]) || !is_digit(code[4]))
     return std::nullopt;
   if (code[0] == '2' && (code[1] == 'A' || code[1] == 'B')) return std::string(code.substr(0, 2));
   if (!is_digit(code[1])) return std::nullopt;
   const int two = (code[0] - '0') * 10 + (code[1] - '0');
   if (two >= 1 && two <= 95 && two != 20) return std::string(code.substr(0, 2));  // 20 was Corsica until 1976
   const char third = code[2];
-  const bool overseas = (two == 97 && third >= '1' && third <= '8') ||
-                        (two == 98 && (third == '4' || (third >= '6' && third <= '9')));
+  const bool overseas =
+      (two == 97 && third >= '1' && third <= '8') || (two == 98 && (third == '4' || (third >= '6' && third <= '9')));
   if (overseas) return std::string(code.substr(0, 3));
   return std::nullopt;
 }
@@ -182,11 +179,9 @@ Result<CommuneTable> CommuneTable::parse(Bytes text) {
   std::string_view rest = as_text(text);
   if (rest.empty() || rest.back() != '\n') return damaged(1, "the file is empty or cut short");
   std::string_view head = take_until(rest, '\n');
-  if (take_until(head, '\t') != table_format)
-    return damaged(1, "not a table of communes, or of another version");
+  if (take_until(head, '\t') != table_format) return damaged(1, "not a table of communes, or of another version");
   const auto count = parse_number(head);
-  if (!count || *count == 0 || *count > text.size() / row_bytes_min)
-    return damaged(1, "malformed number of rows");
+  if (!count || *count == 0 || *count > text.size() / row_bytes_min) return damaged(1, "malformed number of rows");
 
   std::vector<Commune> communes;
   communes.reserve(*count);
@@ -210,9 +205,8 @@ Result<CommuneTable> CommuneTable::parse(Bytes text) {
 }
 
 const Commune* CommuneTable::find_by_code(std::string_view code) const {
-  const auto found =
-      std::lower_bound(communes_.begin(), communes_.end(), code,
-                       [](const Commune& commune, std::string_view c) { return commune.code < c; });
+  const auto found = std::lower_bound(communes_.begin(), communes_.end(), code,
+                                      [](const Commune& commune, std::string_view c) { return commune.code < c; });
   return found != communes_.end() && found->code == code ? &*found : nullptr;
 }
 

@@ -26,8 +26,7 @@ struct Commune {
   std::string_view name;         ///< official spelling, UTF-8
   std::string_view departement;  ///< "01" to "95", "2A", "2B", "971" to "988"
   std::uint32_t population;      ///< population légale; an arrondissement's is counted in its commune's too
-  std::string_view
-      part_of;  ///< code of the commune an arrondissement municipal is part of; empty for a commune
+  std::string_view part_of;      ///< code of the commune an arrondissement municipal is part of; empty for a commune
 };
 
 /// The département an INSEE commune code lies in, or nothing when the code is not well-formed or names no
@@ -71,8 +70,7 @@ class CommuneTable {
       std::string_view text, std::optional<std::string_view> departement = std::nullopt) const;
 
  private:
-  CommuneTable(Bytes text, std::vector<Commune> communes)
-      : text_(std::move(text)), communes_(std::move(communes)) {}
+  CommuneTable(Bytes text, std::vector<Commune> communes) : text_(std::move(text)), communes_(std::move(communes)) {}
 
   Bytes text_;  // what the views in communes_ point into; a vector keeps its place when moved
   std::vector<Commune> communes_;

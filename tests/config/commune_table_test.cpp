@@ -155,8 +155,8 @@ TEST(CommuneTable, ReturnsAllCommunesOfAnAmbiguousName) {
 }
 
 TEST(CommuneTable, RefusesNamesItDoesNotHold) {
-  for (const char* name : {"", " ", "-", "Trifouillis-les-Oies", "Sain-Etienne", "Pari", "Parisx",
-                           "Paris\x01", "Par\xFFis", "Paris ß"})
+  for (const char* name :
+       {"", " ", "-", "Trifouillis-les-Oies", "Sain-Etienne", "Pari", "Parisx", "Paris\x01", "Par\xFFis", "Paris ß"})
     EXPECT_TRUE(table().find_by_name(name).empty()) << name;
   EXPECT_TRUE(table().find_by_name("Paris", "42").empty());
   EXPECT_TRUE(table().find_by_name("Paris", "").empty());
@@ -180,8 +180,8 @@ TEST(DepartementOf, NamesTheDepartementOfEveryKindOfCode) {
 }
 
 TEST(DepartementOf, RefusesWhatIsNoCode) {
-  for (const char* code : {"", "1001", "010010", "00001", "20004", "96001", "99101", "2C001", "2a004",
-                           "A1001", "0100A", "97000", "97901", "98001", "98501", "01 01", "-1001"})
+  for (const char* code : {"", "1001", "010010", "00001", "20004", "96001", "99101", "2C001", "2a004", "A1001", "0100A",
+                           "97000", "97901", "98001", "98501", "01 01", "-1001"})
     EXPECT_EQ(departement_of(code), std::nullopt) << code;
 }
 
@@ -206,8 +206,7 @@ TEST(FoldName, RefusesWhatIsNotUtf8) {
 }
 
 TEST(CommuneTableFile, ThatIsMissingIsNotFound) {
-  EXPECT_EQ(CommuneTable::load(std::string(PLI_SOURCE_DIR) + "/config/no-such-file.tsv").error().code,
-            Errc::not_found);
+  EXPECT_EQ(CommuneTable::load(std::string(PLI_SOURCE_DIR) + "/config/no-such-file.tsv").error().code, Errc::not_found);
 }
 
 TEST(CommuneTableFile, ThatIsTooLargeIsRefused) {
@@ -221,8 +220,7 @@ TEST(CommuneTableFile, ThatIsTooLargeIsRefused) {
 }
 
 TEST(CommuneTableFile, ThatIsSmallAndRightIsRead) {
-  auto small =
-      CommuneTable::parse(to_bytes("pli-communes/1\t2\n75056\tParis\t75\t12\n75101\tUn\t75\t12\t75056\n"));
+  auto small = CommuneTable::parse(to_bytes("pli-communes/1\t2\n75056\tParis\t75\t12\n75101\tUn\t75\t12\t75056\n"));
   ASSERT_TRUE(small) << small.error().detail;
   EXPECT_EQ(small->all().size(), 2u);
 }
@@ -258,10 +256,8 @@ TEST(CommuneTableFile, ThatIsDamagedIsRefused) {
   EXPECT_EQ(parse_error(head + "1\n01001\tUn\t01\t2x\n"), Errc::corruption);
   EXPECT_EQ(parse_error(head + "1\n01001\tUn\t01\t-2\n"), Errc::corruption);
   EXPECT_EQ(parse_error(head + "1\n01001\tUn\t01\t4294967296\n"), Errc::corruption);
-  EXPECT_EQ(parse_error(head + "1\n75101\tUn\t75\t2\t75056\n"), Errc::corruption)
-      << "arrondissement of no commune";
-  EXPECT_EQ(parse_error(head + "1\n75101\tUn\t75\t2\t75101\n"), Errc::corruption)
-      << "arrondissement of itself";
+  EXPECT_EQ(parse_error(head + "1\n75101\tUn\t75\t2\t75056\n"), Errc::corruption) << "arrondissement of no commune";
+  EXPECT_EQ(parse_error(head + "1\n75101\tUn\t75\t2\t75101\n"), Errc::corruption) << "arrondissement of itself";
   EXPECT_EQ(parse_error(head + "2\n13055\tM\t13\t2\n75101\tUn\t75\t2\t13055\n"), Errc::corruption)
       << "of another département's";
 }

@@ -49,8 +49,7 @@ TEST(DataFolder, PrefersTheUsersChoiceThenTheEnvironmentThenTheInstallationThenT
 
 TEST(DataFolder, PassesByAnInstallationWithoutTheTable) {
   const InstalledTree tree;
-  const DataFolderFacts facts{
-      .chosen = {}, .environment = {}, .program = tree.program(), .source = "/source"};
+  const DataFolderFacts facts{.chosen = {}, .environment = {}, .program = tree.program(), .source = "/source"};
   EXPECT_EQ(choose_data_folder(facts), "/source");
 }
 
