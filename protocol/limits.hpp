@@ -20,6 +20,9 @@ inline constexpr std::size_t list_bytes_max = 56 * 1024;
 inline constexpr std::size_t directory_bytes_max = 48 * 1024;       ///< entries in one directory reply
 inline constexpr std::size_t records_items_max = 64;
 inline constexpr std::size_t records_bytes_max = 56 * 1024;
+inline constexpr std::size_t refusal_subject_bytes_max = 96;        ///< a rule, a field, or "from,to"
+inline constexpr std::size_t proof_digests_max = 64;                ///< inclusion or consistency; a tree is at most 63 tall
+inline constexpr std::size_t checkpoint_bytes_max = 16 * 1024;      ///< signed note with its cosignatures
 
 // Exchanges.
 inline constexpr std::size_t exchange_bytes_max = 8 * 1024 * 1024;  ///< locked + payload; configuration may lower it
@@ -74,6 +77,11 @@ inline constexpr std::size_t invitation_bytes_max = 16 * 1024;
 inline constexpr std::size_t receipt_bytes_max = 512 * 1024;
 inline constexpr std::size_t form_bytes_max = 256 * 1024;           ///< JSON of a form, attachments apart
 inline constexpr std::size_t attachments_max = 5;
+inline constexpr std::size_t attachment_name_bytes_max = 120;
+inline constexpr std::size_t media_type_bytes_max = 100;
 inline constexpr std::size_t free_text_chars_max = 1000;            ///< short on purpose
+inline constexpr std::size_t line_chars_max = 200;                  ///< a name, a place, an address
+inline constexpr std::size_t form_facts_max = 20;
+inline constexpr std::size_t form_persons_max = 8;
 
 }  // namespace pli::protocol

@@ -245,11 +245,17 @@ struct Reply {
   ReplyBody body;
 };
 
-/// Protobuf bytes of one message (protocol/wire.proto). Thread-safe.
+/// Protobuf bytes of one message (protocol/wire.proto). Thread-safe. Checks nothing: what is outside the limits is
+/// written all the same, and refused by whoever decodes it.
 [[nodiscard]] Bytes encode(const Request& request);
 [[nodiscard]] Bytes encode(const Reply& reply);
-/// Checks sizes and closed lists, so that what decodes is within protocol/limits.hpp. Errors: invalid_input, over_limit.
+/// Checks sizes and closed lists, so that what decodes is within protocol/limits.hpp. Exactly one verb; a field that
+/// wire.proto does not list is refused. Safe on hostile input. Errors: invalid_input, over_limit (also a message over
+/// message_bytes_max); `detail` names the field at fault, in our own words.
 [[nodiscard]] Result<Request> decode_request(ByteView bytes);
 [[nodiscard]] Result<Reply> decode_reply(ByteView bytes);
+/// The id of a message that does not decode or is too large, so that the refusal finds its asker; 0 when it cannot be
+/// told. Reads the first bytes only. Safe on hostile input.
+[[nodiscard]] std::uint64_t request_id_of(ByteView bytes);
 
 }  // namespace pli::protocol
