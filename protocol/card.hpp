@@ -31,9 +31,12 @@ struct Card {
 };
 [[nodiscard]] Card make_card(const crypto::Identity& identity, UnixMillis now, const crypto::Identity* renews);
 [[nodiscard]] std::string to_text(const Card& card);
-/// Checks the proof (and the renewal). Errors: invalid_input, authentication_failed.
+/// Checks the proof (and the renewal); whose card it is, the fingerprint tells. The proof is of the sign key: that the
+/// curve and age keys are held too shows at the first connection and the first opening.
+/// What parses prints to the same text. Errors: invalid_input, over_limit, authentication_failed.
 [[nodiscard]] Result<Card> parse_card(std::string_view text);
-/// Six groups of five digits, from SHA-256("pli-fingerprint/1" ‖ text): read aloud in ten seconds.
+/// Six groups of five digits, one space between: the first six u32 of SHA-256("pli-fingerprint/1" ‖ text), each modulo
+/// 100,000. Of a card's or an invitation's whole text; read aloud in ten seconds.
 [[nodiscard]] std::string fingerprint(std::string_view text);
 
 ///   pli-invitation/1
@@ -46,6 +49,7 @@ struct Card {
 ///   threshold <k>
 ///   authority <vkey>        one line each
 ///   directory <n>           the first version in which the member stands
+/// Not signed: its fingerprint, read aloud by the authority, is what makes it trusted.
 struct Invitation {
   std::string contract;
   std::string member;
@@ -58,6 +62,7 @@ struct Invitation {
   bool operator==(const Invitation&) const = default;
 };
 [[nodiscard]] std::string to_text(const Invitation& invitation);
+/// What parses prints to the same text. Errors: invalid_input, over_limit.
 [[nodiscard]] Result<Invitation> parse_invitation(std::string_view text);
 
 }  // namespace pli::protocol

@@ -175,19 +175,6 @@ bool keeps_keys(const Member& before, const Member& after) {
          keeps(before.keys.age, before.former_age, after.keys.age, after.former_age);
 }
 
-bool valid_authorities(std::size_t threshold, const std::vector<audit::VerifierKey>& keys) {
-  if (keys.empty() || keys.size() > authorities_max || threshold == 0 || threshold > keys.size())
-    return false;
-  for (auto key = keys.begin(); key != keys.end(); ++key) {
-    if (key->type != audit::KeyType::ed25519) return false;
-    // The same key under two names would count once, and two of them would never be k.
-    if (std::any_of(keys.begin(), key,
-                    [&](const audit::VerifierKey& other) { return other.key == key->key; }))
-      return false;
-  }
-  return true;
-}
-
 bool same_authorities(const AuthoritySet& trusted, const DirectoryHead& head) {
   if (trusted.threshold != head.threshold) return false;
   std::vector<audit::VerifierKey> before = trusted.keys;
@@ -345,7 +332,8 @@ Result<DirectoryHead> parse_directory_head(std::string_view note_text) {
   if (!number || *number == 0 || !fits_signed(*number)) return invalid("number");
   if (!previous || (*number == 1) != (*previous == Digest{})) return invalid("previous");
   if (!not_after) return invalid("not-after");
-  if (!threshold || !valid_authorities(*threshold, head.authorities)) return invalid("authority");
+  head.threshold = static_cast<std::size_t>(threshold.value_or(0));
+  if (!is_usable(authorities_of(head))) return invalid("authority");
   if (!entries) return invalid("entries");
   if (*entries > directory_entries_max) return Error{Errc::over_limit, "entries"};
   if (!root) return invalid("root");
@@ -353,10 +341,23 @@ Result<DirectoryHead> parse_directory_head(std::string_view note_text) {
   head.number.value = *number;
   head.previous = *previous;
   head.not_after = *not_after;
-  head.threshold = *threshold;
   head.entries = *entries;
   head.root = *root;
   return head;
+}
+
+bool is_usable(const AuthoritySet& authorities) {
+  const auto& [threshold, keys] = authorities;
+  if (keys.empty() || keys.size() > authorities_max || threshold == 0 || threshold > keys.size())
+    return false;
+  for (auto key = keys.begin(); key != keys.end(); ++key) {
+    if (key->type != audit::KeyType::ed25519) return false;
+    // The same key under two names would count once, and two of them would never be k.
+    if (std::any_of(keys.begin(), key,
+                    [&](const audit::VerifierKey& other) { return other.key == key->key; }))
+      return false;
+  }
+  return true;
 }
 
 AuthoritySet authorities_of(const DirectoryHead& head) { return {head.threshold, head.authorities}; }
@@ -365,7 +366,7 @@ Digest directory_digest(std::string_view note_text) { return crypto::sha256(as_b
 
 Result<VerifiedDirectory> verify_directory_note(std::string_view note, const AuthoritySet& trusted,
                                                 const VerifiedDirectory* previous) {
-  if (!valid_authorities(trusted.threshold, trusted.keys)) return invalid("trusted authorities");
+  if (!is_usable(trusted)) return invalid("trusted authorities");
   const Result<audit::Note> parsed = audit::parse_note(note);
   if (!parsed) return parsed.error();
   Result<DirectoryHead> head = parse_directory_head(parsed->text);

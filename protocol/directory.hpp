@@ -77,6 +77,8 @@ struct AuthoritySet {
   std::vector<audit::VerifierKey> keys;
   bool operator==(const AuthoritySet&) const = default;
 };
+/// 1 to authorities_max Ed25519 keys, each once, and 1 ≤ threshold ≤ their number.
+[[nodiscard]] bool is_usable(const AuthoritySet& authorities);
 [[nodiscard]] AuthoritySet authorities_of(const DirectoryHead& head);  ///< what the next version must be signed by
 
 /// A version whose k signatures were checked. Only verify_directory_note makes one.
