@@ -1,0 +1,98 @@
+// Reading the journal as an auditor: every record against its leaf, every leaf against the tree the log signed, every act
+// against the signature of who did it, every queue against its chain. Finds what a dishonest broker wrote (P5, P7, P8).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/leaf.hpp"
+#include "audit/queue_chain.hpp"
+#include "audit/record.hpp"
+#include "audit/tree.hpp"
+#include "client/session.hpp"
+
+namespace pli::client {
+
+enum class Problem : std::uint8_t {
+  leaf_malformed,             ///< not a leaf of ours
+  disclosure_malformed,       ///< a field that does not match its commitment
+  record_mismatch,            ///< the record is not the one the leaf commits to
+  record_incomplete,          ///< a field an act of this type must have is missing
+  time_reversed,              ///< earlier than the leaf before
+  leaf_missing,               ///< the broker did not hand over every leaf
+  tree_mismatch,              ///< the leaves do not make the signed root
+  statement_forged,           ///< signature missing, not the named person's, or over something else
+  statement_contradicts,      ///< a signed request says something else than the record
+  signer_unknown,             ///< no such key in the directory
+  queue_broken,               ///< a head that does not follow from the one before
+  queue_gap,                  ///< a number is missing
+  queue_number_twice,         ///< two records with one number
+  directory_discontinuous,    ///< a version number repeated, skipped or going back
+  directory_contradicts,      ///< the version we verified is not the one in the log
+};
+[[nodiscard]] std::string_view text_of(Problem problem);
+
+struct Finding {
+  Problem problem;
+  std::optional<LeafIndex> leaf;
+  std::string subject;                    ///< field, queue or act: our own tokens
+  bool operator==(const Finding&) const = default;
+};
+
+/// One record as the auditor reads it.
+struct AuditedRecord {
+  LeafIndex index{};
+  audit::Leaf leaf;
+  audit::Disclosure record;
+};
+
+struct AuditReport {
+  TreeSize size{};                        ///< of the checkpoint everything was compared with
+  Digest root{};
+  std::uint64_t records = 0;
+  std::uint64_t signatures = 0;           ///< checked and good
+  std::vector<Finding> findings;          ///< empty = nothing altered, nothing invented, nothing missing
+  [[nodiscard]] bool clean() const { return findings.empty(); }
+};
+
+/// The checks, one record after another, in memory that does not grow with the log (but for one head per queue and one
+/// line per finding; at most findings_max of them are kept). Pure: no network, no disk.
+class LogAuditor {
+ public:
+  inline static constexpr std::size_t findings_max = 1000;
+
+  LogAuditor(std::string log, const KnownDirectory& directory);
+  /// In order of index, from 0.
+  void add(const protocol::RecordItem& item);
+  [[nodiscard]] AuditReport finish(const audit::VerifiedCheckpoint& checkpoint);
+  /// The last record added, when it could be read.
+  [[nodiscard]] const std::optional<AuditedRecord>& last() const { return last_; }
+
+ private:
+  void find(Problem problem, std::optional<LeafIndex> leaf, std::string_view subject);
+  void check_statement(const AuditedRecord& record);
+  void check_queue(const AuditedRecord& record);
+  void check_directory(const AuditedRecord& record);
+  std::string log_;
+  const KnownDirectory& directory_;
+  audit::TreeEdge edge_;
+  std::vector<audit::Node> scratch_;
+  std::map<std::string, audit::QueueHead> queues_;
+  std::optional<audit::DirectoryReference> version_;
+  std::optional<UnixMillis> time_;
+  std::optional<AuditedRecord> last_;
+  std::uint64_t signatures_ = 0;
+  std::vector<Finding> findings_;
+};
+
+/// Reads the whole journal up to the session's last verified checkpoint and checks it. `on_record` may be empty.
+/// Errors: refusals (only an auditor may), unreachable. What is wrong with the log is in the report, not an error.
+using OnRecord = std::function<void(const AuditedRecord&)>;
+[[nodiscard]] Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record);
+/// Some records, checked one by one against their leaves but not against the tree: for listing.
+[[nodiscard]] Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count);
+
+}  // namespace pli::client

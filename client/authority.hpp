@@ -1,0 +1,116 @@
+// The authority's folder: keys, working copy of the directory, versions being signed, history (design §4). Offline: no
+// network here. Never under the broker's folder. Not thread-safe.
+//   contract.txt          what every invitation says        work.entries        the directory being edited
+//   keys/<name>.age       one authority key, under its own passphrase (they may be carried to other machines)
+//   pending.note, .bundle the version being signed          history/<n>.note, .bundle   versions published
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/directory_draft.hpp"
+#include "client/failure.hpp"
+#include "crypto/secret.hpp"
+#include "protocol/card.hpp"
+
+namespace pli::client {
+
+/// One authority key to be made.
+struct AuthorityKeyRequest {
+  std::string name;                       ///< key name: "prefecture-89.exemple/1"
+  crypto::SecretKey passphrase;
+};
+
+struct InitRequest {
+  protocol::Contract contract;
+  std::string log;                        ///< "<dns>/pli/89"
+  std::string endpoint;                   ///< where members reach the broker
+  std::size_t threshold = 2;
+  std::vector<AuthorityKeyRequest> authorities;
+  int work_factor = 18;
+  std::vector<std::string> queues;        ///< to start with: "ged/89", "clir/89", "cpraf/89", "audit/89"
+  UnixMillis now{};
+};
+
+/// What `pli init` makes: DIR/authority and DIR/broker, side by side.
+struct InitResult {
+  std::filesystem::path authority;
+  std::filesystem::path broker;           ///< keys/curve.key, keys/log.key, startup.secret
+  crypto::CurvePublic broker_curve;
+  crypto::SignPublic log_key;
+};
+/// Errors: usage (a bad name, k of n that cannot be, a folder that is not empty), local_store.
+[[nodiscard]] Outcome<InitResult> init_contract(const std::filesystem::path& folder, InitRequest request);
+
+/// Facts every invitation carries.
+struct ContractFacts {
+  std::string contract;
+  std::string log;
+  crypto::SignPublic log_key;
+  std::string endpoint;
+  crypto::CurvePublic broker;
+  protocol::AuthoritySet authorities;
+  bool operator==(const ContractFacts&) const = default;
+};
+[[nodiscard]] std::string to_text(const ContractFacts& facts);
+[[nodiscard]] Result<ContractFacts> parse_contract_facts(std::string_view text);
+
+/// A version waiting for signatures.
+struct PendingVersion {
+  protocol::DirectoryHead head;
+  std::string note;                       ///< with the signatures so far
+  Bytes bundle;
+  std::vector<std::string> signed_by;     ///< key names
+  [[nodiscard]] bool complete() const;    ///< k of n
+};
+
+struct PublishedVersion {
+  DirectoryNumber number{};
+  Digest digest{};
+  UnixMillis not_after{};
+  std::uint64_t entries = 0;
+  std::filesystem::path note;
+  std::filesystem::path bundle;
+};
+
+class Authority {
+ public:
+  /// Errors: local_store (no such folder, damaged).
+  [[nodiscard]] static Outcome<Authority> open(const std::filesystem::path& folder);
+
+  [[nodiscard]] const ContractFacts& facts() const { return facts_; }
+  [[nodiscard]] const protocol::Directory& directory() const { return draft_.directory(); }   ///< as edited
+  /// Edit, then save(). An edit throws away a pending version: it would sign something else.
+  [[nodiscard]] DirectoryDraft& draft() { return draft_; }
+  [[nodiscard]] Outcome<void> save();
+
+  /// For a member of the working copy. The number is that of the next version, or of the pending one.
+  [[nodiscard]] Outcome<protocol::Invitation> invitation(std::string_view member) const;
+
+  /// Writes the next version's note, unsigned. Errors: usage (nothing changed and the present one is still long in force is
+  /// not an error: a version also renews the term), local_store.
+  [[nodiscard]] Outcome<PendingVersion> prepare(UnixMillis now, UnixMillis not_after);
+  [[nodiscard]] Outcome<std::optional<PendingVersion>> pending() const;
+  /// Adds one signature to the pending version. `key_file` is one of keys/ or a copy carried here.
+  /// Errors: usage (nothing pending, not one of the authorities, signed already), wrong_passphrase, local_store.
+  [[nodiscard]] Outcome<PendingVersion> sign(const std::filesystem::path& key_file, const crypto::SecretKey& passphrase);
+  /// Moves a complete version to history/ and returns what is to be carried to the broker.
+  /// Errors: usage (not k signatures yet), local_store.
+  [[nodiscard]] Outcome<PublishedVersion> publish();
+
+  [[nodiscard]] Outcome<std::vector<PublishedVersion>> history() const;   ///< oldest first
+  [[nodiscard]] std::vector<std::filesystem::path> key_files() const;
+
+ private:
+  Authority(std::filesystem::path folder, ContractFacts facts, DirectoryDraft draft)
+      : folder_(std::move(folder)), facts_(std::move(facts)), draft_(std::move(draft)) {}
+  std::filesystem::path folder_;
+  ContractFacts facts_;
+  DirectoryDraft draft_;
+};
+
+}  // namespace pli::client

@@ -1,0 +1,109 @@
+// The profile's state.db (SQLite, WAL, synchronous=FULL): what was last verified of the log and the directory, queue
+// heads and headers, the outbox, receipts. Several programs may hold it open; every write is one transaction, and what
+// must not go back is guarded inside it. Tables: client_store.cpp. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/queue_chain.hpp"
+#include "base/clock.hpp"
+#include "client/known_directory.hpp"
+#include "client/outbox.hpp"
+#include "protocol/wire.hpp"
+
+namespace pli::client {
+
+/// A checkpoint somebody else showed us, not yet compared with ours.
+struct ForeignCheckpoint {
+  TreeSize size{};
+  Digest root{};
+  std::string note;
+  UnixMillis seen_at{};
+};
+
+/// The broker's release key of a month, as last told.
+struct ReleaseEpoch {
+  std::uint32_t epoch = 0;
+  crypto::BoxPublic key;
+};
+
+struct QueueState {
+  audit::QueueHead head;                  ///< of the last header verified
+  QueueNumber acknowledged{};
+};
+
+/// An outbox row as stored.
+struct OutboxRow {
+  OutboxItem item;
+  Bytes form;                             ///< age file to the sender's own key; empty once receipted
+  std::optional<protocol::Envelope> envelope;
+};
+
+class ClientStore {
+ public:
+  /// Errors: io_error, corruption (not ours, or a later format).
+  [[nodiscard]] static Result<std::unique_ptr<ClientStore>> open(const std::filesystem::path& file);
+  ~ClientStore();
+  ClientStore(const ClientStore&) = delete;
+  ClientStore& operator=(const ClientStore&) = delete;
+
+  // Log.
+  [[nodiscard]] Result<std::optional<std::string>> checkpoint() const;
+  /// Replaces it only where it still is `previous`. Errors: conflict (another program was faster), io_error.
+  [[nodiscard]] Result<void> set_checkpoint(const std::optional<std::string>& previous, const std::string& note);
+  [[nodiscard]] Result<std::vector<ForeignCheckpoint>> foreign_checkpoints() const;   ///< smallest first
+  [[nodiscard]] Result<void> add_foreign(const ForeignCheckpoint& checkpoint);
+  [[nodiscard]] Result<void> forget_foreign(const ForeignCheckpoint& checkpoint);
+  [[nodiscard]] Result<std::optional<ReleaseEpoch>> release_epoch() const;
+  [[nodiscard]] Result<void> set_release_epoch(const ReleaseEpoch& epoch);
+
+  // Directory.
+  struct StoredDirectory {
+    std::string note;
+    std::vector<ProvenEntry> entries;
+  };
+  [[nodiscard]] Result<std::optional<StoredDirectory>> directory() const;
+  /// Never goes back to a smaller number. Errors: conflict, io_error.
+  [[nodiscard]] Result<void> set_directory(const KnownDirectory& directory, const std::vector<DirectoryChange>& changes);
+  [[nodiscard]] Result<std::vector<DirectoryChange>> directory_changes() const;       ///< not acknowledged yet
+  [[nodiscard]] Result<void> acknowledge_directory_changes(DirectoryNumber up_to);
+
+  // Queues.
+  [[nodiscard]] Result<std::optional<QueueState>> queue(const std::string& queue) const;
+  [[nodiscard]] Result<std::vector<protocol::GossipHead>> queue_heads() const;
+  /// Headers that follow `from`, and the new head, together. Errors: conflict (the head is not `from` any more), io_error.
+  [[nodiscard]] Result<void> add_received(const std::string& queue, const audit::QueueHead& from,
+                                          const std::vector<protocol::QueueItem>& items, const std::vector<bool>& proven);
+  [[nodiscard]] Result<void> set_acknowledged(const std::string& queue, QueueNumber number);
+  [[nodiscard]] Result<void> mark_opened(const protocol::ExchangeId& exchange);
+  struct Received {
+    protocol::QueueItem item;
+    bool sender_proven = false;
+    bool acknowledged = false;
+    bool opened = false;
+  };
+  [[nodiscard]] Result<std::vector<Received>> received(const std::string& queue) const;   ///< empty = every queue
+  [[nodiscard]] Result<std::optional<Received>> find_received(const protocol::ExchangeId& exchange) const;
+  /// The chain value this profile verified at that place, for gossip. Nothing when it has not come so far.
+  [[nodiscard]] Result<std::optional<Digest>> head_at(const std::string& queue, QueueNumber number) const;
+
+  // Outbox.
+  [[nodiscard]] Result<std::int64_t> add_outbox(const OutboxRow& row);
+  [[nodiscard]] Result<void> update_outbox(const OutboxRow& row);
+  [[nodiscard]] Result<std::vector<OutboxItem>> outbox() const;                       ///< without forms and envelopes
+  [[nodiscard]] Result<std::vector<std::int64_t>> outbox_waiting() const;             ///< queued, sealed or sent
+  [[nodiscard]] Result<std::optional<OutboxRow>> outbox_row(std::int64_t id) const;
+  [[nodiscard]] Result<void> remove_outbox(std::int64_t id);
+
+ private:
+  struct Database;
+  explicit ClientStore(std::unique_ptr<Database> database);
+  std::unique_ptr<Database> db_;
+};
+
+}  // namespace pli::client

@@ -1,0 +1,65 @@
+// Editing a directory: pure, no disk, no key. Rosters are never typed: a queue's keys follow from who is seated there.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "client/failure.hpp"
+#include "protocol/card.hpp"
+#include "protocol/directory.hpp"
+
+namespace pli::client {
+
+/// What the authority says of somebody; the keys come from the card.
+struct Enrolment {
+  std::string id;
+  std::string person;
+  std::string organisation;
+  protocol::Roles roles;
+  std::string territory;
+  std::vector<std::string> seats;
+  std::string label;
+  UnixMillis not_before{};
+  UnixMillis not_after{};
+};
+
+/// An agreement that préfet, maire and procureur signed (design §10).
+struct Charter {
+  std::string id;
+  std::string territory;
+  std::vector<std::string> parties;
+  UnixMillis not_before{};
+  UnixMillis not_after{};
+};
+
+class DirectoryDraft {
+ public:
+  /// A new directory with its contract entry.
+  [[nodiscard]] static Outcome<DirectoryDraft> start(const protocol::Contract& contract);
+  /// A version as it stands. Errors: usage.
+  [[nodiscard]] static Outcome<DirectoryDraft> of(std::vector<protocol::Entry> entries);
+
+  /// Errors of all of these: usage (unknown or repeated id, a key that stands elsewhere, an auditor with another role,
+  /// a seat that is no queue…); the draft is then as it was.
+  [[nodiscard]] Outcome<void> add_queue(std::string_view id, std::string_view territory, std::string_view organisation);
+  [[nodiscard]] Outcome<void> enrol(const Enrolment& enrolment, const protocol::Card& card);
+  /// A card that renews a member's keys: the old ones stay his to read with and leave all rosters.
+  [[nodiscard]] Outcome<void> renew(const protocol::Card& card);
+  [[nodiscard]] Outcome<void> revoke(std::string_view member, UnixMillis now);
+  [[nodiscard]] Outcome<void> change_seats(std::string_view member, const std::vector<std::string>& seats);
+  [[nodiscard]] Outcome<void> change_validity(std::string_view member, UnixMillis not_before, UnixMillis not_after);
+  [[nodiscard]] Outcome<void> add_charter(const Charter& charter);
+
+  [[nodiscard]] const protocol::Directory& directory() const { return *directory_; }
+  /// Entries that differ from `base`: what travels to the broker. In the directory's order.
+  [[nodiscard]] std::vector<Bytes> changed_since(const std::vector<protocol::Entry>& base) const;
+
+ private:
+  explicit DirectoryDraft(std::shared_ptr<const protocol::Directory> directory) : directory_(std::move(directory)) {}
+  [[nodiscard]] Outcome<void> replace(std::vector<protocol::Entry> entries);
+  std::shared_ptr<const protocol::Directory> directory_;
+};
+
+}  // namespace pli::client

@@ -1,0 +1,61 @@
+// The client's watch over the broker's log (P7, P10): every checkpoint it is shown is signed by the log's key and extends
+// the last one verified. A broken promise is refused and both signed notes are kept as evidence.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "audit/checkpoint.hpp"
+#include "client/failure.hpp"
+#include "client/profile.hpp"
+#include "protocol/wire.hpp"
+
+namespace pli::client {
+
+/// Whether `origin` is a shard of `log`: log "/" year "-" n.
+[[nodiscard]] bool is_shard_of(std::string_view origin, std::string_view log);
+/// Checks a note by the invitation's log key; the key's name is the origin the note itself claims, which must be a shard
+/// of `log`. Errors: receipt_invalid.
+[[nodiscard]] Outcome<audit::VerifiedCheckpoint> verify_log_note(std::string_view note, std::string_view log,
+                                                                 const crypto::SignPublic& log_key);
+/// The verifier key for that origin.
+[[nodiscard]] audit::VerifierKey log_verifier(std::string_view origin, const crypto::SignPublic& log_key);
+
+class LogWatch {
+ public:
+  LogWatch(const Profile& profile, const protocol::Invitation& invitation);
+
+  /// The last checkpoint verified and found consistent with all before it.
+  [[nodiscard]] const std::optional<audit::VerifiedCheckpoint>& last() const { return last_; }
+  [[nodiscard]] TreeSize known_size() const { return last_ ? last_->size() : TreeSize{}; }
+
+  /// Takes a checkpoint with the proof from known_size() to it, and remembers it.
+  ///
+  /// Errors: log_forked (another root, a proof that does not verify, another shard), log_shrunk (smaller than what was
+  /// verified before), receipt_invalid (not signed by the log). Evidence: both notes.
+  [[nodiscard]] Outcome<void> advance(std::string_view note, std::span<const Digest> consistency);
+
+  /// A checkpoint met elsewhere (in a receipt, in a member's sealed exchange): signed by the log, not yet compared.
+  /// Kept until the log has been asked how it relates to ours. Errors: receipt_invalid.
+  [[nodiscard]] Outcome<void> note_foreign(std::string_view note, UnixMillis now);
+
+  /// Asks the log about every foreign checkpoint not compared yet.
+  ///
+  /// `ask(size)` returns a checkpoint and the proof from `size` to it. A foreign checkpoint larger than anything the
+  /// log shows after foreign_grace is log_shrunk; one that is no prefix of it, log_forked. Evidence: both notes.
+  using Ask = std::function<Outcome<protocol::CheckpointReply>(TreeSize known)>;
+  [[nodiscard]] Outcome<void> compare_foreign(const Ask& ask, UnixMillis now);
+
+ private:
+  [[nodiscard]] Failure forked(std::string_view first, std::string_view second, const char* words) const;
+  [[nodiscard]] Failure shrunk(std::string_view first, std::string_view second) const;
+  const Profile& profile_;
+  std::string log_;
+  crypto::SignPublic log_key_;
+  std::optional<audit::VerifiedCheckpoint> last_;
+};
+
+}  // namespace pli::client

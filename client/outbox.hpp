@@ -1,0 +1,80 @@
+// What was sent and is not yet proven received. Durable before it says so (SQLite, synchronous=FULL), sealed as soon as it
+// can be, sent as often as needed, always the same bytes, until the broker's receipt has been verified (P8; design §5).
+//
+//   queued ──seal──▶ sealed ──submit──▶ receipted ──▶ (cosigned: another issue)
+//     ▲                 │ STALE_DIRECTORY: refused by the broker, so never accepted
+//     └──── re-sealed under a new nonce ◀─┘        any other refusal ──▶ refused (kept until discarded)
+//
+// The form is kept as an age file to the sender's own key until the receipt is verified, then destroyed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/seal_exchange.hpp"
+#include "client/session.hpp"
+
+namespace pli::client {
+
+enum class OutboxState : std::uint8_t { queued = 1, sealed = 2, sent = 3, receipted = 4, refused = 5 };
+[[nodiscard]] std::string_view text_of(OutboxState state);
+
+struct OutboxItem {
+  std::int64_t id = 0;                              ///< of this profile; stays the same through re-sealing
+  OutboxState state = OutboxState::queued;
+  protocol::Kind kind = protocol::Kind::signalement_individuel;
+  std::string queue;
+  Digest case_id{};
+  UnixMillis created_at{};
+  std::optional<protocol::ExchangeId> exchange;     ///< once sealed
+  std::vector<protocol::ExchangeId> replaced;       ///< ids of earlier sealings the broker refused as stale, oldest first
+  std::uint64_t bytes = 0;                          ///< locked + payload, once sealed
+  std::optional<protocol::Refusal> last_refusal;
+  UnixMillis receipted_at{};
+  std::filesystem::path receipt;                    ///< once receipted
+};
+
+/// What became of one item in a flush.
+struct Flushed {
+  OutboxItem item;
+  bool resealed = false;                            ///< its roster or release key had changed
+  bool duplicate = false;                           ///< the broker had it already
+};
+struct FlushReport {
+  std::vector<Flushed> done;
+  std::optional<Failure> stopped;                   ///< why it ended early; what is not done stays queued
+};
+
+class Outbox {
+ public:
+  /// `profile` and `clock` must outlive it.
+  Outbox(const Profile& profile, const Clock& clock) : profile_(profile), clock_(clock) {}
+
+  /// Durable when it returns. Sealed at once when the profile holds a directory in force and this month's release key;
+  /// else kept as a form under the sender's own key and sealed at the next flush. No connection is used.
+  /// Errors: bad_form, local_store.
+  [[nodiscard]] Outcome<OutboxItem> put(const Draft& draft, const Keys& keys);
+  /// A sealed exchange made elsewhere (an access part): nothing to re-seal from; a stale one ends as refused.
+  [[nodiscard]] Outcome<OutboxItem> put_sealed(const SealedExchange& sealed);
+
+  [[nodiscard]] Outcome<std::vector<OutboxItem>> list() const;
+  [[nodiscard]] Outcome<std::optional<OutboxItem>> find(std::int64_t id) const;
+
+  /// Sends everything waiting, several in flight, large parts in chunks under credit; seals what was not, re-seals what
+  /// went stale; verifies each receipt before anything is forgotten, then compares the log. `progress(sent, total)` in
+  /// bytes. Only one program at a time does this in a profile. Errors (nothing was sent): local_store.
+  using Progress = std::function<void(std::uint64_t sent, std::uint64_t total)>;
+  [[nodiscard]] Outcome<FlushReport> flush(Session& session, const Progress& progress = {});
+
+  /// Forgets a refused item, form included. Errors: usage (not refused), local_store.
+  [[nodiscard]] Outcome<void> discard(std::int64_t id);
+
+ private:
+  const Profile& profile_;
+  const Clock& clock_;
+};
+
+}  // namespace pli::client

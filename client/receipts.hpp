@@ -1,0 +1,35 @@
+// Receipts on disk: C2SP `.tlog-proof` files, verifiable offline with the invitation alone.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "audit/proof_file.hpp"
+#include "client/profile.hpp"
+#include "protocol/exchange.hpp"
+#include "protocol/wire.hpp"
+
+namespace pli::client {
+
+/// A receipt whose chain of proof holds: disclosure → record → leaf → tree → the log's signature.
+struct VerifiedReceipt {
+  audit::Receipt receipt;
+  std::string origin;
+  TreeSize size{};
+  std::optional<protocol::ExchangeId> exchange;   ///< what it is a receipt for, where the record shows it
+};
+
+/// From the wire to a verified receipt. Errors: receipt_invalid.
+[[nodiscard]] Outcome<VerifiedReceipt> verify_leaf_proof(const protocol::LeafProof& proof, const std::string& log,
+                                                         const crypto::SignPublic& log_key);
+/// A receipt file, offline. Errors: receipt_invalid, local_store (unreadable).
+[[nodiscard]] Outcome<VerifiedReceipt> verify_receipt_file(const std::filesystem::path& file, const std::string& log,
+                                                           const crypto::SignPublic& log_key);
+
+[[nodiscard]] std::filesystem::path receipt_path(const Profile& profile, const protocol::ExchangeId& exchange);
+/// Durable when it returns. Errors: local_store.
+[[nodiscard]] Outcome<std::filesystem::path> write_receipt(const Profile& profile, const protocol::ExchangeId& exchange,
+                                                           const audit::Receipt& receipt);
+
+}  // namespace pli::client

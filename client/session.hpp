@@ -1,0 +1,95 @@
+// One connection, from `hello` to its end: who we are, a log that extends what we knew, a directory proven under it.
+// Everything a command does over the network goes through a session. Not thread-safe; belongs to one thread.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "audit/proof_file.hpp"
+#include "client/connection.hpp"
+#include "client/known_directory.hpp"
+#include "client/log_watch.hpp"
+#include "client/profile.hpp"
+#include "client/release_session.hpp"
+#include "crypto/release_share.hpp"
+#include "protocol/wire.hpp"
+
+namespace pli::client {
+
+class Session {
+ public:
+  /// Dials the invitation's endpoint, says hello, checks the log and brings the directory up to date.
+  /// `profile`, `keys` and `clock` must outlive the session.
+  /// Errors: those of dial(); no_invitation; log_forked, log_shrunk; directory_unproven; local_store; refusals.
+  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys, const Clock& clock);
+  /// The same over a connection that stands already.
+  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys, const Clock& clock,
+                                                              std::unique_ptr<Connection> connection);
+
+  [[nodiscard]] const Profile& profile() const { return profile_; }
+  [[nodiscard]] const Keys& keys() const { return keys_; }
+  [[nodiscard]] const Clock& clock() const { return clock_; }
+  [[nodiscard]] const protocol::Invitation& invitation() const { return invitation_; }
+  [[nodiscard]] const std::string& member_id() const { return member_; }   ///< as the broker knows our key
+  [[nodiscard]] UnixMillis broker_time() const { return broker_time_; }    ///< at hello
+  [[nodiscard]] std::uint64_t exchange_bytes_max() const { return exchange_bytes_max_; }
+  [[nodiscard]] const KnownDirectory& directory() const { return *directory_; }
+  [[nodiscard]] LogWatch& log() { return log_; }
+  [[nodiscard]] ReleaseSession& release() { return release_; }
+  [[nodiscard]] Connection& connection() { return *connection_; }
+  /// The queues this member sits in, as the directory says.
+  [[nodiscard]] std::vector<std::string> seats() const;
+
+  /// One request, one reply of the type that answers it; a refusal becomes a Failure.
+  /// Errors: unreachable; the broker's refusal.
+  template <class Answer>
+  [[nodiscard]] Outcome<Answer> ask(protocol::RequestBody body) {
+    auto reply = exchange(std::move(body));
+    if (!reply) return reply.error();
+    if (auto* answer = std::get_if<Answer>(&*reply)) return std::move(*answer);
+    return wrong_answer(*reply);
+  }
+
+  /// Fetches, checks and keeps the newest version. Does nothing when it is the one we hold.
+  /// Errors: directory_unproven (a signature, number, digest or proof that does not hold), unreachable, local_store.
+  [[nodiscard]] Outcome<void> update_directory();
+
+  /// A new checkpoint with its proof, and the comparison of all foreign ones. Errors: log_forked, log_shrunk, …
+  [[nodiscard]] Outcome<void> check_log();
+
+  /// Verifies a proof the broker sent: disclosure → leaf → tree → signed note, which check_log() then compares.
+  /// Errors: receipt_invalid.
+  [[nodiscard]] Outcome<audit::Receipt> verify_proof(const protocol::LeafProof& proof);
+
+ private:
+  Session(const Profile& profile, const Keys& keys, const Clock& clock, protocol::Invitation invitation,
+          std::unique_ptr<Connection> connection);
+  [[nodiscard]] Outcome<void> say_hello();
+  [[nodiscard]] Outcome<void> fetch_directory(DirectoryNumber known);
+  [[nodiscard]] Outcome<protocol::ReplyBody> exchange(protocol::RequestBody body);
+  [[nodiscard]] static Failure wrong_answer(const protocol::ReplyBody& reply);
+
+  const Profile& profile_;
+  const Keys& keys_;
+  const Clock& clock_;
+  protocol::Invitation invitation_;
+  std::unique_ptr<Connection> connection_;
+  LogWatch log_;
+  ReleaseSession release_;
+  std::string member_;
+  UnixMillis broker_time_{};
+  std::uint64_t exchange_bytes_max_ = 0;
+  DirectoryNumber announced_{};
+  Digest announced_digest_{};
+  std::unique_ptr<const KnownDirectory> directory_;
+};
+
+/// The directory this profile last verified, for work without a connection. Errors: directory_unproven (none yet).
+[[nodiscard]] Outcome<KnownDirectory> last_directory(const Profile& profile);
+
+}  // namespace pli::client
