@@ -88,8 +88,7 @@ Card make_card(const crypto::Identity& identity, UnixMillis now, const crypto::I
   const std::string lines = signed_lines(card);
   card.proof = crypto::sign_statement(identity.signing_key(), crypto::StatementName::card, as_bytes(lines));
   if (renews != nullptr)
-    card.renewal =
-        crypto::sign_statement(renews->signing_key(), crypto::StatementName::renewal, as_bytes(lines));
+    card.renewal = crypto::sign_statement(renews->signing_key(), crypto::StatementName::renewal, as_bytes(lines));
   return card;
 }
 
@@ -135,13 +134,12 @@ Result<Card> parse_card(std::string_view text) {
   if (card.renews == card.keys.sign) return invalid("card");
 
   const std::string lines = signed_lines(card);
-  if (auto held =
-          crypto::verify_statement(card.keys.sign, crypto::StatementName::card, as_bytes(lines), card.proof);
+  if (auto held = crypto::verify_statement(card.keys.sign, crypto::StatementName::card, as_bytes(lines), card.proof);
       !held)
     return held.error();
   if (card.renews) {
-    if (auto held = crypto::verify_statement(*card.renews, crypto::StatementName::renewal, as_bytes(lines),
-                                             *card.renewal);
+    if (auto held =
+            crypto::verify_statement(*card.renews, crypto::StatementName::renewal, as_bytes(lines), *card.renewal);
         !held)
       return held.error();
   }
@@ -171,8 +169,7 @@ std::string to_text(const Invitation& invitation) {
   put_line(out, "endpoint", invitation.endpoint);
   put_line(out, "broker", to_hex(invitation.broker.bytes));
   put_line(out, "threshold", std::to_string(invitation.authorities.threshold));
-  for (const audit::VerifierKey& key : invitation.authorities.keys)
-    put_line(out, "authority", audit::to_text(key));
+  for (const audit::VerifierKey& key : invitation.authorities.keys) put_line(out, "authority", audit::to_text(key));
   put_line(out, "directory", std::to_string(invitation.directory.value));
   return out;
 }
@@ -189,8 +186,7 @@ Result<Invitation> parse_invitation(std::string_view text) {
   const auto endpoint = take_value(rest, "endpoint");
   const auto broker = parse_hex<32>(take_value(rest, "broker"));
   const auto threshold = parse_number(take_value(rest, "threshold"));
-  if (!contract || !member || !log || !log_key || !endpoint || !broker || !threshold)
-    return invalid("invitation");
+  if (!contract || !member || !log || !log_key || !endpoint || !broker || !threshold) return invalid("invitation");
   Invitation invitation;
   while (rest.substr(0, 10) == "authority ") {
     const auto key_text = take_value(rest, "authority");

@@ -27,13 +27,16 @@ struct Refusal {
   bool operator==(const Refusal&) const = default;
 };
 
+/// What a subject may be: [a-z0-9._,-]{1,64}. Anything else never came from us.
+[[nodiscard]] bool is_subject(std::string_view text);
+
 enum class Language { french, english };
 struct Explanation {
   std::string cause;
   std::string next_step;
 };
 [[nodiscard]] Explanation explain(const Refusal& refusal, Language language);
-[[nodiscard]] std::string to_text(const Refusal& refusal);     ///< "FORBIDDEN(ouverture.ged)"
+[[nodiscard]] std::string to_text(const Refusal& refusal);     ///< "FORBIDDEN(interdit.auteur)", "BUSY(1500)"
 
 /// The client's own failures, by the same catalogue.
 enum class LocalCode : std::uint8_t {

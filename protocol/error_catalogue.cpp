@@ -1,0 +1,518 @@
+#include "protocol/error_catalogue.hpp"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace pli::protocol {
+namespace {
+
+constexpr std::size_t subject_bytes_max = 64;
+
+/// One explanation in both languages. In French, what can be typed stands between « and ».
+struct Texts {
+  std::string_view cause_fr;
+  std::string_view next_fr;
+  std::string_view cause_en;
+  std::string_view next_en;
+};
+
+struct CodeRow {
+  Code code;
+  std::string_view name;
+  Texts texts;
+};
+constexpr std::array<CodeRow, 18> code_rows = {{
+    {Code::unknown_key,
+     "UNKNOWN_KEY",
+     {"Le serveur ne connaît pas votre clé : votre inscription dans l'annuaire n'est pas encore faite, ou pas "
+      "encore publiée.",
+      "Appelez l'interlocuteur à la préfecture et lisez-lui l'empreinte de votre carte, que donne « pli identity "
+      "card ». Ce qui attend dans votre boîte d'envoi partira après votre inscription.",
+      "The key is in no directory entry the broker holds.",
+      "Enrol the card and publish the directory version that holds it, then connect again."}},
+    {Code::revoked,
+     "REVOKED",
+     {"Votre accès a été retiré de l'annuaire, ou cette clé a été remplacée par une plus récente.",
+      "Appelez l'interlocuteur à la préfecture : il vous dira ce qu'il en est et, s'il y a lieu, inscrira une "
+      "nouvelle carte.",
+      "The directory entry of this key is revoked, expired, not yet valid, or the key has been renewed.",
+      "Use the newest identity; otherwise ask the authority to enrol a new card."}},
+    {Code::forbidden,
+     "FORBIDDEN",
+     {"Vos fonctions, telles que l'annuaire les décrit, ne permettent pas cet acte. Le refus est inscrit au "
+      "journal.",
+      "Si vous pensez y avoir droit, appelez l'interlocuteur à la préfecture et citez la règle indiquée entre "
+      "parenthèses.",
+      "No rule of the policy allows this act to these roles and relations, or a rule forbids it. The refusal is "
+      "in the log.",
+      "Look the rule up in docs/protocol.md, \"Policy\", and compare it with the caller's directory entry."}},
+    {Code::stale_directory,
+     "STALE_DIRECTORY",
+     {"La liste des destinataires a changé depuis que votre envoi a été scellé.",
+      "Lancez « pli outbox flush » : votre phrase de passe vous sera demandée pour sceller l'envoi de nouveau. "
+      "Rien n'est perdu.",
+      "The roster the address names, or the release epoch, is no longer the current one.",
+      "Fetch the directory, seal again for the current roster, and submit."}},
+    {Code::invalid,
+     "INVALID",
+     {"Le serveur ne peut pas lire une partie de l'envoi.",
+      "Mettez le logiciel à jour, puis recommencez. Si l'erreur revient, appelez l'interlocuteur à la préfecture "
+      "et citez le mot indiqué entre parenthèses.",
+      "A field is malformed, out of its list, or over its limit.",
+      "Compare the field with its layout in docs/protocol.md; the same bytes will be refused again."}},
+    {Code::bad_signature,
+     "BAD_SIGNATURE",
+     {"La signature ne correspond pas à l'envoi : il a été modifié en chemin, ou signé avec une autre clé que la "
+      "vôtre.",
+      "Recommencez depuis ce poste avec votre identité. Si l'erreur revient, n'utilisez plus ce poste et appelez "
+      "l'interlocuteur à la préfecture.",
+      "The statement's signature does not verify under the sender's current sign key.",
+      "Sign the exact bytes sent, in the statement's own domain, with the key the directory names."}},
+    {Code::conflict,
+     "CONFLICT",
+     {"Un autre contenu est déjà enregistré sous la même référence.",
+      "Regardez avec « pli outbox list » si votre envoi a déjà son reçu ; sinon, préparez-le de nouveau.",
+      "Other bytes already stand under this sender and nonce, this opening, or this directory number.",
+      "Do not reuse a nonce or a number; to repeat a submission, send the same bytes."}},
+    {Code::too_large,
+     "TOO_LARGE",
+     {"L'envoi dépasse la taille admise.", "Retirez ou allégez les pièces jointes, puis recommencez.",
+      "The message or the exchange is over its limit.",
+      "Limits are in docs/protocol.md, \"Limits\"; the exchange limit is in the hello reply."}},
+    {Code::busy,
+     "BUSY",
+     {"Le serveur a trop de demandes à traiter, ou a dû vous en refuser beaucoup en une minute.", "",
+      "A quota of this identity, or the gate's own, is used up.", ""}},
+    {Code::motif_required,
+     "MOTIF_REQUIRED",
+     {"On n'ouvre pas un pli sans dire pourquoi.",
+      "Choisissez un motif dans la liste (« --motif ») et recommencez. Il sera inscrit au journal.",
+      "The opening request carries no motif.", "Send one of the motif codes; it becomes part of the record."}},
+    {Code::illegal_transition,
+     "ILLEGAL_TRANSITION",
+     {"Cette étape n'est pas possible dans l'état actuel du dossier.",
+      "Regardez où en est le dossier avec « pli case show », puis choisissez une étape possible.",
+      "The case table has no row from this state for this kind.",
+      "The subject gives \"from,to\"; the table is in protocol/case_life.cpp."}},
+    {Code::charter_required,
+     "CHARTER_REQUIRED",
+     {"Cette information ne peut être donnée que sous une charte de confidentialité en vigueur, signée par le "
+      "préfet, le maire et le procureur.",
+      "Demandez à l'interlocuteur à la préfecture où en est la charte de la commune.",
+      "No charter between préfet, maire and procureur is in force.",
+      "Publish a directory version with a valid charter entry first."}},
+    {Code::agreement_missing,
+     "AGREEMENT_MISSING",
+     {"Il manque un des deux accords exigés pour cette information nominative : celui du service et celui du "
+      "parquet.",
+      "Attendez que les deux accords soient enregistrés. La préfecture peut vous dire lequel manque.",
+      "Two signed agreements naming the exchange, by distinct persons, roles and organisations, are not both "
+      "there.",
+      "Wait for the missing `agrement` exchange."}},
+    {Code::clock_skew,
+     "CLOCK_SKEW",
+     {"L'horloge de ce poste et celle du serveur diffèrent de plus de cinq minutes, ou la demande a trop attendu.",
+      "Mettez ce poste à l'heure, puis recommencez.",
+      "created_at is more than 300 s ahead of the broker, or the opening request is more than 300 s old.",
+      "Correct the clock; sign a fresh opening request."}},
+    {Code::not_found,
+     "NOT_FOUND",
+     {"Il n'y a rien sous cette référence, ou rien que vous puissiez voir.",
+      "Vérifiez la référence. « pli case list » montre vos dossiers, « pli inbox » ce que vous avez reçu.",
+      "Nothing stands there, or nothing the caller may know of; both are answered alike.",
+      "Check the id; the broker will not say which of the two it is."}},
+    {Code::erased,
+     "ERASED",
+     {"Ce contenu a été effacé au terme de sa durée de conservation.",
+      "Plus personne ne peut l'ouvrir. Le journal garde la trace des actes ; pour toute question, appelez "
+      "l'interlocuteur à la préfecture.",
+      "The keys of this exchange were destroyed at its term, which the subject names.",
+      "Nothing brings it back; its leaves still prove what was done."}},
+    {Code::log_unavailable,
+     "LOG_UNAVAILABLE",
+     {"Le serveur ne peut plus écrire son journal. Comme rien ne se fait sans trace, il n'accepte plus aucun acte.",
+      "Réessayez plus tard : ce qui attend dans votre boîte d'envoi n'est pas perdu. En cas d'urgence, appelez le "
+      "17 ou le 112.",
+      "The log's disk is full, failing or gone, so no act is done.",
+      "Free or repair the disk and restart the broker; docs/operations.md."}},
+    {Code::stopped,
+     "STOPPED",
+     {"Le serveur est arrêté, ou en train de s'arrêter.",
+      "Réessayez dans quelques minutes : ce qui attend dans votre boîte d'envoi n'est pas perdu. En cas d'urgence, "
+      "appelez le 17 ou le 112.",
+      "The broker is shutting down, or its store has stopped after a failed sync.",
+      "Connect again; if it stays so, read the broker's log and start it again."}},
+}};
+
+/// A text of its own for one subject of one code.
+struct SubjectRow {
+  std::string_view subject;
+  Texts texts;
+};
+
+constexpr std::array<SubjectRow, 5> forbidden_rows = {{
+    {"defaut",
+     {"Aucune règle ne vous permet cet acte avec les fonctions que l'annuaire vous donne. Le refus est inscrit au "
+      "journal.",
+      "Vérifiez la destination et le type d'envoi. Si vous pensez y avoir droit, appelez l'interlocuteur à la "
+      "préfecture : il peut corriger l'annuaire.",
+      "No rule allows this act; what no rule allows is refused. The refusal is in the log.",
+      "Compare the caller's roles, seats and territory with the rules in docs/protocol.md, \"Policy\"."}},
+    {"interdit.auteur",
+     {"Vous, ou votre organisation, êtes à l'origine de ce dossier : vous ne prenez pas part à son évaluation.",
+      "C'est la règle, et non un reproche. Vous suivez le dossier comme expéditeur avec « pli case show », et le "
+      "retour vous parviendra.",
+      "The author of a case, or a colleague of the same organisation, takes no part in its evaluation.",
+      "Another member of the instance must act."}},
+    {"interdit.recuse",
+     {"Vous vous êtes retiré de ce dossier : il ne peut plus vous être ouvert.",
+      "Un autre membre de l'instance doit agir. Si le retrait est une erreur, appelez l'interlocuteur à la "
+      "préfecture.",
+      "The caller withdrew from this case.", "Another member of the instance must act."}},
+    {"interdit.auditeur",
+     {"Un auditeur contrôle le journal ; il n'envoie rien et n'ouvre aucun contenu.",
+      "Utilisez « pli audit list » et « pli audit verify ».",
+      "An auditor sends nothing and opens nothing; the role spoils whatever stands beside it.",
+      "Use the audit verbs."}},
+    {"interdit.operateur",
+     {"Un exploitant fait tourner le serveur ; il n'envoie rien et n'ouvre aucun contenu.",
+      "Demandez à un membre de l'instance d'agir.",
+      "An operator sends nothing and opens nothing; the role spoils whatever stands beside it.",
+      "Ask a member of the instance."}},
+}};
+
+constexpr Texts broken_envelope = {
+    "L'envoi est abîmé : une partie ne correspond pas au reste.",
+    "Envoyez-le de nouveau. Si l'erreur revient, mettez le logiciel à jour, puis appelez l'interlocuteur à la "
+    "préfecture.",
+    "The bytes do not decode, or a part is not the one the seal names.",
+    "Seal again from the form; never edit sealed bytes."};
+constexpr Texts wrong_sender = {"L'envoi ne porte pas le nom de la personne connectée.",
+                                "Envoyez avec votre propre identité : chacun signe ce qu'il envoie.",
+                                "The sender or its key is not the directory entry of the transport key.",
+                                "Sign and connect with the same identity."};
+constexpr Texts wrong_place = {
+    "L'envoi est adressé à un autre contrat ou à un autre serveur que celui-ci.",
+    "Vérifiez que vous utilisez l'invitation de ce département, puis préparez l'envoi de nouveau.",
+    "The contract or the log named is not this broker's.", "Use the invitation of this broker's contract."};
+constexpr Texts nobody_there = {
+    "Personne ne siège actuellement à cette destination, ou la liste des destinataires n'est pas la bonne.",
+    "Rien n'a été transmis. Appelez l'interlocuteur à la préfecture pour savoir à qui adresser l'envoi.",
+    "The roster is empty or is not one this directory knows.",
+    "Fetch the directory; seat somebody in the queue if its roster is empty."};
+constexpr Texts newer_software = {
+    "Ce type d'envoi, ou l'une de ses options, n'est pas connu du serveur.",
+    "Mettez le logiciel à jour. Si l'erreur revient, appelez l'interlocuteur à la préfecture.",
+    "The kind, an attribute or the version is not in the broker's closed list.", "Use the same release on both sides."};
+constexpr Texts wrong_case = {
+    "La référence du dossier ne convient pas à ce type d'envoi.",
+    "Un signalement ouvre un dossier nouveau ; tout autre envoi cite le dossier auquel il se rattache. Vérifiez la "
+    "référence avec « pli case list ».",
+    "This kind must name a case and does not, or opens one and names one.",
+    "See the kind table: `opens_case` and `names_case`."};
+constexpr Texts wrong_release = {
+    "La clé d'ouverture jointe n'est pas celle de cet envoi.",
+    "Envoyez-le de nouveau depuis le formulaire. Si l'erreur revient, mettez le logiciel à jour.",
+    "The release share does not open to the R the seal commits to, or is not 1 of 1 to the broker.",
+    "Box the R of this very seal to the broker's current release key."};
+constexpr Texts wrong_motif = {"Ce motif n'est pas dans la liste.",
+                               "Choisissez un motif de la liste, que donne « pli open --help ».",
+                               "The motif is not in the closed list.", "Send one of the motif codes."};
+constexpr Texts wrong_note = {"La note jointe au motif est trop longue ou mal scellée.",
+                              "Raccourcissez la note et recommencez.",
+                              "The sealed note is not the one the request names, or is over its limit.",
+                              "Seal the note to the audit queue's keys in its one bucket and sign its digest."};
+constexpr Texts wrong_handling = {"Une condition de diffusion n'est pas dans la liste, est répétée, ou il y en a trop.",
+                                  "Choisissez parmi les conditions proposées, chacune une seule fois.",
+                                  "A handling condition is unknown or repeated, or there are more than eight.",
+                                  "Use the closed list of conditions."};
+constexpr Texts wrong_destination = {
+    "Cette destination n'existe pas, ou ne convient pas à ce type d'envoi.",
+    "Une personne est signalée au GED, une structure à la CLIR. Vérifiez la destination et recommencez.",
+    "The queue id is malformed or has no directory entry.", "Take queue ids from the directory."};
+
+constexpr std::array<SubjectRow, 30> invalid_rows = {{
+    {"address", broken_envelope},
+    {"seal", broken_envelope},
+    {"locked", broken_envelope},
+    {"payload", broken_envelope},
+    {"locked_size", broken_envelope},
+    {"payload_size", broken_envelope},
+    {"nonce", broken_envelope},
+    {"request", broken_envelope},
+    {"chunk", broken_envelope},
+    {"opening", broken_envelope},
+    {"sender", wrong_sender},
+    {"sender_key", wrong_sender},
+    {"opener", wrong_sender},
+    {"opener_key", wrong_sender},
+    {"contract", wrong_place},
+    {"log", wrong_place},
+    {"roster", nobody_there},
+    {"recipients", nobody_there},
+    {"kind", newer_software},
+    {"attributes", newer_software},
+    {"version", newer_software},
+    {"urgency", newer_software},
+    {"case", wrong_case},
+    {"in_reply_to", wrong_case},
+    {"release", wrong_release},
+    {"session", wrong_release},
+    {"motif", wrong_motif},
+    {"note", wrong_note},
+    {"handling", wrong_handling},
+    {"queue", wrong_destination},
+}};
+
+/// By the second part of "from,to": what was asked for tells best what must come before.
+constexpr Texts decision_too_early = {
+    "Une décision ne peut être enregistrée qu'après la lecture du dossier par l'instance, et une seule fois.",
+    "Ouvrez d'abord le dossier avec « pli open » ; s'il est déjà décidé, passez au retour.",
+    "No decision without a recorded opening by the instance, and only one.", "Open an exchange of the case first."};
+constexpr Texts return_too_early = {
+    "Un retour suit une décision : ce dossier n'en a pas encore, ou le retour est déjà fait.",
+    "Enregistrez d'abord la décision avec « pli case decide ».", "A retour follows a decision, once.",
+    "Submit the decision first."};
+constexpr Texts complement_too_late = {
+    "Ce dossier n'accepte plus de complément.",
+    "Si un fait nouveau le justifie, faites un nouveau signalement. En cas d'urgence, appelez le 17 ou le 112.",
+    "The case has ended; complements are no longer taken.", "Open a new case."};
+constexpr std::array<SubjectRow, 5> transition_rows = {{
+    {"decide", decision_too_early},
+    {"decision", decision_too_early},
+    {"retour_effectue", return_too_early},
+    {"retour", return_too_early},
+    {"complement", complement_too_late},
+}};
+
+struct LocalRow {
+  LocalCode code;
+  std::string_view name;
+  Texts texts;
+};
+constexpr std::array<LocalRow, 22> local_rows = {{
+    {LocalCode::unreachable,
+     "unreachable",
+     {"Le serveur ne répond pas.",
+      "Vérifiez la connexion au réseau, puis réessayez. Rien n'est perdu. En cas d'urgence, appelez le 17 ou le "
+      "112.",
+      "The broker did not answer in time.", "Check the network, the endpoint and the broker's health."}},
+    {LocalCode::wrong_broker_key,
+     "wrong_broker_key",
+     {"Le serveur qui répond n'est pas celui de votre invitation.",
+      "Ne continuez pas. Appelez l'interlocuteur à la préfecture : soit le serveur a changé de clé, soit quelqu'un "
+      "se fait passer pour lui.",
+      "The CURVE handshake failed: the broker does not hold the key of the invitation.",
+      "Compare the broker's key with the invitation; suspect the network before the file."}},
+    {LocalCode::queued,
+     "queued",
+     {"L'envoi est scellé et gardé sur ce poste, mais le serveur ne l'a pas encore reçu.",
+      "Il partira avec « pli outbox flush » dès que le serveur répondra. En cas d'urgence, appelez le 17 ou le "
+      "112.",
+      "Durable in the outbox; no receipt yet.", "Flush the outbox when the broker answers."}},
+    {LocalCode::no_invitation,
+     "no_invitation",
+     {"Ce poste n'a pas encore d'invitation : il ne sait pas à quel serveur se fier.",
+      "Demandez l'invitation à l'interlocuteur à la préfecture, et vérifiez son empreinte de vive voix.",
+      "No invitation is stored for this identity.", "Import the invitation after comparing its fingerprint."}},
+    {LocalCode::wrong_passphrase,
+     "wrong_passphrase",
+     {"La phrase de passe n'ouvre pas cette identité, ou le fichier est abîmé.",
+      "Réessayez en vérifiant les majuscules et la disposition du clavier. Personne d'autre ne connaît votre phrase "
+      "de passe : si elle est perdue, faites inscrire une nouvelle carte par la préfecture.",
+      "The identity file does not open under this passphrase.", "Try again, or restore the file from a copy."}},
+    {LocalCode::bad_form,
+     "bad_form",
+     {"Le formulaire n'est pas complet, ou une rubrique ne convient pas. Rien n'a été envoyé.",
+      "Corrigez les rubriques indiquées, puis recommencez. « Inconnu » est toujours une réponse possible.",
+      "The form does not validate.", "Correct the fields named; every problem found is listed."}},
+    {LocalCode::unknown_commune,
+     "unknown_commune",
+     {"Ce code de commune n'est pas dans la liste de l'Insee. Rien n'a été envoyé.",
+      "Vérifiez le code à cinq caractères de la commune de résidence, ou de l'adresse de la structure.",
+      "The commune code is not in the INSEE table.", "Use the five-character code of the table."}},
+    {LocalCode::missing_dated_fact,
+     "missing_dated_fact",
+     {"Le signalement ne contient aucun fait daté : une appréciation seule ne peut pas être envoyée.",
+      "Ajoutez au moins un fait avec sa date, même approximative, et la façon dont il est connu.",
+      "A report needs at least one dated fact.", "Add a fact with a date."}},
+    {LocalCode::receipt_invalid,
+     "receipt_invalid",
+     {"Le reçu présenté ne prouve pas l'enregistrement : il est abîmé, ou ne vient pas de ce journal.",
+      "Gardez le fichier et appelez l'interlocuteur à la préfecture. L'envoi reste dans votre boîte d'envoi.",
+      "The receipt's disclosure, leaf, proof or checkpoint does not verify under the log's key.",
+      "Keep the file as evidence; ask for a fresh proof."}},
+    {LocalCode::log_forked,
+     "log_forked",
+     {"Le journal du serveur contredit ce qu'il avait montré auparavant à ce poste.",
+      "N'envoyez plus rien. Prévenez l'auditeur et l'interlocuteur à la préfecture ; ne supprimez rien sur ce "
+      "poste, il en garde la preuve.",
+      "The checkpoint shown is not consistent with the last one verified.",
+      "Keep both signed checkpoints: together they prove the fork."}},
+    {LocalCode::log_shrunk,
+     "log_shrunk",
+     {"Le journal du serveur est plus court qu'auparavant : des actes ont disparu, peut-être après la restauration "
+      "d'une ancienne sauvegarde.",
+      "Ne supprimez rien sur ce poste. Prévenez l'interlocuteur à la préfecture ; vos envois seront représentés au "
+      "serveur une fois la situation réglée.",
+      "The checkpoint shown is smaller than the last one verified: the log was rolled back.",
+      "Accepting a rollback opens a new shard; see docs/operations.md."}},
+    {LocalCode::queue_withheld,
+     "queue_withheld",
+     {"Il manque un pli dans cette file, ou l'ordre des plis a changé : le serveur ne montre pas tout.",
+      "Prévenez les autres membres de l'instance et l'auditeur ; comparez vos files.",
+      "A queue's number or head does not follow from the one before, or differs from a head gossiped by a sender.",
+      "Keep the items received; compare heads with other members."}},
+    {LocalCode::address_mismatch,
+     "address_mismatch",
+     {"L'adresse inscrite à l'intérieur du pli n'est pas celle du dehors. Le pli a été refusé.",
+      "Ne vous fiez pas à ce contenu. Le refus est signalé ; prévenez le secrétariat de l'instance.",
+      "The inner address differs from the outer one.", "Refused and reported; ask the sender to send again."}},
+    {LocalCode::no_stanza_for_me,
+     "no_stanza_for_me",
+     {"Ce pli n'a pas été scellé pour votre clé, bien que vous soyez parmi ses destinataires.",
+      "Demandez à un membre de l'instance qui peut l'ouvrir de vous en donner l'accès, et prévenez le secrétariat.",
+      "The header opens under R but holds no stanza for this age key.",
+      "Have a present member re-wrap it; the sender's software did not seal to the roster it named."}},
+    {LocalCode::bad_padding,
+     "bad_padding",
+     {"Le contenu du pli est mal formé. Le pli a été refusé.",
+      "Le refus est signalé. Demandez à l'expéditeur de recommencer son envoi.",
+      "The plaintext's padding or layout is wrong.", "Refused and reported; ask the sender to send again."}},
+    {LocalCode::release_mismatch,
+     "release_mismatch",
+     {"La clé d'ouverture donnée par le serveur n'est pas celle que l'expéditeur a scellée.",
+      "Prévenez l'auditeur : le serveur s'est trompé, ou quelqu'un a voulu changer le contenu.",
+      "R does not match the seal's release commitment, or does not unlock the header.",
+      "Keep the opening's proof; the broker answered with another R."}},
+    {LocalCode::file_key_mismatch,
+     "file_key_mismatch",
+     {"La clé trouvée dans le pli n'est pas celle que l'expéditeur a signée.",
+      "Ne vous fiez pas à ce contenu. Le refus est signalé ; prévenez le secrétariat de l'instance.",
+      "The file key does not match the seal's commitment.", "Refused and reported."}},
+    {LocalCode::payload_mismatch,
+     "payload_mismatch",
+     {"Le contenu reçu n'est pas celui que l'expéditeur a signé.",
+      "Recommencez l'ouverture une fois. Si l'erreur revient, prévenez l'auditeur : le serveur ne rend pas ce qu'il "
+      "a reçu.",
+      "The payload or locked part does not have the size and SHA-256 of the seal, or does not decrypt.",
+      "Fetch again; if it stays so, the broker's store is damaged or dishonest."}},
+    {LocalCode::sender_unproven,
+     "sender_unproven",
+     {"La signature de l'expéditeur ne se vérifie pas avec l'annuaire.",
+      "Ne vous fiez pas à ce pli tant que la préfecture n'a pas confirmé qui l'a envoyé.",
+      "The exchange's signature does not verify, or its key is no proven directory entry's.",
+      "Fetch the directory again; if it stays so, refuse the exchange."}},
+    {LocalCode::directory_unproven,
+     "directory_unproven",
+     {"L'annuaire présenté n'est pas signé comme il doit l'être, ou il est périmé.",
+      "Rien n'a été scellé pour lui. Appelez l'interlocuteur à la préfecture.",
+      "The directory note, an entry's proof or the not-after date does not verify.",
+      "Publish a signed, current version; compare the authorities with the invitation."}},
+    {LocalCode::local_store,
+     "local_store",
+     {"Ce poste ne peut pas lire ou écrire ses propres fichiers.",
+      "Vérifiez la place sur le disque et les droits du dossier, puis recommencez. L'envoi n'est pas compté comme "
+      "parti.",
+      "The client's own store cannot be read or written.", "Check free space and permissions."}},
+    {LocalCode::usage,
+     "usage",
+     {"La commande n'est pas complète, ou une option n'existe pas.",
+      "Ajoutez « --help » à la commande : un exemple y est donné.", "The command line is wrong.",
+      "Run the command with --help."}},
+}};
+
+Explanation explain(const Texts& texts, Language language) {
+  if (language == Language::french) return {std::string(texts.cause_fr), std::string(texts.next_fr)};
+  return {std::string(texts.cause_en), std::string(texts.next_en)};
+}
+
+const Texts* find_subject(std::span<const SubjectRow> rows, std::string_view subject) {
+  for (const SubjectRow& row : rows)
+    if (row.subject == subject) return &row.texts;
+  return nullptr;
+}
+
+const Texts* specific_texts(const Refusal& refusal) {
+  switch (refusal.code) {
+    case Code::forbidden: return find_subject(forbidden_rows, refusal.subject);
+    case Code::invalid: return find_subject(invalid_rows, refusal.subject);
+    case Code::illegal_transition:
+      return find_subject(transition_rows, std::string_view(refusal.subject).substr(refusal.subject.find(',') + 1));
+    default: return nullptr;
+  }
+}
+
+std::string busy_next_step(std::uint32_t retry_after_ms, Language language) {
+  const std::uint32_t seconds = std::max<std::uint32_t>(1, retry_after_ms / 1000 + (retry_after_ms % 1000 != 0));
+  const std::string count = std::to_string(seconds);
+  if (language == Language::english) return "Try again in " + count + (seconds == 1 ? " second." : " seconds.");
+  return "Réessayez dans " + count + (seconds == 1 ? " seconde" : " secondes") +
+         ". Ce qui attend dans votre boîte d'envoi n'est pas perdu.";
+}
+
+const CodeRow* row_of(Code code) {
+  for (const CodeRow& row : code_rows)
+    if (row.code == code) return &row;
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view text_of(Code code) {
+  const CodeRow* row = row_of(code);
+  return row == nullptr ? std::string_view{} : row->name;
+}
+
+std::optional<Code> code_of(std::string_view text) {
+  for (const CodeRow& row : code_rows)
+    if (row.name == text) return row.code;
+  return std::nullopt;
+}
+
+std::optional<Code> code_of_number(std::uint8_t number) {
+  for (const CodeRow& row : code_rows)
+    if (static_cast<std::uint8_t>(row.code) == number) return row.code;
+  return std::nullopt;
+}
+
+bool is_subject(std::string_view text) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == ',' || c == '-';
+  };
+  return !text.empty() && text.size() <= subject_bytes_max && std::all_of(text.begin(), text.end(), allowed);
+}
+
+Explanation explain(const Refusal& refusal, Language language) {
+  const CodeRow* row = row_of(refusal.code);
+  if (row == nullptr) row = row_of(Code::invalid);  // only a cast makes another code
+  const Texts* specific = specific_texts(refusal);
+  Explanation out = explain(specific == nullptr ? row->texts : *specific, language);
+  if (row->code == Code::busy) out.next_step = busy_next_step(refusal.retry_after_ms, language);
+  return out;
+}
+
+std::string to_text(const Refusal& refusal) {
+  std::string out(text_of(refusal.code));
+  if (refusal.code == Code::busy) {
+    out += '(' + std::to_string(refusal.retry_after_ms) + ')';
+  } else if (is_subject(refusal.subject)) {
+    out += '(' + refusal.subject + ')';
+  }
+  return out;
+}
+
+std::string_view text_of(LocalCode code) {
+  for (const LocalRow& row : local_rows)
+    if (row.code == code) return row.name;
+  return {};
+}
+
+Explanation explain(LocalCode code, Language language) {
+  for (const LocalRow& row : local_rows)
+    if (row.code == code) return explain(row.texts, language);
+  return explain(local_rows.back().texts, language);  // only a cast makes another code
+}
+
+}  // namespace pli::protocol
