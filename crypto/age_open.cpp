@@ -29,8 +29,7 @@ bool looks_armored(ByteView start) {
   if (text.starts_with(age_version_line.substr(0, age_version_line.find('/')))) return false;
   const auto first = std::find_if_not(start.begin(), start.end(), is_white_space);
   if (text.substr(static_cast<std::size_t>(first - start.begin())).starts_with("-----")) return true;
-  return text.substr(0, armor_white_space_max + armor_begin.size()).find(armor_begin) !=
-         std::string_view::npos;
+  return text.substr(0, armor_white_space_max + armor_begin.size()).find(armor_begin) != std::string_view::npos;
 }
 
 /// The bytes of an age file as one stream, freed of their armor if they wear one.
@@ -136,13 +135,10 @@ class Input {
     if (line->empty() || line->size() > armor_columns) return AgeFailure::armor;
     ahead_.resize(armor_line_bytes);
     ahead_at_ = 0;
-    std::size_t size = 0;
-    if (sodium_base642bin(ahead_.data(), ahead_.size(), line->data(), line->size(), nullptr, &size, nullptr,
-                          sodium_base64_VARIANT_ORIGINAL) != 0) {
-      return AgeFailure::armor;
-    }
-    ahead_.resize(size);
-    if (size == armor_line_bytes) return {};
+    const auto size = from_base64_into(*line, ahead_);
+    if (!size) return AgeFailure::armor;
+    ahead_.resize(*size);
+    if (*size == armor_line_bytes) return {};
     // A short line is the last.
     const auto label = next_line();
     if (!label) return label.error();
@@ -187,8 +183,7 @@ struct Header {
 /// The grammar of formats §2.2, at the beginning of `start`, which may go on after the header.
 class HeaderParser {
  public:
-  explicit HeaderParser(ByteView start)
-      : text_(as_text(start.first(std::min(start.size(), age_header_bytes_max)))) {}
+  explicit HeaderParser(ByteView start) : text_(as_text(start.first(std::min(start.size(), age_header_bytes_max)))) {}
 
   AgeResult<Header> parse() {
     if (next_line() != age_version_line) return AgeFailure::header;
@@ -198,8 +193,7 @@ class HeaderParser {
       if (!line) return AgeFailure::header;
       if (line->starts_with(age_mac_mark)) {
         header_.authenticated_bytes = line_at + age_mac_mark.size();
-        if (header_.stanzas.empty() || !parse_mac(line->substr(age_mac_mark.size())))
-          return AgeFailure::header;
+        if (header_.stanzas.empty() || !parse_mac(line->substr(age_mac_mark.size()))) return AgeFailure::header;
         header_.bytes = at_;
         return std::move(header_);
       }
@@ -304,8 +298,7 @@ AgeResult<KnownStanzas> check_shapes(const Header& header) {
   for (const Stanza& stanza : header.stanzas) {
     const std::string_view type = stanza.arguments[0];
     if (type == age_x25519_type) {
-      const auto share =
-          stanza.arguments.size() == 2 ? decode_argument<32>(stanza.arguments[1]) : std::nullopt;
+      const auto share = stanza.arguments.size() == 2 ? decode_argument<32>(stanza.arguments[1]) : std::nullopt;
       const auto body = to_array<age_wrapped_key_bytes>(stanza.body);
       if (!share || !body) return AgeFailure::header;
       known.x25519.push_back({*share, *body});
@@ -325,8 +318,8 @@ AgeResult<KnownStanzas> check_shapes(const Header& header) {
 std::optional<FileKey> unwrap(const WrappedKey& body, const Transient<32>& wrap_key) {
   static constexpr ChunkNonce zero_nonce{};
   FileKey file_key;
-  if (crypto_aead_chacha20poly1305_ietf_decrypt(file_key.expose_for_writing().data(), nullptr, nullptr,
-                                                body.data(), body.size(), nullptr, 0, zero_nonce.data(),
+  if (crypto_aead_chacha20poly1305_ietf_decrypt(file_key.expose_for_writing().data(), nullptr, nullptr, body.data(),
+                                                body.size(), nullptr, 0, zero_nonce.data(),
                                                 wrap_key.expose().data()) != 0) {
     return std::nullopt;
   }
@@ -388,11 +381,10 @@ AgeResult<FileKey> unwrap_header(ByteView bytes, const Header& header, const Age
 
 /// `out` holds exactly the plaintext. A chunk that fails leaves `sealed` as it was, so that it can be tried
 /// again.
-bool open_chunk(std::span<std::uint8_t> out, ByteView sealed, const BoxKey& key, std::uint64_t counter,
-                bool last) {
+bool open_chunk(std::span<std::uint8_t> out, ByteView sealed, const BoxKey& key, std::uint64_t counter, bool last) {
   const ChunkNonce nonce = chunk_nonce(counter, last);
-  return crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, sealed.data(), sealed.size(),
-                                                   nullptr, 0, nonce.data(), key.expose().data()) == 0;
+  return crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, sealed.data(), sealed.size(), nullptr,
+                                                   0, nonce.data(), key.expose().data()) == 0;
 }
 
 AgeResult<void> open_payload_stream(Input& input, const Sink& out, const FileKey& file_key) {
@@ -418,12 +410,11 @@ AgeResult<void> open_payload_stream(Input& input, const Sink& out, const FileKey
     const ByteView batch = ByteView(sealed).first(*got);
     const std::size_t full = batch.size() / age_sealed_chunk_bytes;
     crew.run(full, [&](std::size_t i) {
-      authentic[i] = open_chunk(plaintext.subspan(i * age_chunk_bytes, age_chunk_bytes),
-                                batch.subspan(i * age_sealed_chunk_bytes, age_sealed_chunk_bytes), key,
-                                counter + i, false);
+      authentic[i] =
+          open_chunk(plaintext.subspan(i * age_chunk_bytes, age_chunk_bytes),
+                     batch.subspan(i * age_sealed_chunk_bytes, age_sealed_chunk_bytes), key, counter + i, false);
     });
-    const auto first_failure =
-        std::find(authentic.begin(), authentic.begin() + static_cast<std::ptrdiff_t>(full), 0);
+    const auto first_failure = std::find(authentic.begin(), authentic.begin() + static_cast<std::ptrdiff_t>(full), 0);
     const auto good = static_cast<std::size_t>(first_failure - authentic.begin());
     if (auto released = release(0, good * age_chunk_bytes); !released) return released.error();
     if (good == age_batch_chunks) continue;
@@ -433,8 +424,7 @@ AgeResult<void> open_payload_stream(Input& input, const Sink& out, const FileKey
     const ByteView last = rest.first(std::min(rest.size(), age_sealed_chunk_bytes));
     if (last.size() < age_tag_bytes) return AgeFailure::payload;
     const std::size_t size = last.size() - age_tag_bytes;
-    if (size == 0 && counter + good > 0)
-      return AgeFailure::payload;  // only an empty payload ends with nothing
+    if (size == 0 && counter + good > 0) return AgeFailure::payload;  // only an empty payload ends with nothing
     if (!open_chunk(plaintext.subspan(good * age_chunk_bytes, size), last, key, counter + good, true)) {
       return AgeFailure::payload;
     }
@@ -469,22 +459,14 @@ AgeResult<Bytes> open_binary(ByteView age_file, const AgeKeys& keys) {
 
 const char* name_of(AgeFailure failure) {
   switch (failure) {
-    case AgeFailure::armor:
-      return "armor failure";
-    case AgeFailure::header:
-      return "header failure";
-    case AgeFailure::no_match:
-      return "no match";
-    case AgeFailure::hmac:
-      return "HMAC failure";
-    case AgeFailure::payload:
-      return "payload failure";
-    case AgeFailure::output:
-      return "output failure";
-    case AgeFailure::input:
-      return "input failure";
-    case AgeFailure::memory:
-      return "not enough memory";
+    case AgeFailure::armor: return "armor failure";
+    case AgeFailure::header: return "header failure";
+    case AgeFailure::no_match: return "no match";
+    case AgeFailure::hmac: return "HMAC failure";
+    case AgeFailure::payload: return "payload failure";
+    case AgeFailure::output: return "output failure";
+    case AgeFailure::input: return "input failure";
+    case AgeFailure::memory: return "not enough memory";
   }
   return "unknown";
 }
@@ -549,8 +531,8 @@ AgeResult<Bytes> open_bytes(ByteView age_file, const AgeKeys& keys) {
   return open_binary(binary, keys);
 }
 
-Result<void> seal_file_with_passphrase(const Source& in, const Sink& out, const SecretKey& passphrase,
-                                       int work_factor, bool armor) {
+Result<void> seal_file_with_passphrase(const Source& in, const Sink& out, const SecretKey& passphrase, int work_factor,
+                                       bool armor) {
   if (passphrase.empty()) return Error{Errc::invalid_input, "empty passphrase"};
   if (work_factor < 1 || work_factor > scrypt_work_factor_max) {
     return Error{Errc::invalid_input, "scrypt work factor outside 1..20"};
@@ -561,10 +543,9 @@ Result<void> seal_file_with_passphrase(const Source& in, const Sink& out, const 
   if (!wrap_key) return Error{Errc::unavailable, "not enough memory for scrypt"};
   Bytes header = to_bytes(age_version_line);
   append(header, "\n");
-  append_stanza(
-      header,
-      std::string(age_scrypt_type) + " " + to_base64_unpadded(salt) + " " + std::to_string(work_factor),
-      wrap_file_key(file_key, *wrap_key));
+  append_stanza(header,
+                std::string(age_scrypt_type) + " " + to_base64_unpadded(salt) + " " + std::to_string(work_factor),
+                wrap_file_key(file_key, *wrap_key));
   append_header_end(header, file_key);
   return seal_stream(file_key, header, in, out, armor);
 }

@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+
 namespace pli::crypto {
 namespace {
 
@@ -12,27 +14,37 @@ std::string encode(ByteView bytes, int variant) {
   return out;
 }
 
-std::optional<Bytes> decode(std::string_view text, int variant) {
-  Bytes out(text.size() / 4 * 3 + 3);
-  std::size_t size = 0;
-  // No ignored characters and no end pointer: then libsodium refuses everything that is not canonical.
-  if (sodium_base642bin(out.data(), out.size(), text.data(), text.size(), nullptr, &size, nullptr, variant) !=
-      0) {
+/// How much of `out` the text fills.
+std::optional<std::size_t> decode_into(std::string_view text, std::span<std::uint8_t> out, int variant) {
+  // libsodium 1.0.18 takes bytes from 0x80 on for `+` or `/` (its comparisons are of 8 bits, its characters signed),
+  // which would give one value several spellings.
+  if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) > 0x7f; })) {
     return std::nullopt;
   }
-  out.resize(size);
+  std::size_t size = 0;
+  // No ignored characters and no end pointer: then it refuses everything else that is not canonical.
+  if (sodium_base642bin(out.data(), out.size(), text.data(), text.size(), nullptr, &size, nullptr, variant) != 0) {
+    return std::nullopt;
+  }
+  return size;
+}
+
+std::optional<Bytes> decode(std::string_view text, int variant) {
+  Bytes out(text.size() / 4 * 3 + 3);
+  const auto size = decode_into(text, out, variant);
+  if (!size) return std::nullopt;
+  out.resize(*size);
   return out;
 }
 
 }  // namespace
 
 std::string to_base64(ByteView bytes) { return encode(bytes, sodium_base64_VARIANT_ORIGINAL); }
-std::optional<Bytes> from_base64(std::string_view text) {
-  return decode(text, sodium_base64_VARIANT_ORIGINAL);
+std::optional<Bytes> from_base64(std::string_view text) { return decode(text, sodium_base64_VARIANT_ORIGINAL); }
+std::optional<std::size_t> from_base64_into(std::string_view text, std::span<std::uint8_t> out) {
+  return decode_into(text, out, sodium_base64_VARIANT_ORIGINAL);
 }
-std::string to_base64_unpadded(ByteView bytes) {
-  return encode(bytes, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
-}
+std::string to_base64_unpadded(ByteView bytes) { return encode(bytes, sodium_base64_VARIANT_ORIGINAL_NO_PADDING); }
 std::optional<Bytes> from_base64_unpadded(std::string_view text) {
   return decode(text, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
 }

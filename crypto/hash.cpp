@@ -70,6 +70,7 @@ Transient<32> hkdf_sha256(ByteView input_key, ByteView salt, std::string_view in
 Bytes expand_seed(const ByteArray<32>& seed, std::size_t size) {
   static constexpr ByteArray<crypto_stream_chacha20_ietf_NONCEBYTES> zero_nonce{};
   Bytes out(size);
+  if (out.empty()) return out;
   PLI_INVARIANT(crypto_stream_chacha20_ietf(out.data(), out.size(), zero_nonce.data(), seed.data()) == 0);
   return out;
 }

@@ -1,0 +1,55 @@
+#include "crypto/identity.hpp"
+
+#include <set>
+
+#include "tests/crypto/support.hpp"
+
+namespace pli::crypto {
+namespace {
+
+Identity vector_identity() { return Identity::from_seed(SecretKey::copy_of(hex(seam_vector("identity_seed")))); }
+
+TEST(Identity, DerivesEachKeyAsTheVectorsSay) {
+  const Identity identity = vector_identity();
+  EXPECT_EQ(to_hex(identity.seed().expose()), seam_vector("identity_seed"));
+  EXPECT_EQ(to_hex(identity.curve_secret().expose()), seam_vector("identity_curve_secret"));
+  EXPECT_EQ(to_hex(identity.public_identity().curve.bytes), seam_vector("identity_curve_public"));
+  EXPECT_EQ(to_hex(identity.signing_key().secret().expose()),
+            seam_vector("identity_sign_secret") + seam_vector("identity_sign_public"));
+  EXPECT_EQ(to_hex(identity.public_identity().sign.bytes), seam_vector("identity_sign_public"));
+  EXPECT_EQ(to_hex(identity.age_secret().expose()), seam_vector("identity_age_secret"));
+  EXPECT_EQ(to_hex(identity.public_identity().age.bytes), seam_vector("identity_age_public"));
+  EXPECT_EQ(to_hex(identity.witness_key().public_key().bytes), seam_vector("identity_witness_public"));
+}
+
+TEST(Identity, GivesNoKeyTwoUses) {
+  const Identity identity = vector_identity();
+  const std::set<std::string> secrets = {to_hex(identity.seed().expose()), to_hex(identity.curve_secret().expose()),
+                                         to_hex(identity.signing_key().secret().expose().first(32)),
+                                         to_hex(identity.age_secret().expose()),
+                                         to_hex(identity.witness_key().secret().expose().first(32))};
+  EXPECT_EQ(secrets.size(), 5U);
+}
+
+TEST(Identity, IsAnotherEachTimeItIsGenerated) {
+  const Identity first = Identity::generate();
+  const Identity second = Identity::generate();
+  EXPECT_NE(first.public_identity().curve, second.public_identity().curve);
+  EXPECT_NE(first.public_identity().sign, second.public_identity().sign);
+  EXPECT_NE(first.public_identity().age, second.public_identity().age);
+}
+
+TEST(Identity, MovesWhole) {
+  Identity first = vector_identity();
+  const Identity second = std::move(first);
+  EXPECT_EQ(to_hex(second.age_secret().expose()), seam_vector("identity_age_secret"));
+  EXPECT_EQ(second.signing_key().public_key(), second.public_identity().sign);
+}
+
+TEST(X25519Public, MatchesRfc7748) {
+  const auto bob = SecretKey::copy_of(hex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"));
+  EXPECT_EQ(to_hex(x25519_public(bob)), "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+}
+
+}  // namespace
+}  // namespace pli::crypto
