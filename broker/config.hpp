@@ -1,0 +1,63 @@
+// The broker's configuration: read once from TOML, checked whole, then immutable.
+// config/examples/broker.example.toml is its manual; a test loads it and compares the defaults.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/result.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::broker {
+
+/// Where the start-up secret is read from.
+struct SecretDescriptor {
+  int fd = -1;
+  bool operator==(const SecretDescriptor&) const = default;
+};
+struct SecretFile {
+  std::filesystem::path path;
+  bool operator==(const SecretFile&) const = default;
+};
+struct SecretCredential {
+  std::string name;  ///< a file of this name in $CREDENTIALS_DIRECTORY
+  bool operator==(const SecretCredential&) const = default;
+};
+using SecretSource = std::variant<SecretDescriptor, SecretFile, SecretCredential>;
+
+struct ConfigLimits {
+  std::uint64_t exchange_bytes_max = protocol::exchange_bytes_max;
+  std::size_t in_flight_max = protocol::in_flight_max;
+  std::size_t refusals_per_minute_max = protocol::refusals_per_minute_max;
+  std::uint64_t spool_bytes_max = std::uint64_t{1} << 30;
+  std::chrono::seconds log_unavailable{60};
+};
+
+struct Config {
+  std::string endpoint;
+  std::string log;    ///< origin without its shard
+  std::string shard;  ///< "2026-1"
+  std::filesystem::path data_folder;
+  std::filesystem::path key_folder;
+  std::filesystem::path leases;
+  std::filesystem::path leases_copy;
+  std::filesystem::path outside_checkpoint;
+  std::filesystem::path log_folder;  ///< empty: standard error
+  std::optional<SecretSource> startup_secret;
+  std::size_t threads = 0;  ///< 0: one for each core
+  ConfigLimits limits;
+
+  [[nodiscard]] std::string origin() const { return log + "/" + shard; }
+  [[nodiscard]] std::filesystem::path database() const { return data_folder / "pli.db"; }
+  [[nodiscard]] std::filesystem::path spool() const { return data_folder / "spool"; }
+};
+
+/// Errors: not_found, over_limit, io_error (the file); invalid_input (TOML, an unknown or missing key, a value out of
+/// range, a secret's folder inside the data folder), whose detail names line or key and is the operator's to read.
+[[nodiscard]] Result<Config> load_config(const std::filesystem::path& path);
+
+}  // namespace pli::broker
