@@ -99,6 +99,8 @@ class ClientStore {
   [[nodiscard]] Result<std::vector<std::int64_t>> outbox_waiting() const;             ///< queued, sealed or sent
   [[nodiscard]] Result<std::optional<OutboxRow>> outbox_row(std::int64_t id) const;
   [[nodiscard]] Result<void> remove_outbox(std::int64_t id);
+  /// What was dropped or replaced leaves the disk (WAL included). Errors: io_error.
+  [[nodiscard]] Result<void> shred();
 
  private:
   struct Database;

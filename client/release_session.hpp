@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "crypto/release_share.hpp"
 #include "protocol/exchange.hpp"
@@ -13,6 +14,8 @@ namespace pli::client {
 
 class ReleaseSession {
  public:
+  inline static constexpr std::size_t keys_max = 64;
+
   ReleaseSession() : pair_(crypto::BoxPair::generate()) {}
 
   /// The broker's key of the month, from `hello`. Errors: invalid_input for a low-order key.

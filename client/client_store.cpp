@@ -1,0 +1,690 @@
+#include "client/client_store.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <limits>
+
+
+namespace pli::client {
+namespace {
+
+constexpr int busy_wait_ms = 10'000;
+constexpr int user_version = 1;
+constexpr int application_id = 0x506c6931;  // "Pli1"
+constexpr std::uint8_t proof_hashes_stored_max = 63;
+
+const char* const schema = R"sql(
+CREATE TABLE fact (             -- checkpoint, directory_note, release_epoch
+  name  TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE foreign_checkpoint (
+  size    INTEGER NOT NULL,
+  root    BLOB NOT NULL,
+  note    TEXT NOT NULL,
+  seen_at INTEGER NOT NULL,
+  PRIMARY KEY (size, root)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE entry (            -- of the directory version in directory_note
+  position INTEGER PRIMARY KEY,
+  entry    BLOB NOT NULL,
+  proof    BLOB NOT NULL        -- 32 bytes for each hash
+) STRICT;
+CREATE TABLE directory_change (
+  id      INTEGER PRIMARY KEY,
+  number  INTEGER NOT NULL,
+  what    INTEGER NOT NULL,
+  type    INTEGER NOT NULL,
+  subject TEXT NOT NULL
+) STRICT;
+CREATE TABLE queue (
+  name         TEXT PRIMARY KEY,
+  number       INTEGER NOT NULL,
+  head         BLOB NOT NULL,
+  acknowledged INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE received (
+  queue         TEXT NOT NULL,
+  number        INTEGER NOT NULL,
+  head          BLOB NOT NULL,
+  exchange      BLOB NOT NULL,
+  address       BLOB NOT NULL,
+  seal          BLOB NOT NULL,
+  signature     BLOB NOT NULL,
+  accepted_at   INTEGER NOT NULL,
+  leaf          INTEGER NOT NULL,
+  visible       INTEGER NOT NULL,
+  sender_proven INTEGER NOT NULL,
+  opened        INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (queue, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX received_exchange ON received (exchange);
+CREATE TABLE outbox (
+  id                INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: people write it down
+  state             INTEGER NOT NULL,
+  kind              INTEGER NOT NULL,
+  queue             TEXT NOT NULL,
+  case_id           BLOB NOT NULL,
+  created_at        INTEGER NOT NULL,
+  exchange          BLOB,
+  refusal_code      INTEGER,
+  refusal_subject   TEXT,
+  refusal_retry     INTEGER,
+  receipted_at      INTEGER NOT NULL DEFAULT 0,
+  form              BLOB,                               -- age file to the sender's own key, until receipted
+  address           BLOB,
+  seal              BLOB,
+  signature         BLOB,
+  locked            BLOB,
+  payload           BLOB,
+  release           BLOB
+) STRICT;
+CREATE TABLE replaced (         -- sealings refused as stale, by which a later one can be traced back
+  outbox   INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
+  ordinal  INTEGER NOT NULL,
+  exchange BLOB NOT NULL,
+  PRIMARY KEY (outbox, ordinal)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+Error io(const char* words) { return {Errc::io_error, words}; }
+Error damaged(const char* words) { return {Errc::corruption, words}; }
+
+/// Every call of SQLiteCpp goes through here; what it throws becomes one error.
+template <class Work>
+auto guarded(const char* words, Work work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const SQLite::Exception&) {
+    return io(words);
+  }
+}
+
+void bind_blob(SQLite::Statement& statement, int index, ByteView bytes) {
+  PLI_INVARIANT(bytes.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()));
+  static const std::uint8_t nothing = 0;  // a null pointer would bind NULL
+  statement.bind(index, bytes.empty() ? &nothing : bytes.data(), static_cast<int>(bytes.size()));
+}
+void bind_number(SQLite::Statement& statement, int index, std::uint64_t value) {
+  PLI_INVARIANT(value >> 63 == 0);
+  statement.bind(index, static_cast<std::int64_t>(value));
+}
+
+Bytes blob(const SQLite::Column& column) {
+  const auto* data = static_cast<const std::uint8_t*>(column.getBlob());
+  return data == nullptr ? Bytes() : Bytes(data, data + column.getBytes());
+}
+std::uint64_t number(const SQLite::Column& column) { return static_cast<std::uint64_t>(column.getInt64()); }
+
+template <std::size_t N>
+bool read_array(const SQLite::Column& column, ByteArray<N>& out) {
+  const auto got = to_array<N>(blob(column));
+  if (got) out = *got;
+  return got.has_value();
+}
+
+Bytes join(const std::vector<Digest>& hashes) {
+  Bytes out;
+  for (const Digest& hash : hashes) append(out, hash);
+  return out;
+}
+std::optional<std::vector<Digest>> split(ByteView bytes) {
+  if (bytes.size() % std::tuple_size_v<Digest> != 0) return std::nullopt;
+  ByteReader in(bytes);
+  std::vector<Digest> out(bytes.size() / std::tuple_size_v<Digest>);
+  for (Digest& hash : out) hash = in.array<32>();
+  return out;
+}
+
+}  // namespace
+
+struct ClientStore::Database {
+  explicit Database(const std::filesystem::path& file)
+      : sql(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, busy_wait_ms) {}
+
+  std::optional<Bytes> fact(const char* name) {
+    SQLite::Statement read(sql, "SELECT value FROM fact WHERE name = ?");
+    read.bind(1, name);
+    if (!read.executeStep()) return std::nullopt;
+    return blob(read.getColumn(0));
+  }
+  void set_fact(const char* name, ByteView value) {
+    SQLite::Statement write(sql, "INSERT INTO fact (name, value) VALUES (?, ?) "
+                                 "ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+    write.bind(1, name);
+    bind_blob(write, 2, value);
+    write.exec();
+  }
+  std::optional<QueueState> queue(const std::string& name, bool& readable) {
+    SQLite::Statement read(sql, "SELECT number, head, acknowledged FROM queue WHERE name = ?");
+    read.bind(1, name);
+    if (!read.executeStep()) return std::nullopt;
+    QueueState state;
+    state.head.number = QueueNumber{number(read.getColumn(0))};
+    readable = read_array(read.getColumn(1), state.head.head);
+    state.acknowledged = QueueNumber{number(read.getColumn(2))};
+    return state;
+  }
+
+  SQLite::Database sql;
+};
+
+ClientStore::ClientStore(std::unique_ptr<Database> database) : db_(std::move(database)) {}
+ClientStore::~ClientStore() = default;
+
+Result<std::unique_ptr<ClientStore>> ClientStore::open(const std::filesystem::path& file) {
+  return guarded("state.db cannot be opened", [&]() -> Result<std::unique_ptr<ClientStore>> {
+    auto database = std::make_unique<Database>(file);
+    SQLite::Database& sql = database->sql;
+    sql.exec("PRAGMA journal_mode = WAL");
+    sql.exec("PRAGMA synchronous = FULL");  // `send` says OK only after the disk has it
+    sql.exec("PRAGMA foreign_keys = ON");
+    sql.exec("PRAGMA trusted_schema = OFF");
+    sql.exec("PRAGMA secure_delete = ON");  // a form copy that is dropped is overwritten
+    {
+      SQLite::Transaction transaction(sql, SQLite::TransactionBehavior::IMMEDIATE);
+      const int version = sql.execAndGet("PRAGMA user_version").getInt();
+      if (version == 0) {
+        sql.exec(schema);
+        sql.exec("PRAGMA application_id = " + std::to_string(application_id));
+        sql.exec("PRAGMA user_version = " + std::to_string(user_version));
+      } else if (version != user_version || sql.execAndGet("PRAGMA application_id").getInt() != application_id) {
+        return damaged("state.db is not of this format");
+      }
+      transaction.commit();
+    }
+    return std::unique_ptr<ClientStore>(new ClientStore(std::move(database)));
+  });
+}
+
+// ---- log -------------------------------------------------------------------------------------------------------
+
+Result<std::optional<std::string>> ClientStore::checkpoint() const {
+  return guarded("reading the checkpoint", [&]() -> Result<std::optional<std::string>> {
+    const auto note = db_->fact("checkpoint");
+    if (!note) return std::optional<std::string>();
+    return std::optional<std::string>(std::string(as_text(*note)));
+  });
+}
+
+Result<void> ClientStore::set_checkpoint(const std::optional<std::string>& previous, const std::string& note) {
+  return guarded("writing the checkpoint", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    const auto stored = db_->fact("checkpoint");
+    const bool same = stored ? previous && as_text(*stored) == *previous : !previous;
+    if (!same) return Error{Errc::conflict, "another program moved the checkpoint"};
+    db_->set_fact("checkpoint", as_bytes(note));
+    transaction.commit();
+    return {};
+  });
+}
+
+Result<std::vector<ForeignCheckpoint>> ClientStore::foreign_checkpoints() const {
+  return guarded("reading foreign checkpoints", [&]() -> Result<std::vector<ForeignCheckpoint>> {
+    SQLite::Statement read(db_->sql, "SELECT size, root, note, seen_at FROM foreign_checkpoint ORDER BY size, root");
+    std::vector<ForeignCheckpoint> out;
+    while (read.executeStep()) {
+      ForeignCheckpoint checkpoint;
+      checkpoint.size = TreeSize{number(read.getColumn(0))};
+      if (!read_array(read.getColumn(1), checkpoint.root)) return damaged("foreign checkpoint");
+      checkpoint.note = read.getColumn(2).getString();
+      checkpoint.seen_at = UnixMillis{read.getColumn(3).getInt64()};
+      out.push_back(std::move(checkpoint));
+    }
+    return out;
+  });
+}
+
+Result<void> ClientStore::add_foreign(const ForeignCheckpoint& checkpoint) {
+  return guarded("writing a foreign checkpoint", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql,
+                            "INSERT INTO foreign_checkpoint (size, root, note, seen_at) VALUES (?, ?, ?, ?) "
+                            "ON CONFLICT (size, root) DO NOTHING");
+    bind_number(write, 1, checkpoint.size.value);
+    bind_blob(write, 2, checkpoint.root);
+    write.bind(3, checkpoint.note);
+    write.bind(4, checkpoint.seen_at.value);
+    write.exec();
+    return {};
+  });
+}
+
+Result<void> ClientStore::forget_foreign(const ForeignCheckpoint& checkpoint) {
+  return guarded("dropping a foreign checkpoint", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "DELETE FROM foreign_checkpoint WHERE size = ? AND root = ?");
+    bind_number(write, 1, checkpoint.size.value);
+    bind_blob(write, 2, checkpoint.root);
+    write.exec();
+    return {};
+  });
+}
+
+Result<std::optional<ReleaseEpoch>> ClientStore::release_epoch() const {
+  return guarded("reading the release epoch", [&]() -> Result<std::optional<ReleaseEpoch>> {
+    const auto value = db_->fact("release_epoch");
+    if (!value) return std::optional<ReleaseEpoch>();
+    ByteReader in(*value);
+    ReleaseEpoch epoch;
+    epoch.epoch = in.u32();
+    epoch.key.bytes = in.array<32>();
+    if (!in.at_end()) return damaged("release epoch");
+    return std::optional<ReleaseEpoch>(epoch);
+  });
+}
+
+Result<void> ClientStore::set_release_epoch(const ReleaseEpoch& epoch) {
+  return guarded("writing the release epoch", [&]() -> Result<void> {
+    ByteWriter out;
+    out.u32(epoch.epoch);
+    out.raw(epoch.key.bytes);
+    db_->set_fact("release_epoch", out.bytes());
+    return {};
+  });
+}
+
+// ---- directory -------------------------------------------------------------------------------------------------
+
+Result<std::optional<ClientStore::StoredDirectory>> ClientStore::directory() const {
+  return guarded("reading the directory", [&]() -> Result<std::optional<StoredDirectory>> {
+    SQLite::Transaction transaction(db_->sql);  // note and entries of one version
+    const auto note = db_->fact("directory_note");
+    if (!note) return std::optional<StoredDirectory>();
+    StoredDirectory out;
+    out.note = std::string(as_text(*note));
+    SQLite::Statement read(db_->sql, "SELECT position, entry, proof FROM entry ORDER BY position");
+    while (read.executeStep()) {
+      auto proof = split(blob(read.getColumn(2)));
+      if (!proof || proof->size() > proof_hashes_stored_max) return damaged("proof of a directory entry");
+      out.entries.push_back({number(read.getColumn(0)), blob(read.getColumn(1)), std::move(*proof)});
+    }
+    return std::optional<StoredDirectory>(std::move(out));
+  });
+}
+
+Result<void> ClientStore::set_directory(const KnownDirectory& directory, const std::vector<DirectoryChange>& changes) {
+  return guarded("writing the directory", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    if (const auto stored = db_->fact("directory_number")) {
+      if (ByteReader(*stored).u64() > directory.number().value)
+        return Error{Errc::conflict, "a later version is there already"};
+    }
+    ByteWriter version;
+    version.u64(directory.number().value);
+    db_->set_fact("directory_number", version.bytes());
+    db_->set_fact("directory_note", as_bytes(directory.verified().note()));
+    db_->sql.exec("DELETE FROM entry");
+    SQLite::Statement write(db_->sql, "INSERT INTO entry (position, entry, proof) VALUES (?, ?, ?)");
+    for (const ProvenEntry& entry : directory.entries()) {
+      bind_number(write, 1, entry.position);
+      bind_blob(write, 2, entry.entry);
+      bind_blob(write, 3, join(entry.proof));
+      write.exec();
+      write.reset();
+    }
+    SQLite::Statement note(db_->sql, "INSERT INTO directory_change (number, what, type, subject) VALUES (?, ?, ?, ?)");
+    for (const DirectoryChange& change : changes) {
+      bind_number(note, 1, change.number.value);
+      note.bind(2, static_cast<int>(change.what));
+      note.bind(3, static_cast<int>(change.type));
+      note.bind(4, change.id);
+      note.exec();
+      note.reset();
+    }
+    transaction.commit();
+    return {};
+  });
+}
+
+Result<std::vector<DirectoryChange>> ClientStore::directory_changes() const {
+  return guarded("reading directory changes", [&]() -> Result<std::vector<DirectoryChange>> {
+    SQLite::Statement read(db_->sql, "SELECT number, what, type, subject FROM directory_change ORDER BY id");
+    std::vector<DirectoryChange> out;
+    while (read.executeStep())
+      out.push_back({static_cast<DirectoryChange::What>(read.getColumn(1).getInt()),
+                     static_cast<protocol::EntryType>(read.getColumn(2).getInt()), read.getColumn(3).getString(),
+                     DirectoryNumber{number(read.getColumn(0))}});
+    return out;
+  });
+}
+
+Result<void> ClientStore::acknowledge_directory_changes(DirectoryNumber up_to) {
+  return guarded("dropping directory changes", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "DELETE FROM directory_change WHERE number <= ?");
+    bind_number(write, 1, up_to.value);
+    write.exec();
+    return {};
+  });
+}
+
+// ---- queues ----------------------------------------------------------------------------------------------------
+
+Result<std::optional<QueueState>> ClientStore::queue(const std::string& queue) const {
+  return guarded("reading a queue", [&]() -> Result<std::optional<QueueState>> {
+    bool readable = true;
+    auto state = db_->queue(queue, readable);
+    if (!readable) return damaged("head of a queue");
+    return state;
+  });
+}
+
+Result<std::vector<protocol::GossipHead>> ClientStore::queue_heads() const {
+  return guarded("reading queue heads", [&]() -> Result<std::vector<protocol::GossipHead>> {
+    SQLite::Statement read(db_->sql, "SELECT name, number, head FROM queue WHERE number > 0 ORDER BY name");
+    std::vector<protocol::GossipHead> out;
+    while (read.executeStep()) {
+      protocol::GossipHead head{read.getColumn(0).getString(), {QueueNumber{number(read.getColumn(1))}, {}}};
+      if (!read_array(read.getColumn(2), head.head.head)) return damaged("head of a queue");
+      out.push_back(std::move(head));
+    }
+    return out;
+  });
+}
+
+Result<void> ClientStore::add_received(const std::string& queue, const audit::QueueHead& from,
+                                       const std::vector<protocol::QueueItem>& items, const std::vector<bool>& proven) {
+  PLI_INVARIANT(items.size() == proven.size());
+  if (items.empty()) return {};
+  return guarded("writing received headers", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    bool readable = true;
+    const auto state = db_->queue(queue, readable);
+    if (!readable) return damaged("head of a queue");
+    if (state ? !(state->head == from) : from.number.value != 0)
+      return Error{Errc::conflict, "another program moved this queue"};
+    SQLite::Statement write(db_->sql,
+                            "INSERT INTO received (queue, number, head, exchange, address, seal, signature, accepted_at, leaf, "
+                            "visible, sender_proven) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const protocol::QueueItem& item = items[i];
+      write.bind(1, queue);
+      bind_number(write, 2, item.head.number.value);
+      bind_blob(write, 3, item.head.head);
+      bind_blob(write, 4, item.exchange);
+      bind_blob(write, 5, item.address);
+      bind_blob(write, 6, item.seal);
+      bind_blob(write, 7, item.signature);
+      write.bind(8, item.accepted_at.value);
+      bind_number(write, 9, item.leaf.value);
+      write.bind(10, item.visible ? 1 : 0);
+      write.bind(11, proven[i] ? 1 : 0);
+      write.exec();
+      write.reset();
+    }
+    SQLite::Statement head(db_->sql, "INSERT INTO queue (name, number, head) VALUES (?, ?, ?) "
+                                     "ON CONFLICT (name) DO UPDATE SET number = excluded.number, head = excluded.head");
+    head.bind(1, queue);
+    bind_number(head, 2, items.back().head.number.value);
+    bind_blob(head, 3, items.back().head.head);
+    head.exec();
+    transaction.commit();
+    return {};
+  });
+}
+
+Result<void> ClientStore::set_acknowledged(const std::string& queue, QueueNumber up_to) {
+  return guarded("writing a cursor", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "UPDATE queue SET acknowledged = max(acknowledged, ?) WHERE name = ?");
+    bind_number(write, 1, up_to.value);
+    write.bind(2, queue);
+    write.exec();
+    return {};
+  });
+}
+
+Result<void> ClientStore::mark_opened(const protocol::ExchangeId& exchange) {
+  return guarded("marking an exchange opened", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "UPDATE received SET opened = 1 WHERE exchange = ?");
+    bind_blob(write, 1, exchange);
+    write.exec();
+    return {};
+  });
+}
+
+namespace {
+
+const std::string received_columns =
+    "SELECT r.queue, r.number, r.head, r.exchange, r.address, r.seal, r.signature, r.accepted_at, r.leaf, r.visible, "
+    "r.sender_proven, r.opened, q.acknowledged FROM received r JOIN queue q ON q.name = r.queue ";
+
+std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
+  ClientStore::Received out;
+  protocol::QueueItem& item = out.item;
+  item.queue = row.getColumn(0).getString();
+  item.head.number = QueueNumber{number(row.getColumn(1))};
+  const bool whole = read_array(row.getColumn(2), item.head.head) && read_array(row.getColumn(3), item.exchange) &&
+                     read_array(row.getColumn(6), item.signature);
+  if (!whole) return std::nullopt;
+  item.address = blob(row.getColumn(4));
+  item.seal = blob(row.getColumn(5));
+  item.accepted_at = UnixMillis{row.getColumn(7).getInt64()};
+  item.leaf = LeafIndex{number(row.getColumn(8))};
+  item.visible = row.getColumn(9).getInt() != 0;
+  out.sender_proven = row.getColumn(10).getInt() != 0;
+  out.opened = row.getColumn(11).getInt() != 0;
+  out.acknowledged = item.head.number.value <= number(row.getColumn(12));
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<ClientStore::Received>> ClientStore::received(const std::string& queue) const {
+  return guarded("reading received headers", [&]() -> Result<std::vector<Received>> {
+    SQLite::Statement read(db_->sql, received_columns + "WHERE ? IN ('', r.queue) ORDER BY r.accepted_at, r.queue, r.number");
+    read.bind(1, queue);
+    std::vector<Received> out;
+    while (read.executeStep()) {
+      auto row = read_received(read);
+      if (!row) return damaged("a received header");
+      out.push_back(std::move(*row));
+    }
+    return out;
+  });
+}
+
+Result<std::optional<ClientStore::Received>> ClientStore::find_received(const protocol::ExchangeId& exchange) const {
+  return guarded("reading a received header", [&]() -> Result<std::optional<Received>> {
+    SQLite::Statement read(db_->sql, received_columns + "WHERE r.exchange = ? ORDER BY r.visible DESC LIMIT 1");
+    bind_blob(read, 1, exchange);
+    if (!read.executeStep()) return std::optional<Received>();
+    auto row = read_received(read);
+    if (!row) return damaged("a received header");
+    return row;
+  });
+}
+
+Result<std::optional<Digest>> ClientStore::head_at(const std::string& queue, QueueNumber place) const {
+  return guarded("reading a queue head", [&]() -> Result<std::optional<Digest>> {
+    SQLite::Statement read(db_->sql, "SELECT head FROM received WHERE queue = ? AND number = ?");
+    read.bind(1, queue);
+    bind_number(read, 2, place.value);
+    if (!read.executeStep()) return std::optional<Digest>();
+    Digest head{};
+    if (!read_array(read.getColumn(0), head)) return damaged("a received header");
+    return std::optional<Digest>(head);
+  });
+}
+
+// ---- outbox ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+void bind_item(SQLite::Statement& write, const OutboxRow& row) {
+  const OutboxItem& item = row.item;
+  write.bind(1, static_cast<int>(item.state));
+  write.bind(2, static_cast<int>(item.kind));
+  write.bind(3, item.queue);
+  bind_blob(write, 4, item.case_id);
+  write.bind(5, item.created_at.value);
+  if (item.exchange) bind_blob(write, 6, *item.exchange);
+  if (item.last_refusal) {
+    write.bind(7, static_cast<int>(item.last_refusal->code));
+    write.bind(8, item.last_refusal->subject);
+    write.bind(9, item.last_refusal->retry_after_ms);
+  }
+  write.bind(10, item.receipted_at.value);
+  if (!row.form.empty()) bind_blob(write, 11, row.form);
+  if (row.envelope) {
+    bind_blob(write, 12, row.envelope->address);
+    bind_blob(write, 13, row.envelope->seal);
+    bind_blob(write, 14, row.envelope->signature);
+    bind_blob(write, 15, row.envelope->locked);
+    bind_blob(write, 16, row.envelope->payload);
+    bind_blob(write, 17, row.envelope->release);
+  }
+}
+
+void write_replaced(SQLite::Database& sql, std::int64_t id, const std::vector<protocol::ExchangeId>& replaced) {
+  SQLite::Statement drop(sql, "DELETE FROM replaced WHERE outbox = ?");
+  drop.bind(1, id);
+  drop.exec();
+  SQLite::Statement write(sql, "INSERT INTO replaced (outbox, ordinal, exchange) VALUES (?, ?, ?)");
+  for (std::size_t i = 0; i < replaced.size(); ++i) {
+    write.bind(1, id);
+    bind_number(write, 2, i);
+    bind_blob(write, 3, replaced[i]);
+    write.exec();
+    write.reset();
+  }
+}
+
+const std::string outbox_columns =
+    "SELECT id, state, kind, queue, case_id, created_at, exchange, refusal_code, refusal_subject, refusal_retry, "
+    "receipted_at, coalesce(length(locked), 0) + coalesce(length(payload), 0) ";
+
+std::optional<OutboxItem> read_item(SQLite::Database& sql, SQLite::Statement& row) {
+  OutboxItem item;
+  item.id = row.getColumn(0).getInt64();
+  const int state = row.getColumn(1).getInt();
+  if (state < static_cast<int>(OutboxState::queued) || state > static_cast<int>(OutboxState::refused)) return std::nullopt;
+  item.state = static_cast<OutboxState>(state);
+  const protocol::KindRow* kind = protocol::row_of_number(static_cast<std::uint16_t>(row.getColumn(2).getInt()));
+  if (kind == nullptr || !read_array(row.getColumn(4), item.case_id)) return std::nullopt;
+  item.kind = kind->kind;
+  item.queue = row.getColumn(3).getString();
+  item.created_at = UnixMillis{row.getColumn(5).getInt64()};
+  if (!row.getColumn(6).isNull()) {
+    protocol::ExchangeId id{};
+    if (!read_array(row.getColumn(6), id)) return std::nullopt;
+    item.exchange = id;
+  }
+  if (!row.getColumn(7).isNull()) {
+    const auto code = protocol::code_of_number(static_cast<std::uint8_t>(row.getColumn(7).getInt()));
+    if (!code) return std::nullopt;
+    item.last_refusal = protocol::Refusal{*code, row.getColumn(8).getString(),
+                                          static_cast<std::uint32_t>(row.getColumn(9).getInt64())};
+  }
+  item.receipted_at = UnixMillis{row.getColumn(10).getInt64()};
+  item.bytes = number(row.getColumn(11));
+  SQLite::Statement replaced(sql, "SELECT exchange FROM replaced WHERE outbox = ? ORDER BY ordinal");
+  replaced.bind(1, item.id);
+  while (replaced.executeStep()) {
+    protocol::ExchangeId id{};
+    if (!read_array(replaced.getColumn(0), id)) return std::nullopt;
+    item.replaced.push_back(id);
+  }
+  return item;
+}
+
+}  // namespace
+
+Result<std::int64_t> ClientStore::add_outbox(const OutboxRow& row) {
+  return guarded("writing the outbox", [&]() -> Result<std::int64_t> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    SQLite::Statement write(db_->sql,
+                            "INSERT INTO outbox (state, kind, queue, case_id, created_at, exchange, refusal_code, "
+                            "refusal_subject, refusal_retry, receipted_at, form, address, seal, signature, locked, payload, "
+                            "release) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    bind_item(write, row);
+    write.exec();
+    const std::int64_t id = db_->sql.getLastInsertRowid();
+    write_replaced(db_->sql, id, row.item.replaced);
+    transaction.commit();  // Durable from here.
+    return id;
+  });
+}
+
+Result<void> ClientStore::update_outbox(const OutboxRow& row) {
+  return guarded("writing the outbox", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    SQLite::Statement write(db_->sql,
+                            "UPDATE outbox SET state = ?, kind = ?, queue = ?, case_id = ?, created_at = ?, exchange = ?, "
+                            "refusal_code = ?, refusal_subject = ?, refusal_retry = ?, receipted_at = ?, form = ?, address = ?, "
+                            "seal = ?, signature = ?, locked = ?, payload = ?, release = ? WHERE id = ?");
+    bind_item(write, row);
+    write.bind(18, row.item.id);
+    if (write.exec() != 1) return Error{Errc::not_found, "no such outbox item"};
+    write_replaced(db_->sql, row.item.id, row.item.replaced);
+    transaction.commit();
+    return {};
+  });
+}
+
+Result<std::vector<OutboxItem>> ClientStore::outbox() const {
+  return guarded("reading the outbox", [&]() -> Result<std::vector<OutboxItem>> {
+    SQLite::Statement read(db_->sql, outbox_columns + "FROM outbox ORDER BY id");
+    std::vector<OutboxItem> out;
+    while (read.executeStep()) {
+      auto item = read_item(db_->sql, read);
+      if (!item) return damaged("an outbox item");
+      out.push_back(std::move(*item));
+    }
+    return out;
+  });
+}
+
+Result<std::vector<std::int64_t>> ClientStore::outbox_waiting() const {
+  return guarded("reading the outbox", [&]() -> Result<std::vector<std::int64_t>> {
+    SQLite::Statement read(db_->sql, "SELECT id FROM outbox WHERE state IN (?, ?, ?) ORDER BY id");
+    read.bind(1, static_cast<int>(OutboxState::queued));
+    read.bind(2, static_cast<int>(OutboxState::sealed));
+    read.bind(3, static_cast<int>(OutboxState::sent));
+    std::vector<std::int64_t> out;
+    while (read.executeStep()) out.push_back(read.getColumn(0).getInt64());
+    return out;
+  });
+}
+
+Result<std::optional<OutboxRow>> ClientStore::outbox_row(std::int64_t id) const {
+  return guarded("reading the outbox", [&]() -> Result<std::optional<OutboxRow>> {
+    SQLite::Statement read(db_->sql, outbox_columns +
+                                         ", form, address, seal, signature, locked, payload, release FROM outbox WHERE id = ?");
+    read.bind(1, id);
+    if (!read.executeStep()) return std::optional<OutboxRow>();
+    auto item = read_item(db_->sql, read);
+    if (!item) return damaged("an outbox item");
+    OutboxRow row;
+    row.item = std::move(*item);
+    row.form = blob(read.getColumn(12));
+    if (!read.getColumn(13).isNull()) {
+      protocol::Envelope envelope;
+      envelope.address = blob(read.getColumn(13));
+      envelope.seal = blob(read.getColumn(14));
+      if (!read_array(read.getColumn(15), envelope.signature)) return damaged("an outbox item");
+      envelope.locked = blob(read.getColumn(16));
+      envelope.payload = blob(read.getColumn(17));
+      envelope.release = blob(read.getColumn(18));
+      row.envelope = std::move(envelope);
+    }
+    return std::optional<OutboxRow>(std::move(row));
+  });
+}
+
+Result<void> ClientStore::remove_outbox(std::int64_t id) {
+  return guarded("dropping an outbox item", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "DELETE FROM outbox WHERE id = ?");
+    write.bind(1, id);
+    write.exec();
+    return {};
+  });
+}
+
+Result<void> ClientStore::shred() {
+  return guarded("truncating the WAL", [&]() -> Result<void> {
+    // Another program may be reading: then what was dropped leaves the WAL a little later.
+    SQLite::Statement checkpoint(db_->sql, "PRAGMA wal_checkpoint(TRUNCATE)");
+    while (checkpoint.executeStep()) {}
+    return {};
+  });
+}
+
+}  // namespace pli::client

@@ -1,0 +1,282 @@
+#include "client/connection.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <zmq.hpp>
+
+#include "protocol/limits.hpp"
+
+namespace pli::client {
+namespace {
+
+using protocol::LocalCode;
+using SteadyClock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+/// Twice a message of each request in flight: nothing we do comes near it.
+constexpr int socket_queue_max = 2 * static_cast<int>(requests_in_flight_max);
+/// A broker that has gone without closing is noticed while we only listen.
+constexpr int heartbeat_ms = 15'000;
+constexpr int heartbeat_timeout_ms = 45'000;
+constexpr std::size_t events_drained_max = 64;
+/// ZAP's answer for a key it does not know (RFC 27); 300 and 500 mean that it could not look.
+constexpr std::uint32_t zap_denied = 400;
+
+/// How the handshake ended, from the socket's own events.
+enum class Handshake { pending, done, refused, wrong_key, cut_short, nobody };
+
+struct Event {
+  std::uint16_t type = 0;
+  std::uint32_t value = 0;
+};
+
+class ZmqConnection final : public Connection {
+ public:
+  ZmqConnection() : context_(1), socket_(context_, zmq::socket_type::dealer), monitor_(context_, zmq::socket_type::pair) {}
+  ~ZmqConnection() override { zmq_socket_monitor(socket_.handle(), nullptr, 0); }
+
+  Handshake connect(const std::string& endpoint, const crypto::CurvePublic& broker, const crypto::SecretKey& curve_secret,
+                    const crypto::CurvePublic& curve_public, milliseconds within) {
+    socket_.set(zmq::sockopt::curve_serverkey, zmq::buffer(broker.bytes));
+    socket_.set(zmq::sockopt::curve_publickey, zmq::buffer(curve_public.bytes));
+    const ByteView secret = curve_secret.expose();
+    socket_.set(zmq::sockopt::curve_secretkey, zmq::const_buffer(secret.data(), secret.size()));
+    socket_.set(zmq::sockopt::linger, 0);
+    socket_.set(zmq::sockopt::immediate, true);
+    socket_.set(zmq::sockopt::reconnect_ivl, -1);  // a lost connection stays lost (connection.hpp)
+    socket_.set(zmq::sockopt::handshake_ivl, static_cast<int>(within.count()));
+    socket_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(protocol::transport_bytes_max));
+    socket_.set(zmq::sockopt::sndhwm, socket_queue_max);
+    socket_.set(zmq::sockopt::rcvhwm, socket_queue_max);
+    socket_.set(zmq::sockopt::heartbeat_ivl, heartbeat_ms);
+    socket_.set(zmq::sockopt::heartbeat_timeout, heartbeat_timeout_ms);
+    const char* const monitor_address = "inproc://monitor";
+    if (zmq_socket_monitor(socket_.handle(), monitor_address, ZMQ_EVENT_ALL) != 0) throw zmq::error_t();
+    monitor_.connect(monitor_address);
+    socket_.connect(endpoint);
+
+    const auto deadline = SteadyClock::now() + within;
+    while (handshake_ == Handshake::pending) {
+      const auto left = std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now());
+      if (left <= milliseconds::zero()) return Handshake::nobody;
+      zmq::pollitem_t item{monitor_.handle(), 0, ZMQ_POLLIN, 0};
+      poll(&item, 1, left);
+      read_events();
+    }
+    return handshake_;
+  }
+
+  Outcome<std::uint64_t> post(protocol::RequestBody body) override {
+    if (waiting_.size() >= requests_in_flight_max) return unreachable("too many requests in flight");
+    if (lost_) return unreachable("connection lost");
+    const std::uint64_t number = ++last_number_;
+    const Bytes message = protocol::encode(protocol::Request{number, std::move(body)});
+    if (message.size() > protocol::message_bytes_max)
+      return Failure(LocalCode::usage, "a request larger than one message");
+    try {
+      if (!socket_.send(zmq::buffer(message), zmq::send_flags::dontwait)) {
+        lost_ = true;
+        return unreachable("the request could not be sent");
+      }
+    } catch (const zmq::error_t&) {
+      lost_ = true;
+      return unreachable("the request could not be sent");
+    }
+    waiting_.emplace(number, std::nullopt);
+    return number;
+  }
+
+  Outcome<protocol::ReplyBody> take(std::uint64_t request, milliseconds within) override {
+    const auto deadline = SteadyClock::now() + within;
+    while (true) {
+      const auto found = waiting_.find(request);
+      if (found == waiting_.end()) return unreachable("nothing was asked under this number");
+      if (found->second) {
+        protocol::ReplyBody body = std::move(*found->second);
+        waiting_.erase(found);
+        return body;
+      }
+      if (lost_) {
+        waiting_.erase(found);
+        return unreachable("connection lost before the reply");
+      }
+      const auto left = std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now());
+      if (left <= milliseconds::zero()) {
+        waiting_.erase(found);
+        return unreachable("no reply in time");
+      }
+      pump(left);
+    }
+  }
+
+  Outcome<std::optional<protocol::Pushed>> take_push(milliseconds within) override {
+    const auto deadline = SteadyClock::now() + within;
+    while (true) {
+      if (!pushes_.empty()) {
+        protocol::Pushed push = std::move(pushes_.front());
+        pushes_.pop_front();
+        pushed_items_ -= push.items.size();
+        return std::optional<protocol::Pushed>(std::move(push));
+      }
+      if (lost_) return unreachable("connection lost while listening");
+      const auto left = std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now());
+      if (left <= milliseconds::zero() || !pump(left)) return std::optional<protocol::Pushed>();
+    }
+  }
+
+ private:
+  static Failure unreachable(const char* words) { return {LocalCode::unreachable, words}; }
+
+  /// False when a signal came in between.
+  static bool poll(zmq::pollitem_t* items, std::size_t count, milliseconds within) {
+    try {
+      zmq::poll(items, count, within);
+      return true;
+    } catch (const zmq::error_t& failure) {
+      if (failure.num() == EINTR) return false;
+      throw;
+    }
+  }
+
+  /// Waits for something to happen and takes in what has. False when a signal came in between.
+  bool pump(milliseconds within) {
+    try {
+      zmq::pollitem_t items[] = {{socket_.handle(), 0, ZMQ_POLLIN, 0}, {monitor_.handle(), 0, ZMQ_POLLIN, 0}};
+      if (!poll(items, 2, within)) return false;
+      read_replies();
+      if ((items[1].revents & ZMQ_POLLIN) != 0) {
+        read_events();
+        read_replies();  // what arrived before the end
+      }
+    } catch (const zmq::error_t&) {
+      lost_ = true;
+    }
+    return true;
+  }
+
+  void read_replies() {
+    zmq::message_t frame;
+    while (socket_.recv(frame, zmq::recv_flags::dontwait)) {
+      const bool single = !frame.more();
+      if (!single)
+        while (frame.more() && socket_.recv(frame, zmq::recv_flags::dontwait)) {}
+      auto reply = single ? protocol::decode_reply({frame.data<std::uint8_t>(), frame.size()})
+                          : Result<protocol::Reply>(Error{Errc::invalid_input, "more than one frame"});
+      if (!reply) {
+        lost_ = true;  // whatever speaks there does not speak our language
+        return;
+      }
+      sort_in(std::move(*reply));
+    }
+  }
+
+  void sort_in(protocol::Reply reply) {
+    const auto found = waiting_.find(reply.id);
+    if (found != waiting_.end() && !found->second) {
+      found->second = std::move(reply.body);
+      return;
+    }
+    auto* push = std::get_if<protocol::Pushed>(&reply.body);
+    if (push == nullptr) return;  // late: nobody waits for it any more
+    if (pushed_items_ + push->items.size() > protocol::follow_credit_max) {
+      lost_ = true;  // more than the credit we gave
+      return;
+    }
+    pushed_items_ += push->items.size();
+    pushes_.push_back(std::move(*push));
+  }
+
+  void read_events() {
+    for (std::size_t i = 0; i < events_drained_max; ++i) {
+      zmq::message_t first;
+      if (!monitor_.recv(first, zmq::recv_flags::dontwait)) return;
+      zmq::message_t address;
+      if (first.more() && !monitor_.recv(address, zmq::recv_flags::dontwait)) return;
+      if (first.size() != sizeof(std::uint16_t) + sizeof(std::uint32_t)) continue;
+      Event event;
+      std::memcpy(&event.type, first.data(), sizeof event.type);
+      std::memcpy(&event.value, first.data<char>() + sizeof event.type, sizeof event.value);
+      note(event);
+    }
+  }
+
+  void note(const Event& event) {
+    if (handshake_ == Handshake::done) {
+      if (event.type == ZMQ_EVENT_DISCONNECTED || event.type == ZMQ_EVENT_CLOSED) lost_ = true;
+      return;
+    }
+    if (handshake_ != Handshake::pending) return;
+    switch (event.type) {
+      case ZMQ_EVENT_CONNECTED:
+        connected_ = true;
+        break;
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        handshake_ = Handshake::done;
+        break;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        handshake_ = event.value == zap_denied ? Handshake::refused : Handshake::nobody;
+        break;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        handshake_ = Handshake::wrong_key;
+        break;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        // The broker ends a handshake it cannot decrypt without a word; so does one that is just stopping.
+        handshake_ = Handshake::cut_short;
+        break;
+      case ZMQ_EVENT_CLOSED:
+      case ZMQ_EVENT_DISCONNECTED:
+        handshake_ = connected_ ? Handshake::cut_short : Handshake::nobody;
+        break;
+      default:
+        break;
+    }
+  }
+
+  zmq::context_t context_;
+  zmq::socket_t socket_;
+  zmq::socket_t monitor_;
+  Handshake handshake_ = Handshake::pending;
+  bool connected_ = false;
+  bool lost_ = false;
+  std::uint64_t last_number_ = 0;
+  std::map<std::uint64_t, std::optional<protocol::ReplyBody>> waiting_;
+  std::deque<protocol::Pushed> pushes_;
+  std::size_t pushed_items_ = 0;
+};
+
+}  // namespace
+
+Outcome<std::unique_ptr<Connection>> dial(const std::string& endpoint, const crypto::CurvePublic& broker,
+                                          const crypto::SecretKey& curve_secret, const crypto::CurvePublic& curve_public,
+                                          milliseconds within) {
+  const auto deadline = SteadyClock::now() + within;
+  // A handshake cut short once may be a broker stopping; twice in a row, by one that accepts connections, is another key.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now());
+    if (left <= milliseconds::zero()) break;
+    try {
+      auto connection = std::make_unique<ZmqConnection>();
+      switch (connection->connect(endpoint, broker, curve_secret, curve_public, left)) {
+        case Handshake::done:
+          return std::unique_ptr<Connection>(std::move(connection));
+        case Handshake::refused:
+          return Failure(protocol::Refusal{protocol::Code::unknown_key, {}, 0});
+        case Handshake::wrong_key:
+          return Failure(LocalCode::wrong_broker_key, "the peer does not hold the broker's key");
+        case Handshake::cut_short:
+          if (attempt == 1) return Failure(LocalCode::wrong_broker_key, "the peer ends the handshake");
+          break;
+        case Handshake::pending:
+        case Handshake::nobody:
+          return Failure(LocalCode::unreachable, "no broker answers");
+      }
+    } catch (const zmq::error_t&) {
+      return Failure(LocalCode::unreachable, "the endpoint cannot be used");
+    }
+  }
+  return Failure(LocalCode::unreachable, "no broker answers");
+}
+
+}  // namespace pli::client
