@@ -24,13 +24,11 @@ Result<TreeHead> parse_tree_head(std::string_view note_text) {
   const auto origin = take_line(note_text);
   const auto size_line = take_line(note_text);
   const auto root_line = take_line(note_text);
-  if (!origin || !size_line || !root_line)
-    return Error{Errc::invalid_input, "checkpoint without its three lines"};
+  if (!origin || !size_line || !root_line) return Error{Errc::invalid_input, "checkpoint without its three lines"};
   if (!note_text.empty()) return Error{Errc::invalid_input, "checkpoint with extension lines"};
   if (!is_key_name(*origin)) return Error{Errc::invalid_input, "checkpoint with an unusable origin"};
   const auto size = parse_decimal(*size_line);
-  if (!size || *size >= tree_size_limit)
-    return Error{Errc::invalid_input, "checkpoint with an unusable size"};
+  if (!size || *size >= tree_size_limit) return Error{Errc::invalid_input, "checkpoint with an unusable size"};
   const auto root_bytes = crypto::from_base64(*root_line);
   const auto root = root_bytes ? to_array<32>(*root_bytes) : std::nullopt;
   if (!root) return Error{Errc::invalid_input, "checkpoint with an unusable root"};

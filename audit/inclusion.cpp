@@ -63,8 +63,8 @@ Result<void> verify_inclusion(const VerifiedCheckpoint& checkpoint, LeafIndex in
   return verify_inclusion(checkpoint.root(), checkpoint.size(), index, leaf_hash, proof);
 }
 
-Result<void> verify_consistency(TreeSize older, const Digest& older_root, TreeSize newer,
-                                const Digest& newer_root, std::span<const Digest> proof) {
+Result<void> verify_consistency(TreeSize older, const Digest& older_root, TreeSize newer, const Digest& newer_root,
+                                std::span<const Digest> proof) {
   if (auto limits = check_limits(newer.value, proof); !limits) return limits;
   if (older.value > newer.value) return Error{Errc::invalid_input, "older tree larger than the newer"};
   if (older.value == newer.value || older.value == 0) {
@@ -97,10 +97,8 @@ Result<void> verify_consistency(TreeSize older, const Digest& older_root, TreeSi
   }
   if (!walk.at_root()) return Error{Errc::invalid_input, "consistency proof too short"};
   // Both: a proof that only leads to the newer root says nothing about the older tree.
-  if (older_hash != older_root)
-    return Error{Errc::authentication_failed, "proof leads to another older root"};
-  if (newer_hash != newer_root)
-    return Error{Errc::authentication_failed, "proof leads to another newer root"};
+  if (older_hash != older_root) return Error{Errc::authentication_failed, "proof leads to another older root"};
+  if (newer_hash != newer_root) return Error{Errc::authentication_failed, "proof leads to another newer root"};
   return {};
 }
 

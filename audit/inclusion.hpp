@@ -13,16 +13,16 @@ namespace pli::audit {
 [[nodiscard]] Result<void> verify_inclusion(const VerifiedCheckpoint& checkpoint, LeafIndex index,
                                             const Digest& leaf_hash, std::span<const Digest> proof);
 /// The same against a bare root (directory entries under a signed note).
-[[nodiscard]] Result<void> verify_inclusion(const Digest& root, TreeSize size, LeafIndex index,
-                                            const Digest& leaf_hash, std::span<const Digest> proof);
+[[nodiscard]] Result<void> verify_inclusion(const Digest& root, TreeSize size, LeafIndex index, const Digest& leaf_hash,
+                                            std::span<const Digest> proof);
 
 /// Does the tree (newer) extend the tree (older)? Both roots are compared. Errors as above.
 [[nodiscard]] Result<void> verify_consistency(TreeSize older, const Digest& older_root, TreeSize newer,
                                               const Digest& newer_root, std::span<const Digest> proof);
 
 namespace second {
-[[nodiscard]] Result<void> verify_inclusion(const Digest& root, TreeSize size, LeafIndex index,
-                                            const Digest& leaf_hash, std::span<const Digest> proof);
+[[nodiscard]] Result<void> verify_inclusion(const Digest& root, TreeSize size, LeafIndex index, const Digest& leaf_hash,
+                                            std::span<const Digest> proof);
 [[nodiscard]] Result<void> verify_consistency(TreeSize older, const Digest& older_root, TreeSize newer,
                                               const Digest& newer_root, std::span<const Digest> proof);
 }  // namespace second

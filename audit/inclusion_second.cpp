@@ -32,8 +32,8 @@ Result<void> verify_inclusion(const Digest& root, TreeSize size, LeafIndex index
   return Error{Errc::authentication_failed, "root"};
 }
 
-Result<void> verify_consistency(TreeSize older, const Digest& older_root, TreeSize newer,
-                                const Digest& newer_root, std::span<const Digest> proof) {
+Result<void> verify_consistency(TreeSize older, const Digest& older_root, TreeSize newer, const Digest& newer_root,
+                                std::span<const Digest> proof) {
   const std::uint64_t m = older.value;
   const std::uint64_t n = newer.value;
   if (n > std::uint64_t{0x7fffffffffffffff} || m > n) return Error{Errc::invalid_input, "sizes"};

@@ -21,8 +21,20 @@ inline constexpr std::size_t leaf_statement_bytes_max = 700;
 
 /// The acts of the journal (design §8), and `registre`, the first leaf of a shard.
 enum class LeafType : std::uint8_t {
-  collecte, modification, consultation, communication, transfert, interconnexion, effacement,
-  refus, connexion, habilitation, exportation, agrement, verification, registre,
+  collecte,
+  modification,
+  consultation,
+  communication,
+  transfert,
+  interconnexion,
+  effacement,
+  refus,
+  connexion,
+  habilitation,
+  exportation,
+  agrement,
+  verification,
+  registre,
 };
 [[nodiscard]] std::string_view text_of(LeafType type);  ///< `exportation` is written "export".
 [[nodiscard]] std::optional<LeafType> leaf_type_of(std::string_view text);

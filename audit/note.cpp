@@ -75,8 +75,7 @@ bool is_key_name(std::string_view name) {
 
 ByteArray<4> key_id(const VerifierKey& key) {
   const ByteArray<2> separator_and_type = {'\n', static_cast<std::uint8_t>(key.type)};
-  const Digest digest =
-      crypto::sha256({as_bytes(key.name), ByteView(separator_and_type), ByteView(key.key.bytes)});
+  const Digest digest = crypto::sha256({as_bytes(key.name), ByteView(separator_and_type), ByteView(key.key.bytes)});
   return {digest[0], digest[1], digest[2], digest[3]};
 }
 
@@ -91,14 +90,12 @@ Result<VerifierKey> parse_verifier_key(std::string_view text) {
   // Base64 may hold a '+' too: only the first two separate.
   const std::size_t first = text.find('+');
   const std::size_t second = first == std::string_view::npos ? first : text.find('+', first + 1);
-  if (second == std::string_view::npos)
-    return Error{Errc::invalid_input, "verifier key without its three parts"};
+  if (second == std::string_view::npos) return Error{Errc::invalid_input, "verifier key without its three parts"};
   const std::string_view name = text.substr(0, first);
   if (!is_key_name(name)) return Error{Errc::invalid_input, "verifier key with an unusable name"};
   const auto id = from_hex(text.substr(first + 1, second - first - 1));
   const auto typed = crypto::from_base64(text.substr(second + 1));
-  if (!id || id->size() != 4 || !typed || typed->empty())
-    return Error{Errc::invalid_input, "malformed verifier key"};
+  if (!id || id->size() != 4 || !typed || typed->empty()) return Error{Errc::invalid_input, "malformed verifier key"};
 
   VerifierKey key;
   key.name = name;
@@ -124,8 +121,7 @@ Result<Note> parse_note(std::string_view bytes) {
   while (!rest.empty()) {
     const auto line = take_line(rest);
     if (!line) return Error{Errc::invalid_input, "note does not end in a line feed"};
-    if (note.signatures.size() == note_signatures_max)
-      return Error{Errc::over_limit, "note with too many signatures"};
+    if (note.signatures.size() == note_signatures_max) return Error{Errc::over_limit, "note with too many signatures"};
     Result<NoteSignature> signature = parse_signature_line(*line);
     if (!signature) return signature.error();
     note.signatures.push_back(*std::move(signature));
@@ -169,8 +165,7 @@ Result<std::vector<std::size_t>> verify_note(const Note& note, std::span<const V
     const Candidate candidate{i, key_id(known[i])};
     // Two keys under one name and id: nobody could say which of them signed.
     for (const Candidate& other : candidates)
-      if (known[other.position].name == known[i].name && other.id == candidate.id &&
-          known[other.position] != known[i])
+      if (known[other.position].name == known[i].name && other.id == candidate.id && known[other.position] != known[i])
         return refused;
     candidates.push_back(candidate);
   }
@@ -179,11 +174,10 @@ Result<std::vector<std::size_t>> verify_note(const Note& note, std::span<const V
   for (const Candidate& candidate : candidates) {
     const VerifierKey& key = known[candidate.position];
     // Who holds one key counts once towards a threshold, however often and under whatever names it is listed.
-    const bool counted = std::any_of(signers.begin(), signers.end(),
-                                     [&](std::size_t signer) { return known[signer].key == key.key; });
-    const auto line =
-        std::find_if(note.signatures.begin(), note.signatures.end(),
-                     [&](const NoteSignature& s) { return s.id == candidate.id && s.name == key.name; });
+    const bool counted =
+        std::any_of(signers.begin(), signers.end(), [&](std::size_t signer) { return known[signer].key == key.key; });
+    const auto line = std::find_if(note.signatures.begin(), note.signatures.end(),
+                                   [&](const NoteSignature& s) { return s.id == candidate.id && s.name == key.name; });
     if (line == note.signatures.end()) continue;
     const auto signature = to_array<64>(line->signature);
     if (!signature || !crypto::verify_raw(key.key, as_bytes(note.text), *signature)) return refused;

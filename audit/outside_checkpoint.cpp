@@ -13,8 +13,7 @@ constexpr std::size_t digest_offset = 480;
 }  // namespace
 
 Result<ByteArray<outside_slot_bytes>> encode_slot(const OutsideSlot& slot) {
-  if (slot.note.size() > outside_note_bytes_max)
-    return Error{Errc::over_limit, "checkpoint too long for its slot"};
+  if (slot.note.size() > outside_note_bytes_max) return Error{Errc::over_limit, "checkpoint too long for its slot"};
   ByteWriter writer;
   writer.raw(as_bytes(magic));
   writer.u64(slot.sequence);
@@ -36,15 +35,13 @@ std::optional<OutsideSlot> decode_slot(ByteView slot) {
   out.sequence = reader.u64();
   out.note = as_text(reader.bytes16());
   const ByteView padding = reader.rest();
-  if (!reader.ok() ||
-      std::any_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte != 0; }))
+  if (!reader.ok() || std::any_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte != 0; }))
     return std::nullopt;
   return out;
 }
 
 Result<OutsideSlot> newest_slot(ByteView file) {
-  if (file.size() != 2 * outside_slot_bytes)
-    return Error{Errc::corruption, "outside checkpoint of a wrong size"};
+  if (file.size() != 2 * outside_slot_bytes) return Error{Errc::corruption, "outside checkpoint of a wrong size"};
   std::optional<OutsideSlot> first = decode_slot(file.first(outside_slot_bytes));
   std::optional<OutsideSlot> second = decode_slot(file.subspan(outside_slot_bytes));
   if (!first && !second) return Error{Errc::corruption, "no valid outside checkpoint"};

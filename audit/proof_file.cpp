@@ -94,8 +94,7 @@ Result<VerifiedCheckpoint> verify_receipt(const Receipt& receipt, const Verifier
   Result<VerifiedCheckpoint> checkpoint = verify_checkpoint(receipt.checkpoint, log_key);
   if (!checkpoint) return checkpoint.error();
   const std::string leaf = encode(receipt.leaf);
-  if (auto included = verify_inclusion(*checkpoint, receipt.index, leaf_hash(as_bytes(leaf)), receipt.proof);
-      !included)
+  if (auto included = verify_inclusion(*checkpoint, receipt.index, leaf_hash(as_bytes(leaf)), receipt.proof); !included)
     return included.error();
   return checkpoint;
 }

@@ -18,15 +18,13 @@ QueueHead queue_next(const QueueHead& previous, const Digest& exchange_id) {
   PLI_INVARIANT(previous.number.value < std::numeric_limits<std::uint64_t>::max());
   const std::uint64_t number = previous.number.value + 1;
   ByteArray<8> encoded{};
-  for (std::size_t i = 0; i < encoded.size(); ++i)
-    encoded[i] = static_cast<std::uint8_t>(number >> (56 - 8 * i));
-  return {QueueNumber{number}, crypto::sha256({as_bytes("pli-queue/1"), ByteView(previous.head),
-                                               ByteView(encoded), ByteView(exchange_id)})};
+  for (std::size_t i = 0; i < encoded.size(); ++i) encoded[i] = static_cast<std::uint8_t>(number >> (56 - 8 * i));
+  return {QueueNumber{number},
+          crypto::sha256({as_bytes("pli-queue/1"), ByteView(previous.head), ByteView(encoded), ByteView(exchange_id)})};
 }
 
 Result<void> verify_link(const QueueHead& previous, const Digest& exchange_id, const QueueHead& next) {
-  if (previous.number.value == std::numeric_limits<std::uint64_t>::max() ||
-      queue_next(previous, exchange_id) != next)
+  if (previous.number.value == std::numeric_limits<std::uint64_t>::max() || queue_next(previous, exchange_id) != next)
     return Error{Errc::authentication_failed, "queue head does not follow"};
   return {};
 }

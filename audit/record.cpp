@@ -15,25 +15,21 @@ constexpr std::size_t name_bytes_max = 32;
 bool is_field(const Field& field) {
   const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
   return !field.name.empty() && field.name.size() <= name_bytes_max &&
-         std::all_of(field.name.begin(), field.name.end(), allowed) &&
-         field.value.size() <= record_value_bytes_max;
+         std::all_of(field.name.begin(), field.name.end(), allowed) && field.value.size() <= record_value_bytes_max;
 }
 
 bool is_record(const Record& record) {
   if (record.fields.size() > record_fields_max) return false;
   for (auto field = record.fields.begin(); field != record.fields.end(); ++field) {
     if (!is_field(*field)) return false;
-    if (std::any_of(record.fields.begin(), field,
-                    [&](const Field& other) { return other.name == field->name; }))
+    if (std::any_of(record.fields.begin(), field, [&](const Field& other) { return other.name == field->name; }))
       return false;
   }
   return true;
 }
 
 /// The salts of all fields, one after another.
-Bytes salts_of(const Record& record) {
-  return crypto::expand_seed(record.seed, salt_bytes * record.fields.size());
-}
+Bytes salts_of(const Record& record) { return crypto::expand_seed(record.seed, salt_bytes * record.fields.size()); }
 
 ByteArray<salt_bytes> salt_at(ByteView salts, std::size_t index) {
   ByteArray<salt_bytes> salt{};

@@ -10,9 +10,9 @@
 
 namespace pli::audit {
 
-[[nodiscard]] Digest leaf_hash(ByteView leaf);                                ///< SHA-256(0x00 ‖ leaf)
-[[nodiscard]] Digest node_hash(const Digest& left, const Digest& right);      ///< SHA-256(0x01 ‖ left ‖ right)
-[[nodiscard]] Digest empty_root();                                            ///< SHA-256("")
+[[nodiscard]] Digest leaf_hash(ByteView leaf);                            ///< SHA-256(0x00 ‖ leaf)
+[[nodiscard]] Digest node_hash(const Digest& left, const Digest& right);  ///< SHA-256(0x01 ‖ left ‖ right)
+[[nodiscard]] Digest empty_root();                                        ///< SHA-256("")
 
 /// A complete subtree: leaf i is (0, i); (level, index) covers leaves [index·2^level, (index+1)·2^level).
 struct NodeId {
