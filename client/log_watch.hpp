@@ -2,6 +2,7 @@
 // the last one verified. A broken promise is refused and both signed notes are kept as evidence.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <span>
@@ -24,19 +25,27 @@ namespace pli::client {
 /// The verifier key for that origin.
 [[nodiscard]] audit::VerifierKey log_verifier(std::string_view origin, const crypto::SignPublic& log_key);
 
+/// A receipt may leave before its checkpoint is published; longer than this the log may not stay smaller than a
+/// checkpoint it signed (design §8: published at least each minute).
+inline constexpr std::chrono::minutes foreign_grace{3};
+
 class LogWatch {
  public:
   LogWatch(const Profile& profile, const protocol::Invitation& invitation);
+
+  /// Reads the last verified checkpoint from the profile. Errors: local_store.
+  [[nodiscard]] Outcome<void> load();
 
   /// The last checkpoint verified and found consistent with all before it.
   [[nodiscard]] const std::optional<audit::VerifiedCheckpoint>& last() const { return last_; }
   [[nodiscard]] TreeSize known_size() const { return last_ ? last_->size() : TreeSize{}; }
 
-  /// Takes a checkpoint with the proof from known_size() to it, and remembers it.
+  /// Takes a checkpoint with the proof from the size asked from (known_size() then) to it, and remembers it.
   ///
   /// Errors: log_forked (another root, a proof that does not verify, another shard), log_shrunk (smaller than what was
   /// verified before), receipt_invalid (not signed by the log). Evidence: both notes.
-  [[nodiscard]] Outcome<void> advance(std::string_view note, std::span<const Digest> consistency);
+  [[nodiscard]] Outcome<void> advance(std::string_view note, TreeSize from, std::span<const Digest> consistency,
+                                      UnixMillis now);
 
   /// A checkpoint met elsewhere (in a receipt, in a member's sealed exchange): signed by the log, not yet compared.
   /// Kept until the log has been asked how it relates to ours. Errors: receipt_invalid.
@@ -50,6 +59,8 @@ class LogWatch {
   [[nodiscard]] Outcome<void> compare_foreign(const Ask& ask, UnixMillis now);
 
  private:
+  [[nodiscard]] Outcome<void> note_foreign(const audit::VerifiedCheckpoint& verified, UnixMillis now);
+  [[nodiscard]] Outcome<void> extend_to(const audit::VerifiedCheckpoint& shown, const Ask& ask, UnixMillis now);
   [[nodiscard]] Failure forked(std::string_view first, std::string_view second, const char* words) const;
   [[nodiscard]] Failure shrunk(std::string_view first, std::string_view second) const;
   const Profile& profile_;

@@ -31,6 +31,9 @@ struct Draft {
 [[nodiscard]] Bytes encode(const Draft& draft);
 [[nodiscard]] Result<Draft> decode_draft(ByteView bytes);
 
+/// Whether it could ever be sealed: what needs no directory. Errors: bad_form.
+[[nodiscard]] Outcome<void> check_draft(const Draft& draft);
+
 /// Who seals, by which directory, with which news of the log.
 struct SealContext {
   const crypto::Identity& identity;
@@ -38,6 +41,8 @@ struct SealContext {
   const KnownDirectory& directory;
   const ReleaseSession& release;         ///< ready
   std::string checkpoint;                ///< last verified, verbatim; empty when none
+  /// Head of the destination queue, where the sender sits in it too: what its readers can compare, and nothing of
+  /// queues that are not theirs.
   std::vector<protocol::GossipHead> heads;
   UnixMillis now{};
 };
@@ -55,7 +60,7 @@ struct SealedExchange {
 
 /// An access part: a new header around the same file key for the roster of `draft.queue`, under a fresh R.
 /// `original` is the exchange it gives access to (draft.in_reply_to); its payload is not sent again.
-/// Errors: as above; release_mismatch when the file key is not the one the original promised.
+/// Errors: as above; file_key_mismatch when the key is not the one the original promised.
 [[nodiscard]] Outcome<SealedExchange> seal_access(const Draft& draft, const protocol::Seal& original,
                                                   const crypto::FileKey& file_key, const SealContext& context);
 

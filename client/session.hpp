@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.hpp"
 #include "audit/proof_file.hpp"
+#include "base/clock.hpp"
 #include "client/connection.hpp"
 #include "client/known_directory.hpp"
 #include "client/log_watch.hpp"
@@ -70,7 +70,12 @@ class Session {
   Session(const Profile& profile, const Keys& keys, const Clock& clock, protocol::Invitation invitation,
           std::unique_ptr<Connection> connection);
   [[nodiscard]] Outcome<void> say_hello();
-  [[nodiscard]] Outcome<void> fetch_directory(DirectoryNumber known);
+  [[nodiscard]] Outcome<void> compare_foreign();
+  [[nodiscard]] Outcome<void> open_directory();
+  /// False when it has to be tried again.
+  [[nodiscard]] Outcome<bool> fetch_directory(DirectoryNumber known);
+  /// Nothing when it is the version we hold.
+  [[nodiscard]] Outcome<std::optional<protocol::VerifiedDirectory>> verify_version(const protocol::DirectoryPage& page);
   [[nodiscard]] Outcome<protocol::ReplyBody> exchange(protocol::RequestBody body);
   [[nodiscard]] static Failure wrong_answer(const protocol::ReplyBody& reply);
 

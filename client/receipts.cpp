@@ -1,0 +1,66 @@
+#include "client/receipts.hpp"
+
+#include "base/file.hpp"
+#include "client/log_watch.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::client {
+namespace {
+
+using protocol::LocalCode;
+
+Failure invalid(const Error& error) { return local(LocalCode::receipt_invalid, error); }
+
+Outcome<VerifiedReceipt> verify(audit::Receipt receipt, const std::string& log, const crypto::SignPublic& log_key) {
+  auto note = verify_log_note(receipt.checkpoint, log, log_key);
+  if (!note) return note.error();
+  VerifiedReceipt out;
+  out.origin = note->head().origin;
+  auto verified = audit::verify_receipt(receipt, log_verifier(out.origin, log_key));
+  if (!verified) return invalid(verified.error());
+  out.size = verified->size();
+  const auto shows = [&](std::string_view field, std::string_view value) {
+    const Bytes* shown = receipt.record.find(field);
+    return shown != nullptr && as_text(*shown) == value;
+  };
+  // The proof of a refusal is a proof too, and no receipt.
+  if (shows("act", "submit") && shows("outcome", "ok"))
+    if (const Bytes* exchange = receipt.record.find("exchange")) out.exchange = to_array<32>(*exchange);
+  out.receipt = std::move(receipt);
+  return out;
+}
+
+}  // namespace
+
+Outcome<VerifiedReceipt> verify_leaf_proof(const protocol::LeafProof& proof, const std::string& log,
+                                           const crypto::SignPublic& log_key) {
+  auto leaf = audit::decode_leaf(proof.leaf);
+  if (!leaf) return invalid(leaf.error());
+  auto record = audit::decode_disclosure(proof.disclosure);
+  if (!record) return invalid(record.error());
+  return verify({std::move(*leaf), std::move(*record), proof.index, proof.proof, proof.checkpoint}, log, log_key);
+}
+
+Outcome<VerifiedReceipt> verify_receipt_file(const std::filesystem::path& file, const std::string& log,
+                                             const crypto::SignPublic& log_key) {
+  auto bytes = read_file(file, protocol::receipt_bytes_max);
+  if (!bytes) return local(LocalCode::local_store, bytes.error());
+  auto receipt = audit::parse_receipt(as_text(*bytes));
+  if (!receipt) return invalid(receipt.error());
+  return verify(std::move(*receipt), log, log_key);
+}
+
+std::filesystem::path receipt_path(const Profile& profile, const protocol::ExchangeId& exchange) {
+  return profile.receipts_folder() / (to_hex(exchange) + ".tlog-proof");
+}
+
+Outcome<std::filesystem::path> write_receipt(const Profile& profile, const protocol::ExchangeId& exchange,
+                                             const audit::Receipt& receipt) {
+  const auto path = receipt_path(profile, exchange);
+  const std::string text = audit::to_text(receipt);
+  if (auto written = write_file_durably(path, as_bytes(text), FileMode::owner_only); !written)
+    return local(LocalCode::local_store, written.error());
+  return path;
+}
+
+}  // namespace pli::client

@@ -1,0 +1,271 @@
+#include "client/session.hpp"
+
+#include <algorithm>
+
+#include "client/client_store.hpp"
+#include "client/receipts.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::client {
+namespace {
+
+using protocol::LocalCode;
+
+/// A version published while we turn its pages makes us start again; one that is always newer is not honest.
+constexpr int directory_attempts_max = 4;
+constexpr std::size_t directory_pages_max = 8192;
+
+Failure unproven(const char* words) { return {LocalCode::directory_unproven, words}; }
+Failure store_failure(const Error& error) { return local(LocalCode::local_store, error); }
+
+/// A version this profile verified before: its own authorities signed it, or it would not be here.
+Outcome<protocol::VerifiedDirectory> verify_again(const std::string& note) {
+  auto shape = audit::parse_note(note);
+  if (!shape) return store_failure(shape.error());
+  auto head = protocol::parse_directory_head(shape->text);
+  if (!head) return store_failure(head.error());
+  auto verified =
+      protocol::verify_directory_note(note, protocol::AuthoritySet{head->threshold, head->authorities}, nullptr);
+  if (!verified) return store_failure(verified.error());
+  return std::move(*verified);
+}
+
+/// Whether a change touches an instance one sits in.
+bool concerns(const DirectoryChange& change, const std::vector<std::string>& seats, const KnownDirectory& older,
+              const KnownDirectory& newer) {
+  const auto mine = [&](std::string_view queue) { return std::find(seats.begin(), seats.end(), queue) != seats.end(); };
+  if (change.type == protocol::EntryType::queue) return mine(change.id);
+  for (const KnownDirectory* version : {&older, &newer}) {
+    const protocol::Member* member = version->member(change.id);
+    if (member != nullptr && std::any_of(member->seats.begin(), member->seats.end(), mine)) return true;
+  }
+  return false;
+}
+
+/// The pages of one version, put together.
+class PageReader {
+ public:
+  explicit PageReader(const std::vector<ProvenEntry>& known) : known_(known) {}
+
+  /// False when an unchanged entry is none of those we know: then everything has to be asked for.
+  [[nodiscard]] bool take(const protocol::DirectoryPage& page, const protocol::DirectoryHead& head) {
+    for (const protocol::DirectoryItem& item : page.items) {
+      Bytes entry = item.entry;
+      if (entry.empty()) {
+        const ProvenEntry* same = find_unchanged(item, head);
+        if (same == nullptr) return false;
+        entry = same->entry;
+      }
+      entries_.push_back({item.position, std::move(entry), item.proof});
+    }
+    return true;
+  }
+  [[nodiscard]] std::vector<ProvenEntry> finish() { return std::move(entries_); }
+
+ private:
+  /// Entries keep their order from version to version, so each is looked for after the one before.
+  const ProvenEntry* find_unchanged(const protocol::DirectoryItem& item, const protocol::DirectoryHead& head) {
+    for (std::size_t i = next_; i < known_.size(); ++i) {
+      const Digest hash = audit::leaf_hash(protocol::entry_commitment(known_[i].entry));
+      if (audit::verify_inclusion(head.root, TreeSize{head.entries}, LeafIndex{item.position}, hash, item.proof)) {
+        next_ = i + 1;
+        return &known_[i];
+      }
+    }
+    return nullptr;
+  }
+  const std::vector<ProvenEntry>& known_;
+  std::size_t next_ = 0;
+  std::vector<ProvenEntry> entries_;
+};
+
+}  // namespace
+
+Session::Session(const Profile& profile, const Keys& keys, const Clock& clock, protocol::Invitation invitation,
+                 std::unique_ptr<Connection> connection)
+    : profile_(profile),
+      keys_(keys),
+      clock_(clock),
+      invitation_(std::move(invitation)),
+      connection_(std::move(connection)),
+      log_(profile, invitation_) {}
+
+Outcome<std::unique_ptr<Session>> Session::open(const Profile& profile, const Keys& keys, const Clock& clock) {
+  auto invitation = profile.invitation();
+  if (!invitation) return invitation.error();
+  auto connection = dial(invitation->endpoint, invitation->broker, keys.current.curve_secret(),
+                         keys.current.public_identity().curve);
+  if (!connection) return connection.error();
+  return open(profile, keys, clock, std::move(*connection));
+}
+
+Outcome<std::unique_ptr<Session>> Session::open(const Profile& profile, const Keys& keys, const Clock& clock,
+                                                std::unique_ptr<Connection> connection) {
+  auto invitation = profile.invitation();
+  if (!invitation) return invitation.error();
+  std::unique_ptr<Session> session(
+      new Session(profile, keys, clock, std::move(*invitation), std::move(connection)));
+  if (auto loaded = session->log_.load(); !loaded) return loaded.error();
+  if (auto hello = session->say_hello(); !hello) return hello.error();
+  if (auto compared = session->compare_foreign(); !compared) return compared.error();
+  if (auto directory = session->open_directory(); !directory) return directory.error();
+  return session;
+}
+
+Outcome<void> Session::say_hello() {
+  const TreeSize known = log_.known_size();
+  auto reply = ask<protocol::HelloReply>(protocol::Hello{protocol::protocol_version, protocol::protocol_version, known});
+  if (!reply) return reply.error();
+  if (auto advanced = log_.advance(reply->checkpoint, known, reply->consistency, clock_.now()); !advanced)
+    return advanced;
+  if (reply->member != invitation_.member)
+    return Failure(LocalCode::no_invitation, "the broker knows this key under another name than the invitation");
+  member_ = reply->member;
+  broker_time_ = reply->time;
+  exchange_bytes_max_ = std::min<std::uint64_t>(reply->exchange_bytes_max, protocol::exchange_bytes_max);
+  announced_ = reply->directory;
+  announced_digest_ = reply->directory_digest;
+  if (auto used = release_.use(reply->release_epoch, reply->release_key); !used)
+    return local(LocalCode::release_mismatch, used.error());
+  if (auto kept = profile_.store().set_release_epoch({reply->release_epoch, reply->release_key}); !kept)
+    return store_failure(kept.error());
+  return {};
+}
+
+Outcome<void> Session::compare_foreign() {
+  return log_.compare_foreign(
+      [&](TreeSize known) { return ask<protocol::CheckpointReply>(protocol::GetCheckpoint{known}); }, clock_.now());
+}
+
+Outcome<void> Session::check_log() {
+  const TreeSize known = log_.known_size();
+  auto reply = ask<protocol::CheckpointReply>(protocol::GetCheckpoint{known});
+  if (!reply) return reply.error();
+  if (auto advanced = log_.advance(reply->checkpoint, known, reply->consistency, clock_.now()); !advanced)
+    return advanced;
+  return compare_foreign();
+}
+
+Outcome<audit::Receipt> Session::verify_proof(const protocol::LeafProof& proof) {
+  auto verified = verify_leaf_proof(proof, invitation_.log, invitation_.log_key);
+  if (!verified) return verified.error();
+  if (auto noted = log_.note_foreign(proof.checkpoint, clock_.now()); !noted) return noted.error();
+  return std::move(verified->receipt);
+}
+
+Outcome<void> Session::open_directory() {
+  auto stored = profile_.store().directory();
+  if (!stored) return store_failure(stored.error());
+  if (*stored) {
+    auto verified = verify_again((*stored)->note);
+    if (!verified) return verified.error();
+    auto directory = KnownDirectory::build(std::move(*verified), std::move((*stored)->entries));
+    if (!directory) return Failure(LocalCode::local_store, "the directory kept in state.db does not verify");
+    directory_ = std::make_unique<const KnownDirectory>(std::move(*directory));
+    if (announced_ < directory_->number()) return unproven("the broker went back to an earlier version");
+    if (announced_ == directory_->number()) {
+      if (announced_digest_ != directory_->verified().digest()) return unproven("two versions with one number");
+      return {};
+    }
+  }
+  return update_directory();
+}
+
+Outcome<void> Session::update_directory() {
+  for (int attempt = 0; attempt < directory_attempts_max; ++attempt) {
+    // The last attempt asks for everything, in case the broker takes us to know more than we do.
+    const bool whole = attempt + 1 == directory_attempts_max;
+    auto fetched = fetch_directory(directory_ && !whole ? directory_->number() : DirectoryNumber{});
+    if (!fetched) return fetched.error();
+    if (*fetched) return {};
+  }
+  return unproven("the version changes with every page");
+}
+
+Outcome<bool> Session::fetch_directory(DirectoryNumber known) {
+  static const std::vector<ProvenEntry> nothing;
+  PageReader reader(directory_ && known.value != 0 ? directory_->entries() : nothing);
+  std::optional<protocol::VerifiedDirectory> version;
+  std::uint64_t after = 0;
+  for (std::size_t pages = 0;; ++pages) {
+    if (pages == directory_pages_max) return unproven("a version without end");
+    auto page = ask<protocol::DirectoryPage>(protocol::GetDirectory{known, after});
+    if (!page) return page.error();
+    if (!version) {
+      auto verified = verify_version(*page);
+      if (!verified) return verified.error();
+      if (!*verified) return true;  // the one we hold
+      version = std::move(**verified);
+    } else if (page->note != version->note()) {
+      return false;
+    }
+    if (!reader.take(*page, version->head())) return false;
+    if (!page->more) break;
+    if (page->items.empty()) return unproven("a page without entries");
+    const std::uint64_t next = page->items.back().position + 1;
+    if (next <= after) return unproven("pages that go back");
+    after = next;
+  }
+  auto directory = KnownDirectory::build(std::move(*version), reader.finish());
+  if (!directory) return directory.error();
+  std::vector<DirectoryChange> changes;
+  if (directory_) {
+    std::vector<std::string> mine = seats();
+    if (const protocol::Member* self = directory->member(invitation_.member))
+      mine.insert(mine.end(), self->seats.begin(), self->seats.end());
+    for (DirectoryChange& change : changes_between(*directory_, *directory))
+      if (concerns(change, mine, *directory_, *directory)) changes.push_back(std::move(change));
+  }
+  auto kept = profile_.store().set_directory(*directory, changes);
+  // A later version another program of this profile has just kept: ours was verified, and the next session reads that one.
+  if (!kept && kept.error().code != Errc::conflict) return store_failure(kept.error());
+  directory_ = std::make_unique<const KnownDirectory>(std::move(*directory));
+  return true;
+}
+
+Outcome<std::optional<protocol::VerifiedDirectory>> Session::verify_version(const protocol::DirectoryPage& page) {
+  if (directory_ && page.note == directory_->verified().note()) return std::optional<protocol::VerifiedDirectory>();
+  const auto trusted = directory_ ? protocol::AuthoritySet{directory_->verified().head().threshold,
+                                                           directory_->verified().head().authorities}
+                                  : invitation_.authorities;
+  auto verified =
+      protocol::verify_directory_note(page.note, trusted, directory_ ? &directory_->verified() : nullptr);
+  if (!verified) return local(LocalCode::directory_unproven, verified.error());
+  const protocol::DirectoryHead& head = verified->head();
+  if (head.contract != invitation_.contract) return unproven("a version of another contract");
+  if (head.number < invitation_.directory) return unproven("a version older than the invitation");
+  // The version stands in the log, so that nobody else can be shown another one under this number.
+  auto proof = verify_proof(page.leaf);
+  if (!proof) return Failure(LocalCode::directory_unproven, "the version is not proven in the log");
+  const bool named = proof->leaf.directory && proof->leaf.directory->number == head.number &&
+                     proof->leaf.directory->digest == verified->digest();
+  if (!named) return unproven("the log names another version");
+  return std::optional<protocol::VerifiedDirectory>(std::move(*verified));
+}
+
+std::vector<std::string> Session::seats() const {
+  const protocol::Member* self = directory_ ? directory_->member(invitation_.member) : nullptr;
+  return self == nullptr ? std::vector<std::string>() : self->seats;
+}
+
+Outcome<protocol::ReplyBody> Session::exchange(protocol::RequestBody body) {
+  auto number = connection_->post(std::move(body));
+  if (!number) return number.error();
+  return connection_->take(*number, reply_within);
+}
+
+Failure Session::wrong_answer(const protocol::ReplyBody& reply) {
+  if (const auto* refusal = std::get_if<protocol::Refusal>(&reply)) return Failure(*refusal);
+  return {LocalCode::unreachable, "a reply to something else"};
+}
+
+Outcome<KnownDirectory> last_directory(const Profile& profile) {
+  auto stored = profile.store().directory();
+  if (!stored) return store_failure(stored.error());
+  if (!*stored) return unproven("no version verified yet");
+  auto verified = verify_again((*stored)->note);
+  if (!verified) return verified.error();
+  return KnownDirectory::build(std::move(*verified), std::move((*stored)->entries));
+}
+
+}  // namespace pli::client
