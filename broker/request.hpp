@@ -28,7 +28,8 @@ struct Peer {
 struct Incoming {
   Peer peer;
   std::vector<Bytes> frames;
-  bool over_limit = false;  ///< longer than message_bytes_max or more frames than allowed: the frames are dropped
+  bool over_limit = false;  ///< longer than message_bytes_max or more frames than allowed: dropped but for the first
+                            ///< frame's first bytes, which hold the request's id
 };
 
 /// A submit whose signature, digests and release share the gate has checked.

@@ -76,7 +76,7 @@ std::variant<std::shared_ptr<Spool::Part>, protocol::Refusal> Spool::find_or_mak
                                                                                   SteadyTime now) {
   Parts& parts = owners_[owner];
   if (auto found = parts.find(chunk.part); found != parts.end()) {
-    if (found->second->size != chunk.part_size) return invalid("part_size");
+    if (found->second->size != chunk.part_size) return invalid("chunk");
     found->second->touched = now;
     return found->second;
   }
@@ -111,7 +111,7 @@ std::variant<std::shared_ptr<Spool::Part>, protocol::Refusal> Spool::find_or_mak
 std::variant<protocol::ChunkStored, protocol::Refusal> Spool::put(const crypto::CurvePublic& owner,
                                                                   const protocol::PutChunk& chunk,
                                                                   std::uint64_t part_bytes_max, SteadyTime now) {
-  if (chunk.part_size == 0) return invalid("part_size");
+  if (chunk.part_size == 0) return invalid("chunk");
   if (chunk.part_size > part_bytes_max) return protocol::Refusal{protocol::Code::too_large, "part_size", 0};
   const std::uint64_t chunks = (chunk.part_size + chunk_bytes - 1) / chunk_bytes;
   if (chunk.index >= chunks) return invalid("chunk");

@@ -37,7 +37,7 @@ class Spool {
   ~Spool();
 
   /// Keeps one chunk of a part of at most `part_bytes_max`. In any order, any number of times. The whole declared size
-  /// counts against the quotas from the first chunk on. Refusals: TOO_LARGE, INVALID(chunk | part_size), BUSY (a quota,
+  /// counts against the quotas from the first chunk on. Refusals: TOO_LARGE, INVALID(chunk), BUSY (a quota,
   /// or the disk is full).
   [[nodiscard]] std::variant<protocol::ChunkStored, protocol::Refusal> put(const crypto::CurvePublic& owner,
                                                                            const protocol::PutChunk& chunk,
