@@ -1,0 +1,158 @@
+#include "broker/outside_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/file.hpp"
+#include "broker/log.hpp"
+
+namespace pli::broker {
+namespace {
+
+constexpr std::size_t file_bytes = 2 * audit::outside_slot_bytes;
+
+/// A slot's place follows from its sequence, so that a write never touches the newest one.
+off_t place_of(std::uint64_t sequence) { return static_cast<off_t>(sequence % 2 * audit::outside_slot_bytes); }
+
+/// Open and locked, or -1 and the reason.
+Result<int> open_locked(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return Error{Errc::not_found, "no outside checkpoint"};
+    return Error{Errc::io_error, "the outside checkpoint cannot be opened"};
+  }
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    ::close(fd);
+    return Error{Errc::unavailable, "another broker holds the outside checkpoint"};
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<OutsideFile> OutsideFile::create(const std::filesystem::path& path, const std::string& note) {
+  std::error_code problem;
+  if (std::filesystem::exists(path, problem) || problem)
+    return Error{Errc::conflict, "an outside checkpoint is there already"};
+  const audit::OutsideSlot first{1, note};
+  auto slot = audit::encode_slot(first);
+  if (!slot) return slot.error();
+  Bytes whole(file_bytes, 0);
+  std::copy(slot->begin(), slot->end(), whole.begin() + place_of(first.sequence));
+  if (auto written = write_file_durably(path, whole, FileMode::owner_only); !written) return written.error();
+  auto fd = open_locked(path);
+  if (!fd) return fd.error();
+  return OutsideFile(*fd, first);
+}
+
+Result<OutsideFile> OutsideFile::open(const std::filesystem::path& path) {
+  auto fd = open_locked(path);
+  if (!fd) return fd.error();
+  OutsideFile file(*fd, {});
+  Bytes whole(file_bytes + 1);
+  const ssize_t got = ::pread(file.fd_, whole.data(), whole.size(), 0);
+  if (got < 0) return Error{Errc::io_error, "the outside checkpoint cannot be read"};
+  whole.resize(static_cast<std::size_t>(got));
+  auto newest = audit::newest_slot(whole);
+  if (!newest) return newest.error();
+  file.newest_ = *std::move(newest);
+  return file;
+}
+
+OutsideFile::OutsideFile(OutsideFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), newest_(std::move(other.newest_)) {}
+
+OutsideFile::~OutsideFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<void> OutsideFile::write(const std::string& note) {
+  audit::OutsideSlot next{newest_.sequence + 1, note};
+  auto slot = audit::encode_slot(next);
+  if (!slot) return slot.error();
+  ssize_t put = 0;
+  do {
+    put = ::pwrite(fd_, slot->data(), slot->size(), place_of(next.sequence));
+  } while (put < 0 && errno == EINTR);
+  if (put != static_cast<ssize_t>(slot->size()))
+    return Error{Errc::io_error, "the outside checkpoint cannot be written"};
+  if (::fdatasync(fd_) != 0) return Error{Errc::io_error, "the outside checkpoint cannot be flushed"};
+  newest_ = std::move(next);
+  return {};
+}
+
+Result<void> demand_extension(const audit::OutsideSlot& outside, const audit::VerifierKey& log_key, TreeSize stored,
+                              const std::function<Result<Digest>(TreeSize)>& root_at) {
+  auto checkpoint = audit::verify_checkpoint(outside.note, log_key);
+  if (!checkpoint) return Error{Errc::corruption, "the outside checkpoint is not signed by this log and shard"};
+  if (stored < checkpoint->size()) {
+    return Error{Errc::conflict, "the database holds " + std::to_string(stored.value) +
+                                     " leaves, the outside checkpoint " + std::to_string(checkpoint->size().value) +
+                                     ": the database is older than what was published"};
+  }
+  auto root = root_at(checkpoint->size());
+  if (!root) return root.error();
+  if (!equal(*root, checkpoint->root())) {
+    return Error{Errc::conflict, "the database's tree of " + std::to_string(checkpoint->size().value) +
+                                     " leaves is not the one the outside checkpoint names"};
+  }
+  return {};
+}
+
+Publisher::Publisher(OutsideFile file, PublisherTimes times, std::function<void(std::string)> published)
+    : file_(std::move(file)), times_(times), published_(std::move(published)), thread_([this] { run(); }) {}
+
+Publisher::~Publisher() { finish(); }
+
+void Publisher::offer(std::string checkpoint) {
+  std::unique_lock lock(mutex_);
+  const bool waits_already = offered_.has_value();
+  offered_ = std::move(checkpoint);
+  lock.unlock();
+  if (!waits_already) wake_.notify_one();
+}
+
+void Publisher::finish() {
+  {
+    std::lock_guard lock(mutex_);
+    finishing_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Publisher::failing() const {
+  std::lock_guard lock(mutex_);
+  return failing_;
+}
+
+void Publisher::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return finishing_ || offered_; });
+    if (!offered_) return;
+    std::string checkpoint = *std::move(offered_);
+    offered_.reset();
+    lock.unlock();
+    const auto written = file_.write(checkpoint);
+    if (written) published_(checkpoint);
+    lock.lock();
+    if (failing_ == written.has_value()) {  // it changed
+      failing_ = !failing_;
+      if (failing_) log(LogLevel::error, "outside checkpoint cannot be written", {{"reason", written.error().code}});
+      if (!failing_) log(LogLevel::info, "outside checkpoint written again");
+    }
+    if (finishing_ && (failing_ || !offered_)) return;
+    // What failed is tried again unless something newer came.
+    if (failing_ && !offered_) offered_ = std::move(checkpoint);
+    // A wait, not a nap: the end interrupts it. Whatever is offered meanwhile goes out together.
+    wake_.wait_for(lock, times_.between, [this] { return finishing_; });
+  }
+}
+
+}  // namespace pli::broker

@@ -1,0 +1,78 @@
+// The last published checkpoint on disk, outside the database and its backups, and the thread that publishes (P10,
+// design §8). Layout: audit/outside_checkpoint.hpp.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "audit/checkpoint.hpp"
+#include "audit/outside_checkpoint.hpp"
+#include "base/result.hpp"
+
+namespace pli::broker {
+
+/// The file, open and locked: a second broker on the same one does not start. One owner at a time.
+class OutsideFile {
+ public:
+  /// Both slots preallocated and durable. Errors: conflict (it is there already), over_limit, io_error.
+  [[nodiscard]] static Result<OutsideFile> create(const std::filesystem::path& path, const std::string& note);
+  /// Errors: not_found, unavailable (another broker holds it), corruption (neither slot is whole), io_error.
+  [[nodiscard]] static Result<OutsideFile> open(const std::filesystem::path& path);
+  OutsideFile(OutsideFile&& other) noexcept;
+  OutsideFile& operator=(OutsideFile&&) = delete;
+  ~OutsideFile();
+
+  [[nodiscard]] const audit::OutsideSlot& newest() const { return newest_; }
+  /// Overwrites the older slot; durable when it returns. Errors: over_limit, io_error: the newer slot still stands.
+  [[nodiscard]] Result<void> write(const std::string& note);
+
+ private:
+  OutsideFile(int fd, audit::OutsideSlot newest) : fd_(fd), newest_(std::move(newest)) {}
+  int fd_ = -1;
+  audit::OutsideSlot newest_;
+};
+
+/// Start-up's demand (P10): the stored tree has at least the outside checkpoint's size, and its root there.
+/// Errors: corruption (the outside checkpoint is not this log's), conflict (rolled back, or another history), and
+/// those of `root_at`.
+[[nodiscard]] Result<void> demand_extension(const audit::OutsideSlot& outside, const audit::VerifierKey& log_key,
+                                            TreeSize stored, const std::function<Result<Digest>(TreeSize)>& root_at);
+
+struct PublisherTimes {
+  std::chrono::milliseconds between = std::chrono::seconds(1);  ///< two publications, at least
+};
+
+/// Publishes the newest committed checkpoint. A thread of its own: a slow outside disk delays nobody's receipt.
+class Publisher {
+ public:
+  /// `published` is called from the publisher's thread, after the checkpoint is durable.
+  Publisher(OutsideFile file, PublisherTimes times, std::function<void(std::string)> published);
+  ~Publisher();
+  Publisher(const Publisher&) = delete;
+  Publisher& operator=(const Publisher&) = delete;
+
+  void offer(std::string checkpoint);  ///< Newer than any before. Any thread.
+  void finish();                       ///< Publishes what was offered last, then ends.
+  [[nodiscard]] bool failing() const;  ///< Whether the last write failed; it is tried again each `between`.
+
+ private:
+  void run();
+
+  OutsideFile file_;
+  const PublisherTimes times_;
+  const std::function<void(std::string)> published_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::optional<std::string> offered_;
+  bool failing_ = false;
+  bool finishing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace pli::broker
