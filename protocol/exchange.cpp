@@ -31,10 +31,19 @@ bool all_distinct(const Range& range) {
   return true;
 }
 
-/// The attributes each kind allows in clear. None so far: whatever stands there could carry content past the
+/// The attributes a kind has in clear: those of its closed list, each once. Anything else could carry content past the
 /// seal.
-bool is_attribute(std::uint16_t /*kind*/, const std::pair<std::string, std::string>& /*attribute*/) {
-  return false;
+bool has_its_attributes(const Address& address) {
+  const KindRow* row = row_of_number(address.kind);
+  const auto& attributes = address.attributes;
+  if (row == nullptr) return attributes.empty();
+  for (auto each = attributes.begin(); each != attributes.end(); ++each) {
+    const auto same_name = [&](const auto& other) { return other.first == each->first; };
+    if (!is_attribute(row->kind, each->first, each->second) || std::any_of(attributes.begin(), each, same_name))
+      return false;
+  }
+  // An anomaly without its cause would tell the auditors nothing.
+  return row->kind != Kind::anomalie || !attributes.empty();
 }
 
 /// Year · 100 + month.
@@ -107,10 +116,7 @@ Result<Address> decode_address(ByteView bytes) {
   if (address.handling.size() > handling_max || !all_distinct(address.handling) ||
       !std::all_of(address.handling.begin(), address.handling.end(), is_handling))
     return invalid("handling");
-  if (address.attributes.size() > attributes_max ||
-      !std::all_of(address.attributes.begin(), address.attributes.end(),
-                   [&](const auto& attribute) { return is_attribute(address.kind, attribute); }))
-    return invalid("attributes");
+  if (address.attributes.size() > attributes_max || !has_its_attributes(address)) return invalid("attributes");
   if (address.directory.value == 0 || !fits_signed(address.directory.value)) return invalid("directory");
   if (!fits_signed(created)) return invalid("created_at");
   address.created_at.value = static_cast<std::int64_t>(created);
@@ -144,8 +150,7 @@ Result<Seal> decode_seal(ByteView bytes) {
   if (seal.locked_size == 0) return invalid("locked_size");
   if (seal.payload_size == 0) return invalid("payload_size");
   if (seal.locked_size > locked_bytes_max) return Error{Errc::over_limit, "locked_size"};
-  if (seal.payload_size > exchange_bytes_max - seal.locked_size)
-    return Error{Errc::over_limit, "payload_size"};
+  if (seal.payload_size > exchange_bytes_max - seal.locked_size) return Error{Errc::over_limit, "payload_size"};
   return seal;
 }
 

@@ -35,7 +35,7 @@ struct Address {
   Digest in_reply_to{};                   ///< zeros when none; for `acces`, the exchange it gives access to
   std::uint8_t urgency = 0;
   std::vector<std::string> handling;
-  std::vector<std::pair<std::string, std::string>> attributes;  ///< closed list for each kind; none so far
+  std::vector<std::pair<std::string, std::string>> attributes;  ///< closed list for each kind (is_attribute), each once
   DirectoryNumber directory{};
   Digest roster{};
   UnixMillis created_at{};

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "audit/note.hpp"
+#include "protocol/printable.hpp"
 
 namespace pli::protocol {
 namespace {
@@ -34,16 +35,13 @@ constexpr std::array<KindRow, 19> kinds = {{
     {Kind::rectification, "rectification", LeafType::modification, no, names, "Rectification"},
     {Kind::proposition_accompagnement, "proposition_accompagnement", LeafType::collecte, opens, no,
      "Proposition d'accompagnement"},
-    {Kind::demande_de_complement, "demande_de_complement", LeafType::modification, no, names,
-     "Demande de complément"},
+    {Kind::demande_de_complement, "demande_de_complement", LeafType::modification, no, names, "Demande de complément"},
     {Kind::retour, "retour", LeafType::communication, no, names, "Retour d'information"},
     {Kind::information_nominative, "information_nominative", LeafType::communication, no, names,
      "Information nominative"},
-    {Kind::point_de_situation, "point_de_situation", LeafType::communication, opens, no,
-     "Point de situation"},
+    {Kind::point_de_situation, "point_de_situation", LeafType::communication, opens, no, "Point de situation"},
     {Kind::transmission, "transmission", LeafType::transfert, no, names, "Transmission"},
-    {Kind::orientation_cpraf, "orientation_cpraf", LeafType::transfert, no, names,
-     "Orientation vers la CPRAF"},
+    {Kind::orientation_cpraf, "orientation_cpraf", LeafType::transfert, no, names, "Orientation vers la CPRAF"},
     {Kind::agrement, "agrement", LeafType::agrement, no, names, "Accord"},
     {Kind::inscription, "inscription", LeafType::modification, no, names, "Inscription à l'ordre du jour"},
     {Kind::decision, "decision", LeafType::modification, no, names, "Décision"},
@@ -76,18 +74,16 @@ constexpr std::array<Motif, motif_rows.size()> motifs = [] {
 }();
 
 // The client's own refusals after opening (error_catalogue.hpp, LocalCode), as they stand in an anomaly's address.
-constexpr std::array<std::string_view, 9> anomalies = {
-    "address_mismatch",  "no_stanza_for_me", "bad_padding", "release_mismatch", "file_key_mismatch",
-    "payload_mismatch", "sender_unproven",  "log_forked",  "queue_withheld"};
+constexpr std::array<std::string_view, 9> anomalies = {"address_mismatch", "no_stanza_for_me",  "bad_padding",
+                                                       "release_mismatch", "file_key_mismatch", "payload_mismatch",
+                                                       "sender_unproven",  "log_forked",        "queue_withheld"};
 
 constexpr std::array<std::string_view, 3> plain_handling = {"ged-only", "ask-before-transfer", "eyes-only"};
 constexpr std::string_view no_copy_prefix = "no-copy-to:";
 
 constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_token_char(char c) {
-  return is_lower(c) || is_digit(c) || c == '.' || c == '_' || c == '-';
-}
+constexpr bool is_token_char(char c) { return is_lower(c) || is_digit(c) || c == '.' || c == '_' || c == '-'; }
 
 /// Position of `text` in a list whose enumerators are its positions.
 template <class Enum, std::size_t N>
@@ -147,8 +143,7 @@ std::string_view queue_subject(std::string_view queue_id) {
 }
 
 bool is_token(std::string_view text) {
-  return !text.empty() && text.size() <= token_bytes_max &&
-         (is_lower(text.front()) || is_digit(text.front())) &&
+  return !text.empty() && text.size() <= token_bytes_max && (is_lower(text.front()) || is_digit(text.front())) &&
          std::all_of(text.begin(), text.end(), is_token_char);
 }
 
@@ -164,36 +159,15 @@ bool is_log_name(std::string_view text) {
 
 bool is_territory(std::string_view text) {
   if (is_departement(text)) return true;
-  if (text.size() != 5 || (!is_departement(text.substr(0, 2)) && !is_departement(text.substr(0, 3))))
-    return false;
+  if (text.size() != 5 || (!is_departement(text.substr(0, 2)) && !is_departement(text.substr(0, 3)))) return false;
   return std::all_of(text.begin() + 2, text.end(), is_digit);
 }
 
 bool is_plain_text(std::string_view text, std::size_t bytes_max) {
   if (text.empty() || text.size() > bytes_max) return false;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(text[at]); };
-    const std::uint8_t lead = byte(i);
-    if (lead < 0x80) {
-      if (lead < 0x20 || lead == 0x7F) return false;
-      ++i;
-      continue;
-    }
-    const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || text.size() - i < length) return false;
-    char32_t value = lead & (0x7FU >> length);
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xC0) != 0x80) return false;
-      value = value << 6 | (byte(i + k) & 0x3FU);
-    }
-    const bool overlong = (length == 3 && value < 0x800) || (length == 4 && value < 0x10000);
-    const bool surrogate = value >= 0xD800 && value <= 0xDFFF;
-    const bool control = value < 0xA0;
-    // Marks that turn the reading direction can make a line show what it does not say.
-    const bool direction = value == 0x061C || value == 0x200E || value == 0x200F ||
-                           (value >= 0x2028 && value <= 0x202E) || (value >= 0x2066 && value <= 0x2069);
-    if (overlong || surrogate || control || direction || value > 0x10FFFF) return false;
-    i += length;
+  while (!text.empty()) {
+    const auto character = take_character(text);
+    if (!character || steers_display(*character)) return false;
   }
   return true;
 }
@@ -216,10 +190,8 @@ std::optional<Kind> kind_of(std::string_view name) {
 
 std::string_view text_of(Urgency urgency) {
   switch (urgency) {
-    case Urgency::normale:
-      return "normale";
-    case Urgency::urgente:
-      return "urgente";
+    case Urgency::normale: return "normale";
+    case Urgency::urgente: return "urgente";
   }
   return {};
 }
@@ -265,8 +237,7 @@ bool is_attribute(Kind kind, std::string_view name, std::string_view value) {
 
 bool is_handling(std::string_view text) {
   if (std::find(plain_handling.begin(), plain_handling.end(), text) != plain_handling.end()) return true;
-  return text.substr(0, no_copy_prefix.size()) == no_copy_prefix &&
-         is_token(text.substr(no_copy_prefix.size()));
+  return text.substr(0, no_copy_prefix.size()) == no_copy_prefix && is_token(text.substr(no_copy_prefix.size()));
 }
 
 }  // namespace pli::protocol

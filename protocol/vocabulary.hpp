@@ -43,8 +43,7 @@ inline constexpr std::size_t queue_kind_count = 6;
 [[nodiscard]] bool is_log_name(std::string_view text);
 /// A département ("89", "2a", "971") or an INSEE commune code ("89024", "2a004"), lower case. Shape, not existence.
 [[nodiscard]] bool is_territory(std::string_view text);
-/// One line for people: 1 to `bytes_max` bytes of well-formed UTF-8 without control or direction characters, so that
-/// printing it on a terminal shows what it says.
+/// One line for people: 1 to `bytes_max` bytes of UTF-8 in which no character steers_display (printable.hpp).
 [[nodiscard]] bool is_plain_text(std::string_view text, std::size_t bytes_max);
 
 /// What an exchange is. One row of `kind_table` each.
