@@ -619,6 +619,36 @@ Result<void> ClientStore::update_outbox(const OutboxRow& row) {
   });
 }
 
+Result<void> ClientStore::set_outbox_state(std::int64_t id, OutboxState state,
+                                           const std::optional<protocol::Refusal>& refusal) {
+  return guarded("writing the outbox", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql,
+                            "UPDATE outbox SET state = ?, refusal_code = ?, refusal_subject = ?, refusal_retry = ? WHERE id = ?");
+    write.bind(1, static_cast<int>(state));
+    if (refusal) {
+      write.bind(2, static_cast<int>(refusal->code));
+      write.bind(3, refusal->subject);
+      write.bind(4, refusal->retry_after_ms);
+    }
+    write.bind(5, id);
+    if (write.exec() != 1) return Error{Errc::not_found, "no such outbox item"};
+    return {};
+  });
+}
+
+Result<void> ClientStore::set_receipted(std::int64_t id, UnixMillis at) {
+  return guarded("writing the outbox", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql,
+                            "UPDATE outbox SET state = ?, receipted_at = ?, form = NULL, refusal_code = NULL, "
+                            "refusal_subject = NULL, refusal_retry = NULL WHERE id = ?");
+    write.bind(1, static_cast<int>(OutboxState::receipted));
+    write.bind(2, at.value);
+    write.bind(3, id);
+    if (write.exec() != 1) return Error{Errc::not_found, "no such outbox item"};
+    return {};
+  });
+}
+
 Result<std::vector<OutboxItem>> ClientStore::outbox() const {
   return guarded("reading the outbox", [&]() -> Result<std::vector<OutboxItem>> {
     SQLite::Statement read(db_->sql, outbox_columns + "FROM outbox ORDER BY id");
@@ -628,18 +658,6 @@ Result<std::vector<OutboxItem>> ClientStore::outbox() const {
       if (!item) return damaged("an outbox item");
       out.push_back(std::move(*item));
     }
-    return out;
-  });
-}
-
-Result<std::vector<std::int64_t>> ClientStore::outbox_waiting() const {
-  return guarded("reading the outbox", [&]() -> Result<std::vector<std::int64_t>> {
-    SQLite::Statement read(db_->sql, "SELECT id FROM outbox WHERE state IN (?, ?, ?) ORDER BY id");
-    read.bind(1, static_cast<int>(OutboxState::queued));
-    read.bind(2, static_cast<int>(OutboxState::sealed));
-    read.bind(3, static_cast<int>(OutboxState::sent));
-    std::vector<std::int64_t> out;
-    while (read.executeStep()) out.push_back(read.getColumn(0).getInt64());
     return out;
   });
 }

@@ -94,9 +94,12 @@ class ClientStore {
 
   // Outbox.
   [[nodiscard]] Result<std::int64_t> add_outbox(const OutboxRow& row);
-  [[nodiscard]] Result<void> update_outbox(const OutboxRow& row);
+  [[nodiscard]] Result<void> update_outbox(const OutboxRow& row);                     ///< all of it
+  [[nodiscard]] Result<void> set_outbox_state(std::int64_t id, OutboxState state,
+                                              const std::optional<protocol::Refusal>& refusal);
+  /// The form goes, the sealed envelope stays (a later shard may lack it).
+  [[nodiscard]] Result<void> set_receipted(std::int64_t id, UnixMillis at);
   [[nodiscard]] Result<std::vector<OutboxItem>> outbox() const;                       ///< without forms and envelopes
-  [[nodiscard]] Result<std::vector<std::int64_t>> outbox_waiting() const;             ///< queued, sealed or sent
   [[nodiscard]] Result<std::optional<OutboxRow>> outbox_row(std::int64_t id) const;
   [[nodiscard]] Result<void> remove_outbox(std::int64_t id);
   /// What was dropped or replaced leaves the disk (WAL included). Errors: io_error.

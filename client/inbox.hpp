@@ -12,6 +12,9 @@
 
 namespace pli::client {
 
+/// Headers the broker may push before it is asked for more.
+inline constexpr std::uint32_t follow_credit = 1024;
+
 /// One header, checked: digests, chain, signature.
 struct InboxItem {
   std::string queue;
@@ -48,6 +51,13 @@ class Inbox {
   [[nodiscard]] Outcome<void> acknowledge(const protocol::ExchangeId& exchange);
 
  private:
+  [[nodiscard]] Outcome<audit::QueueHead> known_head(const std::string& queue) const;
+  /// Checks headers against the chain and keeps those that are new.
+  [[nodiscard]] Outcome<std::vector<InboxItem>> take_in(const std::string& queue,
+                                                        const std::vector<protocol::QueueItem>& shown);
+  [[nodiscard]] Outcome<std::vector<InboxItem>> take_push(const protocol::Pushed& push, std::uint32_t& credit);
+  /// The newest of ours in a batch, its number and head, as the log committed to them.
+  [[nodiscard]] Outcome<void> prove(const std::string& queue, const std::vector<InboxItem>& batch);
   Session& session_;
 };
 

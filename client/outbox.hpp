@@ -42,6 +42,7 @@ struct Flushed {
   OutboxItem item;
   bool resealed = false;                            ///< its roster or release key had changed
   bool duplicate = false;                           ///< the broker had it already
+  std::optional<Failure> failure;                   ///< why it still waits or was refused
 };
 struct FlushReport {
   std::vector<Flushed> done;
@@ -65,14 +66,16 @@ class Outbox {
 
   /// Sends everything waiting, several in flight, large parts in chunks under credit; seals what was not, re-seals what
   /// went stale; verifies each receipt before anything is forgotten, then compares the log. `progress(sent, total)` in
-  /// bytes. Only one program at a time does this in a profile. Errors (nothing was sent): local_store.
+  /// bytes. Only one program at a time does this in a profile. Errors (nothing was sent): queued (another program is
+  /// sending), local_store.
   using Progress = std::function<void(std::uint64_t sent, std::uint64_t total)>;
   [[nodiscard]] Outcome<FlushReport> flush(Session& session, const Progress& progress = {});
 
-  /// Forgets a refused item, form included. Errors: usage (not refused), local_store.
+  /// Forgets an item, form included. Errors: usage (it may have been accepted: sealed or sent), local_store.
   [[nodiscard]] Outcome<void> discard(std::int64_t id);
 
  private:
+  [[nodiscard]] OutboxItem with_path(OutboxItem item) const;
   const Profile& profile_;
   const Clock& clock_;
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "client/client_store.hpp"
-#include "client/receipts.hpp"
 #include "protocol/limits.hpp"
 
 namespace pli::client {
@@ -112,6 +111,13 @@ Outcome<std::unique_ptr<Session>> Session::open(const Profile& profile, const Ke
   return session;
 }
 
+Outcome<void> Session::refresh() {
+  if (auto hello = say_hello(); !hello) return hello;
+  if (auto compared = compare_foreign(); !compared) return compared;
+  if (announced_ == directory_->number() && announced_digest_ == directory_->verified().digest()) return {};
+  return update_directory();
+}
+
 Outcome<void> Session::say_hello() {
   const TreeSize known = log_.known_size();
   auto reply = ask<protocol::HelloReply>(protocol::Hello{protocol::protocol_version, protocol::protocol_version, known});
@@ -146,11 +152,11 @@ Outcome<void> Session::check_log() {
   return compare_foreign();
 }
 
-Outcome<audit::Receipt> Session::verify_proof(const protocol::LeafProof& proof) {
+Outcome<VerifiedReceipt> Session::verify_proof(const protocol::LeafProof& proof) {
   auto verified = verify_leaf_proof(proof, invitation_.log, invitation_.log_key);
   if (!verified) return verified.error();
   if (auto noted = log_.note_foreign(proof.checkpoint, clock_.now()); !noted) return noted.error();
-  return std::move(verified->receipt);
+  return std::move(*verified);
 }
 
 Outcome<void> Session::open_directory() {
@@ -237,8 +243,9 @@ Outcome<std::optional<protocol::VerifiedDirectory>> Session::verify_version(cons
   // The version stands in the log, so that nobody else can be shown another one under this number.
   auto proof = verify_proof(page.leaf);
   if (!proof) return Failure(LocalCode::directory_unproven, "the version is not proven in the log");
-  const bool named = proof->leaf.directory && proof->leaf.directory->number == head.number &&
-                     proof->leaf.directory->digest == verified->digest();
+  const auto& leaf = proof->receipt.leaf;
+  const bool named = leaf.directory && leaf.directory->number == head.number &&
+                     leaf.directory->digest == verified->digest();
   if (!named) return unproven("the log names another version");
   return std::optional<protocol::VerifiedDirectory>(std::move(*verified));
 }

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "audit/proof_file.hpp"
 #include "base/clock.hpp"
 #include "client/connection.hpp"
 #include "client/known_directory.hpp"
 #include "client/log_watch.hpp"
 #include "client/profile.hpp"
+#include "client/receipts.hpp"
 #include "client/release_session.hpp"
 #include "crypto/release_share.hpp"
 #include "protocol/wire.hpp"
@@ -55,6 +55,10 @@ class Session {
     return wrong_answer(*reply);
   }
 
+  /// Says hello again: today's release key, the log's growth, and the directory if there is a newer one.
+  /// Errors: as open().
+  [[nodiscard]] Outcome<void> refresh();
+
   /// Fetches, checks and keeps the newest version. Does nothing when it is the one we hold.
   /// Errors: directory_unproven (a signature, number, digest or proof that does not hold), unreachable, local_store.
   [[nodiscard]] Outcome<void> update_directory();
@@ -64,7 +68,7 @@ class Session {
 
   /// Verifies a proof the broker sent: disclosure → leaf → tree → signed note, which check_log() then compares.
   /// Errors: receipt_invalid.
-  [[nodiscard]] Outcome<audit::Receipt> verify_proof(const protocol::LeafProof& proof);
+  [[nodiscard]] Outcome<VerifiedReceipt> verify_proof(const protocol::LeafProof& proof);
 
  private:
   Session(const Profile& profile, const Keys& keys, const Clock& clock, protocol::Invitation invitation,

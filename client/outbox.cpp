@@ -1,0 +1,445 @@
+#include "client/outbox.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <thread>
+
+#include "client/client_store.hpp"
+#include "client/receipts.hpp"
+#include "client/upload_part.hpp"
+#include "crypto/age_open.hpp"
+#include "crypto/age_seal.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::client {
+namespace {
+
+using protocol::Code;
+using protocol::LocalCode;
+using std::chrono::milliseconds;
+
+/// Submissions on their way at once: enough to fill the broker's batches, few enough to keep in memory.
+constexpr std::size_t window = 32;
+/// A roster can change again while we seal; a broker that calls every sealing stale is not waited for.
+constexpr int reseals_max = 3;
+constexpr milliseconds busy_wait_max{5000};
+
+Failure store_failure(const Error& error) { return local(LocalCode::local_store, error); }
+
+/// year·100 + month, UTC: how release epochs are named (protocol/exchange.hpp).
+std::uint32_t month_of(UnixMillis time) {
+  const auto day = std::chrono::floor<std::chrono::days>(
+      std::chrono::sys_time<milliseconds>(milliseconds(time.value)));
+  const std::chrono::year_month_day date(day);
+  return static_cast<std::uint32_t>(static_cast<int>(date.year())) * 100 + static_cast<unsigned>(date.month());
+}
+
+Outcome<Bytes> seal_to_self(const Draft& draft, const Keys& keys) {
+  Bytes clear = encode(draft);
+  const crypto::AgePublic self = keys.current.public_identity().age;
+  auto sealed = crypto::seal_bytes(clear, {&self, 1});
+  crypto::wipe(clear);
+  if (!sealed) return local(LocalCode::local_store, sealed.error());
+  return std::move(*sealed);
+}
+
+Outcome<Draft> open_own(const Bytes& form, const Keys& keys) {
+  std::vector<crypto::SecretKey> identities;
+  identities.push_back(keys.current.age_secret().clone());
+  for (const crypto::Identity& former : keys.former) identities.push_back(former.age_secret().clone());
+  auto clear = crypto::opening::open_bytes(form, {identities, nullptr});
+  if (!clear) return Failure(LocalCode::local_store, "a form in the outbox is not sealed to this identity");
+  auto draft = decode_draft(*clear);
+  crypto::wipe(*clear);
+  if (!draft) return store_failure(draft.error());
+  return std::move(*draft);
+}
+
+Outcome<std::vector<protocol::GossipHead>> head_of(const Profile& profile, const std::string& queue) {
+  auto state = profile.store().queue(queue);
+  if (!state) return store_failure(state.error());
+  std::vector<protocol::GossipHead> heads;
+  if (*state && (*state)->head.number.value != 0) heads.push_back({queue, (*state)->head});
+  return heads;
+}
+
+void put_sealing(OutboxRow& row, SealedExchange sealed) {
+  row.item.state = OutboxState::sealed;
+  row.item.exchange = sealed.id;
+  row.item.bytes = sealed.envelope.locked.size() + sealed.envelope.payload.size();
+  row.envelope = std::move(sealed.envelope);
+}
+
+/// One flush: what is waiting, what is on its way, what has become of it.
+class Flush {
+ public:
+  Flush(const Profile& profile, const Clock& clock, Session& session, const Outbox::Progress& progress)
+      : profile_(profile), store_(profile.store()), clock_(clock), session_(session), progress_(progress) {}
+  ~Flush() {
+    for (const Sent& each : flying_)
+      static_cast<void>(session_.connection().take(each.number, milliseconds::zero()));
+  }
+  Flush(const Flush&) = delete;
+  Flush& operator=(const Flush&) = delete;
+
+  Outcome<FlushReport> run() {
+    auto items = store_.outbox();
+    if (!items) return store_failure(items.error());
+    for (const OutboxItem& item : *items) {
+      const bool waits = item.state == OutboxState::queued || item.state == OutboxState::sealed ||
+                         item.state == OutboxState::sent;
+      if (!waits) continue;
+      waiting_.push_back({item.id, 0});
+      total_ += item.bytes;
+    }
+    const bool any = !waiting_.empty();
+    while (!report_.stopped && !(waiting_.empty() && flying_.empty())) {
+      while (!report_.stopped && !waiting_.empty() && flying_.size() < window) {
+        const Waiting next = waiting_.front();
+        waiting_.pop_front();
+        if (auto sent = send(next); !sent) report_.stopped = sent.error();
+      }
+      if (!report_.stopped && !flying_.empty())
+        if (auto taken = take_one(); !taken) report_.stopped = taken.error();
+    }
+    // Receipts convince only when their checkpoints are part of the log everybody sees.
+    if (!report_.stopped && any)
+      if (auto checked = session_.check_log(); !checked) report_.stopped = checked.error();
+    if (auto shredded = store_.shred(); !shredded && !report_.stopped) report_.stopped = store_failure(shredded.error());
+    return std::move(report_);
+  }
+
+ private:
+  struct Waiting {
+    std::int64_t id = 0;
+    int reseals = 0;
+  };
+  struct Sent {
+    Waiting waiting;
+    std::uint64_t number = 0;
+    OutboxItem item;
+    protocol::Envelope envelope;   ///< as sent: parts that were staged are empty
+    int busy = 0;
+  };
+
+  /// Errors stop the flush; what concerns this item alone is in the report.
+  Outcome<void> send(const Waiting& waiting) {
+    auto found = store_.outbox_row(waiting.id);
+    if (!found) return store_failure(found.error());
+    if (!*found) return {};  // discarded meanwhile
+    OutboxRow row = std::move(**found);
+    if (!row.envelope) {
+      auto sealed = seal(row);
+      if (!sealed) {
+        note(row.item, waiting, sealed.error());
+        return {};
+      }
+      total_ += row.item.bytes;
+      if (auto kept = store_.update_outbox(row); !kept) return store_failure(kept.error());
+    }
+    Sent sent;
+    sent.waiting = waiting;
+    sent.envelope = std::move(*row.envelope);
+    if (auto staged = stage(sent.envelope); !staged) {
+      const auto* refusal = std::get_if<protocol::Refusal>(&staged.error().cause);
+      if (refusal == nullptr) return staged;
+      return refused(row.item, waiting, *refusal);
+    }
+    if (row.item.state != OutboxState::sent) {
+      if (auto kept = store_.set_outbox_state(waiting.id, OutboxState::sent, row.item.last_refusal); !kept)
+        return store_failure(kept.error());
+      row.item.state = OutboxState::sent;
+    }
+    sent.item = std::move(row.item);
+    return post(std::move(sent));
+  }
+
+  Outcome<void> seal(OutboxRow& row) {
+    if (row.form.empty()) return Failure(LocalCode::local_store, "an outbox item without form and envelope");
+    auto draft = open_own(row.form, session_.keys());
+    if (!draft) return draft.error();
+    auto heads = head_of(profile_, draft->queue);
+    if (!heads) return heads.error();
+    const SealContext context{session_.keys().current, session_.invitation(), session_.directory(), session_.release(),
+                              session_.log().last() ? session_.log().last()->note() : std::string(), std::move(*heads),
+                              clock_.now()};
+    auto sealed = seal_exchange(*draft, context);
+    crypto::wipe(draft->content);
+    if (!sealed) return sealed.error();
+    put_sealing(row, std::move(*sealed));
+    return {};
+  }
+
+  /// Large parts go ahead in chunks. The payload of an access part is the original's, which the broker has.
+  Outcome<void> stage(protocol::Envelope& envelope) {
+    if (envelope.locked.size() + envelope.payload.size() <= protocol::inline_bytes_max) return {};
+    const std::uint64_t before = sent_bytes_;
+    const auto progress = [&](std::uint64_t sent) { tell(before + sent); };
+    if (!envelope.payload.empty()) {
+      if (auto staged = upload_part(session_, envelope.payload, progress); !staged) return staged;
+      envelope.payload.clear();
+    }
+    if (envelope.locked.size() > protocol::inline_bytes_max) {
+      if (auto staged = upload_part(session_, envelope.locked); !staged) return staged;
+      envelope.locked.clear();
+    }
+    return {};
+  }
+
+  Outcome<void> post(Sent sent) {
+    auto number = session_.connection().post(protocol::Submit{sent.envelope});
+    if (!number) return number.error();
+    sent.number = *number;
+    flying_.push_back(std::move(sent));
+    return {};
+  }
+
+  Outcome<void> take_one() {
+    Sent sent = std::move(flying_.front());
+    flying_.pop_front();
+    auto reply = session_.connection().take(sent.number, reply_within);
+    if (!reply) return reply.error();
+    if (const auto* accepted = std::get_if<protocol::Accepted>(&*reply)) return receipted(sent, *accepted);
+    const auto* refusal = std::get_if<protocol::Refusal>(&*reply);
+    if (refusal == nullptr) return Failure(LocalCode::unreachable, "a reply to something else");
+    if (refusal->code == Code::busy && sent.busy < busy_waits_max) {
+      ++sent.busy;
+      std::this_thread::sleep_for(std::min(milliseconds(refusal->retry_after_ms), busy_wait_max));
+      return post(std::move(sent));
+    }
+    return refused(sent.item, sent.waiting, *refusal);
+  }
+
+  Outcome<void> receipted(const Sent& sent, const protocol::Accepted& accepted) {
+    auto proof = session_.verify_proof(accepted.proof);
+    if (!proof) return proof.error();
+    if (accepted.exchange != *sent.item.exchange || proof->exchange != sent.item.exchange)
+      return Failure(LocalCode::receipt_invalid, "a receipt for something else",
+                     profile_.keep_evidence("receipt", audit::to_text(proof->receipt)));
+    auto written = write_receipt(profile_, *sent.item.exchange, proof->receipt);
+    if (!written) return written.error();
+    const UnixMillis now = clock_.now();
+    if (auto kept = store_.set_receipted(sent.waiting.id, now); !kept) return store_failure(kept.error());
+    Flushed done;
+    done.item = sent.item;
+    done.item.state = OutboxState::receipted;
+    done.item.receipted_at = now;
+    done.item.receipt = std::move(*written);
+    done.item.last_refusal.reset();
+    done.resealed = sent.waiting.reseals != 0;
+    done.duplicate = accepted.duplicate;
+    sent_bytes_ += sent.item.bytes;
+    tell(sent_bytes_);
+    report_.done.push_back(std::move(done));
+    return {};
+  }
+
+  Outcome<void> refused(OutboxItem item, Waiting waiting, const protocol::Refusal& refusal) {
+    switch (refusal.code) {
+      case Code::stale_directory:
+        return reseal(std::move(item), waiting, refusal);
+      case Code::busy:
+      case Code::log_unavailable:
+      case Code::stopped:
+      case Code::revoked:
+      case Code::unknown_key:
+        // Nothing about this exchange; the next one would meet the same.
+        if (auto kept = store_.set_outbox_state(item.id, OutboxState::sealed, refusal); !kept)
+          return store_failure(kept.error());
+        return Failure(refusal);
+      case Code::clock_skew:
+        return drop_sealing(std::move(item), waiting, refusal);  // sealed anew, and dated anew, at the next flush
+      default:
+        break;
+    }
+    if (auto kept = store_.set_outbox_state(item.id, OutboxState::refused, refusal); !kept)
+      return store_failure(kept.error());
+    item.state = OutboxState::refused;
+    item.last_refusal = refusal;
+    note(std::move(item), waiting, Failure(refusal));
+    return {};
+  }
+
+  /// The broker refused this sealing as stale, so it was not and will not be accepted: the form is sealed again.
+  Outcome<void> reseal(OutboxItem item, Waiting waiting, const protocol::Refusal& refusal) {
+    if (waiting.reseals >= reseals_max) return drop_sealing(std::move(item), waiting, refusal);
+    auto row = store_.outbox_row(item.id);
+    if (!row) return store_failure(row.error());
+    if (!*row || (*row)->form.empty()) {
+      if (auto kept = store_.set_outbox_state(item.id, OutboxState::refused, refusal); !kept)
+        return store_failure(kept.error());
+      item.state = OutboxState::refused;
+      item.last_refusal = refusal;
+      note(std::move(item), waiting, Failure(refusal));
+      return {};
+    }
+    if (auto replaced = forget_sealing(**row, refusal); !replaced) return replaced;
+    if (auto refreshed = session_.refresh(); !refreshed) return refreshed;
+    total_ -= std::min(total_, item.bytes);
+    ++waiting.reseals;
+    waiting_.push_front(waiting);
+    return {};
+  }
+
+  Outcome<void> drop_sealing(OutboxItem item, const Waiting& waiting, const protocol::Refusal& refusal) {
+    auto row = store_.outbox_row(item.id);
+    if (!row) return store_failure(row.error());
+    if (*row && !(*row)->form.empty())
+      if (auto replaced = forget_sealing(**row, refusal); !replaced) return replaced;
+    item.last_refusal = refusal;
+    item.state = OutboxState::queued;
+    note(std::move(item), waiting, Failure(refusal));
+    return {};
+  }
+
+  Outcome<void> forget_sealing(OutboxRow& row, const protocol::Refusal& refusal) {
+    if (row.item.exchange) row.item.replaced.push_back(*row.item.exchange);
+    row.item.exchange.reset();
+    row.envelope.reset();
+    row.item.bytes = 0;
+    row.item.state = OutboxState::queued;
+    row.item.last_refusal = refusal;
+    if (auto kept = store_.update_outbox(row); !kept) return store_failure(kept.error());
+    return {};
+  }
+
+  void note(OutboxItem item, const Waiting& waiting, Failure failure) {
+    Flushed done;
+    done.item = std::move(item);
+    done.resealed = waiting.reseals != 0;
+    done.failure = std::move(failure);
+    report_.done.push_back(std::move(done));
+  }
+  void tell(std::uint64_t sent) const {
+    if (progress_) progress_(std::min(sent, total_), total_);
+  }
+
+  const Profile& profile_;
+  ClientStore& store_;
+  const Clock& clock_;
+  Session& session_;
+  const Outbox::Progress& progress_;
+  FlushReport report_;
+  std::deque<Waiting> waiting_;
+  std::deque<Sent> flying_;
+  std::uint64_t sent_bytes_ = 0;
+  std::uint64_t total_ = 0;
+};
+
+/// A sealing made without a connection, from what was last verified. Nothing when the profile does not know enough.
+Outcome<std::optional<SealedExchange>> seal_offline(const Profile& profile, const Draft& draft, const Keys& keys,
+                                                    UnixMillis now) {
+  const std::optional<SealedExchange> later;
+  auto invitation = profile.invitation();
+  if (!invitation) return later;
+  auto epoch = profile.store().release_epoch();
+  if (!epoch) return store_failure(epoch.error());
+  if (!*epoch || (*epoch)->epoch != month_of(now)) return later;
+  auto directory = last_directory(profile);
+  if (!directory) {
+    if (is(directory.error(), LocalCode::directory_unproven)) return later;
+    return directory.error();
+  }
+  ReleaseSession release;
+  if (auto used = release.use((*epoch)->epoch, (*epoch)->key); !used) return later;
+  auto checkpoint = profile.store().checkpoint();
+  if (!checkpoint) return store_failure(checkpoint.error());
+  auto heads = head_of(profile, draft.queue);
+  if (!heads) return heads.error();
+  auto sealed = seal_exchange(draft, {keys.current, *invitation, *directory, release, checkpoint->value_or(std::string()),
+                                      std::move(*heads), now});
+  if (sealed) return std::optional<SealedExchange>(std::move(*sealed));
+  // A queue we know nothing of yet, a directory run out: the next connection tells. A bad form never gets better.
+  if (is(sealed.error(), LocalCode::directory_unproven)) return later;
+  return sealed.error();
+}
+
+}  // namespace
+
+std::string_view text_of(OutboxState state) {
+  switch (state) {
+    case OutboxState::queued: return "queued";
+    case OutboxState::sealed: return "sealed";
+    case OutboxState::sent: return "sent";
+    case OutboxState::receipted: return "receipted";
+    case OutboxState::refused: return "refused";
+  }
+  return {};
+}
+
+OutboxItem Outbox::with_path(OutboxItem item) const {
+  if (item.state == OutboxState::receipted && item.exchange) item.receipt = receipt_path(profile_, *item.exchange);
+  return item;
+}
+
+Outcome<OutboxItem> Outbox::put(const Draft& draft, const Keys& keys) {
+  if (auto checked = check_draft(draft); !checked) return checked.error();
+  const UnixMillis now = clock_.now();
+  OutboxRow row;
+  row.item.kind = draft.kind;
+  row.item.queue = draft.queue;
+  row.item.case_id = draft.case_id;
+  row.item.created_at = now;
+  auto form = seal_to_self(draft, keys);
+  if (!form) return form.error();
+  row.form = std::move(*form);
+  auto sealed = seal_offline(profile_, draft, keys, now);
+  if (!sealed) return sealed.error();
+  if (*sealed) put_sealing(row, std::move(**sealed));
+  auto id = profile_.store().add_outbox(row);
+  if (!id) return store_failure(id.error());
+  row.item.id = *id;
+  return std::move(row.item);
+}
+
+Outcome<OutboxItem> Outbox::put_sealed(const SealedExchange& sealed) {
+  const protocol::KindRow* kind = protocol::row_of_number(sealed.address.kind);
+  if (kind == nullptr) return Failure(LocalCode::usage, "unknown kind");
+  OutboxRow row;
+  row.item.kind = kind->kind;
+  row.item.queue = sealed.address.queue;
+  row.item.case_id = sealed.address.case_id;
+  row.item.created_at = clock_.now();
+  put_sealing(row, sealed);
+  auto id = profile_.store().add_outbox(row);
+  if (!id) return store_failure(id.error());
+  row.item.id = *id;
+  return std::move(row.item);
+}
+
+Outcome<std::vector<OutboxItem>> Outbox::list() const {
+  auto items = profile_.store().outbox();
+  if (!items) return store_failure(items.error());
+  std::vector<OutboxItem> out;
+  for (OutboxItem& item : *items) out.push_back(with_path(std::move(item)));
+  return out;
+}
+
+Outcome<std::optional<OutboxItem>> Outbox::find(std::int64_t id) const {
+  auto row = profile_.store().outbox_row(id);
+  if (!row) return store_failure(row.error());
+  if (!*row) return std::optional<OutboxItem>();
+  return std::optional<OutboxItem>(with_path(std::move((*row)->item)));
+}
+
+Outcome<FlushReport> Outbox::flush(Session& session, const Progress& progress) {
+  auto held = profile_.lock();
+  if (!held) return Failure(LocalCode::queued, "another program is sending from this profile");
+  return Flush(profile_, clock_, session, progress).run();
+}
+
+Outcome<void> Outbox::discard(std::int64_t id) {
+  auto held = profile_.lock();
+  if (!held) return held.error();
+  auto row = profile_.store().outbox_row(id);
+  if (!row) return store_failure(row.error());
+  const bool never_accepted =
+      *row && ((*row)->item.state == OutboxState::refused || (*row)->item.state == OutboxState::queued);
+  if (!never_accepted) return Failure(LocalCode::usage, "only what was refused or not sealed yet can be discarded");
+  if (auto removed = profile_.store().remove_outbox(id); !removed) return store_failure(removed.error());
+  if (auto shredded = profile_.store().shred(); !shredded) return store_failure(shredded.error());
+  return {};
+}
+
+}  // namespace pli::client
