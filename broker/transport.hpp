@@ -1,0 +1,81 @@
+// The ROUTER socket (design §4, §6): CURVE with a ZAP handler bound before any other socket, one thread that owns the
+// socket, receives, counts what is under way and sends. Never blocks on a peer.
+// ZeroMQ's types stay in transport*.cpp.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/gate_directory.hpp"
+#include "broker/request.hpp"
+#include "crypto/secret.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::broker {
+
+/// `off_as_a_test` makes the broker that the self-test must catch: no ZAP handler and no enforced domain, which libzmq
+/// takes for "anybody may come in".
+enum class Enforcement { on, off_as_a_test };
+
+struct TransportSettings {
+  std::string endpoint;
+  Enforcement enforcement = Enforcement::on;
+  std::size_t in_flight_max = protocol::in_flight_max;   ///< requests of one identity under way
+  std::size_t under_way_max = protocol::gate_queue_max;  ///< requests under way in all
+  std::size_t refusals_per_minute_max = protocol::refusals_per_minute_max;
+  std::size_t peer_messages_max = 256;     ///< messages waiting for one connection, in libzmq
+  std::size_t backlog_messages_max = 256;  ///< and behind them, here
+  std::size_t backlog_bytes_max = 4 * 1024 * 1024;
+  std::chrono::milliseconds linger{500};  ///< for the last replies, at the end
+};
+
+/// `received`, `gone` and `failed` are called from the transport's thread, `stray` from it and the ZAP handler's.
+struct TransportSinks {
+  std::function<void(std::vector<Incoming>)> received;
+  std::function<void(const Peer&)> gone;  ///< disconnected, or so slow that its subscriptions must end
+  std::function<void(Unattributed::Reason)> stray;
+  std::function<void()> failed;  ///< it serves nobody any more
+};
+
+struct TransportCounts {
+  std::uint64_t connections = 0;  ///< that have spoken and are not known to be gone
+  std::uint64_t under_way = 0;
+  std::uint64_t handshakes_refused = 0;
+  std::uint64_t answers_dropped = 0;  ///< the peer was gone, or read nothing for too long
+};
+
+class Transport {
+ public:
+  /// Binds and serves. Errors: unavailable (the endpoint cannot be bound), invalid_input (it is none), io_error.
+  [[nodiscard]] static Result<std::unique_ptr<Transport>> start(TransportSettings settings,
+                                                                const crypto::SecretKey& curve_secret,
+                                                                const DirectoryInForce& directory,
+                                                                TransportSinks sinks);
+  ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  /// Connects with a key made now and demands to be refused for it: lesson of a libzmq that admits anybody when ZAP is
+  /// not enforced. Errors: authentication_failed (it got in), unavailable (no answer in time), io_error.
+  [[nodiscard]] Result<void> self_test(std::chrono::milliseconds timeout);
+
+  [[nodiscard]] const std::string& endpoint() const;  ///< as bound, with its port
+  [[nodiscard]] TransportCounts counts() const;
+
+  /// Any thread. A reply to a connection that is gone is dropped: its client asks again.
+  void send(std::vector<Outgoing> messages);
+  /// When it returns, nothing more goes to `received`; what still comes in is answered STOPPED.
+  void stop_receiving();
+  /// Sends what is left, waits `linger` at most, ends the threads.
+  void finish();
+
+ private:
+  struct State;
+  explicit Transport(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pli::broker
