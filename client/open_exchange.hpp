@@ -6,6 +6,7 @@
 #include <string>
 
 #include "client/session.hpp"
+#include "crypto/secret.hpp"
 #include "protocol/form.hpp"
 #include "protocol/opening_request.hpp"
 
@@ -16,18 +17,29 @@ struct OpenOptions {
   std::string note;                       ///< at most note_text_bytes_max; sealed to the auditors
 };
 
-struct OpenedExchange {
-  protocol::ExchangeId exchange{};
+/// An exchange whose every promise was kept. Wipes what it holds in clear; moves, does not copy.
+struct VerifiedContent {
   protocol::Address address;
   protocol::Seal seal;
   crypto::Signature signature{};
-  bool sender_proven = false;
-  const protocol::Member* sender = nullptr;   ///< of the session's directory, when visible
-  protocol::Form form;
-  crypto::FileKey file_key;                   ///< for seal_access(); wiped with this value
-  audit::Receipt opening;                     ///< the proof that this reading is in the log
-  /// The sender's log and queue heads agree with ours, or why not (log_forked, log_shrunk, queue_withheld): the content
-  /// is genuine, the broker is not.
+  std::string sender_label;               ///< how the directory calls who signed
+  crypto::FileKey file_key;               ///< for seal_access()
+  protocol::Plaintext plaintext;
+
+  VerifiedContent() = default;
+  VerifiedContent(VerifiedContent&&) = default;
+  VerifiedContent& operator=(VerifiedContent&&) = default;
+  ~VerifiedContent() { crypto::wipe(plaintext.content); }
+};
+
+struct OpenedExchange {
+  protocol::ExchangeId exchange{};
+  VerifiedContent content;
+  /// The content read as a form. None for kinds that carry none, or for one this version cannot read.
+  std::optional<protocol::Form> form;
+  VerifiedReceipt opening;                ///< the proof that this reading is in the log
+  /// The log or a queue the sender saw is not the one we are shown (log_forked, log_shrunk, queue_withheld): the content is
+  /// genuine, the broker is not. Evidence kept; to be reported.
   std::optional<Failure> gossip_alarm;
 };
 
@@ -38,13 +50,15 @@ struct OpenedExchange {
 [[nodiscard]] Outcome<OpenedExchange> open_exchange(Session& session, const protocol::ExchangeId& exchange,
                                                     const OpenOptions& options);
 
-/// The checks alone, on what an `open` brought; `reply` has all its parts. Pure: no disk, no network.
-[[nodiscard]] Outcome<OpenedExchange> verify_opened(const protocol::Opened& reply, const protocol::ExchangeId& exchange,
-                                                    const Keys& keys, const KnownDirectory& directory,
-                                                    ReleaseSession& release, const audit::Receipt& opening,
-                                                    protocol::Plaintext& plaintext);
+/// The checks alone, on what an `open` brought, all its parts present. Pure: no disk, no network. Tries the ways in one
+/// after another: the exchange's own, then those that `acces` exchanges added; the errors are those of the first, unless
+/// it merely has no stanza for us. Errors: the seven above that concern the exchange.
+[[nodiscard]] Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const protocol::ExchangeId& exchange,
+                                                     const Keys& keys, const KnownDirectory& directory,
+                                                     ReleaseSession& release);
 
-/// Whether this failure says that an exchange, not the network, was wrong, and so is reported to the auditors.
+/// Whether this failure says that an exchange or the broker was wrong, not the network or the disk, and has a code to be
+/// reported under (protocol::anomaly_codes).
 [[nodiscard]] bool is_anomaly(const Failure& failure);
 
 }  // namespace pli::client

@@ -1,0 +1,210 @@
+#include "client/command/screen.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "client/client_store.hpp"
+#include "client/outbox.hpp"
+#include "protocol/printable.hpp"
+
+namespace pli::client::command {
+namespace {
+
+std::tm broken_down(UnixMillis time, bool local) {
+  auto seconds = static_cast<std::time_t>(time.value / 1000);
+  std::tm out{};
+  if (local)
+    ::localtime_r(&seconds, &out);
+  else
+    ::gmtime_r(&seconds, &out);
+  return out;
+}
+
+std::string format(const std::tm& time, const char* pattern) {
+  std::array<char, 64> buffer{};
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), pattern, &time)};
+}
+
+/// Columns a terminal gives a text: characters, not bytes.
+std::size_t width_of(std::string_view text) {
+  return protocol::count_characters(text).value_or(text.size());
+}
+
+}  // namespace
+
+struct JsonObject::Value {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+};
+JsonObject::JsonObject() : value_(std::make_unique<Value>()) {}
+JsonObject::~JsonObject() = default;
+JsonObject::JsonObject(JsonObject&&) noexcept = default;
+JsonObject& JsonObject::operator=(JsonObject&&) noexcept = default;
+JsonObject& JsonObject::text(std::string_view name, std::string_view value) {
+  value_->json[std::string(name)] = protocol::printable(value, protocol::Newlines::keep);
+  return *this;
+}
+JsonObject& JsonObject::number(std::string_view name, std::int64_t value) {
+  value_->json[std::string(name)] = value;
+  return *this;
+}
+JsonObject& JsonObject::boolean(std::string_view name, bool value) {
+  value_->json[std::string(name)] = value;
+  return *this;
+}
+JsonObject& JsonObject::texts(std::string_view name, const std::vector<std::string>& values) {
+  auto list = nlohmann::ordered_json::array();
+  for (const std::string& value : values) list.push_back(protocol::printable(value));
+  value_->json[std::string(name)] = std::move(list);
+  return *this;
+}
+JsonObject& JsonObject::raw(std::string_view name, std::string_view json) {
+  auto parsed = nlohmann::ordered_json::parse(json, nullptr, false);
+  value_->json[std::string(name)] = parsed.is_discarded() ? nlohmann::ordered_json() : std::move(parsed);
+  return *this;
+}
+JsonObject& JsonObject::null(std::string_view name) {
+  value_->json[std::string(name)] = nullptr;
+  return *this;
+}
+void JsonObject::print() const {
+  say(value_->json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void say(std::string_view line) {
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+void warn(std::string_view line) {
+  std::fflush(stdout);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  std::fputc('\n', stderr);
+}
+
+int report(const Sitting& sitting, const Failure& failure, protocol::Language language) {
+  protocol::Explanation words = explain(failure, language);
+  if (sitting.json()) {
+    JsonObject out;
+    out.text("error", code_text(failure)).text("cause", words.cause).text("next_step", words.next_step);
+    if (!failure.detail.empty()) out.text("detail", failure.detail);
+    if (!failure.evidence.empty()) out.text("evidence", failure.evidence.string());
+    out.print();
+  } else {
+    bool french = language == protocol::Language::french;
+    warn((french ? "Erreur : " : "Error: ") + words.cause + " [" + code_text(failure) + "]");
+    if (!words.next_step.empty()) warn("  → " + words.next_step);
+    if (!failure.detail.empty()) warn((french ? "  Précision technique : " : "  Detail: ") + failure.detail);
+    if (!failure.evidence.empty())
+      warn((french ? "  Preuve conservée dans : " : "  Evidence kept in: ") + failure.evidence.string());
+  }
+  return static_cast<int>(exit_class(failure));
+}
+
+int usage_error(const Sitting& sitting, std::string_view french) {
+  if (sitting.json())
+    JsonObject().text("error", "usage").text("cause", french).print();
+  else
+    warn("Erreur : " + std::string(french));
+  return static_cast<int>(ExitClass::usage);
+}
+
+void print_table(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) return;
+  std::vector<std::size_t> widths;
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    std::size_t width = std::max(columns[c].width_min, width_of(columns[c].title));
+    for (const auto& row : rows) width = std::max(width, width_of(row[c]));
+    widths.push_back(width);
+  }
+  auto print = [&](const auto& cell_of) {
+    std::string line;
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      std::string cell = cell_of(c);
+      line += cell;
+      if (c + 1 < columns.size()) line.append(widths[c] - std::min(widths[c], width_of(cell)) + 2, ' ');
+    }
+    say(line);
+  };
+  print([&](std::size_t c) { return columns[c].title; });
+  for (const auto& row : rows) print([&](std::size_t c) { return row[c]; });
+}
+
+std::string short_id(const Digest& id) { return to_hex(ByteView(id).first(4)); }
+std::string local_time(UnixMillis time) { return format(broken_down(time, true), "%d/%m/%Y %H:%M"); }
+std::string iso_time(UnixMillis time) {
+  std::array<char, 8> millis{};
+  std::snprintf(millis.data(), millis.size(), ".%03dZ", static_cast<int>(time.value % 1000));
+  return format(broken_down(time, false), "%Y-%m-%dT%H:%M:%S") + millis.data();
+}
+
+Outcome<Digest> resolve_id(std::string_view prefix, const std::vector<Digest>& candidates) {
+  constexpr std::size_t prefix_digits_min = 8;
+  bool hex = std::all_of(prefix.begin(), prefix.end(),
+                         [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  if (!hex || prefix.size() < prefix_digits_min || prefix.size() > 64)
+    return Failure(protocol::LocalCode::usage, "an id is 8 to 64 hexadecimal digits, in lower case");
+  if (prefix.size() == 64) return *to_array<32>(*from_hex(prefix));
+  std::optional<Digest> found;
+  for (const Digest& candidate : candidates) {
+    if (to_hex(candidate).compare(0, prefix.size(), prefix) != 0 || found == candidate) continue;
+    if (found) return Failure(protocol::LocalCode::usage, "several exchanges begin like this: give more digits");
+    found = candidate;
+  }
+  if (!found) return Failure(protocol::Refusal{protocol::Code::not_found, "", 0});
+  return *found;
+}
+
+Outcome<std::vector<Digest>> known_ids(const Profile& profile) {
+  std::vector<Digest> out;
+  auto items = received(profile);
+  if (!items) return items.error();
+  for (const InboxItem& item : *items) {
+    out.push_back(item.exchange);
+    if (item.visible && item.address.case_id != Digest{}) out.push_back(item.address.case_id);
+  }
+  auto sent = profile.store().outbox();
+  if (!sent) return local(protocol::LocalCode::local_store, sent.error());
+  for (const OutboxItem& item : *sent)
+    if (item.exchange) out.push_back(*item.exchange);
+  return out;
+}
+
+ProgressBar::ProgressBar(std::string label) : label_(std::move(label)), visible_(::isatty(STDERR_FILENO) == 1) {}
+ProgressBar::~ProgressBar() {
+  if (visible_ && last_percent_ >= 0) std::fputs("\r\033[K", stderr);
+}
+void ProgressBar::show(std::uint64_t done, std::uint64_t total) {
+  if (!visible_ || total == 0) return;
+  int percent = static_cast<int>(std::min(done, total) * 100 / total);
+  if (percent == last_percent_) return;
+  last_percent_ = percent;
+  std::string bar(static_cast<std::size_t>(percent) / 4, '#');
+  bar.resize(25, '.');
+  std::fprintf(stderr, "\r%s [%s] %3d %%", label_.c_str(), bar.c_str(), percent);
+  std::fflush(stderr);
+}
+
+JsonObject to_json(const InboxItem& item) {
+  JsonObject out;
+  out.text("queue", item.queue).number("number", static_cast<std::int64_t>(item.head.number.value));
+  out.text("exchange", to_hex(item.exchange)).boolean("visible", item.visible);
+  if (item.visible) {
+    const auto* row = protocol::row_of_number(item.address.kind);
+    out.text("kind", row != nullptr ? row->name : "?").text("sender", item.address.sender);
+    out.boolean("sender_proven", item.sender_proven);
+    bool opens = item.address.case_id == Digest{};
+    out.text("case", to_hex(opens ? item.exchange : item.address.case_id));
+    out.text("urgency", protocol::text_of(static_cast<protocol::Urgency>(item.address.urgency)));
+    out.text("created_at", iso_time(item.address.created_at)).text("accepted_at", iso_time(item.accepted_at));
+  }
+  out.boolean("opened", item.opened).boolean("acknowledged", item.acknowledged);
+  return out;
+}
+
+}  // namespace pli::client::command

@@ -1,0 +1,81 @@
+// What people and scripts see: tables and sentences, or one JSON object a line. Nothing a peer wrote reaches a terminal
+// without passing protocol::printable.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "client/command/sitting.hpp"
+#include "client/failure.hpp"
+#include "client/inbox.hpp"
+#include "protocol/exchange.hpp"
+
+namespace pli::client::command {
+
+/// One flat JSON object, in the order written. Strings must be UTF-8; others are made printable first.
+class JsonObject {
+ public:
+  JsonObject();
+  ~JsonObject();
+  JsonObject(JsonObject&&) noexcept;
+  JsonObject& operator=(JsonObject&&) noexcept;
+  JsonObject& text(std::string_view name, std::string_view value);
+  JsonObject& number(std::string_view name, std::int64_t value);
+  JsonObject& boolean(std::string_view name, bool value);
+  JsonObject& texts(std::string_view name, const std::vector<std::string>& values);
+  JsonObject& raw(std::string_view name, std::string_view json);  ///< a value that is JSON already
+  JsonObject& null(std::string_view name);
+  void print() const;                                             ///< one line on standard output
+
+ private:
+  struct Value;
+  std::unique_ptr<Value> value_;
+};
+
+void say(std::string_view line);    ///< one line on standard output
+void warn(std::string_view line);   ///< one line on standard error
+
+/// Cause and next step, in the verb's language, on standard error (or as JSON on standard output); its exit code.
+[[nodiscard]] int report(const Sitting& sitting, const Failure& failure,
+                         protocol::Language language = protocol::Language::french);
+[[nodiscard]] int usage_error(const Sitting& sitting, std::string_view french);
+
+struct Column {
+  std::string title;
+  std::size_t width_min = 0;
+};
+/// Columns as wide as they need; nothing when there is no row.
+void print_table(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows);
+
+[[nodiscard]] std::string short_id(const Digest& id);      ///< first 8 hex digits
+[[nodiscard]] std::string local_time(UnixMillis time);     ///< "23/11/2026 21:17"
+[[nodiscard]] std::string iso_time(UnixMillis time);       ///< "2026-11-23T20:17:03.412Z"
+
+/// The one among `candidates` that begins with `prefix` (8 to 64 hex digits). Errors: not_found as a refusal would say it,
+/// usage (malformed, or several).
+[[nodiscard]] Outcome<Digest> resolve_id(std::string_view prefix, const std::vector<Digest>& candidates);
+/// Ids this profile knows: received headers, their cases, outbox.
+[[nodiscard]] Outcome<std::vector<Digest>> known_ids(const Profile& profile);
+
+/// A bar on standard error when a terminal looks on; silent otherwise.
+class ProgressBar {
+ public:
+  explicit ProgressBar(std::string label);
+  ~ProgressBar();
+  void show(std::uint64_t done, std::uint64_t total);
+
+ private:
+  std::string label_;
+  bool visible_;
+  int last_percent_ = -1;
+};
+
+[[nodiscard]] JsonObject to_json(const InboxItem& item);
+
+}  // namespace pli::client::command

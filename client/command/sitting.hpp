@@ -1,0 +1,48 @@
+// What one unlocking serves: a profile, its keys, one session with the broker, for as many acts as follow.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "client/profile.hpp"
+#include "client/session.hpp"
+#include "crypto/secret.hpp"
+
+namespace pli::client::command {
+
+/// Options every verb understands.
+struct GlobalOptions {
+  std::filesystem::path home;                                ///< empty: $PLI_HOME, else ~/.pli
+  std::optional<std::filesystem::path> passphrase_file;      ///< 0600 and ours
+  bool json = false;
+};
+
+class Sitting {
+ public:
+  [[nodiscard]] GlobalOptions& options() { return options_; }
+  [[nodiscard]] bool json() const { return options_.json; }
+  [[nodiscard]] const Clock& clock() const { return clock_; }
+
+  /// Opens the profile's folder, once.
+  [[nodiscard]] Outcome<Profile*> profile();
+  /// Asks for the passphrase, once (passphrase.hpp says where from).
+  [[nodiscard]] Outcome<const Keys*> keys();
+  /// Connects, once; a lost connection is dialled again at the next call.
+  [[nodiscard]] Outcome<Session*> session();
+  void drop_session() { session_.reset(); }
+  /// Forgets keys and session: a shell left alone.
+  void lock();
+  [[nodiscard]] bool unlocked() const { return keys_ != nullptr; }
+
+ private:
+  GlobalOptions options_;
+  SystemClock clock_;
+  std::unique_ptr<Profile> profile_;
+  std::unique_ptr<Keys> keys_;
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace pli::client::command

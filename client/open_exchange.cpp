@@ -1,0 +1,387 @@
+#include "client/open_exchange.hpp"
+
+#include <algorithm>
+#include <deque>
+
+#include "client/client_store.hpp"
+#include "client/inbox.hpp"
+#include "crypto/age_open.hpp"
+#include "crypto/age_seal.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/header_unlock.hpp"
+#include "crypto/random.hpp"
+#include "crypto/statement.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::client {
+namespace {
+
+using protocol::LocalCode;
+
+constexpr std::size_t chunks_in_flight = 8;
+
+Failure store_failure(const Error& error) { return local(LocalCode::local_store, error); }
+
+/// Clear text leaves memory with the call that made it.
+struct Wiped {
+  Bytes bytes;
+  explicit Wiped(Bytes clear) : bytes(std::move(clear)) {}
+  Wiped(const Wiped&) = delete;
+  Wiped& operator=(const Wiped&) = delete;
+  ~Wiped() { crypto::wipe(bytes); }
+};
+
+// ---- the checks ------------------------------------------------------------------------------------------------
+
+/// One way in, its header read and signed by somebody the directory shows.
+struct Part {
+  const protocol::AccessPart* wire = nullptr;
+  protocol::Address address;
+  protocol::Seal seal;
+  const protocol::Member* sender = nullptr;
+};
+
+Outcome<Part> read_part(const protocol::AccessPart& wire, const KnownDirectory& directory) {
+  auto address = protocol::decode_address(wire.address);
+  auto seal = protocol::decode_seal(wire.seal);
+  if (!address || !seal || protocol::exchange_id(wire.address, wire.seal) != wire.exchange)
+    return Failure(LocalCode::address_mismatch, "address and seal are not this exchange's");
+  const bool authentic = crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange,
+                                                         wire.exchange, wire.signature)
+                             .has_value();
+  if (!authentic) return Failure(LocalCode::sender_unproven, "the signature does not verify");
+  const protocol::Member* sender = directory.member_by_sign(address->sender_key);
+  if (sender == nullptr || sender->id != address->sender)
+    return Failure(LocalCode::sender_unproven, "the directory shows no such key for this sender");
+  return Part{&wire, std::move(*address), *seal, sender};
+}
+
+/// The file key, if this way in has one for us.
+Outcome<crypto::FileKey> enter(const Part& part, const protocol::Seal& original, const Keys& keys,
+                               const KnownDirectory& directory, ReleaseSession& release) {
+  const protocol::AccessPart& wire = *part.wire;
+  if (wire.locked.size() != part.seal.locked_size || crypto::sha256(wire.locked) != part.seal.locked)
+    return Failure(LocalCode::payload_mismatch, "the locked header is not the one that was signed");
+  auto release_key = release.open_grant(wire.release_key, wire.grant);
+  if (!release_key) return Failure(LocalCode::release_mismatch, "the grant does not open");
+  const Digest address_digest = protocol::address_digest(wire.address);
+  if (crypto::release_commitment(address_digest, *release_key) != part.seal.release_commitment)
+    return Failure(LocalCode::release_mismatch, "this is not the release key the sender promised");
+  auto header = crypto::opening::unlock_header(wire.locked, *release_key, {address_digest, part.seal.payload});
+  if (!header) return Failure(LocalCode::release_mismatch, "the header was not locked under the promised key");
+
+  auto shape = crypto::opening::header_shape(*header);
+  if (!shape || !shape->only_x25519)
+    return Failure(LocalCode::no_stanza_for_me, "a header of another kind than exchanges have");
+  // One stanza for each key of the roster (decision 3). A roster changed since cannot be counted any more.
+  const protocol::Queue* queue = directory.queue(part.address.queue);
+  if (queue != nullptr && protocol::roster_digest(*queue) == part.address.roster &&
+      shape->x25519_stanzas != queue->keys.size())
+    return Failure(LocalCode::no_stanza_for_me, "more or fewer stanzas than the roster has keys");
+  std::optional<crypto::FileKey> file_key;
+  const auto try_key = [&](const crypto::SecretKey& secret) -> Outcome<void> {
+    auto opened = crypto::opening::unwrap_file_key(*header, {{&secret, 1}, nullptr});
+    if (!opened) {
+      if (opened.error() == crypto::opening::AgeFailure::no_match) return {};
+      return Failure(LocalCode::file_key_mismatch, "the header contradicts itself");
+    }
+    if (file_key) return Failure(LocalCode::no_stanza_for_me, "two of our keys have a stanza");
+    file_key = std::move(*opened);
+    return {};
+  };
+  if (auto tried = try_key(keys.current.age_secret()); !tried) return tried.error();
+  for (const crypto::Identity& former : keys.former)
+    if (auto tried = try_key(former.age_secret()); !tried) return tried.error();
+  if (!file_key) return Failure(LocalCode::no_stanza_for_me, "none of our keys has a stanza");
+  if (crypto::file_key_commitment(*file_key) != original.file_key_commitment ||
+      part.seal.file_key_commitment != original.file_key_commitment)
+    return Failure(LocalCode::file_key_mismatch, "this is not the file key the sender promised");
+  return std::move(*file_key);
+}
+
+Outcome<protocol::Plaintext> read_payload(const Part& original, ByteView payload, const crypto::FileKey& file_key) {
+  if (payload.size() != original.seal.payload_size || crypto::sha256(payload) != original.seal.payload)
+    return Failure(LocalCode::payload_mismatch, "the payload is not the one that was signed");
+  auto opened = crypto::opening::open_payload(file_key, payload);
+  if (!opened) return Failure(LocalCode::payload_mismatch, "the payload does not open under the promised key");
+  const Wiped padded(std::move(*opened));
+  auto unpadded = crypto::unpad(padded.bytes);
+  if (!unpadded) return Failure(LocalCode::bad_padding, "padding that is not zero or too short");
+  const Wiped clear(std::move(*unpadded));
+  const auto kind = static_cast<protocol::Kind>(original.address.kind);
+  if (protocol::bucket_for(kind, clear.bytes.size()) != padded.bytes.size())
+    return Failure(LocalCode::bad_padding, "not the bucket this size belongs to");
+  auto plaintext = protocol::decode_plaintext(clear.bytes);
+  if (!plaintext) return Failure(LocalCode::payload_mismatch, "a plaintext that cannot be read");
+  if (!equal(plaintext->address, original.wire->address)) {
+    crypto::wipe(plaintext->content);
+    return Failure(LocalCode::address_mismatch, "the address inside is not the one outside");
+  }
+  return std::move(*plaintext);
+}
+
+// ---- the request -----------------------------------------------------------------------------------------------
+
+Outcome<Bytes> seal_note(const Session& session, const std::string& text) {
+  if (text.empty()) return Bytes();
+  if (text.size() > protocol::note_text_bytes_max) return Failure(LocalCode::usage, "the note is too long");
+  const protocol::Member* self = session.directory().member(session.member_id());
+  std::vector<crypto::AgePublic> auditors;
+  if (self != nullptr)
+    for (const protocol::Queue* queue : session.directory().queues_of(protocol::QueueKind::audit, self->territory))
+      auditors.insert(auditors.end(), queue->keys.begin(), queue->keys.end());
+  std::sort(auditors.begin(), auditors.end());
+  auditors.erase(std::unique(auditors.begin(), auditors.end()), auditors.end());
+  if (auditors.empty()) return Failure(LocalCode::directory_unproven, "no auditor to seal the note to");
+  auto padded = crypto::pad_to(as_bytes(text), protocol::note_bucket_bytes);
+  if (!padded) return local(LocalCode::usage, padded.error());
+  auto sealed = crypto::seal_bytes(*padded, auditors);
+  crypto::wipe(*padded);
+  if (!sealed) return local(LocalCode::directory_unproven, sealed.error());
+  if (sealed->size() > protocol::sealed_note_bytes_max) return Failure(LocalCode::usage, "too many auditors for a note");
+  return std::move(*sealed);
+}
+
+protocol::Open make_request(Session& session, const protocol::ExchangeId& exchange, protocol::Motif motif,
+                            const Bytes& note) {
+  protocol::OpeningRequest request;
+  request.log = session.invitation().log;
+  request.exchange = exchange;
+  request.opener = session.member_id();
+  request.opener_key = session.keys().current.public_identity().sign;
+  request.directory = session.directory().number();
+  request.motif = static_cast<std::uint8_t>(motif);
+  if (!note.empty()) request.note = crypto::sha256(note);
+  request.session = session.release().public_key();
+  request.created_at = session.clock().now();
+  request.nonce = crypto::random_array<16>();
+  protocol::Open open;
+  open.request = protocol::encode(request);
+  open.signature =
+      crypto::sign_statement(session.keys().current.signing_key(), crypto::StatementName::open, open.request);
+  open.note = note;
+  return open;
+}
+
+/// The proof has to show this very request, granted: the proof of a refusal, or of another opening, proves nothing.
+Outcome<VerifiedReceipt> verify_recorded(Session& session, const protocol::Open& request,
+                                         const protocol::ExchangeId& exchange, const protocol::LeafProof& proof) {
+  auto receipt = session.verify_proof(proof);
+  if (!receipt) return receipt.error();
+  const audit::Disclosure& record = receipt->receipt.record;
+  const auto shows = [&](std::string_view field, ByteView value) {
+    const Bytes* shown = record.find(field);
+    return shown != nullptr && equal(*shown, value);
+  };
+  const bool ours = receipt->receipt.leaf.type == audit::LeafType::consultation && shows("act", as_bytes("open")) &&
+                    shows("outcome", as_bytes("ok")) && shows("exchange", exchange) &&
+                    shows("statement", request.request) && shows("signature", request.signature);
+  if (!ours) return Failure(LocalCode::receipt_invalid, "the log does not show this opening");
+  return std::move(*receipt);
+}
+
+/// A part that did not ride inside the reply.
+Outcome<Bytes> fetch_part(Session& session, const protocol::OpeningId& opening, protocol::PartKind kind,
+                          std::uint32_t access, std::uint64_t size) {
+  if (size == 0 || size > protocol::exchange_bytes_max)
+    return Failure(LocalCode::payload_mismatch, "a part larger than an exchange may be");
+  Bytes out;
+  out.reserve(size);
+  const auto count = static_cast<std::uint32_t>((size + protocol::chunk_bytes_max - 1) / protocol::chunk_bytes_max);
+  Connection& connection = session.connection();
+  std::deque<std::uint64_t> flying;
+  std::uint32_t asked = 0;
+  const auto collect = [&]() -> Outcome<void> {
+    for (std::uint32_t index = 0; index < count; ++index) {
+      while (asked < count && flying.size() < chunks_in_flight) {
+        auto number = connection.post(protocol::GetChunk{opening, kind, access, asked});
+        if (!number) return number.error();
+        flying.push_back(*number);
+        ++asked;
+      }
+      const std::uint64_t number = flying.front();
+      flying.pop_front();
+      auto reply = connection.take(number, reply_within);
+      if (!reply) return reply.error();
+      if (const auto* refusal = std::get_if<protocol::Refusal>(&*reply)) return Failure(*refusal);
+      const auto* chunk = std::get_if<protocol::Chunk>(&*reply);
+      const std::uint64_t expected = std::min<std::uint64_t>(protocol::chunk_bytes_max, size - out.size());
+      if (chunk == nullptr || chunk->index != index || chunk->bytes.size() != expected)
+        return Failure(LocalCode::payload_mismatch, "not the chunk asked for");
+      append(out, chunk->bytes);
+    }
+    return {};
+  };
+  auto collected = collect();
+  for (const std::uint64_t number : flying) static_cast<void>(connection.take(number, std::chrono::milliseconds::zero()));
+  if (!collected) return collected.error();
+  return out;
+}
+
+Outcome<void> fetch_missing(Session& session, const protocol::OpeningId& opening, protocol::Opened& opened) {
+  if (opened.access.empty() || opened.access.size() > protocol::access_parts_max)
+    return Failure(LocalCode::payload_mismatch, "no way in");
+  for (std::size_t i = 0; i < opened.access.size(); ++i) {
+    protocol::AccessPart& part = opened.access[i];
+    if (!part.locked.empty()) continue;
+    auto seal = protocol::decode_seal(part.seal);
+    if (!seal) continue;  // refused by the checks, with its own words
+    auto locked =
+        fetch_part(session, opening, protocol::PartKind::locked, static_cast<std::uint32_t>(i), seal->locked_size);
+    if (!locked) return locked.error();
+    part.locked = std::move(*locked);
+  }
+  if (!opened.payload.empty()) return {};
+  auto seal = protocol::decode_seal(opened.access.front().seal);
+  if (!seal) return {};
+  auto payload = fetch_part(session, opening, protocol::PartKind::payload, 0, seal->payload_size);
+  if (!payload) return payload.error();
+  opened.payload = std::move(*payload);
+  return {};
+}
+
+std::string describe(const protocol::ExchangeId& exchange, const protocol::Opened& opened, const Failure& failure) {
+  std::string text = "pli-evidence/1\nfound " + code_text(failure) + "\nwhy " + failure.detail + "\nexchange " +
+                     to_hex(exchange) + "\npayload-sha256 " + to_hex(crypto::sha256(opened.payload)) + "\n";
+  for (const protocol::AccessPart& part : opened.access)
+    text += "part " + to_hex(part.exchange) + "\naddress " + to_hex(part.address) + "\nseal " + to_hex(part.seal) +
+            "\nsignature " + to_hex(part.signature) + "\nlocked-sha256 " + to_hex(crypto::sha256(part.locked)) + "\n";
+  text += "opening\n" + opened.proof.checkpoint;
+  return text;
+}
+
+// ---- gossip ----------------------------------------------------------------------------------------------------
+
+/// The sender's queue head against ours. The alarm, if any.
+Outcome<std::optional<Failure>> compare_head(Session& session, const protocol::GossipHead& gossip) {
+  const std::vector<std::string> seats = session.seats();
+  if (std::find(seats.begin(), seats.end(), gossip.queue) == seats.end()) return std::optional<Failure>();
+  const auto ours = [&]() { return session.profile().store().head_at(gossip.queue, gossip.head.number); };
+  auto head = ours();
+  if (!head) return store_failure(head.error());
+  if (!*head && gossip.head.number.value != 0) {
+    // The sender has seen further than we have: what is missing has to come now.
+    auto refreshed = Inbox(session).refresh(gossip.queue);
+    if (!refreshed) {
+      if (is(refreshed.error(), LocalCode::queue_withheld)) return std::optional<Failure>(refreshed.error());
+      return std::optional<Failure>();  // not now; the next sitting compares
+    }
+    head = ours();
+    if (!head) return store_failure(head.error());
+  }
+  if (gossip.head.number.value == 0 || (*head && **head == gossip.head.head)) return std::optional<Failure>();
+  const std::string text = "pli-evidence/1\nA member was shown another place in a queue than we are.\nqueue " +
+                           gossip.queue + "\nnumber " + std::to_string(gossip.head.number.value) + "\ntheirs " +
+                           to_hex(gossip.head.head) + "\nours " + (*head ? to_hex(**head) : "none") + "\n";
+  return std::optional<Failure>(Failure(LocalCode::queue_withheld, "a member was shown another queue",
+                                        session.profile().keep_evidence("queue-gossip", text)));
+}
+
+Outcome<std::optional<Failure>> compare_gossip(Session& session, const protocol::Plaintext& plaintext) {
+  if (!plaintext.checkpoint.empty()) {
+    auto noted = session.log().note_foreign(plaintext.checkpoint, session.clock().now());
+    // A note the log never signed tells of its sender only.
+    if (!noted && is(noted.error(), LocalCode::local_store)) return noted.error();
+  }
+  if (auto checked = session.check_log(); !checked) {
+    const bool alarm = is(checked.error(), LocalCode::log_forked) || is(checked.error(), LocalCode::log_shrunk);
+    if (alarm) return std::optional<Failure>(checked.error());
+    if (is(checked.error(), LocalCode::local_store)) return checked.error();
+  }
+  for (const protocol::GossipHead& gossip : plaintext.heads) {
+    auto alarm = compare_head(session, gossip);
+    if (!alarm) return alarm.error();
+    if (*alarm) return alarm;
+  }
+  return std::optional<Failure>();
+}
+
+}  // namespace
+
+Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const protocol::ExchangeId& exchange,
+                                       const Keys& keys, const KnownDirectory& directory, ReleaseSession& release) {
+  const auto own = std::find_if(opened.access.begin(), opened.access.end(),
+                                [&](const protocol::AccessPart& part) { return part.exchange == exchange; });
+  if (own == opened.access.end()) return Failure(LocalCode::address_mismatch, "the exchange itself is missing");
+  auto original = read_part(*own, directory);
+  if (!original) return original.error();
+
+  std::optional<Failure> first;
+  std::optional<crypto::FileKey> file_key;
+  const auto try_part = [&](const Part& part) {
+    auto entered = enter(part, original->seal, keys, directory, release);
+    if (entered) file_key = std::move(*entered);
+    else if (!first || is(*first, LocalCode::no_stanza_for_me)) first = entered.error();
+  };
+  try_part(*original);
+  for (const protocol::AccessPart& wire : opened.access) {
+    if (file_key) break;
+    if (wire.exchange == exchange) continue;
+    auto part = read_part(wire, directory);
+    if (!part) continue;
+    const bool gives_access = part->address.kind == static_cast<std::uint16_t>(protocol::Kind::acces) &&
+                              part->address.in_reply_to == exchange && part->seal.payload == original->seal.payload &&
+                              part->seal.payload_size == original->seal.payload_size;
+    if (gives_access) try_part(*part);
+  }
+  if (!file_key) return std::move(*first);
+
+  auto plaintext = read_payload(*original, opened.payload, *file_key);
+  if (!plaintext) return plaintext.error();
+  VerifiedContent out;
+  out.address = std::move(original->address);
+  out.seal = original->seal;
+  out.signature = own->signature;
+  out.sender_label = original->sender->label;
+  out.file_key = std::move(*file_key);
+  out.plaintext = std::move(*plaintext);
+  return out;
+}
+
+Outcome<OpenedExchange> open_exchange(Session& session, const protocol::ExchangeId& exchange, const OpenOptions& options) {
+  auto note = seal_note(session, options.note);
+  if (!note) return note.error();
+  protocol::Open request = make_request(session, exchange, options.motif, *note);
+  auto opened = session.ask<protocol::Opened>(request);
+  if (!opened && is(opened.error(), protocol::Code::stale_directory)) {
+    if (auto refreshed = session.refresh(); !refreshed) return refreshed.error();
+    request = make_request(session, exchange, options.motif, *note);
+    opened = session.ask<protocol::Opened>(request);
+  }
+  if (!opened) return opened.error();
+  if (opened->exchange != exchange) return Failure(LocalCode::receipt_invalid, "another exchange than asked for");
+  auto recorded = verify_recorded(session, request, exchange, opened->proof);
+  if (!recorded) return recorded.error();
+  if (auto fetched = fetch_missing(session, protocol::opening_id(request.request), *opened); !fetched)
+    return fetched.error();
+
+  auto content = verify_opened(*opened, exchange, session.keys(), session.directory(), session.release());
+  OpenedExchange out;
+  if (content) {
+    auto form = protocol::Form::decode(content->plaintext.content);
+    if (form && static_cast<std::uint16_t>(form->kind()) != content->address.kind)
+      content = Failure(LocalCode::address_mismatch, "the form inside is of another kind than the address says");
+    else if (form) out.form = std::move(*form);
+  }
+  if (!content) {
+    Failure failure = content.error();
+    failure.evidence = session.profile().keep_evidence("exchange", describe(exchange, *opened, failure));
+    return failure;
+  }
+  if (auto marked = session.profile().store().mark_opened(exchange); !marked) return store_failure(marked.error());
+  auto alarm = compare_gossip(session, content->plaintext);
+  if (!alarm) return alarm.error();
+  out.exchange = exchange;
+  out.content = std::move(*content);
+  out.opening = std::move(*recorded);
+  out.gossip_alarm = std::move(*alarm);
+  return out;
+}
+
+bool is_anomaly(const Failure& failure) {
+  const auto codes = protocol::anomaly_codes();
+  return std::holds_alternative<LocalCode>(failure.cause) &&
+         std::find(codes.begin(), codes.end(), code_text(failure)) != codes.end();
+}
+
+}  // namespace pli::client
