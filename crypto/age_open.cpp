@@ -25,6 +25,7 @@ bool is_white_space(std::uint8_t byte) { return byte == ' ' || (byte >= '\t' && 
 
 /// Whether a file is meant to be armored, whatever state its armor is in: damaged armor must fail as armor.
 bool looks_armored(ByteView start) {
+  start = start.first(std::min(start.size(), age_header_bytes_max));  // as much as a stream sees of it
   const std::string_view text = as_text(start);
   if (text.starts_with(age_version_line.substr(0, age_version_line.find('/')))) return false;
   const auto first = std::find_if_not(start.begin(), start.end(), is_white_space);
@@ -69,8 +70,9 @@ class Input {
       return size + *got;
     }
     while (size < out.size() && !armor_ended_) {
-      if (auto line = decode_line(); !line) return line.error();
-      size += take_ahead(out.subspan(size));
+      const auto line = decode_line(out.subspan(size));
+      if (!line) return line.error();
+      size += *line;
     }
     return size;
   }
@@ -127,33 +129,39 @@ class Input {
     return {};
   }
 
-  /// The next line's bytes into `ahead_`, or the end of the armor.
-  AgeResult<void> decode_line() {
+  /// The next line's bytes into `out`, with what does not fit left in `ahead_`; none at the end of the armor.
+  AgeResult<std::size_t> decode_line(std::span<std::uint8_t> out) {
     const auto line = next_line();
     if (!line) return line.error();
-    if (*line == armor_end) return end_armor();
+    if (*line == armor_end) return ended(0);
     if (line->empty() || line->size() > armor_columns) return AgeFailure::armor;
-    ahead_.resize(armor_line_bytes);
-    ahead_at_ = 0;
-    const auto size = from_base64_into(*line, ahead_);
-    if (!size) return AgeFailure::armor;
-    ahead_.resize(*size);
-    if (*size == armor_line_bytes) return {};
+    const bool fits = out.size() >= armor_line_bytes;
+    if (!fits) ahead_.resize(armor_line_bytes);
+    const auto decoded = from_base64_into(*line, fits ? out.first(armor_line_bytes) : std::span(ahead_));
+    if (!decoded) return AgeFailure::armor;
+    std::size_t size = *decoded;
+    if (!fits) {
+      ahead_.resize(size);
+      ahead_at_ = 0;
+      size = take_ahead(out);
+    }
+    if (*decoded == armor_line_bytes) return size;
     // A short line is the last.
     const auto label = next_line();
     if (!label) return label.error();
     if (*label != armor_end) return AgeFailure::armor;
-    return end_armor();
+    return ended(size);
   }
 
-  AgeResult<void> end_armor() {
+  /// After the last label: white space and nothing else. Passes `size` on.
+  AgeResult<std::size_t> ended(std::size_t size) {
     armor_ended_ = true;
     if (auto more = read_more_text(); !more) return more.error();
     const ByteView rest = ByteView(text_).subspan(at_);
     if (rest.size() > armor_white_space_max || !std::all_of(rest.begin(), rest.end(), is_white_space)) {
       return AgeFailure::armor;
     }
-    return {};
+    return size;
   }
 
   const Source& source_;

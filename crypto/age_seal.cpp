@@ -20,12 +20,12 @@ constexpr std::size_t padding_prefix_bytes = 4;
 constexpr std::size_t padding_bucket_min = 1024;
 
 /// `out` holds the chunk and its tag exactly.
-void seal_chunk_into(std::span<std::uint8_t> out, ByteView plaintext, const BoxKey& key,
-                     std::uint64_t counter, bool last) {
+void seal_chunk_into(std::span<std::uint8_t> out, ByteView plaintext, const BoxKey& key, std::uint64_t counter,
+                     bool last) {
   PLI_INVARIANT(plaintext.size() <= age_chunk_bytes && out.size() == plaintext.size() + age_tag_bytes);
   const ChunkNonce nonce = chunk_nonce(counter, last);
-  crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, plaintext.data(), plaintext.size(), nullptr,
-                                            0, nullptr, nonce.data(), key.expose().data());
+  crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, plaintext.data(), plaintext.size(), nullptr, 0,
+                                            nullptr, nonce.data(), key.expose().data());
 }
 
 /// An empty payload still has its one, last, chunk.
@@ -34,8 +34,8 @@ std::size_t chunks_of(std::size_t plaintext_bytes) {
 }
 
 /// Seals `count` chunks of `plaintext`, packed, into `sealed`; returns how much of it they fill.
-std::size_t seal_batch(std::span<std::uint8_t> sealed, ByteView plaintext, std::size_t count,
-                       const BoxKey& key, std::uint64_t first_counter, bool ends, ChunkCrew& crew) {
+std::size_t seal_batch(std::span<std::uint8_t> sealed, ByteView plaintext, std::size_t count, const BoxKey& key,
+                       std::uint64_t first_counter, bool ends, ChunkCrew& crew) {
   crew.run(count, [&](std::size_t i) {
     const ByteView rest = plaintext.subspan(i * age_chunk_bytes);
     const ByteView chunk = rest.first(std::min(rest.size(), age_chunk_bytes));
@@ -55,17 +55,17 @@ class ArmorWriter {
     append(pending_, bytes.first(missing));
     bytes = bytes.subspan(missing);
     if (pending_.size() < armor_line_bytes) return {};
-    add_line(to_base64(pending_));
+    add_base64_line(pending_);
     pending_.clear();
     for (; bytes.size() >= armor_line_bytes; bytes = bytes.subspan(armor_line_bytes)) {
-      add_line(to_base64(bytes.first(armor_line_bytes)));
+      add_base64_line(bytes.first(armor_line_bytes));
     }
     append(pending_, bytes);
     return flush();
   }
 
   Result<void> finish() {
-    if (!pending_.empty()) add_line(to_base64(pending_));
+    if (!pending_.empty()) add_base64_line(pending_);
     add_line(armor_end);
     return flush();
   }
@@ -73,6 +73,10 @@ class ArmorWriter {
  private:
   void add_line(std::string_view line) {
     text_ += line;
+    text_ += '\n';
+  }
+  void add_base64_line(ByteView bytes) {
+    append_base64(text_, bytes);
     text_ += '\n';
   }
   Result<void> flush() {
@@ -105,8 +109,7 @@ Result<void> seal_binary_stream(const FileKey& file_key, ByteView header, const 
     const bool ends = held < plaintext.size();
     // When the batch is full its last chunk waits: only the next read tells whether it is the last of all.
     const std::size_t count = ends ? chunks_of(held) : age_batch_chunks - 1;
-    const std::size_t size =
-        seal_batch(sealed, plaintext.expose().first(held), count, key, counter, ends, crew);
+    const std::size_t size = seal_batch(sealed, plaintext.expose().first(held), count, key, counter, ends, crew);
     if (auto written = out(ByteView(sealed).first(size)); !written) return written.error();
     if (ends) return {};
     counter += count;
@@ -158,9 +161,8 @@ void append_header_end(Bytes& header, const FileKey& file_key) {
 ByteArray<age_wrapped_key_bytes> wrap_file_key(const FileKey& file_key, const Transient<32>& wrap_key) {
   static constexpr ChunkNonce zero_nonce{};
   ByteArray<age_wrapped_key_bytes> out;
-  crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, file_key.expose().data(),
-                                            file_key.expose().size(), nullptr, 0, nullptr, zero_nonce.data(),
-                                            wrap_key.expose().data());
+  crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, file_key.expose().data(), file_key.expose().size(),
+                                            nullptr, 0, nullptr, zero_nonce.data(), wrap_key.expose().data());
   return out;
 }
 
@@ -176,12 +178,10 @@ Result<std::size_t> fill_from(const Source& in, std::span<std::uint8_t> out) {
   return size;
 }
 
-Result<void> seal_stream(const FileKey& file_key, ByteView header, const Source& in, const Sink& out,
-                         bool armor) {
+Result<void> seal_stream(const FileKey& file_key, ByteView header, const Source& in, const Sink& out, bool armor) {
   if (!armor) return seal_binary_stream(file_key, header, in, out);
   ArmorWriter text(out);
-  if (auto sealed =
-          seal_binary_stream(file_key, header, in, [&](ByteView bytes) { return text.write(bytes); });
+  if (auto sealed = seal_binary_stream(file_key, header, in, [&](ByteView bytes) { return text.write(bytes); });
       !sealed) {
     return sealed.error();
   }
@@ -198,8 +198,7 @@ Result<Bytes> make_age_header(const FileKey& file_key, std::span<const AgePublic
     ByteArray<32> share;
     PLI_INVARIANT(crypto_scalarmult_base(share.data(), ephemeral.expose().data()) == 0);
     Transient<32> shared;
-    if (crypto_scalarmult(shared.expose_for_writing().data(), ephemeral.expose().data(),
-                          recipient.bytes.data()) != 0) {
+    if (crypto_scalarmult(shared.expose_for_writing().data(), ephemeral.expose().data(), recipient.bytes.data()) != 0) {
       return Error{Errc::invalid_input, "low-order recipient key"};
     }
     Bytes salt = to_bytes(share);
@@ -302,8 +301,7 @@ std::size_t padding_bucket(std::size_t size) {
     while (value >>= 1) ++log;
     return log;
   };
-  if (size > std::numeric_limits<std::size_t>::max() / 2)
-    return size;  // not addressable, and pad_to refuses it
+  if (size > std::numeric_limits<std::size_t>::max() / 2) return size;  // not addressable, and pad_to refuses it
   const std::size_t length = std::max(size + padding_prefix_bytes, padding_bucket_min);
   const std::size_t exponent = floor_log2(length);
   const std::size_t mask = (std::size_t{1} << (exponent - (floor_log2(exponent) + 1))) - 1;
