@@ -193,8 +193,8 @@ void Transport::State::open(const crypto::SecretKey& curve_secret, const Directo
   bound = socket.get(zmq::sockopt::last_endpoint);
 }
 
-Result<std::unique_ptr<Transport>> Transport::start(TransportSettings settings, const crypto::SecretKey& curve_secret,
-                                                    const DirectoryInForce& directory, TransportSinks sinks) {
+Result<std::unique_ptr<Transport>> Transport::open(TransportSettings settings, const crypto::SecretKey& curve_secret,
+                                                   const DirectoryInForce& directory, TransportSinks sinks) {
   raise_descriptor_limit();
   auto bell = WakeFd::create();
   if (!bell) return bell.error();
@@ -211,9 +211,12 @@ Result<std::unique_ptr<Transport>> Transport::start(TransportSettings settings, 
       return Error{Errc::invalid_input, "the endpoint is none"};
     return Error{Errc::io_error, "the transport cannot be set up"};
   }
-  // The socket is the thread's from here on.
-  opened.thread = std::thread([&opened] { opened.run(); });
   return transport;
+}
+
+void Transport::serve() {
+  // The socket is the thread's from here on.
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
 }
 
 Transport::Transport(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -235,7 +238,7 @@ void Transport::finish() {
 }
 
 void Transport::stop_receiving() {
-  if (state_->stop_asked.exchange(true)) return;
+  if (!state_->thread.joinable() || state_->stop_asked.exchange(true)) return;
   auto stopped = state_->stopped.get_future();
   state_->bell.ring();
   stopped.wait();

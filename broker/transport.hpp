@@ -49,11 +49,12 @@ struct TransportCounts {
 
 class Transport {
  public:
-  /// Binds and serves. Errors: unavailable (the endpoint cannot be bound), invalid_input (it is none), io_error.
-  [[nodiscard]] static Result<std::unique_ptr<Transport>> start(TransportSettings settings,
-                                                                const crypto::SecretKey& curve_secret,
-                                                                const DirectoryInForce& directory,
-                                                                TransportSinks sinks);
+  /// Binds: clients can connect and the self-test can run, but nothing is read before serve().
+  /// Errors: unavailable (the endpoint cannot be bound), invalid_input (it is none), io_error.
+  [[nodiscard]] static Result<std::unique_ptr<Transport>> open(TransportSettings settings,
+                                                               const crypto::SecretKey& curve_secret,
+                                                               const DirectoryInForce& directory, TransportSinks sinks);
+  void serve();
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;

@@ -1,0 +1,224 @@
+#include "broker/broker.hpp"
+
+#include <algorithm>
+
+#include "broker/log.hpp"
+
+namespace pli::broker {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t strays_in_batch_max = 64;
+constexpr const char* health_unavailable = "LOG_UNAVAILABLE";
+constexpr const char* health_unpublished = "CHECKPOINT_NOT_PUBLISHED";
+
+bool is_answered_by_core(const VerifiedBody& body) { return !std::holds_alternative<Unattributed>(body); }
+
+}  // namespace
+
+// ---- start and end -----------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<Broker>> Broker::start(BrokerSettings settings, Core& core, ReleaseKeys keys,
+                                              OutsideFile outside, const crypto::SecretKey& curve_secret,
+                                              const Clock& clock) {
+  auto ended = WakeFd::create();
+  if (!ended) return ended.error();
+  std::unique_ptr<Broker> broker(new Broker(std::move(settings), core, clock, *std::move(ended)));
+  if (auto opened = broker->open(std::move(keys), std::move(outside), curve_secret); !opened) return opened.error();
+  return broker;
+}
+
+Broker::Broker(BrokerSettings settings, Core& core, const Clock& clock, WakeFd ended)
+    : settings_(std::move(settings)), core_(core), clock_(clock), started_at_(clock.now()), ended_(std::move(ended)) {}
+
+Result<void> Broker::open(ReleaseKeys keys, OutsideFile outside, const crypto::SecretKey& curve_secret) {
+  auto ticked = core_.tick(clock_.now());
+  if (!ticked) return ticked.error();
+  const std::string newest = core_.newest_checkpoint();
+  if (newest != outside.newest().note) {
+    if (auto written = outside.write(newest); !written) return written.error();
+  }
+  core_.published(newest);
+
+  auto spool = Spool::open(settings_.spool, settings_.spool_limits);
+  if (!spool) return spool.error();
+  spool_ = *std::move(spool);
+  directory_ = std::make_unique<DirectoryInForce>(core_.directory());
+  verifier_ = std::make_unique<Verifier>(*directory_, std::move(keys), *spool_, clock_, settings_.exchange_bytes_max);
+
+  TransportSinks sinks;
+  sinks.received = [this](std::vector<Incoming> messages) { gate_->push(std::move(messages)); };
+  sinks.gone = [this](const Peer& peer) { inbox_.give(Gone{peer}); };
+  sinks.stray = [this](Unattributed::Reason reason) { count_stray(reason); };
+  sinks.failed = [this] { end(Ending::transport_failed); };
+  auto transport = Transport::open(settings_.transport, curve_secret, *directory_, std::move(sinks));
+  if (!transport) return transport.error();
+  transport_ = *std::move(transport);
+  if (auto tested = transport_->self_test(settings_.self_test); !tested) return tested.error();
+
+  publisher_ = std::make_unique<Publisher>(std::move(outside), settings_.publisher, [this](std::string checkpoint) {
+    inbox_.give(Published{std::move(checkpoint)});
+  });
+  GateSinks gate_sinks;
+  gate_sinks.to_core = [this](std::vector<VerifiedRequest> requests) {
+    inbox_.give_all(
+        std::vector<Event>(std::make_move_iterator(requests.begin()), std::make_move_iterator(requests.end())));
+  };
+  gate_sinks.answer = [this](std::vector<Outgoing> answers) { transport_->send(std::move(answers)); };
+  gate_ = std::make_unique<Gate>(*verifier_, std::move(gate_sinks), settings_.threads);
+  thread_ = std::thread([this] { run(); });
+  transport_->serve();
+  return {};
+}
+
+Broker::~Broker() { stop(); }
+
+void Broker::stop() {
+  if (transport_) transport_->stop_receiving();
+  if (gate_) gate_->finish();
+  inbox_.close();
+  if (thread_.joinable()) thread_.join();
+  if (publisher_) publisher_->finish();
+  if (transport_) transport_->finish();
+}
+
+void Broker::end(Ending why) {
+  Ending none = Ending::none;
+  if (ending_.compare_exchange_strong(none, why)) ended_.ring();
+}
+
+void Broker::count_stray(Unattributed::Reason reason) {
+  // However many come, one event waits for the core and none is lost.
+  if (strays_[static_cast<std::size_t>(reason)].fetch_add(1) == 0) inbox_.give(Strays{});
+}
+
+// ---- the core's thread -------------------------------------------------------------------------------------------
+
+void Broker::run() {
+  SteadyTime next_tick = steady_clock::now() + settings_.tick;
+  for (;;) {
+    SteadyTime deadline = next_tick;
+    if (log_failed_ && ending_ == Ending::none)
+      deadline = std::min(deadline, log_failed_at_ + settings_.log_unavailable);
+    std::vector<Event> events = inbox_.take(protocol::batch_requests_max, deadline);
+    if (events.empty() && inbox_.finished()) return;
+
+    std::vector<VerifiedRequest> batch;
+    batch.reserve(events.size());
+    std::vector<Peer> gone;
+    for (Event& event : events) {
+      if (auto* request = std::get_if<VerifiedRequest>(&event)) {
+        batch.push_back(std::move(*request));
+      } else if (auto* peer = std::get_if<Gone>(&event)) {
+        gone.push_back(std::move(peer->peer));
+      } else if (auto* published = std::get_if<Published>(&event)) {
+        if (!log_failed_) core_.published(published->checkpoint);
+      } else {
+        add_strays(batch);
+      }
+    }
+    if (!batch.empty()) apply(std::move(batch));
+    if (!log_failed_)
+      for (const Peer& peer : gone) core_.forget(peer);
+
+    const SteadyTime now = steady_clock::now();
+    if (now >= next_tick) {
+      next_tick = now + settings_.tick;
+      spool_->expire(now);
+      if (!log_failed_) {
+        if (auto outcome = core_.tick(clock_.now()))
+          hand_out(*std::move(outcome), {});
+        else
+          fail(outcome.error());
+      }
+    }
+    if (log_failed_ && now >= log_failed_at_ + settings_.log_unavailable) end(Ending::log_unavailable);
+  }
+}
+
+void Broker::add_strays(std::vector<VerifiedRequest>& batch) {
+  for (const auto reason : {Unattributed::Reason::undecodable, Unattributed::Reason::unknown_key}) {
+    std::atomic<std::uint64_t>& count = strays_[static_cast<std::size_t>(reason)];
+    const std::uint64_t taken = std::min<std::uint64_t>(count, strays_in_batch_max);
+    for (std::uint64_t i = 0; i < taken; ++i) batch.push_back({{}, 0, Unattributed{reason}});
+    // Who finds none counted before it gives the next event; the rest waits for the next batch here.
+    if (count.fetch_sub(taken) > taken) inbox_.give(Strays{});
+  }
+}
+
+void Broker::apply(std::vector<VerifiedRequest> batch) {
+  std::vector<Asked> asked;
+  std::vector<Staged> staged;
+  std::uint64_t staged_bytes = 0;
+  asked.reserve(batch.size());
+  for (const VerifiedRequest& request : batch) {
+    if (is_answered_by_core(request.body))
+      asked.push_back({request.peer, request.request_id, std::holds_alternative<protocol::GetHealth>(request.body)});
+    staged_bytes += Verifier::staged_bytes_of(request);
+    const auto* submit = std::get_if<VerifiedSubmit>(&request.body);
+    if (submit != nullptr && spool_->holds_any(request.peer.key))
+      staged.push_back({request.peer.key, request.request_id, submit->seal.locked, submit->seal.payload});
+  }
+  if (log_failed_) {
+    refuse_all(asked);
+  } else if (auto outcome = core_.apply(std::move(batch), clock_.now())) {
+    // Durable from here, so answers may leave.
+    hand_out(*std::move(outcome), staged);
+  } else {
+    fail(outcome.error());
+    refuse_all(asked);
+  }
+  verifier_->give_back(staged_bytes);
+}
+
+void Broker::hand_out(BatchOutcome outcome, const std::vector<Staged>& staged) {
+  std::vector<const Staged*> accepted;
+  for (Outgoing& message : outcome.outgoing) {
+    if (auto* health = std::get_if<protocol::Health>(&message.reply.body)) complete_health(*health);
+    if (staged.empty() || !std::holds_alternative<protocol::Accepted>(message.reply.body)) continue;
+    for (const Staged& parts : staged)
+      if (parts.request == message.reply.id && parts.owner == message.peer.key) accepted.push_back(&parts);
+  }
+  if (outcome.new_directory) {
+    // Before the answers leave: who hears that a version stands is judged by it from then on.
+    log(LogLevel::info, "directory accepted", {{"number", outcome.new_directory->number().value}});
+    directory_->set(std::move(outcome.new_directory));
+  }
+  transport_->send(std::move(outcome.outgoing));
+  if (outcome.checkpoint) publisher_->offer(*std::move(outcome.checkpoint));
+  for (const Staged* parts : accepted) {
+    spool_->drop(parts->owner, parts->locked);
+    spool_->drop(parts->owner, parts->payload);
+  }
+}
+
+void Broker::complete_health(protocol::Health& health) const {
+  if (health.started_at.value == 0) health.started_at = started_at_;
+  if (health.state == "ok" && publisher_->failing()) health.state = health_unpublished;
+}
+
+void Broker::fail(const Error& error) {
+  log_failed_ = true;
+  log_failed_at_ = steady_clock::now();
+  log(LogLevel::error, "log unavailable", {{"reason", error.code}, {"detail", LocalText{error.detail}}});
+}
+
+void Broker::refuse_all(const std::vector<Asked>& asked) {
+  std::vector<Outgoing> answers;
+  answers.reserve(asked.size());
+  for (const Asked& ask : asked) {
+    protocol::Reply reply{ask.request, protocol::Refusal{protocol::Code::log_unavailable, "", 0}};
+    if (ask.health) {
+      protocol::Health health;  // of the process alone: the core's state may contradict the disk now
+      health.state = health_unavailable;
+      health.started_at = started_at_;
+      health.directory = directory_->get()->number();
+      reply.body = std::move(health);
+    }
+    answers.push_back({ask.peer, std::move(reply), true});
+  }
+  transport_->send(std::move(answers));
+}
+
+}  // namespace pli::broker

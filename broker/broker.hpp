@@ -1,0 +1,118 @@
+// The running broker: transport, gate, core and publisher, and what passes between them (design §3, §7).
+// The loop in broker.cpp reads in the order of "Life of an exchange" (docs/architecture.md).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <variant>
+
+#include "broker/core.hpp"
+#include "broker/gate.hpp"
+#include "broker/hand_over.hpp"
+#include "broker/outside_file.hpp"
+#include "broker/spool.hpp"
+#include "broker/transport.hpp"
+
+namespace pli::broker {
+
+struct BrokerSettings {
+  TransportSettings transport;
+  std::size_t threads = 1;  ///< of the gate
+  std::uint64_t exchange_bytes_max = protocol::exchange_bytes_max;
+  std::filesystem::path spool;
+  SpoolLimits spool_limits;
+  PublisherTimes publisher;
+  std::chrono::milliseconds tick = std::chrono::minutes(1);
+  std::chrono::milliseconds log_unavailable = std::chrono::minutes(1);  ///< how long it goes on saying so
+  std::chrono::milliseconds self_test = std::chrono::seconds(5);
+};
+
+/// Why a broker cannot go on.
+enum class Ending { none, log_unavailable, transport_failed };
+
+class Broker {
+ public:
+  /// Publishes the core's newest checkpoint, binds, tests itself with an unknown key, serves. The outside checkpoint
+  /// must have been compared with the store (demand_extension). `core` and `clock` outlive it; the core is its alone.
+  /// Errors: io_error, unavailable, authentication_failed (an unknown key got in); nothing was served then.
+  [[nodiscard]] static Result<std::unique_ptr<Broker>> start(BrokerSettings settings, Core& core, ReleaseKeys keys,
+                                                             OutsideFile outside, const crypto::SecretKey& curve_secret,
+                                                             const Clock& clock);
+  ~Broker();
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+
+  [[nodiscard]] const std::string& endpoint() const { return transport_->endpoint(); }
+  [[nodiscard]] TransportCounts counts() const { return transport_->counts(); }
+
+  /// Finishes what is under way, answers the rest STOPPED, publishes the last checkpoint.
+  void stop();
+  /// Readable when the broker cannot go on: stop() it and see ending().
+  [[nodiscard]] int ended_fd() const { return ended_.fd(); }
+  [[nodiscard]] Ending ending() const { return ending_; }
+
+ private:
+  struct Gone {
+    Peer peer;
+  };
+  struct Published {
+    std::string checkpoint;
+  };
+  struct Strays {};  ///< look at strays_
+  using Event = std::variant<VerifiedRequest, Gone, Published, Strays>;
+
+  /// Whom a batch owes an answer, for when the log fails under it.
+  struct Asked {
+    Peer peer;
+    std::uint64_t request = 0;
+    bool health = false;
+  };
+  /// Parts of a submit that wait in the spool until it is accepted.
+  struct Staged {
+    crypto::CurvePublic owner;
+    std::uint64_t request = 0;
+    Digest locked{};
+    Digest payload{};
+  };
+
+  Broker(BrokerSettings settings, Core& core, const Clock& clock, WakeFd ended);
+  [[nodiscard]] Result<void> open(ReleaseKeys keys, OutsideFile outside, const crypto::SecretKey& curve_secret);
+  void count_stray(Unattributed::Reason reason);
+  void end(Ending why);
+
+  // The core's thread.
+  void run();
+  void add_strays(std::vector<VerifiedRequest>& batch);
+  void apply(std::vector<VerifiedRequest> batch);
+  void hand_out(BatchOutcome outcome, const std::vector<Staged>& staged);
+  void complete_health(protocol::Health& health) const;
+  void fail(const Error& error);
+  void refuse_all(const std::vector<Asked>& asked);
+
+  const BrokerSettings settings_;
+  Core& core_;
+  const Clock& clock_;
+  const UnixMillis started_at_;
+  const WakeFd ended_;
+  std::atomic<Ending> ending_{Ending::none};
+  std::array<std::atomic<std::uint64_t>, 2> strays_{};  ///< by reason: counted, not yet given to the core
+
+  HandOver<Event> inbox_;
+  std::unique_ptr<DirectoryInForce> directory_;
+  std::unique_ptr<Spool> spool_;
+  std::unique_ptr<Verifier> verifier_;
+  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Transport> transport_;
+  std::thread thread_;
+
+  bool log_failed_ = false;  ///< the core's thread's, like what follows
+  SteadyTime log_failed_at_{};
+};
+
+}  // namespace pli::broker
