@@ -2,10 +2,13 @@
 // against the signature of who did it, every queue against its chain. Finds what a dishonest broker wrote (P5, P7, P8).
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "audit/leaf.hpp"
@@ -30,6 +33,7 @@ enum class Problem : std::uint8_t {
   queue_broken,               ///< a head that does not follow from the one before
   queue_gap,                  ///< a number is missing
   queue_number_twice,         ///< two records with one number
+  act_twice,                  ///< one exchange accepted, or one request granted, in two records
   directory_discontinuous,    ///< a version number repeated, skipped or going back
   directory_contradicts,      ///< the version we verified is not the one in the log
 };
@@ -58,12 +62,13 @@ struct AuditReport {
   [[nodiscard]] bool clean() const { return findings.empty(); }
 };
 
-/// The checks, one record after another, in memory that does not grow with the log (but for one head per queue and one
-/// line per finding; at most findings_max of them are kept). Pure: no network, no disk.
+/// The checks, one record after another. Memory: 16 bytes and a set's node for each accepted exchange, one head for each
+/// queue, a line for each finding (at most findings_max are kept). Pure: no network, no disk.
 class LogAuditor {
  public:
   inline static constexpr std::size_t findings_max = 1000;
 
+  /// `directory` gives the keys of who acted; it must outlive this and not be older than the checkpoint of finish().
   LogAuditor(std::string log, const KnownDirectory& directory);
   /// In order of index, from 0.
   void add(const protocol::RecordItem& item);
@@ -72,18 +77,28 @@ class LogAuditor {
   [[nodiscard]] const std::optional<AuditedRecord>& last() const { return last_; }
 
  private:
+  using ShortId = ByteArray<16>;
   void find(Problem problem, std::optional<LeafIndex> leaf, std::string_view subject);
-  void check_statement(const AuditedRecord& record);
-  void check_queue(const AuditedRecord& record);
+  [[nodiscard]] const Bytes* required(const AuditedRecord& record, std::string_view field);
+  [[nodiscard]] std::optional<crypto::SignPublic> signer_of(const AuditedRecord& record);
+  void check_act(const AuditedRecord& record);
+  void check_submission(const AuditedRecord& record, bool accepted);
+  void check_opening(const AuditedRecord& record, bool granted);
+  void check_queue(const AuditedRecord& record, const Digest& exchange);
   void check_directory(const AuditedRecord& record);
+
   std::string log_;
   const KnownDirectory& directory_;
   audit::TreeEdge edge_;
   std::vector<audit::Node> scratch_;
   std::map<std::string, audit::QueueHead> queues_;
+  std::set<ShortId> accepted_;
+  std::set<Digest> granted_;                   ///< opening requests young enough to be granted again
+  std::deque<std::pair<UnixMillis, Digest>> granted_order_;
   std::optional<audit::DirectoryReference> version_;
   std::optional<UnixMillis> time_;
   std::optional<AuditedRecord> last_;
+  std::uint64_t records_ = 0;
   std::uint64_t signatures_ = 0;
   std::vector<Finding> findings_;
 };

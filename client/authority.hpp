@@ -29,6 +29,7 @@ struct InitRequest {
   protocol::Contract contract;
   std::string log;                        ///< "<dns>/pli/89"
   std::string endpoint;                   ///< where members reach the broker
+  std::string listen;                     ///< where the broker listens; empty = the same
   std::size_t threshold = 2;
   std::vector<AuthorityKeyRequest> authorities;
   int work_factor = 18;
@@ -39,7 +40,9 @@ struct InitRequest {
 /// What `pli init` makes: DIR/authority and DIR/broker, side by side.
 struct InitResult {
   std::filesystem::path authority;
-  std::filesystem::path broker;           ///< keys/curve.key, keys/log.key, startup.secret
+  std::filesystem::path broker;           ///< broker.toml, keys/curve.key, keys/log.key
+  /// 32 bytes that unlock everything in broker/: to be moved off that disk before real use (threat model).
+  std::filesystem::path startup_secret;
   crypto::CurvePublic broker_curve;
   crypto::SignPublic log_key;
 };
@@ -62,7 +65,7 @@ struct ContractFacts {
 /// A version waiting for signatures.
 struct PendingVersion {
   protocol::DirectoryHead head;
-  std::string note;                       ///< with the signatures so far
+  std::string note;                       ///< with the signatures so far; the text alone before the first
   Bytes bundle;
   std::vector<std::string> signed_by;     ///< key names
   [[nodiscard]] bool complete() const;    ///< k of n
@@ -91,8 +94,8 @@ class Authority {
   /// For a member of the working copy. The number is that of the next version, or of the pending one.
   [[nodiscard]] Outcome<protocol::Invitation> invitation(std::string_view member) const;
 
-  /// Writes the next version's note, unsigned. Errors: usage (nothing changed and the present one is still long in force is
-  /// not an error: a version also renews the term), local_store.
+  /// Writes the next version's note, unsigned; a version without changes renews the term. Errors: usage (a term of more than
+  /// directory_validity_max, or none), local_store.
   [[nodiscard]] Outcome<PendingVersion> prepare(UnixMillis now, UnixMillis not_after);
   [[nodiscard]] Outcome<std::optional<PendingVersion>> pending() const;
   /// Adds one signature to the pending version. `key_file` is one of keys/ or a copy carried here.
@@ -108,6 +111,11 @@ class Authority {
  private:
   Authority(std::filesystem::path folder, ContractFacts facts, DirectoryDraft draft)
       : folder_(std::move(folder)), facts_(std::move(facts)), draft_(std::move(draft)) {}
+  struct Last {
+    std::optional<protocol::VerifiedDirectory> version;
+    std::vector<protocol::Entry> entries;
+  };
+  [[nodiscard]] Outcome<Last> last() const;
   std::filesystem::path folder_;
   ContractFacts facts_;
   DirectoryDraft draft_;

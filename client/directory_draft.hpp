@@ -1,6 +1,7 @@
 // Editing a directory: pure, no disk, no key. Rosters are never typed: a queue's keys follow from who is seated there.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,8 @@ class DirectoryDraft {
  private:
   explicit DirectoryDraft(std::shared_ptr<const protocol::Directory> directory) : directory_(std::move(directory)) {}
   [[nodiscard]] Outcome<void> replace(std::vector<protocol::Entry> entries);
+  [[nodiscard]] Outcome<void> put_member(const protocol::Member& member);
+  [[nodiscard]] Outcome<protocol::Member> find_member(std::string_view id) const;
   std::shared_ptr<const protocol::Directory> directory_;
 };
 

@@ -1,0 +1,285 @@
+#include "client/auditor.hpp"
+
+#include <algorithm>
+
+#include "audit/text_lines.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/statement.hpp"
+#include "protocol/limits.hpp"
+#include "protocol/opening_request.hpp"
+
+namespace pli::client {
+namespace {
+
+using protocol::LocalCode;
+
+std::string_view text_in(const audit::Disclosure& record, std::string_view field) {
+  const Bytes* value = record.find(field);
+  return value == nullptr ? std::string_view() : as_text(*value);
+}
+
+template <std::size_t N>
+std::optional<ByteArray<N>> array_in(const audit::Disclosure& record, std::string_view field) {
+  const Bytes* value = record.find(field);
+  return value == nullptr ? std::nullopt : to_array<N>(*value);
+}
+
+std::optional<AuditedRecord> read_record(const protocol::RecordItem& item, Problem& problem) {
+  auto leaf = audit::decode_leaf(item.leaf);
+  if (!leaf) {
+    problem = Problem::leaf_malformed;
+    return std::nullopt;
+  }
+  auto record = audit::decode_disclosure(item.disclosure);
+  if (!record) {
+    problem = Problem::disclosure_malformed;
+    return std::nullopt;
+  }
+  if (audit::record_digest(*record) != leaf->record) {
+    problem = Problem::record_mismatch;
+    return std::nullopt;
+  }
+  return AuditedRecord{item.index, std::move(*leaf), std::move(*record)};
+}
+
+}  // namespace
+
+std::string_view text_of(Problem problem) {
+  switch (problem) {
+    case Problem::leaf_malformed: return "leaf_malformed";
+    case Problem::disclosure_malformed: return "disclosure_malformed";
+    case Problem::record_mismatch: return "record_mismatch";
+    case Problem::record_incomplete: return "record_incomplete";
+    case Problem::time_reversed: return "time_reversed";
+    case Problem::leaf_missing: return "leaf_missing";
+    case Problem::tree_mismatch: return "tree_mismatch";
+    case Problem::statement_forged: return "statement_forged";
+    case Problem::statement_contradicts: return "statement_contradicts";
+    case Problem::signer_unknown: return "signer_unknown";
+    case Problem::queue_broken: return "queue_broken";
+    case Problem::queue_gap: return "queue_gap";
+    case Problem::queue_number_twice: return "queue_number_twice";
+    case Problem::act_twice: return "act_twice";
+    case Problem::directory_discontinuous: return "directory_discontinuous";
+    case Problem::directory_contradicts: return "directory_contradicts";
+  }
+  return {};
+}
+
+LogAuditor::LogAuditor(std::string log, const KnownDirectory& directory)
+    : log_(std::move(log)), directory_(directory) {}
+
+void LogAuditor::find(Problem problem, std::optional<LeafIndex> leaf, std::string_view subject) {
+  if (findings_.size() < findings_max) findings_.push_back({problem, leaf, std::string(subject)});
+}
+
+void LogAuditor::add(const protocol::RecordItem& item) {
+  last_.reset();
+  const LeafIndex expected{edge_.size().value};
+  if (item.index != expected) find(Problem::leaf_missing, expected, "");
+  scratch_.clear();
+  edge_.append(audit::leaf_hash(as_bytes(item.leaf)), scratch_);
+  ++records_;
+  Problem problem{};
+  auto record = read_record(item, problem);
+  if (!record) {
+    find(problem, item.index, "");
+    return;
+  }
+  if (time_ && record->leaf.time < *time_) find(Problem::time_reversed, item.index, "time");
+  time_ = record->leaf.time;
+  check_directory(*record);
+  check_act(*record);
+  last_ = std::move(*record);
+}
+
+const Bytes* LogAuditor::required(const AuditedRecord& record, std::string_view field) {
+  const Bytes* value = record.record.find(field);
+  if (value == nullptr) find(Problem::record_incomplete, record.index, field);
+  return value;
+}
+
+void LogAuditor::check_act(const AuditedRecord& record) {
+  const bool complete = required(record, "act") != nullptr && required(record, "outcome") != nullptr;
+  if (!complete) return;
+  const std::string_view act = text_in(record.record, "act");
+  const bool ok = text_in(record.record, "outcome") == "ok";
+  if (act == "submit") check_submission(record, ok);
+  if (act == "open") check_opening(record, ok);
+  // What the leaf says in clear of an act has to be what the record says of it: neither may pass for the other.
+  const bool refusal = record.leaf.type == audit::LeafType::refus;
+  if (act != "input" && refusal == ok) find(Problem::statement_contradicts, record.index, "outcome");
+  if ((record.leaf.type == audit::LeafType::consultation) != (act == "open" && ok))
+    find(Problem::statement_contradicts, record.index, "act");
+}
+
+/// The key that signed, if it is the named member's, now or formerly.
+std::optional<crypto::SignPublic> LogAuditor::signer_of(const AuditedRecord& record) {
+  const auto key = array_in<32>(record.record, "key");
+  if (!key) {
+    find(Problem::record_incomplete, record.index, "key");
+    return std::nullopt;
+  }
+  const crypto::SignPublic signer{*key};
+  const protocol::Member* member = directory_.member_by_sign(signer);
+  if (member == nullptr) {
+    find(Problem::signer_unknown, record.index, "key");
+    return std::nullopt;
+  }
+  if (member->id != text_in(record.record, "actor")) {
+    find(Problem::statement_contradicts, record.index, "actor");
+    return std::nullopt;
+  }
+  if (const Bytes* person = record.record.find("person"); person != nullptr && as_text(*person) != member->person)
+    find(Problem::statement_contradicts, record.index, "person");
+  return signer;
+}
+
+void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
+  const auto exchange = array_in<32>(record.record, "exchange");
+  const auto signature = array_in<64>(record.record, "signature");
+  // A refusal may be of something that could not be read, or whose signature is the very reason.
+  if (!accepted && (!exchange || !signature || text_in(record.record, "outcome") == "BAD_SIGNATURE")) return;
+  if (!exchange) return find(Problem::record_incomplete, record.index, "exchange");
+  if (!signature) return find(Problem::record_incomplete, record.index, "signature");
+  const auto signer = signer_of(record);
+  if (signer) {
+    if (crypto::verify_statement_digest(*signer, crypto::StatementName::exchange, *exchange, *signature)) ++signatures_;
+    else find(Problem::statement_forged, record.index, "exchange");
+  }
+  if (!accepted) return;
+  const auto kind = protocol::kind_of(text_in(record.record, "kind"));
+  if (!kind || protocol::row_of(*kind)->act != record.leaf.type)
+    find(Problem::statement_contradicts, record.index, "kind");
+  ShortId id{};
+  std::copy_n(exchange->begin(), id.size(), id.begin());
+  if (!accepted_.insert(id).second) find(Problem::act_twice, record.index, "exchange");
+  check_queue(record, *exchange);
+}
+
+void LogAuditor::check_opening(const AuditedRecord& record, bool granted) {
+  const Bytes* statement = record.record.find("statement");
+  const auto signature = array_in<64>(record.record, "signature");
+  if (!granted && (statement == nullptr || !signature || text_in(record.record, "outcome") == "BAD_SIGNATURE")) return;
+  if (statement == nullptr) return find(Problem::record_incomplete, record.index, "statement");
+  if (!signature) return find(Problem::record_incomplete, record.index, "signature");
+  auto request = protocol::decode_opening_request(*statement);
+  if (!request) return find(Problem::statement_forged, record.index, "statement");
+  const auto signer = signer_of(record);
+  if (!signer) return;
+  if (!crypto::verify_statement(*signer, crypto::StatementName::open, *statement, *signature))
+    return find(Problem::statement_forged, record.index, "statement");
+  ++signatures_;
+
+  const auto contradicts = [&](std::string_view field) { find(Problem::statement_contradicts, record.index, field); };
+  if (request->opener_key != *signer) contradicts("key");
+  if (request->log != log_) contradicts("log");
+  if (request->opener != text_in(record.record, "actor")) contradicts("actor");
+  if (array_in<32>(record.record, "exchange") != request->exchange) contradicts("exchange");
+  const auto motif = protocol::motif_of_number(request->motif);
+  if ((motif ? protocol::text_of(*motif) : std::string_view()) != text_in(record.record, "motif")) contradicts("motif");
+  const Bytes* note = record.record.find("note");
+  if ((note == nullptr || note->empty() ? Digest{} : crypto::sha256(*note)) != request->note) contradicts("note");
+  // The opener's version may be older than the one the decision was taken under, never newer.
+  const auto decided_under = audit::parse_decimal(text_in(record.record, "directory"));
+  if (!decided_under || request->directory.value > *decided_under) contradicts("directory");
+  if (!granted) return;
+  // A signed request is granted once, soon: later, or again, somebody else plays it back.
+  const UnixMillis time = record.leaf.time;
+  if (request->created_at > time + protocol::clock_skew_max || request->created_at < time - protocol::opening_age_max)
+    contradicts("time");
+  const auto too_old = time - protocol::opening_age_max - protocol::clock_skew_max;
+  for (; !granted_order_.empty() && granted_order_.front().first < too_old; granted_order_.pop_front())
+    granted_.erase(granted_order_.front().second);
+  const protocol::OpeningId id = protocol::opening_id(*statement);
+  if (!granted_.insert(id).second) return find(Problem::act_twice, record.index, "statement");
+  granted_order_.emplace_back(time, id);
+}
+
+void LogAuditor::check_queue(const AuditedRecord& record, const Digest& exchange) {
+  const auto head = array_in<32>(record.record, "head");
+  const auto number = audit::parse_decimal(text_in(record.record, "number"));
+  const std::string queue(text_in(record.record, "queue"));
+  if (!head || !number || queue.empty()) return find(Problem::record_incomplete, record.index, "queue");
+  auto [known, fresh] = queues_.try_emplace(queue, audit::queue_start(log_, queue));
+  audit::QueueHead& last = known->second;
+  if (*number <= last.number.value) return find(Problem::queue_number_twice, record.index, queue);
+  const audit::QueueHead shown{QueueNumber{*number}, *head};
+  if (*number != last.number.value + 1) find(Problem::queue_gap, record.index, queue);
+  else if (!audit::verify_link(last, exchange, shown)) find(Problem::queue_broken, record.index, queue);
+  last = shown;
+}
+
+void LogAuditor::check_directory(const AuditedRecord& record) {
+  if (!record.leaf.directory) return;
+  const audit::DirectoryReference& version = *record.leaf.directory;
+  const bool follows = !version_ || version.number.value == version_->number.value + 1;
+  if (!follows) find(Problem::directory_discontinuous, record.index, "directory");
+  const auto& ours = directory_.verified();
+  if (version.number == ours.head().number && version.digest != ours.digest())
+    find(Problem::directory_contradicts, record.index, "directory");
+  // Ours names the digest of the one before it.
+  if (version.number.value + 1 == ours.head().number.value && version.digest != ours.head().previous)
+    find(Problem::directory_contradicts, record.index, "directory");
+  version_ = version;
+}
+
+AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {
+  AuditReport report;
+  report.size = checkpoint.size();
+  report.root = checkpoint.root();
+  report.records = records_;
+  if (edge_.size() != checkpoint.size()) find(Problem::leaf_missing, LeafIndex{edge_.size().value}, "");
+  else if (edge_.root() != checkpoint.root()) find(Problem::tree_mismatch, std::nullopt, "root");
+  if (!version_ || version_->number < directory_.number())
+    find(Problem::directory_contradicts, std::nullopt, "directory");
+  report.signatures = signatures_;
+  report.findings = findings_;
+  return report;
+}
+
+Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record) {
+  if (auto refreshed = session.refresh(); !refreshed) return refreshed.error();
+  if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
+  const audit::VerifiedCheckpoint checkpoint = *session.log().last();
+  LogAuditor auditor(session.invitation().log, session.directory());
+  std::uint64_t next = 0;
+  while (next < checkpoint.size().value) {
+    const auto wanted = std::min<std::uint64_t>(checkpoint.size().value - next, protocol::records_items_max);
+    auto page = session.ask<protocol::Records>(
+        protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
+    if (!page) return page.error();
+    if (page->items.empty()) break;  // what is missing is found at the end
+    for (const protocol::RecordItem& item : page->items) {
+      if (next == checkpoint.size().value) break;
+      auditor.add(item);
+      ++next;
+      if (on_record && auditor.last()) on_record(*auditor.last());
+    }
+  }
+  return auditor.finish(checkpoint);
+}
+
+Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count) {
+  std::vector<AuditedRecord> out;
+  std::uint64_t next = from.value;
+  const std::uint64_t end = from.value + std::min(count, std::uint64_t{1} << 32);
+  while (next < end) {
+    const auto wanted = std::min<std::uint64_t>(end - next, protocol::records_items_max);
+    auto page = session.ask<protocol::Records>(
+        protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
+    if (!page) return page.error();
+    if (page->items.empty()) break;
+    for (const protocol::RecordItem& item : page->items) {
+      Problem problem{};
+      auto record = read_record(item, problem);
+      if (!record || item.index.value != next)
+        return Failure(LocalCode::receipt_invalid, "a record that is not what its leaf says");
+      out.push_back(std::move(*record));
+      if (++next == end) break;
+    }
+  }
+  return out;
+}
+
+}  // namespace pli::client

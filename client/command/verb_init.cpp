@@ -1,0 +1,143 @@
+// pli init: an authority, a broker's keys, a contract and a configuration for a département.
+#include <CLI/CLI.hpp>
+
+#include "base/file.hpp"
+#include "client/authority.hpp"
+#include "client/command/contract_file.hpp"
+#include "client/command/passphrase.hpp"
+#include "client/command/program.hpp"
+#include "client/command/screen.hpp"
+#include "client/command/sitting.hpp"
+#include "crypto/age_open.hpp"
+
+namespace pli::client::command {
+namespace {
+
+namespace fs = std::filesystem;
+using protocol::Language;
+using protocol::LocalCode;
+
+struct InitOptions {
+  fs::path folder;
+  std::optional<fs::path> contract_file;
+  std::string departement;
+  std::string domain = "pli.example";
+  std::string endpoint = "tcp://127.0.0.1:7410";
+  std::size_t authorities = 3;
+  std::size_t threshold = 2;
+  int work_factor = crypto::opening::scrypt_work_factor_default;
+};
+
+constexpr std::int64_t day_ms = 24LL * 3600 * 1000;
+
+/// Five years from the first of this month: what a contract lasts when nobody says otherwise.
+ContractFile default_contract(const InitOptions& options, UnixMillis now) {
+  ContractFile file;
+  std::int64_t today = now.value / day_ms * day_ms;
+  file.contract.id = "csi-" + options.departement;
+  file.contract.title = "Contrat de sécurité intégrée, département " + options.departement;
+  file.contract.parties = {"Préfecture", "Collectivités signataires"};
+  file.contract.territory = options.departement;
+  file.contract.starts = {today};
+  file.contract.ends = {today + 5 * 365 * day_ms};
+  file.contract.engagements = {"premiere_lecture 2", "decision 120", "retour 15"};
+  file.log = options.domain + "/pli/" + options.departement;
+  file.endpoint = options.endpoint;
+  for (const char* kind : {"ged/", "clir/", "cpraf/", "audit/"}) file.queues.push_back(kind + options.departement);
+  return file;
+}
+
+/// The shard of the year, first of its name.
+std::string first_shard(UnixMillis now) { return iso_time(now).substr(0, 4) + "-1"; }
+
+std::string broker_toml(const ContractFile& file, UnixMillis now) {
+  return "# Written by `pli init`. Every option, its unit, default and cost: config/examples/broker.example.toml.\n"
+         "# Relative paths start from this file's folder.\n"
+         "endpoint = \"" + file.endpoint + "\"\nlog = \"" + file.log + "\"\nshard = \"" + first_shard(now) +
+         "\"\ndata_folder = \"data\"\nkey_folder = \"keys\"\nleases = \"leases/leases.key\"\n"
+         "# Put the copy and the outside checkpoint on another disk where there is one.\n"
+         "leases_copy = \"leases-copy/leases.key\"\noutside_checkpoint = \"outside/checkpoint\"\n"
+         "# Move this secret off the disk (systemd credential, tmpfs): whoever holds disk and secret can release.\n"
+         "startup_secret = { file = \"startup.secret\" }\n";
+}
+
+int run_init(Sitting& sitting, const InitOptions& options) {
+  ContractFile file;
+  UnixMillis now = sitting.clock().now();
+  if (options.contract_file) {
+    auto loaded = load_contract_file(*options.contract_file);
+    if (!loaded) return usage_error(sitting, "contrat illisible : " + loaded.error().detail);
+    file = std::move(*loaded);
+  } else {
+    file = default_contract(options, now);
+  }
+  InitRequest request;
+  request.contract = file.contract;
+  request.log = file.log;
+  request.endpoint = file.endpoint;
+  request.threshold = options.threshold;
+  request.work_factor = options.work_factor;
+  request.queues = file.queues;
+  request.now = now;
+  std::string domain = file.log.substr(0, file.log.find("/pli/"));
+  for (std::size_t i = 1; i <= options.authorities; ++i) {
+    std::string name = domain + "/autorite/" + std::to_string(i);
+    std::string prompt = "Passphrase of authority key " + name + ": ";
+    auto passphrase = read_new_passphrase(sitting.options().passphrase_file, prompt.c_str());
+    if (!passphrase) return report(sitting, passphrase.error(), Language::english);
+    request.authorities.push_back({name, std::move(*passphrase)});
+  }
+  auto made = init_contract(options.folder, std::move(request));
+  if (!made) return report(sitting, made.error(), Language::english);
+  for (const auto& [path, text] : {std::pair{made->broker / "broker.toml", broker_toml(file, now)},
+                                   std::pair{options.folder / "contrat.toml", to_toml(file)}}) {
+    if (auto written = write_file_durably(path, as_bytes(text), FileMode::owner_only); !written)
+      return report(sitting, local(LocalCode::local_store, written.error()), Language::english);
+  }
+  if (sitting.json()) {
+    JsonObject().text("authority", made->authority.string()).text("broker", made->broker.string())
+        .text("contract", (options.folder / "contrat.toml").string()).text("log", file.log)
+        .text("log_key", to_hex(made->log_key.bytes)).text("broker_key", to_hex(made->broker_curve.bytes)).print();
+    return 0;
+  }
+  say("Made " + options.folder.string() + ":");
+  say("  authority/    keys of the authority (" + std::to_string(options.threshold) + " of " +
+      std::to_string(options.authorities) + "), directory. Keep it off the broker's machine.");
+  say("  broker/       broker.toml, keys, startup.secret. Move startup.secret off the disk once you have tried it.");
+  say("  contrat.toml  the contract as it was read");
+  say("Next:");
+  std::string authority = made->authority.string();
+  say("  pli directory enrol CARD --authority " + authority + " --id ... --role ...   (each member)");
+  say("  pli directory sign --authority " + authority + "    (" + std::to_string(options.threshold) + " times, one key each)");
+  say("  pli directory publish --authority " + authority + " --offline");
+  say("  pli-broker init --config " + (made->broker / "broker.toml").string() + " --directory NOTE --bundle FILE");
+  return 0;
+}
+
+}  // namespace
+
+void add_init(CLI::App& app, Sitting& sitting, Verdict& verdict) {
+  auto options = std::make_shared<InitOptions>();
+  auto* verb = app.add_subcommand("init", "Make an authority, a broker's keys and a configuration (operators)");
+  verb->footer("Example: pli init yonne --contract contrat.toml --authorities 3 --threshold 2");
+  verb->add_option("folder", options->folder, "New folder")->required();
+  auto* from_file = verb->add_option("--contract", options->contract_file, "Contract file (config/examples/contrat.example.toml)");
+  verb->add_option("--departement", options->departement, "Without a contract file: the département, 89, 2a, 971")
+      ->excludes(from_file);
+  verb->add_option("--dns", options->domain, "Without a contract file: the domain that names the log")->excludes(from_file);
+  verb->add_option("--endpoint", options->endpoint, "Without a contract file: where members reach the broker")
+      ->excludes(from_file);
+  verb->add_option("--authorities", options->authorities, "Authority keys to make")->check(CLI::Range(1, 16));
+  verb->add_option("--threshold", options->threshold, "How many of them sign a version")->check(CLI::Range(1, 16));
+  verb->add_option("--work-factor", options->work_factor, "scrypt work factor of the authority keys (18; lower only for trials)")
+      ->check(CLI::Range(1, 20));
+  verb->callback([&sitting, &verdict, options] {
+    if (!options->contract_file && options->departement.empty()) {
+      verdict.exit_code = usage_error(sitting, "--contract FILE or --departement NUMBER is needed");
+      return;
+    }
+    verdict.exit_code = run_init(sitting, *options);
+  });
+}
+
+}  // namespace pli::client::command

@@ -1,0 +1,181 @@
+#include "client/directory_draft.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "crypto/random.hpp"
+
+namespace pli::client {
+namespace {
+
+using protocol::Entry;
+using protocol::EntryType;
+using protocol::LocalCode;
+
+Failure usage(const char* words) { return {LocalCode::usage, words}; }
+
+/// A changed entry gets a fresh salt, so that two versions of it cannot be recognised by its commitment.
+ByteArray<16> new_salt() { return crypto::random_array<16>(); }
+
+bool stands_at(const Entry& entry, EntryType type, std::string_view id) { return entry.type == type && entry.id == id; }
+
+/// Each queue's keys are the age keys of those seated there and not revoked.
+Result<void> rebuild_rosters(std::vector<Entry>& entries) {
+  std::map<std::string, std::vector<crypto::AgePublic>> rosters;
+  for (const Entry& entry : entries) {
+    if (entry.type != EntryType::member) continue;
+    auto member = protocol::read_member(entry);
+    if (!member) return member.error();
+    if (member->revoked_at) continue;
+    for (const std::string& seat : member->seats) rosters[seat].push_back(member->keys.age);
+  }
+  for (Entry& entry : entries) {
+    if (entry.type != EntryType::queue) continue;
+    auto queue = protocol::read_queue(entry);
+    if (!queue) return queue.error();
+    std::vector<crypto::AgePublic> keys = std::move(rosters[entry.id]);
+    std::sort(keys.begin(), keys.end());
+    if (keys == queue->keys) continue;
+    queue->keys = std::move(keys);
+    entry = protocol::write_queue(*queue, new_salt());
+  }
+  return {};
+}
+
+}  // namespace
+
+Outcome<DirectoryDraft> DirectoryDraft::start(const protocol::Contract& contract) {
+  return of({protocol::write_contract(contract, new_salt())});
+}
+
+Outcome<DirectoryDraft> DirectoryDraft::of(std::vector<Entry> entries) {
+  auto directory = protocol::Directory::build(std::move(entries));
+  if (!directory) return local(LocalCode::usage, directory.error());
+  return DirectoryDraft(std::move(*directory));
+}
+
+Outcome<void> DirectoryDraft::replace(std::vector<Entry> entries) {
+  if (auto rebuilt = rebuild_rosters(entries); !rebuilt) return local(LocalCode::usage, rebuilt.error());
+  auto directory = protocol::Directory::build(std::move(entries));
+  if (!directory) return local(LocalCode::usage, directory.error());
+  directory_ = std::move(*directory);
+  return {};
+}
+
+Outcome<protocol::Member> DirectoryDraft::find_member(std::string_view id) const {
+  const protocol::Member* found = directory_->member(id);
+  if (found == nullptr) return usage("no such member");
+  return *found;
+}
+
+Outcome<void> DirectoryDraft::put_member(const protocol::Member& member) {
+  std::vector<Entry> entries = directory_->entries();
+  Entry entry = protocol::write_member(member, new_salt());
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& each) {
+    return stands_at(each, EntryType::member, member.id);
+  });
+  if (found == entries.end()) entries.push_back(std::move(entry));
+  else *found = std::move(entry);
+  return replace(std::move(entries));
+}
+
+Outcome<void> DirectoryDraft::add_queue(std::string_view id, std::string_view territory, std::string_view organisation) {
+  const auto kind = protocol::queue_kind_of(id);
+  if (!kind) return usage("not a queue id");
+  if (directory_->queue(id) != nullptr) return usage("the queue is there already");
+  protocol::Queue queue;
+  queue.id = std::string(id);
+  queue.kind = *kind;
+  queue.territory = std::string(territory);
+  queue.organisation = std::string(organisation);
+  std::vector<Entry> entries = directory_->entries();
+  entries.push_back(protocol::write_queue(queue, new_salt()));
+  return replace(std::move(entries));
+}
+
+Outcome<void> DirectoryDraft::enrol(const Enrolment& enrolment, const protocol::Card& card) {
+  if (directory_->member(enrolment.id) != nullptr) return usage("the member is there already");
+  if (card.renews) return usage("this card renews the keys of somebody enrolled");
+  protocol::Member member;
+  member.id = enrolment.id;
+  member.person = enrolment.person;
+  member.organisation = enrolment.organisation;
+  member.roles = enrolment.roles;
+  member.territory = enrolment.territory;
+  member.seats = enrolment.seats;
+  member.label = enrolment.label;
+  member.not_before = enrolment.not_before;
+  member.not_after = enrolment.not_after;
+  member.keys = card.keys;
+  return put_member(member);
+}
+
+Outcome<void> DirectoryDraft::renew(const protocol::Card& card) {
+  if (!card.renews) return usage("this card renews nothing");
+  const protocol::Member* found = directory_->member_by_sign(*card.renews);
+  if (found == nullptr || found->keys.sign != *card.renews) return usage("nobody holds the key this card renews");
+  if (found->revoked_at) return usage("a revoked member is not renewed");
+  protocol::Member member = *found;
+  member.former_curve.push_back(member.keys.curve);
+  member.former_sign.push_back(member.keys.sign);
+  member.former_age.push_back(member.keys.age);
+  member.keys = card.keys;
+  return put_member(member);
+}
+
+Outcome<void> DirectoryDraft::revoke(std::string_view id, UnixMillis now) {
+  auto member = find_member(id);
+  if (!member) return member.error();
+  if (member->revoked_at) return usage("revoked already");
+  member->revoked_at = now;
+  return put_member(*member);
+}
+
+Outcome<void> DirectoryDraft::change_seats(std::string_view id, const std::vector<std::string>& seats) {
+  auto member = find_member(id);
+  if (!member) return member.error();
+  member->seats = seats;
+  return put_member(*member);
+}
+
+Outcome<void> DirectoryDraft::change_validity(std::string_view id, UnixMillis not_before, UnixMillis not_after) {
+  auto member = find_member(id);
+  if (!member) return member.error();
+  member->not_before = not_before;
+  member->not_after = not_after;
+  return put_member(*member);
+}
+
+Outcome<void> DirectoryDraft::add_charter(const Charter& charter) {
+  if (!protocol::is_token(charter.id) || !protocol::is_territory(charter.territory) || charter.parties.empty() ||
+      !std::all_of(charter.parties.begin(), charter.parties.end(),
+                   [](const std::string& party) { return protocol::is_plain_text(party, 200); }) ||
+      charter.not_after <= charter.not_before || charter.not_before.value < 0)
+    return usage("a charter needs an id, a territory, its signatories and its dates");
+  if (directory_->position_of(EntryType::charte, charter.id)) return usage("the charter is there already");
+  Entry entry;
+  entry.salt = new_salt();
+  entry.type = EntryType::charte;
+  entry.id = charter.id;
+  entry.add("territory", charter.territory);
+  for (const std::string& party : charter.parties) entry.add("party", party);
+  entry.add("not-before", std::to_string(charter.not_before.value));
+  entry.add("not-after", std::to_string(charter.not_after.value));
+  std::vector<Entry> entries = directory_->entries();
+  entries.push_back(std::move(entry));
+  return replace(std::move(entries));
+}
+
+std::vector<Bytes> DirectoryDraft::changed_since(const std::vector<Entry>& base) const {
+  std::map<std::pair<EntryType, std::string>, const Entry*> before;
+  for (const Entry& entry : base) before[{entry.type, entry.id}] = &entry;
+  std::vector<Bytes> changed;
+  for (std::size_t i = 0; i < directory_->entries().size(); ++i) {
+    const Entry& entry = directory_->entries()[i];
+    const auto found = before.find({entry.type, entry.id});
+    if (found == before.end() || !(*found->second == entry)) changed.push_back(directory_->entry_bytes(i));
+  }
+  return changed;
+}
+
+}  // namespace pli::client
