@@ -107,6 +107,15 @@ TEST(Receipt, IsReadBackAndVerified) {
   EXPECT_EQ(as_text(*read->record.find("act")), "collecte");
 }
 
+TEST(Receipt, IsTheVectorToTheByte) {
+  const std::string text = vector_file("receipt.tlog-proof");
+  EXPECT_EQ(to_text(some_receipt(sender_fields)), text);
+  const std::string key_line = vector_file("receipt.vkey");
+  const auto key = parse_verifier_key(std::string_view(key_line).substr(0, key_line.find('\n')));
+  ASSERT_TRUE(key);
+  EXPECT_TRUE(verify_receipt(*parse_receipt(text), *key));
+}
+
 TEST(Receipt, OpensNeitherQueueNumberNorRecipientsUnlessTold) {
   const auto read = parse_receipt(to_text(some_receipt(sender_fields)));
   ASSERT_TRUE(read);
