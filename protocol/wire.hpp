@@ -27,6 +27,7 @@ struct Hello {
   std::uint32_t version_min = protocol_version;
   std::uint32_t version_max = protocol_version;
   TreeSize known_size{};            ///< of the client's last verified checkpoint; 0 = none
+  bool operator==(const Hello&) const = default;
 };
 /// One chunk of a part named by its SHA-256; chunks of chunk_bytes_max, the last shorter; any order, any number of times.
 struct PutChunk {
@@ -34,24 +35,29 @@ struct PutChunk {
   std::uint64_t part_size = 0;
   std::uint32_t index = 0;
   Bytes bytes;
+  bool operator==(const PutChunk&) const = default;
 };
 struct Submit {
   Envelope envelope;                ///< locked or payload empty = staged under the digest the seal names
+  bool operator==(const Submit&) const = default;
 };
 /// Headers of one queue after a number; or, with an empty queue, of every case of mine (Cases).
 struct List {
   std::string queue;
   QueueNumber after{};
   std::uint32_t items_max = 64;
+  bool operator==(const List&) const = default;
 };
 struct ListCases {
   Digest after{};                   ///< case id to start after; zeros = from the first
   std::uint32_t items_max = 64;
+  bool operator==(const ListCases&) const = default;
 };
 struct Open {
   Bytes request;                    ///< opening request, signed
   crypto::Signature signature{};
   Bytes note;                       ///< age file to the auditors, or empty
+  bool operator==(const Open&) const = default;
 };
 enum class PartKind : std::uint8_t { payload = 1, locked = 2 };
 /// After an `open`, within its replay window: the parts that did not ride inside.
@@ -60,49 +66,61 @@ struct GetChunk {
   PartKind part = PartKind::payload;
   std::uint32_t access = 0;         ///< which access part, for `locked`
   std::uint32_t index = 0;
+  bool operator==(const GetChunk&) const = default;
 };
 struct Acknowledge {
   std::string queue;
   QueueNumber number{};             ///< cumulative
+  bool operator==(const Acknowledge&) const = default;
 };
 struct FollowFrom {
   std::string queue;
   QueueNumber after{};
+  bool operator==(const FollowFrom&) const = default;
 };
 /// Replaces this connection's subscriptions; `credit` headers may be pushed before the next `follow`.
 struct Follow {
   std::vector<FollowFrom> queues;
   std::uint32_t credit = 0;
+  bool operator==(const Follow&) const = default;
 };
 struct GetDirectory {
   DirectoryNumber known{};          ///< version the client holds; entries unchanged since travel without their bytes
   std::uint64_t after_position = 0; ///< 0 = from the first visible; else position + 1 of the last received
+  bool operator==(const GetDirectory&) const = default;
 };
 struct PublishDirectory {
   std::string note;
   Bytes bundle;                     ///< changed entries; empty = staged under bundle_digest
   Digest bundle_digest{};
   std::uint64_t bundle_size = 0;
+  bool operator==(const PublishDirectory&) const = default;
 };
 struct GetCheckpoint {
   TreeSize known_size{};
+  bool operator==(const GetCheckpoint&) const = default;
 };
 /// The proof of one acceptance, as far as the caller may see its record.
 struct Prove {
   ExchangeId exchange{};
+  bool operator==(const Prove&) const = default;
 };
 /// The journal, for auditors: records [from, from + items_max).
 struct GetRecords {
   LeafIndex from{};
   std::uint32_t items_max = 64;
+  bool operator==(const GetRecords&) const = default;
 };
-struct GetHealth {};
+struct GetHealth {
+  bool operator==(const GetHealth&) const = default;
+};
 
 using RequestBody = std::variant<Hello, PutChunk, Submit, List, ListCases, Open, GetChunk, Acknowledge, Follow,
                                  GetDirectory, PublishDirectory, GetCheckpoint, Prove, GetRecords, GetHealth>;
 struct Request {
   std::uint64_t id = 0;             ///< chosen by the client; the reply carries it
   RequestBody body;
+  bool operator==(const Request&) const = default;
 };
 
 // ---- replies ---------------------------------------------------------------------------------------------------
@@ -114,6 +132,7 @@ struct LeafProof {
   LeafIndex index{};
   std::vector<Digest> proof;
   std::string checkpoint;           ///< signed note
+  bool operator==(const LeafProof&) const = default;
 };
 struct HelloReply {
   std::uint32_t version = protocol_version;
@@ -126,16 +145,19 @@ struct HelloReply {
   std::uint32_t release_epoch = 0;
   crypto::BoxPublic release_key;
   std::uint64_t exchange_bytes_max = 0;
+  bool operator==(const HelloReply&) const = default;
 };
 struct ChunkStored {
   std::uint64_t received_bytes = 0;
   std::uint32_t credit = 0;
   bool complete = false;
+  bool operator==(const ChunkStored&) const = default;
 };
 struct Accepted {
   ExchangeId exchange{};
   LeafProof proof;
   bool duplicate = false;           ///< already stood there; the same leaf
+  bool operator==(const Accepted&) const = default;
 };
 /// One header, as a queue's member is shown it.
 struct QueueItem {
@@ -148,12 +170,14 @@ struct QueueItem {
   UnixMillis accepted_at{};
   LeafIndex leaf{};
   bool visible = true;              ///< false: only number, head and exchange id are shown (not on its roster), so the chain holds
+  bool operator==(const QueueItem&) const = default;
 };
 struct Items {
   std::vector<QueueItem> items;
   bool more = false;
   QueueNumber acknowledged{};       ///< the caller's cursor in the queue asked for
   audit::QueueHead head;            ///< the queue's newest
+  bool operator==(const Items&) const = default;
 };
 struct CaseItem {
   Digest case_id{};
@@ -164,10 +188,12 @@ struct CaseItem {
   UnixMillis updated_at{};
   std::uint32_t exchanges = 0;
   bool commune = false;             ///< whether `state` is a commune_view
+  bool operator==(const CaseItem&) const = default;
 };
 struct Cases {
   std::vector<CaseItem> items;
   bool more = false;
+  bool operator==(const Cases&) const = default;
 };
 struct AccessPart {
   ExchangeId exchange{};            ///< the exchange itself, or the `acces` exchange that made this part
@@ -178,55 +204,67 @@ struct AccessPart {
   std::uint32_t release_epoch = 0;
   crypto::BoxPublic release_key;    ///< the broker's key the grant was boxed with
   crypto::BoxedRelease grant{};
+  bool operator==(const AccessPart&) const = default;
 };
 struct Opened {
   ExchangeId exchange{};
   std::vector<AccessPart> access;
   Bytes payload;                    ///< empty = fetch with get_chunk
   LeafProof proof;                  ///< of this very opening
+  bool operator==(const Opened&) const = default;
 };
 struct Chunk {
   std::uint32_t index = 0;
   std::uint64_t part_size = 0;
   Bytes bytes;
+  bool operator==(const Chunk&) const = default;
 };
 struct Acknowledged {
   QueueNumber number{};
+  bool operator==(const Acknowledged&) const = default;
 };
 /// Answers `follow`, then pushed without a request (request id = the follow's) as headers arrive.
 struct Pushed {
   std::vector<QueueItem> items;
+  bool operator==(const Pushed&) const = default;
 };
 struct DirectoryItem {
   std::uint64_t position = 0;
   Bytes entry;                      ///< empty = unchanged since `known`
   std::vector<Digest> proof;
+  bool operator==(const DirectoryItem&) const = default;
 };
 struct DirectoryPage {
   std::string note;
   std::vector<DirectoryItem> items;
   bool more = false;
   LeafProof leaf;                   ///< the version's own leaf in the log
+  bool operator==(const DirectoryPage&) const = default;
 };
 struct Published {
   DirectoryNumber number{};
   LeafProof proof;
+  bool operator==(const Published&) const = default;
 };
 struct CheckpointReply {
   std::string checkpoint;
   std::vector<Digest> consistency;
+  bool operator==(const CheckpointReply&) const = default;
 };
 struct Proven {
   LeafProof proof;
+  bool operator==(const Proven&) const = default;
 };
 struct RecordItem {
   LeafIndex index{};
   std::string leaf;
   Bytes disclosure;
+  bool operator==(const RecordItem&) const = default;
 };
 struct Records {
   std::vector<RecordItem> items;
   TreeSize size{};                  ///< of the newest committed tree
+  bool operator==(const Records&) const = default;
 };
 struct Health {
   std::string state;                ///< "ok", "LOG_UNAVAILABLE"…
@@ -236,6 +274,7 @@ struct Health {
   UnixMillis directory_not_after{};
   UnixMillis started_at{};
   std::uint64_t free_disk_bytes = 0;
+  bool operator==(const Health&) const = default;
 };
 
 using ReplyBody = std::variant<Refusal, HelloReply, ChunkStored, Accepted, Items, Cases, Opened, Chunk, Acknowledged,
@@ -243,6 +282,7 @@ using ReplyBody = std::variant<Refusal, HelloReply, ChunkStored, Accepted, Items
 struct Reply {
   std::uint64_t id = 0;
   ReplyBody body;
+  bool operator==(const Reply&) const = default;
 };
 
 /// Protobuf bytes of one message (protocol/wire.proto). Thread-safe. Checks nothing: what is outside the limits is
