@@ -44,7 +44,6 @@ class Input {
     if (auto got = read(text_); !got) {
       return got.error();
     } else {
-      text_ended_ = *got < text_.size();
       text_.resize(*got);
     }
     if (!looks_armored(text_)) {
@@ -87,8 +86,10 @@ class Input {
 
  private:
   AgeResult<std::size_t> read(std::span<std::uint8_t> out) {
+    if (ended_) return std::size_t{0};  // a terminal would have to be told twice
     const auto got = fill_from(source_, out);
     if (!got) return AgeFailure::input;
+    ended_ = *got < out.size();
     return *got;
   }
 
@@ -117,14 +118,13 @@ class Input {
   }
 
   AgeResult<void> read_more_text() {
-    if (text_ended_) return {};
+    if (ended_) return {};
     text_.erase(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(at_));
     at_ = 0;
     const std::size_t kept = text_.size();
     text_.resize(age_header_bytes_max);
     const auto got = read(std::span(text_).subspan(kept));
     if (!got) return got.error();
-    text_ended_ = kept + *got < text_.size();
     text_.resize(kept + *got);
     return {};
   }
@@ -165,11 +165,11 @@ class Input {
   }
 
   const Source& source_;
+  bool ended_ = false;  // the source is
   bool armored_ = false;
   bool armor_ended_ = false;
   Bytes text_;  // armored text not decoded yet, from at_ on
   std::size_t at_ = 0;
-  bool text_ended_ = false;
   Bytes ahead_;  // bytes of the file read but not taken, from ahead_at_ on
   std::size_t ahead_at_ = 0;
 };

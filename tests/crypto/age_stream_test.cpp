@@ -270,6 +270,27 @@ TEST(AgeFile, PassesOnTheFailuresOfItsSourceAndItsSink) {
   }
 }
 
+TEST(AgeFile, AsksItsSourceNoMoreOnceItHasSaidTheEnd) {
+  const AgePair pair;
+  const auto ending_once = [](ByteView bytes) -> Source {
+    return [source = memory_source(bytes), ended = false](std::span<std::uint8_t> out) mutable -> Result<std::size_t> {
+      EXPECT_FALSE(ended);
+      const auto got = source(out);
+      ended = *got == 0;
+      return got;
+    };
+  };
+  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, 16 * chunk, 17 * chunk}) {
+    for (const bool armor : {false, true}) {
+      Bytes file;
+      ASSERT_TRUE(seal_file(ending_once(counted_bytes(size)), memory_sink(file), pair.recipients(), armor));
+      Bytes out;
+      ASSERT_TRUE(opening::open_file(ending_once(file), memory_sink(out), pair.keys()));
+      EXPECT_EQ(out, counted_bytes(size));
+    }
+  }
+}
+
 TEST(AgeFile, IsSealedAndOpenedUnderAPassphrase) {
   const SecretKey passphrase = SecretKey::copy_of(as_bytes("quatre mots pris au hasard"));
   const SecretKey wrong = SecretKey::copy_of(as_bytes("quatre mots pris au hasarD"));
@@ -309,7 +330,6 @@ std::size_t peak_kib() {
 }
 
 TEST(AgeFile, IsStreamedInBoundedMemory) {
-  // Seal and open 96 MiB at once, the ciphertext going through a pipe of the test: a thread writes, this one reads.
   const AgePair pair;
   std::size_t left = 96U << 20;
   const Source zeros = [&left](std::span<std::uint8_t> out) -> Result<std::size_t> {
@@ -329,7 +349,6 @@ TEST(AgeFile, IsStreamedInBoundedMemory) {
   EXPECT_GT(sealed, 96U << 20);
   EXPECT_LT(peak_kib() - before, 16U << 10) << "KiB more than before";
 
-  // Opening: one batch of a stream without end, which must fail for being cut, not for want of memory.
   Bytes file = sealed_file(counted_bytes(64 * chunk), pair.recipients());
   std::size_t released = 0;
   const std::size_t before_opening = peak_kib();
