@@ -58,15 +58,15 @@ std::string iso_date(UnixMillis time) {
   return buffer;
 }
 
-std::string quoted(const std::string& text) {
+std::string toml_text(const std::string& text) {
   std::ostringstream out;
   out << toml::value<std::string>(text);
   return out.str();
 }
 
-std::string quoted(const std::vector<std::string>& texts) {
+std::string toml_text(const std::vector<std::string>& texts) {
   std::string out = "[";
-  for (std::size_t i = 0; i < texts.size(); ++i) out += (i == 0 ? "" : ", ") + quoted(texts[i]);
+  for (std::size_t i = 0; i < texts.size(); ++i) out += (i == 0 ? "" : ", ") + toml_text(texts[i]);
   return out + "]";
 }
 
@@ -123,11 +123,11 @@ std::string to_toml(const ContractFile& file) {
   const protocol::Contract& contract = file.contract;
   std::string domain = file.log.substr(0, file.log.find("/pli/"));
   return "# Contrat de sécurité intégrée, volet « radicalisation et séparatisme ». Écrit par « pli init ».\n"
-         "contrat = " + quoted(contract.id) + "\ntitre = " + quoted(contract.title) +
-         "\nparties = " + quoted(contract.parties) + "\ndepartement = " + quoted(contract.territory) +
+         "contrat = " + toml_text(contract.id) + "\ntitre = " + toml_text(contract.title) +
+         "\nparties = " + toml_text(contract.parties) + "\ndepartement = " + toml_text(contract.territory) +
          "\ndebut = " + iso_date(contract.starts) + "\nfin = " + iso_date(contract.ends) +
-         "\nengagements = " + quoted(contract.engagements) + "\ndomaine = " + quoted(domain) +
-         "\nadresse = " + quoted(file.endpoint) + "\n";
+         "\nengagements = " + toml_text(contract.engagements) + "\ndomaine = " + toml_text(domain) +
+         "\nadresse = " + toml_text(file.endpoint) + "\n";
 }
 
 }  // namespace pli::client::command

@@ -1,0 +1,384 @@
+// pli send, pli outbox list|flush|discard, pli receipt show|verify
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <unistd.h>
+
+#include "base/file.hpp"
+#include "client/command/outbox_screen.hpp"
+#include "client/command/program.hpp"
+#include "client/command/screen.hpp"
+#include "client/command/sitting.hpp"
+#include "client/receipts.hpp"
+#include "config/commune_table.hpp"
+#include "config/data_folder.hpp"
+#include "protocol/form.hpp"
+#include "protocol/limits.hpp"
+#include "protocol/policy.hpp"
+#include "protocol/printable.hpp"
+
+namespace pli::client::command {
+namespace {
+
+namespace fs = std::filesystem;
+using protocol::LocalCode;
+
+void print_item(const Sitting& sitting, const Flushed& flushed) {
+  const OutboxItem& item = flushed.item;
+  if (sitting.json()) {
+    JsonObject out;
+    out.number("outbox", item.id).text("state", text_of(item.state)).text("queue", item.queue);
+    out.text("kind", protocol::row_of(item.kind)->name);
+    if (item.exchange) out.text("exchange", to_hex(*item.exchange));
+    if (item.case_id != Digest{}) out.text("case", to_hex(item.case_id));
+    if (!item.receipt.empty()) out.text("receipt", item.receipt.string());
+    out.boolean("resealed", flushed.resealed).boolean("duplicate", flushed.duplicate);
+    if (flushed.failure) out.text("error", code_text(*flushed.failure));
+    out.print();
+    return;
+  }
+  std::string what = std::string(protocol::row_of(item.kind)->french) + " → " + item.queue;
+  switch (item.state) {
+    case OutboxState::receipted:
+      say("Reçu par le serveur : " + what + ", n° " + short_id(*item.exchange) +
+          (flushed.resealed ? " (scellé à nouveau : les destinataires avaient changé)" : ""));
+      say("  Reçu vérifié, à conserver : " + item.receipt.string());
+      break;
+    case OutboxState::refused:
+      warn("Refusé par le serveur : " + what);
+      break;
+    default:
+      say("En attente d'envoi, scellé et gardé sur cette machine : " + what + " (pli outbox flush)");
+  }
+}
+
+int exit_of(const Flushed& flushed) {
+  if (flushed.item.state == OutboxState::receipted) return 0;
+  if (flushed.item.state == OutboxState::refused) return static_cast<int>(ExitClass::refused);
+  return static_cast<int>(ExitClass::unreachable_or_queued);
+}
+
+bool known_commune(void* context, std::string_view code) {
+  return static_cast<const config::CommuneTable*>(context)->find_by_code(code) != nullptr;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
+}
+
+/// The instance a form goes to: GED for persons and the informations of other volets on persons, CLIR for structures.
+std::string queue_kind_for(protocol::Kind kind) {
+  return kind == protocol::Kind::signalement_de_structure ? "clir/" : "ged/";
+}
+
+struct SendOptions {
+  std::string form;
+  std::vector<fs::path> attachments;
+  std::optional<std::string> queue;
+  std::optional<std::string> case_id;
+  std::vector<std::string> handling;
+};
+
+Result<Bytes> read_form(const std::string& name) {
+  if (name != "-") return read_file(name, protocol::form_bytes_max);
+  Bytes out;
+  ByteArray<4096> block{};
+  for (;;) {
+    ssize_t got = ::read(STDIN_FILENO, block.data(), block.size());
+    if (got < 0) return Error{Errc::io_error, "standard input"};
+    if (got == 0) return out;
+    append(out, ByteView(block).first(static_cast<std::size_t>(got)));
+    if (out.size() > protocol::form_bytes_max) return Error{Errc::over_limit, "form too large"};
+  }
+}
+
+int report_problems(const Sitting& sitting, const std::vector<protocol::FormProblem>& problems) {
+  if (!sitting.json()) warn("Le formulaire n'est pas complet ; rien n'a été envoyé. À corriger :");
+  for (const auto& problem : problems) {
+    if (sitting.json())
+      JsonObject().text("error", protocol::text_of(problem.code)).text("field", problem.field)
+          .text("cause", problem.french).print();
+    else
+      warn("  - " + (problem.field.empty() ? "" : problem.field + " : ") + problem.french);
+  }
+  return static_cast<int>(ExitClass::usage);
+}
+
+const char* media_type_of(const fs::path& path) {
+  std::string ending = lower(path.extension().string());
+  if (ending == ".pdf") return "application/pdf";
+  if (ending == ".jpg" || ending == ".jpeg") return "image/jpeg";
+  if (ending == ".png") return "image/png";
+  if (ending == ".txt") return "text/plain";
+  return "application/octet-stream";
+}
+
+/// Where a form without an explicit queue goes. Empty with a reason said.
+std::optional<std::string> route(Sitting& sitting, const protocol::Form& form, int& exit_code) {
+  auto profile = sitting.profile();
+  if (!profile) {
+    exit_code = report(sitting, profile.error());
+    return std::nullopt;
+  }
+  auto invitation = (*profile)->invitation();
+  if (!invitation) {
+    exit_code = report(sitting, invitation.error());
+    return std::nullopt;
+  }
+  std::string own(invitation->log.substr(invitation->log.rfind('/') + 1));
+  std::string commune = form.commune();
+  std::string departement = commune.empty() ? own : lower(config::departement_of(commune).value_or(own));
+  if (departement != own) {
+    exit_code = usage_error(sitting, "la commune de ce formulaire relève du département " + departement +
+                                         " et non du " + own +
+                                         " : adressez-vous à votre interlocuteur à la préfecture ; rien n'a été envoyé");
+    return std::nullopt;
+  }
+  return queue_kind_for(form.kind()) + departement;
+}
+
+int send(Sitting& sitting, const SendOptions& options) {
+  auto bytes = read_form(options.form);
+  if (!bytes) return report(sitting, local(LocalCode::bad_form, bytes.error()));
+  auto table = config::CommuneTable::load(config::data_folder() / config::commune_table_file);
+  if (!table) return report(sitting, local(LocalCode::local_store, table.error()));
+  auto form = protocol::Form::from_json(as_text(*bytes), known_commune, &*table, sitting.clock().now());
+  if (!form) return report_problems(sitting, form.error());
+  for (const fs::path& path : options.attachments) {
+    auto content = read_file(path, protocol::exchange_bytes_max);
+    if (!content)
+      return usage_error(sitting, content.error().code == Errc::over_limit ? "une pièce jointe dépasse 8 Mio"
+                                                                           : "une pièce jointe ne peut pas être lue");
+    if (auto done = form->attach({path.filename().string(), media_type_of(path), std::move(*content)}); !done)
+      return usage_error(sitting, done.error().code == Errc::over_limit
+                                      ? "pièces jointes : 5 au plus, 8 Mio en tout"
+                                      : "le nom d'une pièce jointe n'est pas accepté : renommez le fichier");
+  }
+  int exit_code = 0;
+  std::string queue;
+  if (options.queue) {
+    queue = *options.queue;
+  } else {
+    auto routed = route(sitting, *form, exit_code);
+    if (!routed) return exit_code;
+    queue = *routed;
+  }
+  Draft draft = draft_of(*form, queue);
+  draft.handling = options.handling;
+  if (options.case_id) {
+    auto profile = sitting.profile();
+    if (!profile) return report(sitting, profile.error());
+    auto ids = known_ids(**profile);
+    if (!ids) return report(sitting, ids.error());
+    auto id = resolve_id(*options.case_id, *ids);
+    if (!id) return report(sitting, id.error());
+    draft.case_id = *id;
+  } else if (protocol::row_of(form->kind())->names_case) {
+    return usage_error(sitting, "ce type d'envoi porte sur un dossier : ajoutez --case NUMERO");
+  }
+  return post(sitting, draft);
+}
+
+int list_outbox(Sitting& sitting) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  auto items = Outbox(**profile, sitting.clock()).list();
+  if (!items) return report(sitting, items.error());
+  std::vector<std::vector<std::string>> rows;
+  for (const OutboxItem& item : *items) {
+    if (sitting.json()) {
+      print_item(sitting, {item, !item.replaced.empty(), false, std::nullopt});
+      continue;
+    }
+    const char* state = item.state == OutboxState::receipted ? "reçu" :
+                        item.state == OutboxState::refused   ? "refusé" : "en attente";
+    rows.push_back({std::to_string(item.id), state, item.exchange ? short_id(*item.exchange) : "-",
+                    std::string(protocol::row_of(item.kind)->french), item.queue, local_time(item.created_at),
+                    item.last_refusal ? to_text(*item.last_refusal) : ""});
+  }
+  if (rows.empty() && !sitting.json()) say("Aucun envoi.");
+  print_table({{"Rang"}, {"État"}, {"Numéro"}, {"Nature"}, {"Vers"}, {"Préparé le"}, {""}}, rows);
+  return 0;
+}
+
+std::optional<std::pair<std::string, crypto::SignPublic>> log_of(Sitting& sitting, const std::optional<fs::path>& file,
+                                                                  int& exit_code) {
+  if (file) {
+    auto bytes = read_file(*file, protocol::invitation_bytes_max);
+    if (!bytes) {
+      exit_code = report(sitting, local(LocalCode::no_invitation, bytes.error()));
+      return std::nullopt;
+    }
+    auto invitation = protocol::parse_invitation(as_text(*bytes));
+    if (!invitation) {
+      exit_code = report(sitting, local(LocalCode::no_invitation, invitation.error()));
+      return std::nullopt;
+    }
+    return std::pair{invitation->log, invitation->log_key};
+  }
+  auto profile = sitting.profile();
+  if (!profile) {
+    exit_code = report(sitting, profile.error());
+    return std::nullopt;
+  }
+  auto invitation = (*profile)->invitation();
+  if (!invitation) {
+    exit_code = report(sitting, invitation.error());
+    return std::nullopt;
+  }
+  return std::pair{invitation->log, invitation->log_key};
+}
+
+std::string shown(ByteView value) {
+  std::string text(as_text(value));
+  bool plain = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+  return plain ? text : to_hex(value);
+}
+
+int verify_receipt(Sitting& sitting, const fs::path& file, const std::optional<fs::path>& invitation, bool fields) {
+  int exit_code = 0;
+  auto log = log_of(sitting, invitation, exit_code);
+  if (!log) return exit_code;
+  auto verified = verify_receipt_file(file, log->first, log->second);
+  if (!verified) return report(sitting, verified.error());
+  const audit::Receipt& receipt = verified->receipt;
+  if (sitting.json()) {
+    JsonObject out;
+    out.boolean("verified", true).text("origin", verified->origin).text("type", audit::text_of(receipt.leaf.type));
+    out.text("time", iso_time(receipt.leaf.time)).number("leaf", static_cast<std::int64_t>(receipt.index.value));
+    out.number("tree_size", static_cast<std::int64_t>(verified->size.value));
+    if (verified->exchange) out.text("exchange", to_hex(*verified->exchange));
+    JsonObject values;
+    for (const auto& field : receipt.record.fields)
+      if (field.opening) values.text(field.opening->field.name, shown(field.opening->field.value));
+    if (fields)
+      for (const auto& field : receipt.record.fields)
+        if (field.opening) out.text("field_" + field.opening->field.name, shown(field.opening->field.value));
+    out.print();
+    return 0;
+  }
+  say("Reçu authentique.");
+  say("  Journal    " + verified->origin);
+  say("  Inscrit    le " + local_time(receipt.leaf.time) + ", à la place " + std::to_string(receipt.index.value) + " sur " +
+      std::to_string(verified->size.value));
+  say("  Acte       " + std::string(audit::text_of(receipt.leaf.type)));
+  if (verified->exchange) say("  Échange    " + to_hex(*verified->exchange));
+  if (fields)
+    for (const auto& field : receipt.record.fields)
+      if (field.opening) say("    " + field.opening->field.name + " = " + shown(field.opening->field.value));
+  say("Il prouve que le serveur a enregistré cet acte à cette place de son journal, et l'a signé.");
+  say("Il ne prouve pas que quelqu'un l'a lu.");
+  return 0;
+}
+
+}  // namespace
+
+int flush_outbox(Sitting& sitting, std::optional<std::int64_t> only) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  auto session = sitting.session();
+  if (!session) return report(sitting, session.error());
+  ProgressBar bar("Envoi");
+  Outbox outbox(**profile, sitting.clock());
+  auto flushed = outbox.flush(**session, [&](std::uint64_t sent, std::uint64_t total) { bar.show(sent, total); });
+  if (!flushed) return report(sitting, flushed.error());
+  int exit_code = 0;
+  for (const Flushed& one : flushed->done) {
+    print_item(sitting, one);
+    if (one.failure && !sitting.json()) (void)report(sitting, *one.failure);
+    if (!only || one.item.id == *only) exit_code = std::max(exit_code, exit_of(one));
+  }
+  if (flushed->stopped) {
+    sitting.drop_session();
+    int stopped = report(sitting, *flushed->stopped);
+    exit_code = std::max(exit_code, stopped);
+  }
+  if (flushed->done.empty() && !flushed->stopped && !sitting.json()) say("Rien n'attend d'être envoyé.");
+  return exit_code;
+}
+
+int post(Sitting& sitting, const Draft& draft) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  auto keys = sitting.keys();
+  if (!keys) return report(sitting, keys.error());
+  Outbox outbox(**profile, sitting.clock());
+  auto put = outbox.put(draft, **keys);
+  if (!put) return report(sitting, put.error());
+  // From here the draft survives anything; what follows may fail and be tried again.
+  auto session = sitting.session();
+  if (!session) {
+    bool waits = exit_class(session.error()) == ExitClass::unreachable_or_queued;
+    int code = 0;
+    if (!sitting.json() || !waits) code = report(sitting, session.error());
+    print_item(sitting, {*put, false, false, session.error()});
+    return waits ? static_cast<int>(ExitClass::unreachable_or_queued) : code;
+  }
+  return flush_outbox(sitting, put->id);
+}
+
+void add_send(CLI::App& app, Sitting& sitting, Verdict& verdict) {
+  auto options = std::make_shared<SendOptions>();
+  auto* verb = app.add_subcommand("send", "Envoyer un signalement ou un complément");
+  verb->footer(
+      "DANGER IMMÉDIAT : appelez le 17 ou le 112. N'écrivez ici ni document classifié ni « Diffusion restreinte », ni\n"
+      "religion, origine, santé ou antécédents judiciaires. Des faits datés d'abord, les appréciations à part.\n"
+      "Exemple : pli send signalement.json --attach photo.jpg\n"
+      "Modèles de formulaires : config/forms. Serveur injoignable : l'envoi est gardé, scellé (code de sortie 3).");
+  verb->add_option("form", options->form, "Formulaire JSON, ou - pour l'entrée standard")->required();
+  verb->add_option("--attach", options->attachments, "Pièce jointe ; 5 au plus")->expected(1)->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("--queue", options->queue, "File de destination (par défaut : selon la commune du formulaire)");
+  verb->add_option("--case", options->case_id, "Dossier concerné : son numéro, 8 caractères au moins");
+  verb->add_option("--handling", options->handling, "Condition : ged-only, ask-before-transfer, eyes-only, no-copy-to:ORG")
+      ->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->callback([&sitting, &verdict, options] { verdict.exit_code = send(sitting, *options); });
+}
+
+void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict) {
+  auto* group = app.add_subcommand("outbox", "Ce que vous avez envoyé, et ce qui attend");
+  group->require_subcommand(1);
+  group->footer("Exemple : pli outbox flush");
+  auto* list = group->add_subcommand("list", "Lister les envois et leur état");
+  list->footer("Exemple : pli outbox list --json");
+  list->callback([&sitting, &verdict] { verdict.exit_code = list_outbox(sitting); });
+  auto* flush = group->add_subcommand("flush", "Envoyer ce qui attend");
+  flush->footer("Exemple : pli outbox flush");
+  flush->callback([&sitting, &verdict] { verdict.exit_code = flush_outbox(sitting, std::nullopt); });
+  auto id = std::make_shared<std::int64_t>(0);
+  auto* discard = group->add_subcommand("discard", "Oublier un envoi refusé ou jamais scellé");
+  discard->footer("Exemple : pli outbox discard 3");
+  discard->add_option("rang", *id, "Rang dans pli outbox list")->required();
+  discard->callback([&sitting, &verdict, id] {
+    auto profile = sitting.profile();
+    if (!profile) {
+      verdict.exit_code = report(sitting, profile.error());
+      return;
+    }
+    auto done = Outbox(**profile, sitting.clock()).discard(*id);
+    verdict.exit_code = done ? 0 : report(sitting, done.error());
+    if (done && !sitting.json()) say("Oublié.");
+  });
+}
+
+void add_receipt(CLI::App& app, Sitting& sitting, Verdict& verdict) {
+  auto* group = app.add_subcommand("receipt", "Reçus : la preuve de ce que le serveur a enregistré, sans connexion");
+  group->require_subcommand(1);
+  group->footer("Exemple : pli receipt verify 3f9a….tlog-proof");
+  for (const char* name : {"verify", "show"}) {
+    bool fields = std::string_view(name) == "show";
+    auto file = std::make_shared<fs::path>();
+    auto invitation = std::make_shared<std::optional<fs::path>>();
+    auto* verb = group->add_subcommand(name, fields ? "Vérifier et montrer ce que le reçu révèle" : "Vérifier un reçu");
+    verb->footer(std::string("Exemple : pli receipt ") + name + " ~/.pli/receipts/3f9a….tlog-proof");
+    verb->add_option("file", *file, "Fichier .tlog-proof")->required();
+    verb->add_option("--invitation", *invitation, "Clé du journal d'après cette invitation, sans profil");
+    verb->callback([&sitting, &verdict, file, invitation, fields] {
+      verdict.exit_code = verify_receipt(sitting, *file, *invitation, fields);
+    });
+  }
+}
+
+}  // namespace pli::client::command
