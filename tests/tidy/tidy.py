@@ -55,7 +55,7 @@ IO_HEADERS = re.compile(r"^(fstream|iostream|cstdio|stdio\.h|filesystem|unistd\.
 
 SYSTEM_HEADERS = re.compile(
     r"^([a-z_]+|(sys|linux|netinet|arpa|net)/[a-z0-9_]+\.h"
-    r"|(assert|dirent|endian|errno|fcntl|fnmatch|getopt|grp|inttypes|langinfo|limits|locale|malloc|math|mntent|netdb|poll"
+    r"|(assert|dirent|endian|errno|fcntl|fnmatch|getopt|grp|inttypes|langinfo|limits|locale|malloc|math|mntent|netdb|poll|pty"
     r"|pthread|pwd|sched|semaphore|setjmp|signal|spawn|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|syslog"
     r"|termios|time|unistd|utime|wchar)\.h)$")
 
