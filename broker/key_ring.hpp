@@ -19,7 +19,8 @@
 namespace pli::broker {
 
 struct KeyPaths {
-  std::filesystem::path folder;          ///< "curve.key", "log.key", "release-YYYYMM.key"
+  std::filesystem::path folder;          ///< "curve.key" (X25519 secret), "log.key" (Ed25519 seed), "release-YYYYMM.key":
+                                         ///< 32 bytes each, boxed as "curve", "log", "release-YYYYMM"
   std::filesystem::path leases;          ///< first copy
   std::filesystem::path leases_copy;     ///< second copy
 };
@@ -68,6 +69,11 @@ class KeyRing {
   struct RecordKeyRef { std::uint32_t month = 0; ByteView key; };
   [[nodiscard]] Result<RecordKeyRef> current_record_key(UnixMillis now);
   [[nodiscard]] std::optional<ByteView> record_key(std::uint32_t month) const;
+
+  /// Destroys what has had its time: release secrets five weeks after their month's end, lease keys five weeks after they
+  /// were made. A lease with an id from `lease_still_used` on stays whatever its age: a broker that was down for longer
+  /// re-encrypts first. Errors: io_error, after which the keys may be gone from one copy and not the other.
+  [[nodiscard]] Result<void> retire(UnixMillis now, std::uint32_t lease_still_used);
 
  private:
   KeyRing() = default;

@@ -1,0 +1,465 @@
+#include "broker/core.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "audit/note.hpp"
+#include "broker/core_state.hpp"
+#include "crypto/secret_box.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::broker {
+namespace {
+
+using protocol::Code;
+
+constexpr std::chrono::milliseconds minute = std::chrono::minutes(1);
+constexpr std::chrono::milliseconds strays_saved_every = std::chrono::seconds(1);
+/// Ways in looked at by one tick: 2,000 a minute re-encrypt 20 million in a week.
+constexpr std::size_t rotation_step = 2000;
+/// What an `open` reply may hold of parts, so that the message stays under message_bytes_max.
+constexpr std::size_t opened_bytes_max = 56 * 1024;
+
+std::string_view name_of(Unattributed::Reason reason) {
+  return reason == Unattributed::Reason::undecodable ? "undecodable" : "unknown_key";
+}
+
+struct VerbName {
+  std::string_view operator()(const protocol::Hello&) const { return "hello"; }
+  std::string_view operator()(const VerifiedSubmit&) const { return "submit"; }
+  std::string_view operator()(const protocol::List&) const { return "list"; }
+  std::string_view operator()(const protocol::ListCases&) const { return "list_cases"; }
+  std::string_view operator()(const VerifiedOpen&) const { return "open"; }
+  std::string_view operator()(const protocol::GetChunk&) const { return "get_chunk"; }
+  std::string_view operator()(const protocol::Acknowledge&) const { return "acknowledge"; }
+  std::string_view operator()(const protocol::Follow&) const { return "follow"; }
+  std::string_view operator()(const protocol::GetDirectory&) const { return "directory"; }
+  std::string_view operator()(const VerifiedPublish&) const { return "publish_directory"; }
+  std::string_view operator()(const protocol::GetCheckpoint&) const { return "checkpoint"; }
+  std::string_view operator()(const protocol::Prove&) const { return "prove"; }
+  std::string_view operator()(const protocol::GetRecords&) const { return "records"; }
+  std::string_view operator()(const protocol::GetHealth&) const { return "health"; }
+  std::string_view operator()(const GateRefusal& refusal) const { return refusal.act; }
+  std::string_view operator()(const Unattributed&) const { return "input"; }
+};
+
+protocol::LeafProof* proof_in(protocol::ReplyBody& body) {
+  if (auto* accepted = std::get_if<protocol::Accepted>(&body)) return &accepted->proof;
+  if (auto* opened = std::get_if<protocol::Opened>(&body)) return &opened->proof;
+  if (auto* page = std::get_if<protocol::DirectoryPage>(&body)) return &page->leaf;
+  if (auto* published = std::get_if<protocol::Published>(&body)) return &published->proof;
+  if (auto* proven = std::get_if<protocol::Proven>(&body)) return &proven->proof;
+  return nullptr;
+}
+
+Result<audit::TreeHead> read_checkpoint(std::string_view note) {
+  auto parsed = audit::parse_note(note);
+  if (!parsed) return parsed.error();
+  return audit::parse_tree_head(parsed->text);
+}
+
+}  // namespace
+
+CoreState::CoreState(Store& store, KeyRing& keys, CoreSettings settings)
+    : store_(store),
+      keys_(keys),
+      settings_(std::move(settings)),
+      origin_(settings_.log + "/" + settings_.shard) {}
+
+Result<void> CoreState::load() {
+  if (store_.origin().empty()) return Error{Errc::not_found, "the store was never initialised"};
+  if (store_.origin() != origin_) return Error{Errc::corruption, "the store is of another log or shard"};
+  auto tree = CoreTree::load(store_);
+  if (!tree) return tree.error();
+  tree_ = *std::move(tree);
+  checkpoint_ = store_.checkpoint();
+  const auto head =
+      audit::verify_checkpoint(checkpoint_, {origin_, audit::KeyType::ed25519, keys_.log_key().public_key()});
+  if (!head) return Error{Errc::corruption, "the stored checkpoint is not of this log's key"};
+  if (head->size() != tree_.size() || head->root() != tree_.root())
+    return Error{Errc::corruption, "the stored tree is not the one the checkpoint signs"};
+  if (const auto last = store_.leaf({tree_.size().value - 1})) last_leaf_time_ = last->leaf.time;
+
+  for (Store::QueueRow& row : store_.queues()) {
+    queue_names_.emplace(row.key, row.name);
+    if (row.head.number.value == 0) row.head = audit::queue_start(settings_.log, row.name);
+    queues_.emplace(std::move(row.name), QueueState{row.key, row.head});
+  }
+  for (const OpeningRow& opening : store_.openings()) {
+    openings_.emplace(opening.id, opening.leaf);
+    opening_times_.emplace_back(opening.at, opening.id);
+  }
+  strays_ = store_.stray_counts();
+
+  const std::optional<DirectoryRow> version = store_.newest_directory();
+  if (!version) return Error{Errc::corruption, "the store holds no directory"};
+  const auto note = audit::parse_note(version->note);
+  if (!note) return Error{Errc::corruption, "the stored directory's note is not one"};
+  const auto text = protocol::parse_directory_head(note->text);
+  if (!text) return Error{Errc::corruption, "the stored directory's note is not one"};
+  // Who may sign it was checked when it was accepted; that it is whole and unaltered is checked here.
+  auto verified = protocol::verify_directory_note(version->note, protocol::authorities_of(*text), nullptr);
+  if (!verified) return Error{Errc::corruption, "the stored directory does not verify"};
+  std::vector<protocol::Entry> entries;
+  for (const EntryRow& row : store_.entries()) {
+    auto entry = protocol::decode_entry(row.bytes);
+    if (!entry) return Error{Errc::corruption, "a stored directory entry is not one"};
+    entry_versions_[{static_cast<std::uint8_t>(entry->type), entry->id}] = row.changed;
+    entries.push_back(*std::move(entry));
+  }
+  auto directory = protocol::Directory::build(std::move(entries), *std::move(verified));
+  if (!directory) return Error{Errc::corruption, "the stored directory is not the one signed"};
+  take_directory(*std::move(directory), version->leaf, {});
+  if (auto fault = store_.fault()) return *fault;
+  return {};
+}
+
+Result<std::unique_ptr<Batch>> CoreState::begin(UnixMillis now) {
+  auto tx = store_.begin();
+  if (!tx) return tx.error();
+  auto batch = std::make_unique<Batch>(*std::move(tx), now);
+  // Nothing is written under a key that is not on both copies of the lease file.
+  auto lease = keys_.current_lease(now);
+  if (!lease) return lease.error();
+  auto record_key = keys_.current_record_key(now);
+  if (!record_key) return record_key.error();
+  // Asked for again: making the one may have moved the other.
+  lease = keys_.current_lease(now);
+  if (!lease) return lease.error();
+  batch->lease = *lease;
+  batch->record_key = *record_key;
+  batch->tree_before = tree_.size();
+  tree_.begin_batch();
+  return batch;
+}
+
+// Life of an exchange, from here to its receipt; docs/architecture.md tells the whole road.
+Result<BatchOutcome> CoreState::apply(std::vector<VerifiedRequest> requests, UnixMillis now) {
+  auto batch = begin(now);
+  if (!batch) return batch.error();
+  // Transport key → member; rules; idempotence; store; queue link; case step; record, leaf, tree nodes.
+  for (VerifiedRequest& request : requests) decide_one(**batch, request);
+  // Batch checkpoint; COMMIT; receipts; wake-ups.
+  return commit(**batch);
+}
+
+void CoreState::decide_one(Batch& batch, VerifiedRequest& request) {
+  if (const auto* stray = std::get_if<Unattributed>(&request.body)) return count_stray(batch, stray->reason);
+  const auto answer = [&](protocol::Refusal refusal) {
+    batch.pending.push_back({request.peer, request.request_id, Answer{std::move(refusal), {}, {}, {}, {}}});
+  };
+  // A version accepted by this very request must not pull the caller's entry from under it.
+  const std::shared_ptr<const protocol::Directory> held = directory_;
+  const protocol::Member* member = held->member_by_curve(request.peer.key);
+  if (member == nullptr) {
+    count_stray(batch, Unattributed::Reason::unknown_key);
+    return answer({Code::unknown_key, {}, 0});
+  }
+  Conduct& conduct = conduct_[member->id];
+  if (batch.now - conduct.minute_start >= minute || batch.now < conduct.minute_start)
+    conduct = {batch.now, 0, conduct.connection_recorded};
+  if (conduct.refusals >= protocol::refusals_per_minute_max) {
+    const auto wait = conduct.minute_start + minute - batch.now;
+    return answer({Code::busy, {}, static_cast<std::uint32_t>(wait.count())});
+  }
+
+  const Caller caller{*member, request.peer, request.request_id};
+  Asked asked;
+  asked.act = std::visit(VerbName{}, request.body);
+  const bool current = member->keys.curve == request.peer.key && member->valid_at(batch.now);
+  Outcome outcome = !current ? Outcome(deny(Code::revoked)) : std::visit(
+      [&](auto& body) -> Outcome {
+        using Body = std::decay_t<decltype(body)>;
+        if constexpr (std::is_same_v<Body, VerifiedSubmit>) return submit(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, VerifiedOpen>) return open(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::GetChunk>) return get_chunk(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::List>) return list(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::ListCases>) return list_cases(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::Acknowledge>) return acknowledge(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::Follow>) return follow(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::Hello>) return hello(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::GetDirectory>) return get_directory(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, VerifiedPublish>) return publish(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::GetCheckpoint>) return get_checkpoint(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::Prove>) return prove(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::GetRecords>) return get_records(batch, caller, body, asked);
+        else if constexpr (std::is_same_v<Body, protocol::GetHealth>) return get_health(batch, caller, asked);
+        else if constexpr (std::is_same_v<Body, GateRefusal>) return refused_by_gate(batch, caller, body, asked);
+        else return deny(Code::invalid, "request");
+      },
+      request.body);
+  if (outcome) {
+    batch.pending.push_back({request.peer, request.request_id, *std::move(outcome)});
+    return;
+  }
+  // BUSY judges nobody: it is neither recorded nor counted.
+  if (outcome.error().refusal.code != Code::busy) refuse(batch, caller, asked, outcome.error());
+  answer(outcome.error().refusal);
+}
+
+Outcome CoreState::refused_by_gate(Batch& /*batch*/, const Caller& caller, GateRefusal& request, Asked& asked) {
+  asked.exchange = request.object;
+  // What was accepted before its staged parts or its release epoch went is receipted again.
+  const Code code = request.refusal.code;
+  if (asked.act == "submit" && request.object && (code == Code::not_found || code == Code::stale_directory)) {
+    if (const auto row = store_.find_exchange(*request.object); row && !row->erased) {
+      const auto address = protocol::decode_address(row->address);
+      if (address && address->sender == caller.member.id) {
+        auto proof = stored_proof(row->leaf, Shown::sender);
+        if (!proof) return deny(Code::erased, "journal");
+        return Answer{protocol::Accepted{row->id, *std::move(proof), true}, row->leaf, {}, {}, {}};
+      }
+    }
+  }
+  return Denial{request.refusal, {}};
+}
+
+void CoreState::refuse(Batch& batch, const Caller& caller, const Asked& asked, const Denial& denial) {
+  ++conduct_[caller.member.id].refusals;
+  Decided decided;
+  decided.outcome = protocol::text_of(denial.refusal.code);
+  decided.rule = denial.rule.empty() ? std::string_view(denial.refusal.subject) : denial.rule;
+  decided.directory = directory_->number();
+  log(batch, audit::LeafType::refus, make_record(&caller.member, asked, decided));
+}
+
+void CoreState::count_stray(Batch& batch, Unattributed::Reason reason) {
+  const bool undecodable = reason == Unattributed::Reason::undecodable;
+  UnixMillis& began = stray_minute_[undecodable ? 0 : 1];
+  std::uint64_t& count = undecodable ? strays_.undecodable : strays_.unknown_key;
+  const bool running = began.value != 0 && batch.now >= began && batch.now - began < minute;
+  if (running || count != 0) {
+    ++count;
+    return;
+  }
+  began = batch.now;
+  log_strays(batch, reason, 1);
+}
+
+void CoreState::log_strays(Batch& batch, Unattributed::Reason reason, std::uint64_t count) {
+  Asked asked;
+  asked.act = "input";
+  const bool undecodable = reason == Unattributed::Reason::undecodable;
+  const Decided decided{protocol::text_of(undecodable ? Code::invalid : Code::unknown_key), name_of(reason), {}, {}, {}, count};
+  log(batch, audit::LeafType::refus, make_record(nullptr, asked, decided));
+}
+
+Result<BatchOutcome> CoreState::commit(Batch& batch) {
+  BatchOutcome outcome;
+  if (tree_.size() != batch.tree_before) {
+    checkpoint_ = audit::sign_checkpoint({origin_, tree_.size(), tree_.root()}, keys_.log_key());
+    batch.tx.set_checkpoint(checkpoint_);
+    outcome.checkpoint = checkpoint_;
+  }
+  for (const auto& [reader, number] : batch.cursors) batch.tx.set_cursor(reader.first, reader.second, number);
+  if (strays_ != store_.stray_counts() &&
+      (batch.tx.dirty() || !strays_saved_ || batch.now - *strays_saved_ >= strays_saved_every)) {
+    strays_saved_ = batch.now;
+    batch.tx.set_stray_counts(strays_);
+  }
+  if (auto committed = batch.tx.commit(); !committed) return committed.error();
+  // Durable from here: a crash now is recovered by open(), and every sender may ask again.
+
+  outcome.outgoing.reserve(batch.pending.size());
+  for (Pending& pending : batch.pending)
+    if (auto failed = complete(batch, pending, outcome.outgoing)) return *failed;
+  push_arrived(batch, outcome.outgoing);
+  if (auto failed = store_.fault()) return *failed;
+  outcome.new_directory = std::move(batch.new_directory);
+  return outcome;
+}
+
+std::optional<Error> CoreState::complete(Batch& batch, Pending& pending, std::vector<Outgoing>& out) {
+  Answer& answer = pending.answer;
+  if (answer.follow) {
+    start_following(pending, *answer.follow, batch.now, out);
+    return std::nullopt;
+  }
+  if (answer.proof_of) {
+    protocol::LeafProof* proof = proof_in(answer.body);
+    PLI_INVARIANT(proof != nullptr);
+    if (auto finished = finish_proof(*answer.proof_of, *proof); !finished) return finished.error();
+  }
+  if (answer.extends) {
+    // What is published is what a witness may have seen; who knows more has it from a receipt.
+    const bool newer = published_.empty() || *answer.extends > published_size_;
+    auto proof = consistency(*answer.extends, newer ? tree_.size() : published_size_);
+    if (!proof) return proof.error();
+    const std::string& checkpoint = newer ? checkpoint_ : published_;
+    if (auto* hello = std::get_if<protocol::HelloReply>(&answer.body)) {
+      hello->checkpoint = checkpoint;
+      hello->consistency = *std::move(proof);
+    } else if (auto* reply = std::get_if<protocol::CheckpointReply>(&answer.body)) {
+      reply->checkpoint = checkpoint;
+      reply->consistency = *std::move(proof);
+    }
+  }
+  if (answer.release) {
+    if (auto failed = release(*answer.release, std::get<protocol::Opened>(answer.body))) return failed;
+  }
+  out.push_back({std::move(pending.peer), {pending.request_id, std::move(answer.body)}, true});
+  return std::nullopt;
+}
+
+std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Opened& opened) {
+  const Error broken{Errc::corruption, "an exchange cannot be read back"};
+  std::size_t bytes = 0;
+  std::optional<protocol::Seal> original;
+  std::vector<std::uint64_t> locked_sizes;
+  for (const AccessRow& row : order.parts) {
+    const auto exchange = store_.exchange(row.number);
+    const auto lease = keys_.lease(row.lease);
+    if (!exchange || exchange->erased || !lease) return broken;
+    const auto seal = protocol::decode_seal(exchange->seal);
+    if (!seal) return broken;
+    const auto release_key = crypto::unlease_release_key(row.leased, exchange->id, *lease);
+    if (!release_key) return broken;
+    protocol::AccessPart part;
+    part.exchange = exchange->id;
+    part.address = exchange->address;
+    part.seal = exchange->seal;
+    part.signature = exchange->signature;
+    part.release_epoch = order.epoch;
+    part.release_key = order.release_key;
+    part.grant = crypto::box_grant(*release_key, order.session);
+    bytes += part.address.size() + part.seal.size() + 320;
+    locked_sizes.push_back(seal->locked_size);
+    original = *seal;  // every part's seal names the one payload
+    opened.access.push_back(std::move(part));
+  }
+  // What fits rides along; the rest is fetched with get_chunk.
+  for (std::size_t i = 0; i < opened.access.size(); ++i) {
+    if (bytes + locked_sizes[i] > opened_bytes_max) continue;
+    bytes += locked_sizes[i];
+    opened.access[i].locked = store_.body(order.parts[i].number, 0, locked_sizes[i]);
+  }
+  const auto own = store_.exchange(order.exchange);
+  const auto own_seal = own ? protocol::decode_seal(own->seal) : Result<protocol::Seal>(broken);
+  if (!own_seal) return broken;
+  if (bytes + own_seal->payload_size <= opened_bytes_max)
+    opened.payload = store_.body(order.exchange, own_seal->locked_size, own_seal->payload_size);
+  return std::nullopt;
+}
+
+Result<BatchOutcome> CoreState::tick(UnixMillis now) {
+  auto begun = begin(now);
+  if (!begun) return begun.error();
+  Batch& batch = **begun;
+  for (const auto reason : {Unattributed::Reason::undecodable, Unattributed::Reason::unknown_key}) {
+    const bool undecodable = reason == Unattributed::Reason::undecodable;
+    std::uint64_t& count = undecodable ? strays_.undecodable : strays_.unknown_key;
+    if (count != 0) log_strays(batch, reason, count);
+    count = 0;
+    stray_minute_[undecodable ? 0 : 1] = {};
+  }
+
+  const UnixMillis spent = now - protocol::opening_replay_window;
+  bool dropped = false;
+  while (!opening_times_.empty() && opening_times_.front().first < spent) {
+    openings_.erase(opening_times_.front().second);
+    opening_times_.pop_front();
+    dropped = true;
+  }
+  if (dropped) batch.tx.drop_openings(spent);
+  std::erase_if(conduct_, [&](const auto& entry) {
+    const Conduct& conduct = entry.second;
+    return now - conduct.minute_start >= minute &&
+           (!conduct.connection_recorded || now - *conduct.connection_recorded >= std::chrono::hours(1));
+  });
+
+  // A new lease: every R under an older one is encrypted anew, some at each tick; then the old key may go.
+  bool all_rotated = rotated_to_ == batch.lease.id;
+  if (!all_rotated) {
+    const auto rows = store_.access_after(rotated_through_, rotation_step);
+    for (const AccessRow& row : rows) {
+      rotated_through_ = row.number;
+      if (row.lease == batch.lease.id) continue;
+      const auto old_key = keys_.lease(row.lease);
+      const auto exchange = store_.exchange(row.number);
+      if (!old_key || !exchange) return Error{Errc::corruption, "a release key stands under a lease that is gone"};
+      const auto release_key = crypto::unlease_release_key(row.leased, exchange->id, *old_key);
+      if (!release_key) return Error{Errc::corruption, "a release key does not open under its lease"};
+      batch.tx.release_under(row.number, batch.lease.id,
+                             crypto::lease_release_key(*release_key, exchange->id, batch.lease.key));
+    }
+    if (rows.size() < rotation_step) {
+      rotated_to_ = batch.lease.id;
+      rotated_through_ = {};
+      all_rotated = true;
+    }
+  }
+  const std::uint32_t lease_still_used = all_rotated ? batch.lease.id : 0;
+  auto outcome = commit(batch);
+  if (!outcome) return outcome;
+  if (auto retired = keys_.retire(now, lease_still_used); !retired) return retired.error();
+  return outcome;
+}
+
+void CoreState::published(const std::string& checkpoint) {
+  const auto head = read_checkpoint(checkpoint);
+  if (!head || head->size > tree_.size()) return;
+  published_ = checkpoint;
+  published_size_ = head->size;
+}
+
+protocol::Health CoreState::health(UnixMillis /*now*/) const {
+  protocol::Health health;
+  health.state = store_.fault() ? protocol::text_of(Code::log_unavailable) : "ok";
+  health.tree_size = tree_.size().value;
+  health.exchanges = store_.exchange_count();
+  health.directory = directory_->number();
+  health.directory_not_after = directory_->verified()->head().not_after;
+  health.free_disk_bytes = store_.free_bytes();
+  return health;
+}
+
+Result<void> CoreState::initialise(const VerifiedPublish& directory, const protocol::AuthoritySet& trusted,
+                                   UnixMillis now) {
+  if (!store_.origin().empty()) return Error{Errc::conflict, "the store is initialised already"};
+  if (!protocol::is_log_name(settings_.log) || !audit::is_key_name(origin_))
+    return Error{Errc::invalid_input, "not a log's name"};
+  auto verified = protocol::verify_directory_note(directory.note, trusted, nullptr);
+  if (!verified) return verified.error();
+  const protocol::DirectoryHead head = verified->head();
+  const Digest digest = verified->digest();
+  if (head.number.value != 1) return Error{Errc::invalid_input, "the first directory version is number 1"};
+  auto entries = protocol::apply_bundle({}, directory.changed);
+  if (!entries) return entries.error();
+  auto built = protocol::Directory::build(*std::move(entries), *std::move(verified));
+  if (!built) return built.error();
+
+  auto begun = begin(now);
+  if (!begun) return begun.error();
+  Batch& batch = **begun;
+  batch.tx.set_origin(origin_);
+  Asked asked;
+  asked.act = "init";
+  log(batch, audit::LeafType::registre, make_record(nullptr, asked, {}), std::nullopt, "first leaf of " + origin_);
+  const Logged logged = log(batch, audit::LeafType::habilitation,
+                            make_record(nullptr, asked, {"ok", {}, head.number, {}, {}, {}}),
+                            audit::DirectoryReference{head.number, digest});
+  std::vector<DirectoryEntryRow> changed;
+  for (const Bytes& bytes : directory.changed) {
+    const auto entry = protocol::decode_entry(bytes);
+    PLI_INVARIANT(entry.has_value());
+    changed.push_back({static_cast<std::uint8_t>(entry->type), entry->id, bytes});
+  }
+  batch.tx.add_directory({head.number, directory.note, logged.index}, changed);
+  take_directory(*std::move(built), logged.index, changed);
+  auto outcome = commit(batch);
+  if (!outcome) return outcome.error();
+  return {};
+}
+
+Result<std::unique_ptr<Core>> Core::open(Store& store, KeyRing& keys, CoreSettings settings) {
+  auto core = std::make_unique<CoreState>(store, keys, std::move(settings));
+  if (auto loaded = core->load(); !loaded) return loaded.error();
+  return std::unique_ptr<Core>(std::move(core));
+}
+
+Result<void> initialise_store(Store& store, KeyRing& keys, const CoreSettings& settings, const VerifiedPublish& directory,
+                              const protocol::AuthoritySet& trusted, UnixMillis now) {
+  return CoreState(store, keys, settings).initialise(directory, trusted, now);
+}
+
+}  // namespace pli::broker

@@ -1,0 +1,254 @@
+// The core's state and the steps its verbs share. Private to broker/core*.cpp and broker/handle_*.cpp.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "audit/checkpoint.hpp"
+#include "broker/core.hpp"
+#include "broker/core_tree.hpp"
+#include "broker/record_fields.hpp"
+#include "protocol/case_life.hpp"
+#include "protocol/policy.hpp"
+
+namespace pli::broker {
+
+/// Who asks, after the transport's key has been looked up.
+struct Caller {
+  const protocol::Member& member;
+  const Peer& peer;
+  std::uint64_t request_id = 0;
+};
+
+/// A refusal, and the rule that refused where the caller is told less.
+struct Denial {
+  protocol::Refusal refusal;
+  std::string_view rule;  ///< a literal of the policy; empty = the refusal's subject
+};
+[[nodiscard]] Denial deny(protocol::Code code, std::string_view subject = {});
+/// Nothing there, or nothing you may see: the record alone says which.
+[[nodiscard]] Denial not_found(std::string_view rule = {});
+
+/// What an opening gives once its record is durable (P3, P4).
+struct ReleaseOrder {
+  ExchangeNumber exchange;
+  std::vector<AccessRow> parts;       ///< those whose roster holds a key of the opener
+  std::uint32_t epoch = 0;
+  crypto::BoxPublic release_key;
+  crypto::BoxKey session;
+};
+
+/// What a verb decided. The body is completed after the commit: proofs against the batch's checkpoint, R, backlog.
+struct Answer {
+  protocol::ReplyBody body;
+  std::optional<LeafIndex> proof_of;  ///< the body has a LeafProof whose leaf and disclosure stand; path and checkpoint follow
+  std::optional<TreeSize> extends;    ///< hello, checkpoint: prove consistency from here to what is published
+  std::optional<ReleaseOrder> release;
+  std::optional<protocol::Follow> follow;
+};
+using Outcome = Result<Answer, Denial>;
+
+struct Pending {
+  Peer peer;
+  std::uint64_t request_id = 0;
+  Answer answer;
+};
+
+/// A leaf just appended, with what its disclosures need.
+struct Logged {
+  LeafIndex index{};
+  std::string leaf;
+  std::vector<Digest> commitments;
+};
+
+/// What rights over one exchange depend on, besides the member.
+struct ExchangeFacts {
+  const protocol::Queue* queue = nullptr;      ///< as the directory has it now; null when it has none
+  std::optional<protocol::Kind> kind;
+  std::optional<CaseRow> case_row;
+  std::string_view case_queue;                 ///< the instance's name
+  std::vector<std::shared_ptr<const RosterRow>> rosters;  ///< its own and those of its access parts
+};
+
+/// One header that a batch added, for those who follow its queue.
+struct NewItem {
+  protocol::QueueItem item;
+  ExchangeFacts facts;
+};
+
+/// One transaction's worth of work.
+struct Batch {
+  Batch(Transaction transaction, UnixMillis time) : tx(std::move(transaction)), now(time) {}
+  Transaction tx;
+  UnixMillis now;
+  KeyRing::LeaseRef lease;
+  KeyRing::RecordKeyRef record_key;
+  TreeSize tree_before{};
+  std::vector<Pending> pending;
+  std::map<std::string, std::vector<NewItem>, std::less<>> arrived;  ///< by queue, of queues that are followed
+  std::map<std::pair<std::string, QueueKey>, QueueNumber> cursors;
+  std::shared_ptr<const protocol::Directory> new_directory;
+  std::vector<std::shared_ptr<const protocol::Directory>> ruled;     ///< versions replaced while it lasted: `arrived` points there
+};
+
+/// What a header takes of a message, about.
+[[nodiscard]] std::size_t header_bytes(const protocol::QueueItem& item);
+
+class CoreState final : public Core {
+ public:
+  CoreState(Store& store, KeyRing& keys, CoreSettings settings);
+  [[nodiscard]] Result<void> load();
+  /// A fresh store's first leaves.
+  [[nodiscard]] Result<void> initialise(const VerifiedPublish& directory, const protocol::AuthoritySet& trusted,
+                                        UnixMillis now);
+
+  [[nodiscard]] Result<BatchOutcome> apply(std::vector<VerifiedRequest> requests, UnixMillis now) override;
+  [[nodiscard]] Result<BatchOutcome> tick(UnixMillis now) override;
+  void forget(const Peer& peer) override;
+  void published(const std::string& checkpoint) override;
+  [[nodiscard]] std::shared_ptr<const protocol::Directory> directory() const override { return directory_; }
+  [[nodiscard]] std::string newest_checkpoint() const override { return checkpoint_; }
+  [[nodiscard]] protocol::Health health(UnixMillis now) const override;
+
+ private:
+  // ---- the verbs, one file each --------------------------------------------------------------------------------
+  Outcome submit(Batch& batch, const Caller& caller, VerifiedSubmit& request, Asked& asked);
+  Outcome open(Batch& batch, const Caller& caller, VerifiedOpen& request, Asked& asked);
+  Outcome get_chunk(Batch& batch, const Caller& caller, const protocol::GetChunk& request, Asked& asked);
+  Outcome list(Batch& batch, const Caller& caller, const protocol::List& request, Asked& asked);
+  Outcome list_cases(Batch& batch, const Caller& caller, const protocol::ListCases& request, Asked& asked);
+  Outcome acknowledge(Batch& batch, const Caller& caller, const protocol::Acknowledge& request, Asked& asked);
+  Outcome follow(Batch& batch, const Caller& caller, protocol::Follow& request, Asked& asked);
+  Outcome hello(Batch& batch, const Caller& caller, const protocol::Hello& request, Asked& asked);
+  Outcome get_directory(Batch& batch, const Caller& caller, const protocol::GetDirectory& request, Asked& asked);
+  Outcome publish(Batch& batch, const Caller& caller, VerifiedPublish& request, Asked& asked);
+  Outcome get_checkpoint(Batch& batch, const Caller& caller, const protocol::GetCheckpoint& request, Asked& asked);
+  Outcome prove(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked);
+  Outcome get_records(Batch& batch, const Caller& caller, const protocol::GetRecords& request, Asked& asked);
+  Outcome get_health(Batch& batch, const Caller& caller, Asked& asked);
+  Outcome refused_by_gate(Batch& batch, const Caller& caller, GateRefusal& request, Asked& asked);
+
+  // ---- the batch (core.cpp) ------------------------------------------------------------------------------------
+  [[nodiscard]] Result<std::unique_ptr<Batch>> begin(UnixMillis now);
+  void decide_one(Batch& batch, VerifiedRequest& request);
+  void refuse(Batch& batch, const Caller& caller, const Asked& asked, const Denial& denial);
+  void count_stray(Batch& batch, Unattributed::Reason reason);
+  void log_strays(Batch& batch, Unattributed::Reason reason, std::uint64_t count);
+  [[nodiscard]] Result<BatchOutcome> commit(Batch& batch);
+  [[nodiscard]] std::optional<Error> complete(Batch& batch, Pending& pending, std::vector<Outgoing>& out);
+  [[nodiscard]] std::optional<Error> release(const ReleaseOrder& order, protocol::Opened& opened);
+  void start_following(const Pending& pending, const protocol::Follow& request, UnixMillis now, std::vector<Outgoing>& out);
+  void push_arrived(Batch& batch, std::vector<Outgoing>& out);
+
+  // ---- steps shared by verbs (core_steps.cpp) ------------------------------------------------------------------
+  /// Appends record and leaf to the log. Cannot fail before the commit.
+  Logged log(Batch& batch, audit::LeafType type, const audit::Record& record,
+             std::optional<audit::DirectoryReference> reference = std::nullopt,
+             std::optional<std::string> statement = std::nullopt);
+  /// The proof of a leaf: leaf and disclosure now, path and checkpoint after the commit.
+  static protocol::LeafProof proof_of(const Logged& logged, const audit::Record& record, Shown party);
+  /// The same for a leaf that stands in the store. Nothing when its record was dropped at the log's term.
+  [[nodiscard]] std::optional<protocol::LeafProof> stored_proof(LeafIndex index, std::optional<Shown> party) const;
+  [[nodiscard]] std::optional<audit::Record> stored_record(const LeafRow& row) const;
+  [[nodiscard]] Result<void> finish_proof(LeafIndex index, protocol::LeafProof& proof) const;
+  [[nodiscard]] Result<std::vector<Digest>> consistency(TreeSize known, TreeSize size) const;
+
+  [[nodiscard]] ExchangeFacts facts_of(const ExchangeRow& row) const;
+  [[nodiscard]] protocol::Relations relations(const protocol::Member& member, const ExchangeFacts& facts) const;
+  [[nodiscard]] protocol::Decision decide(protocol::Act act, const protocol::Member& member, const ExchangeFacts& facts,
+                                          const protocol::Relations& relations) const;
+  [[nodiscard]] bool on_roster(const protocol::Member& member, const RosterRow& roster) const;
+  /// Whether the member may know that it exists: sits in its queue, or its organisation sent it or opened its case.
+  [[nodiscard]] bool may_know(const protocol::Member& member, const ExchangeRow& row, const ExchangeFacts& facts) const;
+  [[nodiscard]] bool sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const;
+  [[nodiscard]] std::optional<Digest> case_id_of(const ExchangeRow& row) const;
+  /// Refuses a queue in which the member holds no seat.
+  [[nodiscard]] std::optional<Denial> refuse_foreign_queue(const protocol::Member& member, std::string_view queue) const;
+  [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;
+  [[nodiscard]] std::shared_ptr<const RosterRow> roster(RosterKey key) const;
+  [[nodiscard]] bool directory_expired(UnixMillis now) const;
+
+  struct QueueState {
+    QueueKey key;
+    audit::QueueHead head;
+  };
+  QueueState& queue_state(Batch& batch, const std::string& name);   ///< made on its first exchange
+  [[nodiscard]] const QueueState* find_queue(std::string_view name) const;
+  [[nodiscard]] std::string_view queue_name(QueueKey key) const;
+  RosterKey current_roster(Batch& batch, const protocol::Queue& queue, const Digest& digest);
+  void take_directory(std::shared_ptr<const protocol::Directory> directory, LeafIndex leaf,
+                      const std::vector<DirectoryEntryRow>& changed);
+  [[nodiscard]] Digest current_roster_digest(const protocol::Queue& queue) const;
+
+  Store& store_;
+  KeyRing& keys_;
+  const CoreSettings settings_;
+  const std::string origin_;
+
+  // The log.
+  CoreTree tree_;
+  UnixMillis last_leaf_time_{};
+  std::string checkpoint_;
+  std::string published_;
+  TreeSize published_size_{};
+
+  // The directory in force.
+  std::shared_ptr<const protocol::Directory> directory_;
+  LeafIndex directory_leaf_{};
+  std::map<std::pair<std::uint8_t, std::string>, DirectoryNumber> entry_versions_;  ///< by type and id: when it last changed
+  std::vector<DirectoryNumber> entry_changed_;                         ///< the same by position
+  std::map<std::string, Digest, std::less<>> roster_digests_;          ///< by queue
+  std::map<std::string, RosterKey, std::less<>> current_rosters_;      ///< by queue, once used
+
+  // Queues, by name and by row.
+  std::map<std::string, QueueState, std::less<>> queues_;
+  std::map<QueueKey, std::string> queue_names_;
+  mutable std::map<RosterKey, std::shared_ptr<const RosterRow>> rosters_;
+
+  // Openings that may still be repeated.
+  struct DigestHash {
+    std::size_t operator()(const Digest& digest) const {
+      std::size_t out = 0;
+      for (std::size_t i = 0; i < sizeof out; ++i) out = out << 8U | digest[i];
+      return out;
+    }
+  };
+  std::unordered_map<Digest, LeafIndex, DigestHash> openings_;
+  std::deque<std::pair<UnixMillis, Digest>> opening_times_;
+
+  // What each identity has been refused in its running minute, and when its last connection was recorded.
+  struct Conduct {
+    UnixMillis minute_start{};
+    std::size_t refusals = 0;
+    std::optional<UnixMillis> connection_recorded;
+  };
+  std::map<std::string, Conduct, std::less<>> conduct_;
+
+  // Input from nobody (P3).
+  StrayCounts strays_;
+  std::array<UnixMillis, 2> stray_minute_{};  ///< when the running minute of each reason began
+  std::optional<UnixMillis> strays_saved_;
+
+  struct Follower {
+    std::string member;
+    std::uint64_t request_id = 0;
+    std::uint32_t credit = 0;
+    std::map<std::string, QueueNumber, std::less<>> after;
+  };
+  std::map<Peer, Follower> followers_;
+  std::map<std::string, std::set<Peer>, std::less<>> followed_;        ///< by queue
+
+  // The weekly re-encryption of R.
+  ExchangeNumber rotated_through_{};
+  std::optional<std::uint32_t> rotated_to_;
+};
+
+}  // namespace pli::broker

@@ -1,0 +1,266 @@
+// What several verbs do: append to the log, prove, and find out who stands how to an exchange.
+#include <algorithm>
+
+#include "broker/core_state.hpp"
+#include "crypto/secret_box.hpp"
+
+namespace pli::broker {
+
+using protocol::Act;
+using protocol::QueueKind;
+using protocol::Relation;
+
+namespace {
+
+bool sits_in(const protocol::Member& member, std::string_view queue) {
+  return std::find(member.seats.begin(), member.seats.end(), queue) != member.seats.end();
+}
+
+template <class Keys>
+bool holds(const Keys& sorted, const crypto::AgePublic& key) {
+  return std::binary_search(sorted.begin(), sorted.end(), key);
+}
+
+}  // namespace
+
+Denial deny(protocol::Code code, std::string_view subject) { return {{code, std::string(subject), 0}, {}}; }
+Denial not_found(std::string_view rule) { return {{protocol::Code::not_found, {}, 0}, rule}; }
+
+Logged CoreState::log(Batch& batch, audit::LeafType type, const audit::Record& record,
+                      std::optional<audit::DirectoryReference> reference, std::optional<std::string> statement) {
+  Logged logged;
+  logged.index = {tree_.size().value};
+  logged.commitments = audit::field_commitments(record);
+  LeafRow row;
+  row.index = logged.index;
+  row.leaf.type = type;
+  // The clock may jump back; the log's time never does.
+  last_leaf_time_ = std::max(last_leaf_time_, batch.now);
+  row.leaf.time = last_leaf_time_;
+  row.leaf.record = audit::record_digest(logged.commitments);
+  row.leaf.directory = reference;
+  row.leaf.statement = std::move(statement);
+  logged.leaf = audit::encode(row.leaf);
+  row.nodes = tree_.append(audit::leaf_hash(as_bytes(logged.leaf)));
+  row.month = batch.record_key.month;
+  const Bytes bound = record_binding(logged.index);
+  row.record = crypto::seal_box(pack(record), {bound}, batch.record_key.key);
+  batch.tx.add_leaf(row);
+  return logged;
+}
+
+protocol::LeafProof CoreState::proof_of(const Logged& logged, const audit::Record& record, Shown party) {
+  protocol::LeafProof proof;
+  proof.leaf = logged.leaf;
+  proof.index = logged.index;
+  proof.disclosure = audit::encode(audit::disclose(record, logged.commitments, shown_to(party)));
+  return proof;
+}
+
+std::optional<audit::Record> CoreState::stored_record(const LeafRow& row) const {
+  const auto key = keys_.record_key(row.month);
+  if (!key || row.record.empty()) return std::nullopt;
+  const Bytes bound = record_binding(row.index);
+  const auto packed = crypto::open_box(row.record, {bound}, *key);
+  if (!packed) return std::nullopt;
+  auto record = unpack(*packed);
+  if (!record) return std::nullopt;
+  return *std::move(record);
+}
+
+std::optional<protocol::LeafProof> CoreState::stored_proof(LeafIndex index, std::optional<Shown> party) const {
+  const std::optional<LeafRow> row = store_.leaf(index);
+  if (!row) return std::nullopt;
+  const std::optional<audit::Record> record = stored_record(*row);
+  if (!record) return std::nullopt;
+  protocol::LeafProof proof;
+  proof.leaf = audit::encode(row->leaf);
+  proof.index = index;
+  proof.disclosure =
+      audit::encode(party ? audit::disclose(*record, shown_to(*party)) : audit::disclose_all(*record));
+  return proof;
+}
+
+Result<void> CoreState::finish_proof(LeafIndex index, protocol::LeafProof& proof) const {
+  auto path = audit::inclusion_proof(index, tree_.size(), tree_.nodes(store_));
+  if (!path) return path.error();
+  proof.proof = *std::move(path);
+  proof.checkpoint = checkpoint_;
+  return {};
+}
+
+Result<std::vector<Digest>> CoreState::consistency(TreeSize known, TreeSize size) const {
+  // A client that knows a longer log than ours has its proof in our checkpoint: we were rolled back.
+  if (known > size) return std::vector<Digest>{};
+  return audit::consistency_proof(known, size, tree_.nodes(store_));
+}
+
+ExchangeFacts CoreState::facts_of(const ExchangeRow& row) const {
+  ExchangeFacts facts;
+  facts.queue = directory_->queue(queue_name(row.queue));
+  if (const protocol::KindRow* kind = protocol::row_of_number(row.kind)) facts.kind = kind->kind;
+  if (row.case_number.value != 0) facts.case_row = store_.case_file(row.case_number);
+  if (facts.case_row) facts.case_queue = queue_name(facts.case_row->queue);
+  facts.rosters.push_back(roster(row.roster));
+  for (const AccessRow& part : store_.access(row.number)) {
+    if (part.number == row.number) continue;
+    if (const auto added = store_.exchange(part.number)) facts.rosters.push_back(roster(added->roster));
+  }
+  return facts;
+}
+
+bool CoreState::on_roster(const protocol::Member& member, const RosterRow& readers) const {
+  return holds(readers.keys, member.keys.age) ||
+         std::any_of(member.former_age.begin(), member.former_age.end(),
+                     [&](const crypto::AgePublic& key) { return holds(readers.keys, key); });
+}
+
+protocol::Relations CoreState::relations(const protocol::Member& member, const ExchangeFacts& facts) const {
+  protocol::Relations out;
+  if (facts.queue != nullptr) {
+    const protocol::Queue& queue = *facts.queue;
+    if (sits_in(member, queue.id)) {
+      // A submission has no roster yet: the sender's seat is what counts.
+      const bool listed = facts.rosters.empty() || std::any_of(facts.rosters.begin(), facts.rosters.end(), [&](const auto& readers) {
+        return readers && on_roster(member, *readers);
+      });
+      if (listed) out.add(Relation::seated);
+    }
+    const bool own_organisation = queue.kind == QueueKind::org && queue.organisation == member.organisation;
+    const bool own_person = queue.kind == QueueKind::person && protocol::queue_subject(queue.id) == member.person;
+    if (own_organisation || own_person) out.add(Relation::addressee_org);
+    if (protocol::covers(member.territory, queue.territory) || protocol::covers(queue.territory, member.territory))
+      out.add(Relation::same_territory);
+  }
+  if (facts.case_row) {
+    if (facts.case_row->organisation == member.organisation) {
+      out.add(Relation::case_party);
+      out.add(Relation::author);
+    }
+    if (facts.case_row->person == member.person) out.add(Relation::author);
+    if (sits_in(member, facts.case_queue)) out.add(Relation::case_instance);
+  }
+  return out;
+}
+
+protocol::Decision CoreState::decide(Act act, const protocol::Member& member, const ExchangeFacts& facts,
+                                     const protocol::Relations& standing) const {
+  protocol::Question question;
+  question.act = act;
+  question.roles = member.roles;
+  question.relations = standing;
+  question.kind = facts.kind;
+  if (facts.queue != nullptr) question.queue = facts.queue->kind;
+  return protocol::decide(question);
+}
+
+bool CoreState::sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const {
+  if (row.erased) return false;
+  const auto address = protocol::decode_address(row.address);
+  if (!address) return false;
+  const protocol::Member* sender = directory_->member(address->sender);
+  return sender != nullptr && sender->organisation == member.organisation;
+}
+
+bool CoreState::may_know(const protocol::Member& member, const ExchangeRow& row, const ExchangeFacts& facts) const {
+  if (facts.queue != nullptr && sits_in(member, facts.queue->id)) return true;
+  return sent_by_organisation_of(member, row);
+}
+
+std::optional<Digest> CoreState::case_id_of(const ExchangeRow& row) const {
+  if (row.case_number.value == 0) return std::nullopt;
+  if (row.case_number == row.number) return row.id;
+  const auto first = store_.exchange(row.case_number);
+  if (!first) return std::nullopt;
+  return first->id;
+}
+
+std::optional<Denial> CoreState::refuse_foreign_queue(const protocol::Member& member, std::string_view queue) const {
+  const protocol::Queue* found = directory_->queue(queue);
+  if (found != nullptr && sits_in(member, queue)) return std::nullopt;
+  if (found == nullptr) return not_found();
+  const auto position = directory_->position_of(protocol::EntryType::queue, queue);
+  const bool known = position && protocol::may_see_entry(*directory_, member, directory_->entries()[*position]);
+  ExchangeFacts facts;
+  facts.queue = found;
+  const protocol::Decision decision = decide(Act::deliver, member, facts, relations(member, facts));
+  return known ? deny(protocol::Code::forbidden, decision.rule) : not_found(decision.rule);
+}
+
+protocol::QueueItem CoreState::item_of(const ExchangeRow& row, std::string_view queue, bool visible) const {
+  protocol::QueueItem item;
+  item.queue = queue;
+  item.head = row.head;
+  item.exchange = row.id;
+  item.visible = visible && !row.erased;
+  if (!item.visible) return item;
+  item.address = row.address;
+  item.seal = row.seal;
+  item.signature = row.signature;
+  item.accepted_at = row.accepted_at;
+  item.leaf = row.leaf;
+  return item;
+}
+
+std::shared_ptr<const RosterRow> CoreState::roster(RosterKey key) const {
+  if (key.value == 0) return nullptr;
+  if (const auto known = rosters_.find(key); known != rosters_.end()) return known->second;
+  std::optional<RosterRow> row = store_.roster(key);
+  if (!row) return nullptr;
+  return rosters_.emplace(key, std::make_shared<const RosterRow>(*std::move(row))).first->second;
+}
+
+bool CoreState::directory_expired(UnixMillis now) const { return now >= directory_->verified()->head().not_after; }
+
+CoreState::QueueState& CoreState::queue_state(Batch& batch, const std::string& name) {
+  if (const auto known = queues_.find(name); known != queues_.end()) return known->second;
+  const QueueKey key = batch.tx.add_queue(name);
+  queue_names_.emplace(key, name);
+  return queues_.emplace(name, QueueState{key, audit::queue_start(settings_.log, name)}).first->second;
+}
+
+const CoreState::QueueState* CoreState::find_queue(std::string_view name) const {
+  const auto known = queues_.find(name);
+  return known == queues_.end() ? nullptr : &known->second;
+}
+
+std::string_view CoreState::queue_name(QueueKey key) const {
+  const auto known = queue_names_.find(key);
+  return known == queue_names_.end() ? std::string_view{} : std::string_view(known->second);
+}
+
+Digest CoreState::current_roster_digest(const protocol::Queue& queue) const {
+  const auto known = roster_digests_.find(queue.id);
+  PLI_INVARIANT(known != roster_digests_.end());
+  return known->second;
+}
+
+RosterKey CoreState::current_roster(Batch& batch, const protocol::Queue& queue, const Digest& digest) {
+  if (const auto known = current_rosters_.find(queue.id); known != current_rosters_.end()) return known->second;
+  RosterKey key;
+  if (const auto row = store_.find_roster(digest))
+    key = row->key;
+  else
+    key = batch.tx.add_roster(digest, queue.keys);
+  current_rosters_.emplace(queue.id, key);
+  return key;
+}
+
+void CoreState::take_directory(std::shared_ptr<const protocol::Directory> directory, LeafIndex leaf,
+                               const std::vector<DirectoryEntryRow>& changed) {
+  directory_ = std::move(directory);
+  directory_leaf_ = leaf;
+  for (const DirectoryEntryRow& entry : changed) entry_versions_[{entry.type, entry.id}] = directory_->number();
+  entry_changed_.clear();
+  for (const protocol::Entry& entry : directory_->entries()) {
+    const auto version = entry_versions_.find({static_cast<std::uint8_t>(entry.type), entry.id});
+    PLI_INVARIANT(version != entry_versions_.end());
+    entry_changed_.push_back(version->second);
+  }
+  roster_digests_.clear();
+  current_rosters_.clear();
+  for (const protocol::Queue* queue : directory_->queues())
+    roster_digests_.emplace(queue->id, protocol::roster_digest(*queue));
+}
+
+}  // namespace pli::broker

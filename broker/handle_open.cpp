@@ -1,0 +1,145 @@
+// open and get_chunk: R and the sealed parts leave only behind a durable record of who asked, with which motif (P3, P4).
+#include <algorithm>
+
+#include "broker/core_state.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::broker {
+
+using protocol::Act;
+using protocol::Code;
+using protocol::Kind;
+using protocol::Relation;
+
+Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& request, Asked& asked) {
+  const protocol::OpeningRequest& wanted = request.request;
+  const protocol::Member& member = caller.member;
+  asked.exchange = wanted.exchange;
+  asked.key = wanted.opener_key;
+  asked.statement = request.bytes;
+  asked.signature = &request.signature;
+  if (const auto motif = protocol::motif_of_number(wanted.motif)) asked.motif = protocol::text_of(*motif);
+
+  if (wanted.opener != member.id) return deny(Code::invalid, "opener");
+  if (wanted.opener_key != member.keys.sign) {
+    const auto& former = member.former_sign;
+    const bool was = std::find(former.begin(), former.end(), wanted.opener_key) != former.end();
+    return was ? deny(Code::revoked) : deny(Code::invalid, "opener_key");
+  }
+  if (wanted.log != settings_.log) return deny(Code::invalid, "log");
+  if (wanted.directory.value == 0 || wanted.directory > directory_->number()) return deny(Code::invalid, "directory");
+  if (wanted.motif == 0) return deny(Code::motif_required);
+  if (asked.motif.empty()) return deny(Code::invalid, "motif");
+
+  // A repeated request gets the answer it had, a stale one none. What was granted once is decided anew all the same.
+  std::optional<OpeningRow> granted;
+  if (const auto known = openings_.find(request.id); known != openings_.end()) granted = store_.opening(known->second);
+  if (granted && batch.now - granted->at > protocol::opening_replay_window) granted.reset();
+  if (wanted.created_at > batch.now + protocol::clock_skew_max) return deny(Code::clock_skew);
+  if (!granted && wanted.created_at < batch.now - protocol::opening_age_max) return deny(Code::clock_skew);
+  if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
+
+  // A stranger is answered as if nothing stood there, after the same work; the record says which it was.
+  const std::optional<ExchangeRow> row = store_.find_exchange(wanted.exchange);
+  const ExchangeFacts facts = facts_of(row.value_or(ExchangeRow{}));
+  const protocol::Relations standing = relations(member, facts);
+  const protocol::Decision decision = decide(Act::open, member, facts, standing);
+  if (!row || !may_know(member, *row, facts)) return not_found(row ? decision.rule : std::string_view{});
+  asked.queue = queue_name(row->queue);
+  asked.case_id = case_id_of(*row);
+  if (facts.kind) asked.kind = protocol::row_of(*facts.kind)->name;
+  if (facts.rosters.front()) asked.recipients = facts.rosters.front()->digest;
+  if (!decision) return deny(Code::forbidden, decision.rule);
+  if (row->erased) return deny(Code::erased, "terme");
+  // An access part is a way into another exchange, which it names.
+  if (facts.kind == Kind::acces) return deny(Code::invalid, "exchange");
+
+  ReleaseOrder order;
+  order.exchange = row->number;
+  order.epoch = request.release_epoch;
+  order.release_key = request.release_key;
+  order.session = std::move(request.session);
+  for (AccessRow& part : store_.access(row->number)) {
+    const auto added = part.number == row->number ? row : store_.exchange(part.number);
+    if (!added) continue;
+    const auto readers = roster(added->roster);
+    if (!readers || !on_roster(member, *readers)) continue;
+    if (!keys_.lease(part.lease)) return deny(Code::erased, "cle");
+    order.parts.push_back(std::move(part));
+  }
+  if (order.parts.empty()) return deny(Code::forbidden, "acces.absent");
+
+  protocol::Opened opened;
+  opened.exchange = row->id;
+  if (granted) {
+    auto proof = stored_proof(granted->leaf, Shown::opener);
+    if (!proof) return deny(Code::erased, "journal");
+    opened.proof = *std::move(proof);
+    return Answer{std::move(opened), granted->leaf, {}, std::move(order), {}};
+  }
+
+  asked.note = request.note;
+  const Decided decided{"ok", decision.rule, directory_->number(), {}, {}, {}};
+  const audit::Record record = make_record(&member, asked, decided);
+  const Logged logged = log(batch, audit::LeafType::consultation, record);
+  batch.tx.add_opening({logged.index, request.id, row->number, member.id, batch.now});
+  openings_.emplace(request.id, logged.index);
+  opening_times_.emplace_back(batch.now, request.id);
+  // No decision without a recorded opening by the instance (protocol/case_life.hpp).
+  if (facts.case_row && !facts.case_row->opened && standing.has(Relation::case_instance)) {
+    CaseRow changed = *facts.case_row;
+    changed.opened = true;
+    batch.tx.update_case(changed);
+  }
+  opened.proof = proof_of(logged, record, Shown::opener);
+  return Answer{std::move(opened), logged.index, {}, std::move(order), {}};
+}
+
+Outcome CoreState::get_chunk(Batch& batch, const Caller& caller, const protocol::GetChunk& request, Asked& asked) {
+  const protocol::Member& member = caller.member;
+  const auto known = openings_.find(request.opening);
+  std::optional<OpeningRow> granted;
+  if (known != openings_.end()) granted = store_.opening(known->second);
+  if (!granted || granted->opener != member.id || batch.now - granted->at > protocol::opening_replay_window)
+    return not_found();
+  const std::optional<ExchangeRow> row = store_.exchange(granted->exchange);
+  if (!row) return not_found();
+  asked.exchange = row->id;
+  // Revoked or recused since: what was granted is no longer handed out.
+  const ExchangeFacts facts = facts_of(*row);
+  const protocol::Decision decision = decide(Act::open, member, facts, relations(member, facts));
+  if (!decision) return deny(Code::forbidden, decision.rule);
+  if (row->erased) return deny(Code::erased, "terme");
+  const auto seal = protocol::decode_seal(row->seal);
+  if (!seal) return not_found();
+
+  ExchangeNumber body = row->number;
+  std::uint64_t start = seal->locked_size;
+  std::uint64_t size = seal->payload_size;
+  if (request.part == protocol::PartKind::locked) {
+    std::uint32_t position = 0;
+    bool found = false;
+    for (const AccessRow& part : store_.access(row->number)) {
+      const auto added = store_.exchange(part.number);
+      const auto readers = added ? roster(added->roster) : nullptr;
+      if (!readers || !on_roster(member, *readers) || position++ != request.access) continue;
+      const auto its_seal = protocol::decode_seal(added->seal);
+      if (!its_seal) return not_found();
+      body = part.number;
+      start = 0;
+      size = its_seal->locked_size;
+      found = true;
+      break;
+    }
+    if (!found) return deny(Code::invalid, "access");
+  }
+  const std::uint64_t offset = std::uint64_t{request.index} * protocol::chunk_bytes_max;
+  if (offset >= size) return deny(Code::invalid, "index");
+  protocol::Chunk chunk;
+  chunk.index = request.index;
+  chunk.part_size = size;
+  chunk.bytes = store_.body(body, start + offset, std::min<std::uint64_t>(protocol::chunk_bytes_max, size - offset));
+  return Answer{std::move(chunk), {}, {}, {}, {}};
+}
+
+}  // namespace pli::broker

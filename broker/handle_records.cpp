@@ -1,0 +1,74 @@
+// prove and records: what the log holds, as far as each may see it. Reading the journal is itself recorded.
+#include <algorithm>
+
+#include "broker/core_state.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::broker {
+
+using protocol::Act;
+using protocol::Code;
+using protocol::Relation;
+
+Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked) {
+  const protocol::Member& member = caller.member;
+  asked.exchange = request.exchange;
+  const protocol::Decision connect = decide(Act::connect, member, {}, {});
+  if (!connect) return deny(Code::forbidden, connect.rule);
+  const std::optional<ExchangeRow> row = store_.find_exchange(request.exchange);
+  const ExchangeFacts facts = facts_of(row.value_or(ExchangeRow{}));
+  const protocol::Decision delivered = decide(Act::deliver, member, facts, relations(member, facts));
+  const protocol::Decision reads = decide(Act::read_records, member, {}, {});
+  if (!row) return not_found();
+
+  std::optional<Shown> shown;
+  std::string_view rule = reads.rule;
+  if (sent_by_organisation_of(member, *row))
+    shown = Shown::sender;
+  else if (delivered)
+    shown = Shown::queue_member;
+  else if (!reads)
+    return not_found(delivered.rule);
+  auto proof = stored_proof(row->leaf, shown);
+  if (!proof) return deny(Code::erased, "journal");
+  if (!shown) {
+    const Decided decided{"ok", rule, directory_->number(), {}, std::to_string(row->leaf.value) + "," + std::to_string(row->leaf.value + 1), {}};
+    log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
+  }
+  return Answer{protocol::Proven{*std::move(proof)}, row->leaf, {}, {}, {}};
+}
+
+Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protocol::GetRecords& request, Asked& asked) {
+  const protocol::Member& member = caller.member;
+  const protocol::Decision decision = decide(Act::read_records, member, {}, {});
+  if (!decision) return deny(Code::forbidden, decision.rule);
+
+  protocol::Records records;
+  records.size = tree_.size();
+  const std::size_t wanted = std::clamp<std::size_t>(request.items_max, 1, protocol::records_items_max);
+  std::size_t bytes = 0;
+  bool others = false;  // anything but the caller's own reading
+  for (LeafIndex index = request.from; index.value < records.size.value && records.items.size() < wanted; ++index.value) {
+    const std::optional<LeafRow> row = store_.leaf(index);
+    if (!row) break;
+    protocol::RecordItem item;
+    item.index = index;
+    item.leaf = audit::encode(row->leaf);
+    const std::optional<audit::Record> record = stored_record(*row);
+    if (record) item.disclosure = audit::encode(audit::disclose_all(*record));
+    bytes += 32 + item.leaf.size() + item.disclosure.size();
+    if (bytes > protocol::records_bytes_max && !records.items.empty()) break;
+    const Bytes* actor = record ? record->find("actor") : nullptr;
+    others = others || row->leaf.type != audit::LeafType::verification || actor == nullptr || as_text(*actor) != member.id;
+    records.items.push_back(std::move(item));
+  }
+  // Reading one's own last reading makes no leaf, or reading to the end would never end.
+  if (others) {
+    const std::uint64_t to = request.from.value + records.items.size();
+    const Decided decided{"ok", decision.rule, directory_->number(), {}, std::to_string(request.from.value) + "," + std::to_string(to), {}};
+    log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
+  }
+  return Answer{std::move(records), {}, {}, {}, {}};
+}
+
+}  // namespace pli::broker

@@ -1,0 +1,268 @@
+// submit: an exchange becomes durable, numbered, logged and receipted; or nothing of it stays but the refusal.
+// Every check stands before the first write, so that a refused submit changes nothing.
+#include <algorithm>
+
+#include "broker/core_state.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/secret_box.hpp"
+#include "protocol/limits.hpp"
+
+namespace pli::broker {
+namespace {
+
+using protocol::Act;
+using protocol::CaseState;
+using protocol::Code;
+using protocol::Kind;
+using protocol::QueueKind;
+using protocol::Relation;
+
+Digest nonce_hash(const protocol::Address& address) {
+  ByteWriter out;
+  out.raw(as_bytes("pli-nonce/1"));
+  out.string8(address.sender);
+  out.raw(address.nonce);
+  return crypto::sha256(out.bytes());
+}
+
+bool is_zero(const Digest& digest) { return digest == Digest{}; }
+
+/// Kinds that leave the instance of their case for another one.
+bool moves_between_instances(Kind kind) { return kind == Kind::transmission || kind == Kind::orientation_cpraf; }
+
+bool is_instance(QueueKind kind) {
+  return kind == QueueKind::ged || kind == QueueKind::clir || kind == QueueKind::cpraf;
+}
+
+/// "from,to" of a step that is not possible; a collectivité is told of its own view of both, and of nothing else.
+std::string step_names(CaseState from, Kind kind, bool commune) {
+  std::string_view to = protocol::row_of(kind)->name;
+  for (const protocol::CaseRow& row : protocol::case_table()) {
+    if (row.kind != kind) continue;
+    to = commune ? protocol::text_of(protocol::commune_view(row.to)) : protocol::text_of(row.to);
+    break;
+  }
+  const std::string_view at = commune ? protocol::text_of(protocol::commune_view(from)) : protocol::text_of(from);
+  return std::string(at) + "," + std::string(to);
+}
+
+}  // namespace
+
+Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& request, Asked& asked) {
+  const protocol::Address& address = request.address;
+  const protocol::Member& member = caller.member;
+  asked.exchange = request.id;
+  asked.key = address.sender_key;
+  asked.signature = &request.envelope.signature;
+  asked.queue = address.queue;
+  asked.recipients = address.roster;
+  if (!is_zero(address.case_id)) asked.case_id = address.case_id;
+  if (!is_zero(address.in_reply_to)) asked.reply_to = address.in_reply_to;
+  const protocol::KindRow* kind_row = protocol::row_of_number(address.kind);
+  if (kind_row != nullptr) asked.kind = kind_row->name;
+
+  // Who: the sender is the caller, and signs with today's key.
+  if (address.sender != member.id) return deny(Code::invalid, "sender");
+  if (address.sender_key != member.keys.sign) {
+    const auto& former = member.former_sign;
+    const bool was = std::find(former.begin(), former.end(), address.sender_key) != former.end();
+    return was ? deny(Code::revoked) : deny(Code::invalid, "sender_key");
+  }
+
+  // What stands already is receipted again, whatever the directory says today.
+  if (const auto row = store_.find_exchange(request.id)) {
+    auto proof = stored_proof(row->leaf, Shown::sender);
+    if (!proof) return deny(Code::erased, "journal");
+    return Answer{protocol::Accepted{request.id, *std::move(proof), true}, row->leaf, {}, {}, {}};
+  }
+
+  // What and where to.
+  const auto& head = directory_->verified()->head();
+  if (address.contract != head.contract) return deny(Code::invalid, "contract");
+  if (address.log != settings_.log) return deny(Code::invalid, "log");
+  if (kind_row == nullptr) return deny(Code::invalid, "kind");
+  const Kind kind = kind_row->kind;
+  for (const auto& [name, value] : address.attributes) {
+    if (!protocol::is_attribute(kind, name, value)) return deny(Code::invalid, "attributes");
+    if (name == "code") asked.code = value;
+  }
+  if (kind == Kind::anomalie && (asked.code.empty() || !asked.reply_to)) return deny(Code::invalid, "attributes");
+  if (!std::all_of(address.handling.begin(), address.handling.end(), protocol::is_handling))
+    return deny(Code::invalid, "handling");
+  const protocol::Queue* queue = directory_->queue(address.queue);
+  if (queue == nullptr) return deny(Code::invalid, "queue");
+  const protocol::Seal& seal = request.seal;
+  const bool is_access = kind == Kind::acces;
+  if (seal.locked_size > settings_.exchange_bytes_max || seal.payload_size > settings_.exchange_bytes_max - seal.locked_size)
+    return deny(Code::too_large, "payload_size");
+  if (request.envelope.locked.size() != seal.locked_size) return deny(Code::invalid, "locked");
+  if (request.envelope.payload.size() != (is_access ? 0 : seal.payload_size)) return deny(Code::invalid, "payload");
+
+  // When: old is fine, an outbox may have waited for weeks.
+  if (address.created_at > batch.now + protocol::clock_skew_max) return deny(Code::clock_skew);
+  if (address.directory.value == 0 || address.directory > head.number) return deny(Code::invalid, "directory");
+  if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
+
+  // Which case. Only a party may name it; anybody else's answer is that of a case that is not there.
+  if (kind_row->opens_case && asked.case_id) return deny(Code::invalid, "case");
+  if (kind_row->names_case && !asked.case_id) return deny(Code::invalid, "case");
+  std::optional<ExchangeRow> first;
+  ExchangeFacts facts;
+  facts.queue = queue;
+  facts.kind = kind;
+  if (asked.case_id) {
+    first = store_.find_exchange(address.case_id);
+    if (first && first->case_number == first->number) facts.case_row = store_.case_file(first->number);
+    if (facts.case_row) facts.case_queue = queue_name(facts.case_row->queue);
+  }
+  protocol::Relations standing = relations(member, facts);
+  const bool party = standing.has(Relation::case_party);
+  const bool instance = standing.has(Relation::case_instance);
+  if (asked.case_id && !party && !instance) return not_found();
+
+  // What it answers: something the sender has sent or may read.
+  std::optional<ExchangeRow> answered;
+  ExchangeFacts answered_facts;
+  if (asked.reply_to) {
+    answered = store_.find_exchange(address.in_reply_to);
+    bool seen = false;
+    if (answered) {
+      answered_facts = facts_of(*answered);
+      const protocol::Relations to_it = relations(member, answered_facts);
+      seen = sent_by_organisation_of(member, *answered) || decide(Act::deliver, member, answered_facts, to_it).allowed;
+    }
+    if (!seen) return not_found();
+    if (facts.case_row && answered->case_number != facts.case_row->number) return deny(Code::invalid, "in_reply_to");
+  }
+  if (is_access) {
+    if (!answered || answered->queue.value != (find_queue(queue->id) ? find_queue(queue->id)->key.value : 0))
+      return deny(Code::invalid, "in_reply_to");
+    if (answered->erased) return deny(Code::erased, "terme");
+    facts.rosters = answered_facts.rosters;
+    standing = relations(member, facts);
+  }
+
+  // May they: the one policy function.
+  const protocol::Decision decision = decide(Act::submit, member, facts, standing);
+  if (!decision) return deny(Code::forbidden, decision.rule);
+  const protocol::Contract& contract = *directory_->contract();
+  if (batch.now < contract.starts || batch.now >= contract.ends) return deny(Code::forbidden, "contrat.dates");
+  if (!protocol::covers(contract.territory, queue->territory)) return deny(Code::forbidden, "contrat.territoire");
+
+  // The destination fits the case: its instance, or the organisation that opened it.
+  if (facts.case_row && !moves_between_instances(kind) && queue->kind != QueueKind::audit) {
+    const bool fits = is_instance(queue->kind) ? queue->id == facts.case_queue
+                                               : queue->kind != QueueKind::org || queue->organisation == facts.case_row->organisation;
+    if (!fits) return deny(Code::invalid, "queue");
+  }
+
+  // Sealed to whom the directory names today.
+  if (queue->keys.empty()) return deny(Code::invalid, "roster");
+  if (queue->keys.size() > protocol::recipients_max) return deny(Code::too_large, "recipients");
+  const Digest roster_digest = current_roster_digest(*queue);
+  if (address.roster != roster_digest) return deny(Code::stale_directory);
+
+  // A nonce serves once, a payload belongs to one exchange.
+  const Digest nonce = nonce_hash(address);
+  if (store_.find_nonce(nonce)) return deny(Code::conflict);
+  if (is_access) {
+    const auto original = protocol::decode_seal(answered->seal);
+    if (!original || static_cast<Kind>(answered->kind) == Kind::acces) return deny(Code::invalid, "in_reply_to");
+    if (seal.payload != original->payload || seal.payload_size != original->payload_size) return deny(Code::invalid, "payload");
+    if (seal.file_key_commitment != original->file_key_commitment) return deny(Code::invalid, "seal");
+    const auto original_address = protocol::decode_address(answered->address);
+    if (!address.handling.empty() && (!original_address || address.handling != original_address->handling))
+      return deny(Code::invalid, "handling");
+    if (store_.access(answered->number).size() >= protocol::access_parts_max) return deny(Code::too_large, "recipients");
+  } else if (store_.find_payload(seal.payload)) {
+    return deny(Code::invalid, "release");
+  }
+
+  // The step is in the case table.
+  const bool steps = kind_row->opens_case || kind_row->names_case;
+  CaseState next = CaseState::none;
+  if (steps) {
+    const CaseState from = facts.case_row ? static_cast<CaseState>(facts.case_row->state) : CaseState::none;
+    const auto to = protocol::next_state({from, facts.case_row && facts.case_row->opened}, kind);
+    if (!to) return deny(Code::illegal_transition, step_names(from, kind, party && !instance));
+    next = *to;
+  }
+
+  // Accepted. From here on nothing refuses.
+  QueueState& linked = queue_state(batch, queue->id);
+  linked.head = audit::queue_next(linked.head, request.id);
+
+  ExchangeRow row;
+  row.number = {store_.exchange_count() + 1};
+  row.id = request.id;
+  row.nonce = nonce;
+  row.accepted_at = batch.now;
+  row.queue = linked.key;
+  row.head = linked.head;
+  row.kind = address.kind;
+  if (facts.case_row) row.case_number = facts.case_row->number;
+  if (kind_row->opens_case) row.case_number = row.number;
+  row.roster = current_roster(batch, *queue, roster_digest);
+  row.body_bytes = request.envelope.locked.size() + request.envelope.payload.size();
+  if (kind_row->opens_case) asked.case_id = request.id;
+
+  const Decided decided{"ok", decision.rule, head.number, linked.head, {}, {}};
+  const audit::Record record = make_record(&member, asked, decided);
+  const Logged logged = log(batch, kind_row->act, record);
+  row.leaf = logged.index;
+  row.signature = request.envelope.signature;
+  row.seal = std::move(request.envelope.seal);
+  row.address = std::move(request.envelope.address);
+  batch.tx.add_exchange(row, is_access ? std::nullopt : std::optional<Digest>(seal.payload));
+  batch.tx.add_body(row.number, request.envelope.locked, request.envelope.payload);
+  batch.tx.add_access({row.number, is_access ? answered->number : row.number, batch.lease.id,
+                       crypto::lease_release_key(request.release_key, request.id, batch.lease.key)});
+  if (kind_row->opens_case) {
+    CaseRow opened;
+    opened.number = row.number;
+    opened.queue = linked.key;
+    opened.kind = address.kind;
+    opened.state = static_cast<std::uint8_t>(next);
+    opened.person = member.person;
+    opened.organisation = member.organisation;
+    opened.opened_at = opened.updated_at = opened.party_updated_at = batch.now;
+    opened.exchanges = opened.party_exchanges = 1;
+    batch.tx.add_case(opened);
+    facts.case_row = std::move(opened);
+    facts.case_queue = queue->id;
+  } else if (facts.case_row) {
+    CaseRow& changed = *facts.case_row;
+    const auto before = protocol::commune_view(static_cast<CaseState>(changed.state));
+    if (steps) changed.state = static_cast<std::uint8_t>(next);
+    changed.updated_at = batch.now;
+    ++changed.exchanges;
+    // What the first sender's organisation may know moves only with its own acts, with what is sent to it, and with what
+    // it is told of the state.
+    const bool to_party = queue->kind == QueueKind::org || queue->kind == QueueKind::person;
+    if (member.organisation == changed.organisation || to_party) {
+      ++changed.party_exchanges;
+      changed.party_updated_at = batch.now;
+    } else if (protocol::commune_view(static_cast<CaseState>(changed.state)) != before) {
+      changed.party_updated_at = batch.now;
+    }
+    batch.tx.update_case(changed);
+  }
+
+  Answer answer{protocol::Accepted{request.id, proof_of(logged, record, Shown::sender), false}, logged.index, {}, {}, {}};
+  if (const auto followed = followed_.find(queue->id); followed != followed_.end() && !followed->second.empty()) {
+    facts.rosters = {roster(row.roster)};
+    protocol::QueueItem item;
+    item.queue = queue->id;
+    item.head = row.head;
+    item.exchange = row.id;
+    item.address = std::move(row.address);
+    item.seal = std::move(row.seal);
+    item.signature = row.signature;
+    item.accepted_at = row.accepted_at;
+    item.leaf = row.leaf;
+    batch.arrived[queue->id].push_back({std::move(item), std::move(facts)});
+  }
+  return answer;
+}
+
+}  // namespace pli::broker

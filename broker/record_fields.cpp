@@ -1,0 +1,154 @@
+#include "broker/record_fields.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace pli::broker {
+namespace {
+
+constexpr std::uint8_t packed_format = 1;
+constexpr std::uint8_t long_value = 255;
+
+/// Positions are stored: a new name goes to the end, wherever in a record its field stands.
+constexpr std::array<std::string_view, 24> names = {
+    "actor", "person", "role",       "organisation", "act",  "exchange",  "case",   "reply_to", "queue", "kind",  "motif", "code",
+    "note",  "recipients", "outcome", "rule",        "directory", "number", "head", "range",    "count", "key",   "statement", "signature"};
+
+/// From 1; 0 for a name that is not in the list.
+std::size_t position_of(std::string_view name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  return found == names.end() ? 0 : static_cast<std::size_t>(found - names.begin()) + 1;
+}
+
+std::string_view name_at(std::size_t position) {
+  return position >= 1 && position <= names.size() ? names[position - 1] : std::string_view{};
+}
+
+std::string joined(const protocol::Roles& roles) {
+  std::string out;
+  for (std::size_t i = 0; i < protocol::role_count; ++i) {
+    const auto role = static_cast<protocol::Role>(i);
+    if (!roles.has(role)) continue;
+    if (!out.empty()) out += ',';
+    out += protocol::text_of(role);
+  }
+  return out;
+}
+
+}  // namespace
+
+audit::Record make_record(const protocol::Member* actor, const Asked& asked, const Decided& decided) {
+  audit::Record record = audit::new_record();
+  record.fields.reserve(names.size());
+  const auto text = [&](const char* name, std::string_view value) {
+    if (!value.empty()) record.add(name, value);
+  };
+  const auto bytes = [&](const char* name, ByteView value) {
+    if (!value.empty()) record.add(name, value);
+  };
+  const auto digest = [&](const char* name, const std::optional<Digest>& value) {
+    if (value) record.add(name, ByteView(*value));
+  };
+  if (actor != nullptr) {
+    text("actor", actor->id);
+    text("person", actor->person);
+    text("role", joined(actor->roles));
+    text("organisation", actor->organisation);
+  }
+  text("act", asked.act);
+  digest("exchange", asked.exchange);
+  digest("case", asked.case_id);
+  digest("reply_to", asked.reply_to);
+  text("queue", asked.queue);
+  text("kind", asked.kind);
+  text("motif", asked.motif);
+  text("code", asked.code);
+  bytes("note", asked.note);
+  digest("recipients", asked.recipients);
+  text("outcome", decided.outcome);
+  text("rule", decided.rule);
+  if (decided.directory.value != 0) text("directory", std::to_string(decided.directory.value));
+  if (decided.head) {
+    text("number", std::to_string(decided.head->number.value));
+    bytes("head", decided.head->head);
+  }
+  text("range", decided.range);
+  if (decided.count) text("count", std::to_string(*decided.count));
+  if (asked.key) bytes("key", asked.key->bytes);
+  bytes("statement", asked.statement);
+  if (asked.signature != nullptr) bytes("signature", *asked.signature);
+  return record;
+}
+
+const std::vector<std::string_view>& shown_to(Shown party) {
+  static const std::vector<std::string_view> sender = {"actor", "person", "role",    "organisation", "act",       "exchange", "case",
+                                                       "reply_to", "queue", "kind", "code",    "outcome",      "rule",      "directory", "key",
+                                                       "signature"};
+  static const std::vector<std::string_view> queue_member = {"act",     "exchange",  "case",   "queue", "kind",
+                                                             "outcome", "directory", "number", "head"};
+  // The note can be as large as a message: its commitment is enough for who wrote it.
+  static const std::vector<std::string_view> opener = {
+      "actor", "person", "role", "organisation", "act",       "exchange",  "case",    "reply_to",
+      "queue", "kind",   "motif", "recipients",  "outcome",   "rule",      "directory", "key",
+      "statement", "signature"};
+  static const std::vector<std::string_view> directory_holder = {"act", "outcome", "directory"};
+  switch (party) {
+    case Shown::sender: return sender;
+    case Shown::queue_member: return queue_member;
+    case Shown::opener: return opener;
+    case Shown::directory_holder: return directory_holder;
+  }
+  return directory_holder;
+}
+
+Bytes pack(const audit::Record& record) {
+  PLI_INVARIANT(record.fields.size() <= UINT8_MAX);
+  ByteWriter out;
+  out.u8(packed_format);
+  out.raw(record.seed);
+  out.u8(static_cast<std::uint8_t>(record.fields.size()));
+  for (const audit::Field& field : record.fields) {
+    const std::size_t position = position_of(field.name);
+    out.u8(static_cast<std::uint8_t>(position));
+    if (position == 0) out.string8(field.name);
+    if (field.value.size() < long_value) {
+      out.u8(static_cast<std::uint8_t>(field.value.size()));
+    } else {
+      out.u8(long_value);
+      out.u32(static_cast<std::uint32_t>(field.value.size()));
+    }
+    out.raw(field.value);
+  }
+  return out.take();
+}
+
+Result<audit::Record> unpack(ByteView packed) {
+  const Error damaged{Errc::corruption, "stored record does not unpack"};
+  ByteReader in(packed);
+  if (in.u8() != packed_format) return damaged;
+  audit::Record record;
+  record.seed = in.array<32>();
+  const std::size_t count = in.u8();
+  if (count > audit::record_fields_max) return damaged;
+  for (std::size_t i = 0; i < count && in.ok(); ++i) {
+    audit::Field field;
+    const std::size_t position = in.u8();
+    field.name = position == 0 ? in.string8() : std::string(name_at(position));
+    std::size_t length = in.u8();
+    if (length == long_value) length = in.u32();
+    field.value = to_bytes(in.raw(length));
+    if (field.name.empty() || field.value.size() > audit::record_value_bytes_max) return damaged;
+    record.fields.push_back(std::move(field));
+  }
+  if (!in.at_end()) return damaged;
+  return record;
+}
+
+Bytes record_binding(LeafIndex index) {
+  ByteWriter out;
+  out.raw(as_bytes("pli-record/1"));
+  out.u64(index.value);
+  return out.take();
+}
+
+}  // namespace pli::broker

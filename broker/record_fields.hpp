@@ -1,0 +1,59 @@
+// What a record says and to whom: the names, their order, and which fields each party is shown. docs/storage.md, "Records".
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/queue_chain.hpp"
+#include "audit/record.hpp"
+#include "protocol/directory.hpp"
+
+namespace pli::broker {
+
+/// What was asked, as far as it is known: the same whether it is done or refused. Views into the request.
+struct Asked {
+  std::string_view act;
+  std::optional<Digest> exchange;
+  std::optional<Digest> case_id;
+  std::optional<Digest> reply_to;
+  std::string_view queue;
+  std::string_view kind;
+  std::string_view motif;
+  std::string_view code;
+  ByteView note;
+  std::optional<Digest> recipients;
+  std::optional<crypto::SignPublic> key;
+  ByteView statement;
+  const crypto::Signature* signature = nullptr;
+};
+
+/// What became of it.
+struct Decided {
+  std::string_view outcome = "ok";
+  std::string_view rule;
+  DirectoryNumber directory{};
+  std::optional<audit::QueueHead> head;
+  std::string range;  ///< "from,to"
+  std::optional<std::uint64_t> count;
+};
+
+/// `actor` may be null: input from nobody, and the broker's own first leaf.
+[[nodiscard]] audit::Record make_record(const protocol::Member* actor, const Asked& asked, const Decided& decided);
+
+/// The fields each party is shown.
+enum class Shown { sender, queue_member, opener, directory_holder };
+[[nodiscard]] const std::vector<std::string_view>& shown_to(Shown party);
+
+/// As the store keeps it: names as one byte, short lengths as one.
+///   u8 1 ‖ seed (32) ‖ u8 count ‖ count × (u8 name, its position in the list of names from 1, or 0 ‖ string8 name;
+///   u8 length, or 255 ‖ u32 length; value)
+[[nodiscard]] Bytes pack(const audit::Record& record);
+/// Errors: corruption.
+[[nodiscard]] Result<audit::Record> unpack(ByteView packed);
+
+/// The associated data a record is boxed with: "pli-record/1" ‖ u64 leaf index. Moved under another leaf it does not open.
+[[nodiscard]] Bytes record_binding(LeafIndex index);
+
+}  // namespace pli::broker
