@@ -21,8 +21,7 @@ Error invalid(const char* what) { return {Errc::invalid_input, what}; }
 
 bool is_attribute_name(std::string_view name) {
   const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  return !name.empty() && name.size() <= attribute_name_bytes_max &&
-         std::all_of(name.begin(), name.end(), allowed);
+  return !name.empty() && name.size() <= attribute_name_bytes_max && std::all_of(name.begin(), name.end(), allowed);
 }
 
 bool is_entry_id(EntryType type, std::string_view id) {
@@ -128,17 +127,19 @@ bool is_engagement(std::string_view text) {
   return days && *days >= 1 && *days <= engagement_days_max;
 }
 
-/// Whether every length fits its prefix: what encode() demands.
-bool fits_layout(const Entry& entry) {
-  return entry.id.size() <= UINT8_MAX && entry.attributes.size() <= UINT16_MAX &&
-         std::all_of(entry.attributes.begin(), entry.attributes.end(), [](const auto& attribute) {
-           return attribute.first.size() <= UINT8_MAX && attribute.second.size() <= UINT16_MAX;
-         });
+/// Closed lists and counts, alike for an entry that arrived as bytes and for one made here. What passes can be encoded.
+Result<void> check_shape(const Entry& entry) {
+  if (text_of(entry.type).empty()) return invalid("type");
+  if (!is_entry_id(entry.type, entry.id)) return invalid("id");
+  if (entry.attributes.size() > entry_attributes_max) return Error{Errc::over_limit, "attributes"};
+  for (const auto& [name, value] : entry.attributes) {
+    if (!is_attribute_name(name)) return invalid("attributes");
+    if (value.size() > UINT16_MAX) return Error{Errc::over_limit, "attributes"};
+  }
+  return {};
 }
 
-bool by_type_and_id(const Entry& a, const Entry& b) {
-  return std::tie(a.type, a.id) < std::tie(b.type, b.id);
-}
+bool by_type_and_id(const Entry& a, const Entry& b) { return std::tie(a.type, a.id) < std::tie(b.type, b.id); }
 bool same_place(const Entry& a, const Entry& b) { return a.type == b.type && a.id == b.id; }
 
 template <class Key>
@@ -167,8 +168,7 @@ bool keeps_keys(const Member& before, const Member& after) {
   };
   const auto keeps = [&](const auto& old_key, const auto& old_former, const auto& now, const auto& former) {
     return holds(old_key, now, former) &&
-           std::all_of(old_former.begin(), old_former.end(),
-                       [&](const auto& key) { return holds(key, now, former); });
+           std::all_of(old_former.begin(), old_former.end(), [&](const auto& key) { return holds(key, now, former); });
   };
   return keeps(before.keys.curve, before.former_curve, after.keys.curve, after.former_curve) &&
          keeps(before.keys.sign, before.former_sign, after.keys.sign, after.former_sign) &&
@@ -188,8 +188,7 @@ Result<void> verify_threshold(const audit::Note& note, std::size_t threshold,
                               const std::vector<audit::VerifierKey>& keys) {
   const Result<std::vector<std::size_t>> signers = audit::verify_note(note, keys);
   if (!signers) return signers.error();
-  if (signers->size() < threshold)
-    return Error{Errc::authentication_failed, "directory signed by too few authorities"};
+  if (signers->size() < threshold) return Error{Errc::authentication_failed, "directory signed by too few authorities"};
   return {};
 }
 
@@ -210,16 +209,11 @@ void put_line(std::string& out, std::string_view name, std::string_view value) {
 
 std::string_view text_of(EntryType type) {
   switch (type) {
-    case EntryType::contrat:
-      return "contrat";
-    case EntryType::queue:
-      return "queue";
-    case EntryType::member:
-      return "member";
-    case EntryType::charte:
-      return "charte";
-    case EntryType::policy:
-      return "policy";
+    case EntryType::contrat: return "contrat";
+    case EntryType::queue: return "queue";
+    case EntryType::member: return "member";
+    case EntryType::charte: return "charte";
+    case EntryType::policy: return "policy";
   }
   return {};
 }
@@ -267,24 +261,18 @@ Result<Entry> decode_entry(ByteView bytes) {
   entry.id = in.string8();
   const std::size_t count = in.u16();
   if (!in.ok() || version != format) return invalid("entry");
-  if (text_of(entry.type).empty()) return invalid("type");
-  if (!is_entry_id(entry.type, entry.id)) return invalid("id");
   if (count > entry_attributes_max) return Error{Errc::over_limit, "attributes"};
   entry.attributes.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < count && in.ok(); ++i) {
     std::string name = in.string8();
-    const ByteView value = in.bytes16();
-    if (!in.ok()) return invalid("entry");
-    if (!is_attribute_name(name)) return invalid("attributes");
-    entry.attributes.emplace_back(std::move(name), to_bytes(value));
+    entry.attributes.emplace_back(std::move(name), to_bytes(in.bytes16()));
   }
   if (!in.at_end()) return invalid("entry");
+  if (auto checked = check_shape(entry); !checked) return checked.error();
   return entry;
 }
 
-Digest entry_commitment(ByteView entry_bytes) {
-  return crypto::sha256({as_bytes("pli-entry/1"), entry_bytes});
-}
+Digest entry_commitment(ByteView entry_bytes) { return crypto::sha256({as_bytes("pli-entry/1"), entry_bytes}); }
 
 std::string to_text(const DirectoryHead& head) {
   std::string out = "pli-directory/1\n";
@@ -308,8 +296,7 @@ Result<DirectoryHead> parse_directory_head(std::string_view note_text) {
   const auto previous_text = take_value(rest, "previous");
   const auto not_after_text = take_value(rest, "not-after");
   const auto threshold_text = take_value(rest, "threshold");
-  if (!contract || !number_text || !previous_text || !not_after_text || !threshold_text)
-    return invalid("directory");
+  if (!contract || !number_text || !previous_text || !not_after_text || !threshold_text) return invalid("directory");
   DirectoryHead head;
   while (rest.substr(0, 10) == "authority ") {
     const auto text = take_value(rest, "authority");
@@ -348,13 +335,11 @@ Result<DirectoryHead> parse_directory_head(std::string_view note_text) {
 
 bool is_usable(const AuthoritySet& authorities) {
   const auto& [threshold, keys] = authorities;
-  if (keys.empty() || keys.size() > authorities_max || threshold == 0 || threshold > keys.size())
-    return false;
+  if (keys.empty() || keys.size() > authorities_max || threshold == 0 || threshold > keys.size()) return false;
   for (auto key = keys.begin(); key != keys.end(); ++key) {
     if (key->type != audit::KeyType::ed25519) return false;
     // The same key under two names would count once, and two of them would never be k.
-    if (std::any_of(keys.begin(), key,
-                    [&](const audit::VerifierKey& other) { return other.key == key->key; }))
+    if (std::any_of(keys.begin(), key, [&](const audit::VerifierKey& other) { return other.key == key->key; }))
       return false;
   }
   return true;
@@ -371,8 +356,7 @@ Result<VerifiedDirectory> verify_directory_note(std::string_view note, const Aut
   if (!parsed) return parsed.error();
   Result<DirectoryHead> head = parse_directory_head(parsed->text);
   if (!head) return head.error();
-  if (auto signed_by = verify_threshold(*parsed, trusted.threshold, trusted.keys); !signed_by)
-    return signed_by.error();
+  if (auto signed_by = verify_threshold(*parsed, trusted.threshold, trusted.keys); !signed_by) return signed_by.error();
   if (!same_authorities(trusted, *head)) {
     // Who comes in must hold the keys it is listed with, and enough of them to go on.
     if (auto signed_by = verify_threshold(*parsed, head->threshold, head->authorities); !signed_by)
@@ -396,9 +380,7 @@ Result<Entry> verify_entry(const VerifiedDirectory& directory, std::uint64_t pos
                            std::span<const Digest> proof) {
   const DirectoryHead& head = directory.head();
   const Digest leaf = audit::leaf_hash(entry_commitment(entry));
-  if (auto shown =
-          audit::verify_inclusion(head.root, TreeSize{head.entries}, LeafIndex{position}, leaf, proof);
-      !shown)
+  if (auto shown = audit::verify_inclusion(head.root, TreeSize{head.entries}, LeafIndex{position}, leaf, proof); !shown)
     return shown.error();
   return decode_entry(entry);
 }
@@ -481,8 +463,8 @@ Result<Queue> read_queue(const Entry& entry) {
   if (!in.ok()) return invalid("queue entry with a missing, repeated or malformed attribute");
   if (queue.keys.size() > recipients_max) return Error{Errc::over_limit, "queue with too many keys"};
   // Strictly ascending, so that one roster has one spelling and one digest.
-  if (std::adjacent_find(queue.keys.begin(), queue.keys.end(),
-                         [](const auto& a, const auto& b) { return a >= b; }) != queue.keys.end())
+  if (std::adjacent_find(queue.keys.begin(), queue.keys.end(), [](const auto& a, const auto& b) { return a >= b; }) !=
+      queue.keys.end())
     return invalid("queue keys not sorted and distinct");
   return queue;
 }
@@ -544,17 +526,15 @@ Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> ent
   Directory& directory = *built;
   directory.entries_ = std::move(entries);
   std::sort(directory.entries_.begin(), directory.entries_.end(), by_type_and_id);
-  if (std::adjacent_find(directory.entries_.begin(), directory.entries_.end(), same_place) !=
-      directory.entries_.end())
+  if (std::adjacent_find(directory.entries_.begin(), directory.entries_.end(), same_place) != directory.entries_.end())
     return Error{Errc::conflict, "two entries of one type and id"};
 
   std::vector<ByteArray<32>> keys;
   directory.encoded_.reserve(directory.entries_.size());
   for (const Entry& entry : directory.entries_) {
-    if (!fits_layout(entry)) return invalid("entry too large for its layout");
+    if (auto checked = check_shape(entry); !checked) return checked.error();
     directory.encoded_.push_back(encode(entry));
-    // The same checks as for an entry that arrived as bytes.
-    if (auto checked = decode_entry(directory.encoded_.back()); !checked) return checked.error();
+    if (directory.encoded_.back().size() > entry_bytes_max) return Error{Errc::over_limit, "entry"};
     directory.tree_.append(entry_commitment(directory.encoded_.back()));
     if (entry.type == EntryType::contrat) {
       if (directory.contract_) return Error{Errc::conflict, "two contracts in one directory"};
@@ -597,8 +577,7 @@ Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> ent
   return std::shared_ptr<const Directory>(std::move(built));
 }
 
-Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> entries,
-                                                          VerifiedDirectory verified) {
+Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> entries, VerifiedDirectory verified) {
   Result<std::shared_ptr<const Directory>> built = build(std::move(entries));
   if (!built) return built;
   const DirectoryHead& head = verified.head();
@@ -607,8 +586,7 @@ Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> ent
   if (!(*built)->contract_ || (*built)->contract_->id != head.contract)
     return invalid("the contract's own entry is missing or another's");
   for (const audit::VerifierKey& authority : head.authorities)
-    if ((*built)->by_sign_.count(authority.key) != 0)
-      return Error{Errc::conflict, "an authority key is a member key"};
+    if ((*built)->by_sign_.count(authority.key) != 0) return Error{Errc::conflict, "an authority key is a member key"};
   // Nobody else holds it yet: it is ours until it is returned.
   std::const_pointer_cast<Directory>(*built)->verified_ = std::move(verified);
   return built;
@@ -695,15 +673,13 @@ Result<std::vector<Bytes>> decode_bundle(ByteView bytes) {
   return entries;
 }
 
-Result<std::vector<Entry>> apply_bundle(const std::vector<Entry>& current,
-                                        const std::vector<Bytes>& changed) {
+Result<std::vector<Entry>> apply_bundle(const std::vector<Entry>& current, const std::vector<Bytes>& changed) {
   std::map<std::pair<EntryType, std::string>, Entry> replacing;
   for (const Bytes& bytes : changed) {
     Result<Entry> entry = decode_entry(bytes);
     if (!entry) return entry.error();
     std::pair<EntryType, std::string> place(entry->type, entry->id);
-    if (!replacing.emplace(std::move(place), *std::move(entry)).second)
-      return invalid("one entry twice in a bundle");
+    if (!replacing.emplace(std::move(place), *std::move(entry)).second) return invalid("one entry twice in a bundle");
   }
   std::vector<Entry> out;
   out.reserve(current.size() + replacing.size());
@@ -721,8 +697,7 @@ Result<std::vector<Entry>> apply_bundle(const std::vector<Entry>& current,
       if (before->person != after->person) return invalid("a member entry cannot pass to another person");
       // A key let go could be enrolled again under another name, and its old acts would change hands.
       if (!keeps_keys(*before, *after)) return invalid("a member entry lets go of a key");
-      if (before->revoked_at && before->revoked_at != after->revoked_at)
-        return invalid("a revocation is final");
+      if (before->revoked_at && before->revoked_at != after->revoked_at) return invalid("a revocation is final");
     }
     out.push_back(std::move(replacement.mapped()));
   }

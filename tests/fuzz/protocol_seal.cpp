@@ -1,0 +1,10 @@
+// Any bytes as a seal.
+#include "protocol/exchange.hpp"
+
+#include "tests/fuzz/protocol_fuzz.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace pli::protocol;
+  expect_one_spelling({data, size}, decode_seal, [](const auto& decoded) { return encode(decoded); });
+  return 0;
+}
