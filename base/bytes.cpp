@@ -9,6 +9,8 @@ namespace pli {
 
 bool equal(ByteView a, ByteView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
+void append(Bytes& out, ByteView more) { out.insert(out.end(), more.begin(), more.end()); }
+
 void ByteWriter::u8(std::uint8_t value) { out_.push_back(value); }
 void ByteWriter::u16(std::uint16_t value) {
   for (int shift = 8; shift >= 0; shift -= 8) out_.push_back(static_cast<std::uint8_t>(value >> shift));
