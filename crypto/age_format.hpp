@@ -22,8 +22,8 @@ inline constexpr std::size_t age_payload_nonce_bytes = 16;
 inline constexpr std::size_t age_wrapped_key_bytes = 16 + age_tag_bytes;
 inline constexpr std::size_t age_sealed_chunk_bytes = age_chunk_bytes + age_tag_bytes;
 
-/// Chunks worked on at once when a file is streamed: 1 MiB of plaintext, as much again sealed.
-inline constexpr std::size_t age_batch_chunks = 16;
+/// What is read, worked on and written at once when a file is streamed: 512 KiB of plaintext.
+inline constexpr std::size_t age_batch_chunks = 8;
 
 using ChunkNonce = ByteArray<12>;
 

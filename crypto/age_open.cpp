@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -395,6 +396,30 @@ bool open_chunk(std::span<std::uint8_t> out, ByteView sealed, const BoxKey& key,
                                                    0, nonce.data(), key.expose().data()) == 0;
 }
 
+struct OpenBatch {
+  Bytes sealed;
+  std::size_t size = 0;
+  SecretKey opened;
+  ByteArray<age_batch_chunks> authentic{};  // whether each full chunk opened as one that is not the last
+  ChunkCrew::Run run;
+};
+
+/// Reads the next batch, if there is any, and has its full chunks opened as inner ones.
+AgeResult<void> start_opening(OpenBatch& batch, Input& input, const BoxKey& key, std::uint64_t first_counter,
+                              ChunkCrew& crew) {
+  batch.sealed.resize(age_batch_chunks * age_sealed_chunk_bytes);
+  const auto got = input.fill(batch.sealed);
+  if (!got) return got.error();
+  batch.size = *got;
+  if (batch.size > 0 && batch.opened.empty()) batch.opened = SecretKey(age_batch_chunks * age_chunk_bytes);
+  crew.start(batch.run, batch.size / age_sealed_chunk_bytes, [&batch, &key, first_counter](std::size_t i) {
+    batch.authentic[i] = open_chunk(batch.opened.expose_for_writing().subspan(i * age_chunk_bytes, age_chunk_bytes),
+                                    ByteView(batch.sealed).subspan(i * age_sealed_chunk_bytes, age_sealed_chunk_bytes),
+                                    key, first_counter + i, false);
+  });
+  return {};
+}
+
 AgeResult<void> open_payload_stream(Input& input, const Sink& out, const FileKey& file_key) {
   ByteArray<age_payload_nonce_bytes> nonce{};
   if (auto got = input.fill(nonce); !got) {
@@ -403,45 +428,37 @@ AgeResult<void> open_payload_stream(Input& input, const Sink& out, const FileKey
     return AgeFailure::header;
   }
   const BoxKey key = derive_payload_key(file_key, nonce);
-  Bytes sealed(age_batch_chunks * age_sealed_chunk_bytes);
-  SecretKey opened(age_batch_chunks * age_chunk_bytes);
-  const std::span<std::uint8_t> plaintext = opened.expose_for_writing();
-  const auto release = [&](std::size_t offset, std::size_t size) -> AgeResult<void> {
-    if (size > 0 && !out(opened.expose().subspan(offset, size))) return AgeFailure::output;
-    return {};
-  };
-  ByteArray<age_batch_chunks> authentic{};
+  std::array<OpenBatch, 2> batches;  // one is released and read anew while the other is worked on
   ChunkCrew crew;
+  if (auto started = start_opening(batches[0], input, key, 0, crew); !started) return started.error();
   for (std::uint64_t counter = 0;; counter += age_batch_chunks) {
-    const auto got = input.fill(sealed);
-    if (!got) return got.error();
-    const ByteView batch = ByteView(sealed).first(*got);
-    const std::size_t full = batch.size() / age_sealed_chunk_bytes;
-    crew.run(full, [&](std::size_t i) {
-      authentic[i] =
-          open_chunk(plaintext.subspan(i * age_chunk_bytes, age_chunk_bytes),
-                     batch.subspan(i * age_sealed_chunk_bytes, age_sealed_chunk_bytes), key, counter + i, false);
-    });
-    const auto first_failure = std::find(authentic.begin(), authentic.begin() + static_cast<std::ptrdiff_t>(full), 0);
-    const auto good = static_cast<std::size_t>(first_failure - authentic.begin());
+    OpenBatch& batch = batches[counter / age_batch_chunks % batches.size()];
+    OpenBatch& next = batches[(counter / age_batch_chunks + 1) % batches.size()];
+    if (auto started = start_opening(next, input, key, counter + age_batch_chunks, crew); !started) {
+      return started.error();
+    }
+    crew.finish(batch.run);
+    const auto release = [&](std::size_t offset, std::size_t size) -> AgeResult<void> {
+      if (size > 0 && !out(batch.opened.expose().subspan(offset, size))) return AgeFailure::output;
+      return {};
+    };
+    const std::size_t full = batch.size / age_sealed_chunk_bytes;
+    const auto failure =
+        std::find(batch.authentic.begin(), batch.authentic.begin() + static_cast<std::ptrdiff_t>(full), 0);
+    const auto good = static_cast<std::size_t>(failure - batch.authentic.begin());
     if (auto released = release(0, good * age_chunk_bytes); !released) return released.error();
     if (good == age_batch_chunks) continue;
 
     // What follows the chunks that opened as inner ones must be the last one, full or not.
-    const ByteView rest = batch.subspan(good * age_sealed_chunk_bytes);
+    const ByteView rest = ByteView(batch.sealed).first(batch.size).subspan(good * age_sealed_chunk_bytes);
     const ByteView last = rest.first(std::min(rest.size(), age_sealed_chunk_bytes));
     if (last.size() < age_tag_bytes) return AgeFailure::payload;
     const std::size_t size = last.size() - age_tag_bytes;
     if (size == 0 && counter + good > 0) return AgeFailure::payload;  // only an empty payload ends with nothing
-    if (!open_chunk(plaintext.subspan(good * age_chunk_bytes, size), last, key, counter + good, true)) {
-      return AgeFailure::payload;
-    }
+    const auto plaintext = batch.opened.expose_for_writing().subspan(good * age_chunk_bytes, size);
+    if (!open_chunk(plaintext, last, key, counter + good, true)) return AgeFailure::payload;
     if (auto released = release(good * age_chunk_bytes, size); !released) return released.error();
-    if (rest.size() > last.size()) return AgeFailure::payload;
-    ByteArray<1> beyond{};
-    const auto more = input.fill(beyond);
-    if (!more) return more.error();
-    if (*more > 0) return AgeFailure::payload;
+    if (rest.size() > last.size() || next.size > 0) return AgeFailure::payload;
     return {};
   }
 }

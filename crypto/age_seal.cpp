@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <string>
 
@@ -31,18 +32,6 @@ void seal_chunk_into(std::span<std::uint8_t> out, ByteView plaintext, const BoxK
 /// An empty payload still has its one, last, chunk.
 std::size_t chunks_of(std::size_t plaintext_bytes) {
   return std::max<std::size_t>(1, (plaintext_bytes + age_chunk_bytes - 1) / age_chunk_bytes);
-}
-
-/// Seals `count` chunks of `plaintext`, packed, into `sealed`; returns how much of it they fill.
-std::size_t seal_batch(std::span<std::uint8_t> sealed, ByteView plaintext, std::size_t count, const BoxKey& key,
-                       std::uint64_t first_counter, bool ends, ChunkCrew& crew) {
-  crew.run(count, [&](std::size_t i) {
-    const ByteView rest = plaintext.subspan(i * age_chunk_bytes);
-    const ByteView chunk = rest.first(std::min(rest.size(), age_chunk_bytes));
-    seal_chunk_into(sealed.subspan(i * age_sealed_chunk_bytes, chunk.size() + age_tag_bytes), chunk, key,
-                    first_counter + i, ends && i + 1 == count);
-  });
-  return std::min(plaintext.size(), count * age_chunk_bytes) + count * age_tag_bytes;
 }
 
 /// The text form, line by line.
@@ -90,6 +79,32 @@ class ArmorWriter {
   std::string text_;
 };
 
+struct SealBatch {
+  SecretKey plaintext;
+  std::size_t size = 0;
+  Bytes sealed;
+  ChunkCrew::Run run;
+};
+
+Result<void> read_batch(const Source& in, SealBatch& batch) {
+  if (batch.plaintext.empty()) batch.plaintext = SecretKey(age_batch_chunks * age_chunk_bytes);
+  const auto got = fill_from(in, batch.plaintext.expose_for_writing());
+  if (!got) return got.error();
+  batch.size = *got;
+  return {};
+}
+
+void start_sealing(SealBatch& batch, const BoxKey& key, std::uint64_t first_counter, bool ends, ChunkCrew& crew) {
+  const std::size_t count = chunks_of(batch.size);
+  batch.sealed.resize(batch.size + count * age_tag_bytes);
+  crew.start(batch.run, count, [&batch, &key, first_counter, ends, count](std::size_t i) {
+    const ByteView rest = batch.plaintext.expose().first(batch.size).subspan(i * age_chunk_bytes);
+    const ByteView chunk = rest.first(std::min(rest.size(), age_chunk_bytes));
+    const auto sealed = std::span(batch.sealed).subspan(i * age_sealed_chunk_bytes, chunk.size() + age_tag_bytes);
+    seal_chunk_into(sealed, chunk, key, first_counter + i, ends && i + 1 == count);
+  });
+}
+
 Result<void> seal_binary_stream(const FileKey& file_key, ByteView header, const Source& in, const Sink& out) {
   Bytes head = to_bytes(header);
   const auto nonce = random_array<age_payload_nonce_bytes>();
@@ -97,25 +112,28 @@ Result<void> seal_binary_stream(const FileKey& file_key, ByteView header, const 
   if (auto written = out(head); !written) return written.error();
 
   const BoxKey key = derive_payload_key(file_key, nonce);
-  SecretKey plaintext(age_batch_chunks * age_chunk_bytes);
-  Bytes sealed(age_batch_chunks * age_sealed_chunk_bytes);
+  std::array<SealBatch, 3> batches;  // written, worked on, read
   ChunkCrew crew;
-  std::uint64_t counter = 0;
-  std::size_t held = 0;
-  for (;;) {
-    const auto got = fill_from(in, plaintext.expose_for_writing().subspan(held));
-    if (!got) return got.error();
-    held += *got;
-    const bool ends = held < plaintext.size();
-    // When the batch is full its last chunk waits: only the next read tells whether it is the last of all.
-    const std::size_t count = ends ? chunks_of(held) : age_batch_chunks - 1;
-    const std::size_t size = seal_batch(sealed, plaintext.expose().first(held), count, key, counter, ends, crew);
-    if (auto written = out(ByteView(sealed).first(size)); !written) return written.error();
-    if (ends) return {};
-    counter += count;
-    const auto batch = plaintext.expose_for_writing();
-    std::copy(batch.end() - age_chunk_bytes, batch.end(), batch.begin());
-    held = age_chunk_bytes;
+  const auto write_batch = [&](std::size_t n) {
+    SealBatch& batch = batches[n % batches.size()];
+    crew.finish(batch.run);
+    return out(batch.sealed);
+  };
+  if (auto got = read_batch(in, batches[0]); !got) return got.error();
+  for (std::size_t n = 0;; ++n) {
+    SealBatch& batch = batches[n % batches.size()];
+    bool ends = batch.size < batch.plaintext.size();
+    if (!ends) {
+      // Only the next read tells whether the last chunk of a full batch is the last of all.
+      SealBatch& next = batches[(n + 1) % batches.size()];
+      if (auto got = read_batch(in, next); !got) return got.error();
+      ends = next.size == 0;
+    }
+    start_sealing(batch, key, n * age_batch_chunks, ends, crew);
+    if (n > 0) {
+      if (auto written = write_batch(n - 1); !written) return written.error();
+    }
+    if (ends) return write_batch(n);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <system_error>
 
+#include "base/result.hpp"
+
 namespace pli::crypto {
 namespace {
 
@@ -20,25 +22,31 @@ ChunkCrew::~ChunkCrew() {
   for (std::thread& helper : helpers_) helper.join();
 }
 
-void ChunkCrew::run(std::size_t count, const std::function<void(std::size_t)>& work) {
-  if (count < count_worth_sharing) {
-    for (std::size_t i = 0; i < count; ++i) work(i);
-    return;
+void ChunkCrew::start(Run& run, std::size_t count, std::function<void(std::size_t)> work) {
+  if (count >= count_worth_sharing && !helped_) start_helpers();
+  {
+    const std::lock_guard lock(mutex_);
+    run.work_ = std::move(work);
+    run.count_ = count;
+    run.next_ = 0;
+    run.finished_ = 0;
+    runs_.push_back(&run);
   }
-  if (!started_) start_helpers();
-  std::unique_lock lock(mutex_);
-  work_ = &work;
-  count_ = count;
-  next_ = 0;
-  finished_ = 0;
   more_.notify_all();
-  take_chunks(lock);
-  // A helper that slept through the run is not waited for: it will find nothing left to take.
-  done_.wait(lock, [&] { return finished_ == count_; });
+}
+
+void ChunkCrew::finish(Run& run) {
+  std::unique_lock lock(mutex_);
+  PLI_INVARIANT(!runs_.empty() && runs_.front() == &run);
+  // While a helper is at this run's last chunk, later runs can be worked on.
+  while (run.finished_ < run.count_) {
+    if (!take_chunk(lock)) done_.wait(lock);
+  }
+  runs_.erase(runs_.begin());
 }
 
 void ChunkCrew::start_helpers() {
-  started_ = true;
+  helped_ = true;
   const unsigned threads = std::min(threads_max, std::max(1U, std::thread::hardware_concurrency()));
   try {
     for (unsigned i = 1; i < threads; ++i) helpers_.emplace_back([this] { help(); });
@@ -49,21 +57,21 @@ void ChunkCrew::start_helpers() {
 
 void ChunkCrew::help() {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    more_.wait(lock, [&] { return stop_ || next_ < count_; });
-    if (stop_) return;
-    take_chunks(lock);
+  while (!stop_) {
+    if (!take_chunk(lock)) more_.wait(lock);
   }
 }
 
-void ChunkCrew::take_chunks(std::unique_lock<std::mutex>& held) {
-  while (next_ < count_) {
-    const std::size_t mine = next_++;
-    held.unlock();
-    (*work_)(mine);  // written under the mutex before next_ was, and unchanged until all are finished
-    held.lock();
-    if (++finished_ == count_) done_.notify_one();
-  }
+bool ChunkCrew::take_chunk(std::unique_lock<std::mutex>& lock) {
+  const auto found = std::find_if(runs_.begin(), runs_.end(), [](const Run* run) { return run->next_ < run->count_; });
+  if (found == runs_.end()) return false;
+  Run& run = **found;
+  const std::size_t mine = run.next_++;
+  lock.unlock();
+  run.work_(mine);
+  lock.lock();
+  if (++run.finished_ == run.count_) done_.notify_one();
+  return true;
 }
 
 }  // namespace pli::crypto

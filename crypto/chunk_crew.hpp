@@ -1,5 +1,5 @@
-// The chunks of one age payload are independent, so the machine's cores can share them. Private to crypto/.
-// Owned by one call that streams one file; helpers live as long as it does.
+// The chunks of one age payload are independent, so the machine's cores share them while the file is read and
+// written. Private to crypto/. Owned by one call that streams one file; its helpers live as long as it does.
 #pragma once
 
 #include <condition_variable>
@@ -13,29 +13,38 @@ namespace pli::crypto {
 
 class ChunkCrew {
  public:
+  /// Work on the chunks of one batch. Must outlive the crew or its own `finish`, as must what `work` refers to.
+  class Run {
+    friend class ChunkCrew;
+    std::function<void(std::size_t)> work_;
+    std::size_t count_ = 0;
+    std::size_t next_ = 0;
+    std::size_t finished_ = 0;
+  };
+
   ChunkCrew() = default;
+  /// Ends the chunks begun and leaves the others.
   ~ChunkCrew();
   ChunkCrew(const ChunkCrew&) = delete;
   ChunkCrew& operator=(const ChunkCrew&) = delete;
 
-  /// Calls `work(i)` once for each i < count, here and on the helpers, and returns when all are done.
-  /// Short runs stay on this thread. `work` must not throw. Thread: the owner's.
-  void run(std::size_t count, const std::function<void(std::size_t)>& work);
+  /// Has `work(i)` called once for each i < count, by the helpers from now on. `work` must not throw.
+  /// Thread: the owner's, as for `finish`.
+  void start(Run& run, std::size_t count, std::function<void(std::size_t)> work);
+  /// Helps until the run is done. Each run started is finished once, in the order of their starts.
+  void finish(Run& run);
 
  private:
   void start_helpers();
   void help();
-  void take_chunks(std::unique_lock<std::mutex>& held);
+  bool take_chunk(std::unique_lock<std::mutex>& lock);
 
-  bool started_ = false;
+  bool helped_ = false;
   std::vector<std::thread> helpers_;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards what follows and the counts of the runs
   std::condition_variable more_;
   std::condition_variable done_;
-  const std::function<void(std::size_t)>* work_ = nullptr;
-  std::size_t count_ = 0;
-  std::size_t next_ = 0;
-  std::size_t finished_ = 0;
+  std::vector<Run*> runs_;  // the oldest first
   bool stop_ = false;
 };
 
