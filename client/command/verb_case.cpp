@@ -182,7 +182,7 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
 
   auto answer = std::make_shared<Act>();
   verb = group->add_subcommand("return", "Répondre à la collectivité par un code, sans texte libre (secrétariat)");
-  verb->footer("Exemple : pli case return 3f9a2c71 --code examine\nCodes : " + joined(protocol::retour_codes()));
+  verb->footer("Exemple : pli case return 3f9a2c71 --code examen_termine\nCodes : " + joined(protocol::retour_codes()));
   verb->add_option("id", answer->id, "Numéro du dossier")->required();
   verb->add_option("--code", answer->code, "Code, dans la liste fermée")->required();
   verb->callback([&sitting, &verdict, answer] {

@@ -1,0 +1,408 @@
+"""The demo: a real département (the Yonne) with its real communes and invented persons, told as it happens.
+
+Every step says what it expects; the first that is not as told ends the story with a non-zero exit. Runs the real programs
+on loopback. Used by ./demo and by the end-to-end tests.
+"""
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+DEPARTEMENT = "89"
+WORK_FACTOR = "10"  # 18 in life; lower here so that sixty unlockings do not take minutes
+PASSPHRASE = "sept-lampes-eteintes-au-port"
+
+COMMUNES = {"auxerre": ("89024", "218900249"), "sens": ("89387", "218903870"), "avallon": ("89025", "218900256")}
+GED = ["b.aubry", "c.benard", "d.carpentier", "e.delmas", "f.evrard", "g.fabre", "h.garnier", "i.huet", "j.imbert", "k.joly"]
+CLIR = ["l.kieffer", "m.lacombe", "n.marchal", "o.noel", "p.oudin", "q.prieur"]
+MOTIF_NOTE = "Point n° 7 de la séance, dossier vert"
+
+BOLD, DIM, GREEN, RED, END = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
+
+
+class NotAsTold(Exception):
+    pass
+
+
+def chapter(title):
+    print(f"\n{BOLD}── {title}{END}", flush=True)
+
+
+def tell(text):
+    print(f"   {text}", flush=True)
+
+
+def as_told(condition, text):
+    if not condition:
+        raise NotAsTold(text)
+    print(f"   {GREEN}✓{END} {text}", flush=True)
+
+
+class Departement:
+    def __init__(self, folder, programs):
+        self.folder = folder
+        self.programs = programs
+        self.broker = None
+        self.passphrase = folder / "phrase.txt"
+        self.passphrase.write_text(PASSPHRASE + "\n")
+        self.passphrase.chmod(0o600)
+        self.authority = folder / "contrat" / "authority"
+        self.server = folder / "contrat" / "broker"
+
+    def home(self, who):
+        return self.folder / "membres" / who
+
+    def run(self, words, stdin=None, expect=0):
+        done = subprocess.run([str(w) for w in words], input=stdin, capture_output=True, text=True, timeout=120)
+        allowed = expect if isinstance(expect, tuple) else (expect,)
+        if done.returncode not in allowed:
+            raise NotAsTold(f"{' '.join(map(str, words))}\n   exit code {done.returncode}, {allowed} was told\n"
+                            f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done
+
+    def pli(self, who, *words, expect=0, stdin=None):
+        """One command of one person; JSON lines back."""
+        done = self.run([self.programs / "pli", "--home", self.home(who), "--passphrase-file", self.passphrase, "--json",
+                         *words], stdin=stdin, expect=expect)
+        return [json.loads(line) for line in done.stdout.splitlines() if line.strip()], done
+
+    def hostile(self, who, *words):
+        done = self.run([self.programs / "pli-hostile", self.home(who), self.passphrase, *words])
+        return json.loads(done.stdout)
+
+    def authority_does(self, *words):
+        return self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "--json", "directory", *words])
+
+    def enrol(self, who, roles, organisation, territory, label):
+        self.pli(who, "identity", "new", "--work-factor", WORK_FACTOR)
+        card = self.folder / f"{who}.card"
+        card.write_text(self.pli(who, "identity", "card")[0][0]["card"])
+        invitation = self.folder / f"{who}.invitation"
+        words = ["enrol", card, "--authority", self.authority, "--id", who, "--organisation", organisation, "--territory",
+                 territory, "--label", label, "--invitation", invitation, "--yes"]
+        for role in roles:
+            words += ["--role", role]
+        self.authority_does(*words)
+        self.pli(who, "identity", "accept", invitation)
+        card.unlink()
+
+    def start_broker(self):
+        self.broker = subprocess.Popen([self.programs / "pli-broker", "run", "--config", self.server / "broker.toml"],
+                                       stdout=subprocess.PIPE, stderr=open(self.folder / "broker.err", "ab"), text=True)
+        line = self.broker.stdout.readline()
+        if not line:
+            raise NotAsTold("the broker did not start: " + (self.folder / "broker.err").read_text()[-2000:])
+        return line.strip()
+
+    def stop_broker(self):
+        if self.broker is None:
+            return
+        self.broker.send_signal(signal.SIGTERM)
+        code = self.broker.wait(timeout=30)
+        self.broker = None
+        if code != 0:
+            raise NotAsTold(f"the broker stopped with exit code {code}")
+
+
+def communes():
+    with open(SOURCE / "config" / "communes.tsv", encoding="utf-8") as table:
+        rows = [row for row in csv.reader(table, delimiter="\t") if row and not row[0].startswith("#")]
+    return {row[0]: row for row in rows}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def found(department, needles):
+    """Which of the needles stand anywhere in what the broker keeps: database, WAL, spool, logs, keys, leases."""
+    hits = []
+    for path in sorted(department.server.rglob("*")):
+        if not path.is_file():
+            continue
+        data = path.read_bytes()
+        hits += [(path.name, needle) for needle in needles for form in (needle.encode(), needle.upper().encode(),
+                                                                        needle.encode("utf-16-le")) if form in data]
+    return hits
+
+
+def words_of(form):
+    """What must never reach the broker: names, descriptions and places of a form."""
+    out = set()
+
+    def walk(value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key in ("nom", "prenoms", "description", "lieu", "commentaire", "adresse", "date_naissance") and inner:
+                    out.add(str(inner))
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    walk(form)
+    return {word for word in out if len(word) >= 5}
+
+
+def story(department):
+    table = communes()
+    pli = department.pli
+    started = time.monotonic()
+
+    chapter("Le département")
+    here = [row for row in table.values() if row[2] == DEPARTEMENT]
+    as_told(len(here) > 400, f"Yonne ({DEPARTEMENT}) : {len(here)} communes connues (source INSEE, config/README.md)")
+    for name, (code, _) in COMMUNES.items():
+        tell(f"{table[code][1]:<10} {code}  {int(table[code][3]):>6} habitants")
+    tell(f"{DIM}Phrases de passe : facteur de travail {WORK_FACTOR} pour la démonstration (18 en service).{END}")
+
+    chapter("L'autorité prépare le contrat")
+    contract = department.folder / "contrat.toml"
+    example = (SOURCE / "config" / "examples" / "contrat.example.toml").read_text(encoding="utf-8")
+    contract.write_text(example.replace("tcp://127.0.0.1:7410", f"tcp://127.0.0.1:{free_port()}"), encoding="utf-8")
+    department.run([department.programs / "pli", "--passphrase-file", department.passphrase, "init",
+                    department.folder / "contrat", "--contract", contract, "--authorities", "1", "--threshold", "1",
+                    "--work-factor", WORK_FACTOR])
+    tell("une clé d'autorité (1 sur 1 ici ; 2 sur 3 par défaut), les clés du serveur, le contrat")
+    for name, (code, siren) in COMMUNES.items():
+        label = table[code][1]
+        department.enrol(f"referent.{name}", ["referent"], siren, code, f"Référent, mairie d'{label}")
+        department.enrol(f"maire.{name}", ["maire"], siren, code, f"Maire, {label}")
+    for who in GED:
+        department.enrol(who, ["membre_ged"], "service." + who[0], DEPARTEMENT, "Membre du GED")
+    for who in CLIR:
+        department.enrol(who, ["membre_clir"], "service." + who[0], DEPARTEMENT, "Membre de la CLIR")
+    department.enrol("secretariat", ["secretariat"], "prefecture.89", DEPARTEMENT, "Secrétariat, préfecture de l'Yonne")
+    department.enrol("auditrice", ["auditeur"], "inspection", DEPARTEMENT, "Déléguée à la protection des données")
+    department.enrol("operateur", ["operateur"], "prefecture.dsic", DEPARTEMENT, "Opérateur du serveur")
+    department.enrol("outil.transport", ["outil"], "regie.transports", DEPARTEMENT, "Outil du volet transport")
+    department.authority_does("sign", "--authority", department.authority)
+    first = json.loads(department.authority_does("publish", "--authority", department.authority, "--offline").stdout)
+    as_told(first["number"] == 1, "26 personnes et un outil enrôlés sur présentation de leur carte ; annuaire n° 1 signé")
+
+    chapter("Le serveur démarre")
+    department.run([department.programs / "pli-broker", "init", "--config", department.server / "broker.toml",
+                    "--directory", first["note"], "--bundle", first["bundle"]])
+    tell(department.start_broker())
+    as_told(True, "il a refusé une clé inconnue avant d'accepter quiconque")
+
+    chapter("Les communes signalent")
+    forms = []
+    with open(SOURCE / "config" / "demo" / "plan.tsv", encoding="utf-8") as plan:
+        for row in csv.reader(plan, delimiter="\t"):
+            if row and not row[0].startswith("#"):
+                pieces = [p for p in (row[2] if len(row) > 2 else "").split(",") if p]
+                forms.append((row[0], row[1], pieces))
+    secrets = set()
+    sent = {}
+    for number, (name, commune, pieces) in enumerate(forms):
+        path = SOURCE / "config" / "demo" / name
+        form = json.loads(path.read_text(encoding="utf-8"))
+        secrets |= words_of(form)
+        who = f"maire.{commune}" if number % 5 == 4 else f"referent.{commune}"
+        words = ["send", path]
+        for piece in pieces:
+            words += ["--attach", SOURCE / "config" / "demo" / "pieces" / piece]
+        lines, _ = pli(who, *words)
+        sent[lines[-1]["exchange"]] = {"who": who, "queue": lines[-1]["queue"], "receipt": lines[-1]["receipt"],
+                                       "type": form["type"], "commune": commune}
+        tell(f"{who:<18} → {lines[-1]['queue']:<8} {lines[-1]['exchange'][:8]}"
+             + ("  urgent" if form.get("appreciation", {}).get("urgence") == "urgente" else "")
+             + (f"  {len(pieces)} pièce(s)" if pieces else ""))
+    persons = [i for i, s in sent.items() if s["queue"] == "ged/89"]
+    structures = [i for i, s in sent.items() if s["queue"] == "clir/89"]
+    as_told(len(sent) == 30 and len(persons) + len(structures) == 30 and len(structures) >= 8,
+            f"30 signalements reçus : {len(persons)} au GED, {len(structures)} à la CLIR, chacun avec son reçu vérifié")
+    receipt = next(iter(sent.values()))
+    verified, _ = pli(receipt["who"], "receipt", "verify", receipt["receipt"])
+    as_told(verified[-1]["verified"] is True, "un reçu se vérifie hors ligne, avec la seule clé du journal")
+
+    chapter("L'outil du volet transport poste une information")
+    lines, _ = pli("outil.transport", "send", SOURCE / "config" / "forms" / "information-de-volet-transport.json")
+    information = lines[-1]["exchange"]
+    as_told(lines[-1]["state"] == "receipted", f"information {information[:8]} reçue par {lines[-1]['queue']}")
+
+    chapter("Les membres voient, ouvrent pour un motif")
+    inbox, _ = pli("b.aubry", "inbox")
+    shown = [item for item in inbox if item["visible"] and item["kind"] == "signalement_individuel"]
+    as_told(len(shown) == len(persons) and all(item["sender_proven"] for item in shown),
+            f"un membre du GED voit {len(shown)} en-têtes, expéditeurs prouvés ; rien n'est encore lu")
+    opened = 0
+    for index, who in enumerate(GED):
+        for exchange in persons[index::len(GED)]:
+            lines, _ = pli(who, "open", exchange, "--motif", "evaluation", "--note", MOTIF_NOTE)
+            original = json.loads((SOURCE / "config" / "demo" / forms[list(sent).index(exchange)][0]).read_text("utf-8"))
+            if lines[-1]["form"]["faits"][0]["description"] != original["faits"][0]["description"]:
+                raise NotAsTold("what a member reads is not what the référent wrote")
+            opened += 1
+    for index, who in enumerate(CLIR):
+        for exchange in structures[index::len(CLIR)]:
+            pli(who, "open", exchange, "--motif", "preparation_de_seance")
+            opened += 1
+    pli("c.benard", "open", information, "--motif", "evaluation")
+    opened += 1
+    as_told(opened == 31, f"{opened} ouvertures, chacune motivée, signée et inscrite avant la lecture")
+    extraction = department.folder / "extraction"
+    attached = next(i for i, (_, _, pieces) in zip(sent, forms) if pieces and sent[i]["queue"] == "ged/89")
+    pli("d.carpentier", "open", attached, "--motif", "extraction", "--out", extraction)
+    opened += 1
+    piece = next(pieces for i, (_, _, pieces) in zip(sent, forms) if i == attached)[0]
+    as_told((extraction / f"{attached[:8]}-{piece}").read_bytes() ==
+            (SOURCE / "config" / "demo" / "pieces" / piece).read_bytes(),
+            "une pièce jointe arrive à l'octet près, sous un motif d'extraction")
+
+    chapter("Le secrétariat décide et répond")
+    cases = persons[:3] + structures[:2] + [information]
+    for exchange in cases:
+        pli("secretariat", "open", exchange, "--motif", "suivi")
+        opened += 1
+        outcome = "pris_en_compte" if exchange in persons or exchange == information else "suivi"
+        pli("secretariat", "case", "decide", exchange, "--outcome", outcome, "--reason", "Séance de démonstration")
+        pli("secretariat", "case", "return", exchange, "--code", RETOUR)
+    tell(f"{len(cases)} décisions scellées à l'instance, {len(cases)} retours par un code")
+    answered = sent[persons[0]]
+    inbox, _ = pli(answered["who"], "inbox")
+    answers = [item for item in inbox if item["visible"] and item["kind"] == "retour" and item["case"] == persons[0]]
+    as_told(len(answers) == 1, f"{answered['who']} trouve le retour sur son signalement")
+    lines, _ = pli(answered["who"], "open", answers[0]["exchange"], "--motif", "lecture_du_retour")
+    opened += 1
+    tell(f"{lines[-1]['form']}")
+    states = {case["case"]: case["state"] for case in pli(answered["who"], "case", "list")[0]}
+    as_told(states[persons[0]] == "examen_termine", "sa liste dit « examen terminé », et rien d'autre")
+    tool_inbox, _ = pli("outil.transport", "inbox")
+    as_told(any(item["visible"] and item["kind"] == "retour" for item in tool_inbox), "l'outil du transport a sa réponse")
+
+    chapter("Ce qui doit échouer")
+    lines, _ = pli("referent.sens", "open", persons[0], "--motif", "evaluation", expect=1)
+    as_told(lines[-1]["error"].startswith(("FORBIDDEN", "NOT_FOUND")), f"un référent ouvre un dossier du GED : {lines[-1]['error']}")
+    lines, _ = pli("l.kieffer", "open", persons[0], "--motif", "evaluation", expect=1)
+    as_told(lines[-1]["error"].startswith(("FORBIDDEN", "NOT_FOUND")), f"un membre de la CLIR ouvre un dossier du GED : {lines[-1]['error']}")
+    refusals = 2
+    pli("inconnu", "identity", "new", "--work-factor", WORK_FACTOR)
+    pli("inconnu", "identity", "accept", department.folder / "referent.sens.invitation")
+    lines, _ = pli("inconnu", "inbox", expect=1)
+    as_told(lines[-1]["error"] == "UNKNOWN_KEY", "une clé inconnue : UNKNOWN_KEY, dès la poignée de main")
+    sealed = department.folder / "scelle.bin"
+    form = SOURCE / "config" / "forms" / "signalement-individuel-simple.json"
+    department.hostile("referent.auxerre", "seal", form, "ged/89", sealed)
+    once = department.hostile("referent.auxerre", "submit", sealed)
+    again = department.hostile("referent.auxerre", "submit", sealed)
+    as_told(once["result"] == "accepted" and again["duplicate"] is True and once["leaf"] == again["leaf"],
+            "un envoi rejoué : la même place du journal, aucun doublon")
+    altered = department.folder / "altere.bin"
+    department.hostile("referent.auxerre", "seal", form, "ged/89", altered)
+    for part, code in (("payload", "INVALID"), ("signature", "BAD_SIGNATURE"), ("release", "INVALID")):
+        answer = department.hostile("referent.auxerre", "submit", altered, part)
+        refusals += 1
+        as_told(answer["result"].startswith(code), f"un envoi altéré ({part}) : {answer['result']}")
+    stale = department.folder / "perime.bin"
+    department.hostile("referent.avallon", "seal", form, "ged/89", stale)
+    department.authority_does("revoke", "k.joly", "--authority", department.authority)
+    department.authority_does("sign", "--authority", department.authority)
+    lines, _ = pli("operateur", "directory", "publish", "--authority", department.authority)
+    as_told(lines[-1]["number"] == 2, "annuaire n° 2 : k.joly est révoqué ; le journal le dit")
+    lines, _ = pli("k.joly", "inbox", expect=1)
+    refusals += 1
+    as_told(lines[-1]["error"] == "REVOKED", "le membre révoqué : REVOKED")
+    answer = department.hostile("referent.avallon", "submit", stale)
+    refusals += 1
+    as_told(answer["result"] == "STALE_DIRECTORY", "un envoi scellé à l'ancien annuaire : STALE_DIRECTORY")
+
+    chapter("Le serveur tombe, rien ne se perd")
+    department.stop_broker()
+    lines, done = pli("referent.avallon", "send", form, expect=3)
+    as_told(lines[-1]["state"] in ("sealed", "queued"), "serveur arrêté : l'envoi est gardé, scellé (code de sortie 3)")
+    department.start_broker()
+    lines, _ = pli("referent.avallon", "outbox", "flush")
+    as_told(lines[-1]["state"] == "receipted", "serveur revenu : envoyé, reçu vérifié")
+
+    chapter("L'auditrice vérifie tout")
+    lines, _ = pli("auditrice", "audit", "list")
+    acts = {}
+    for line in lines:
+        acts[line["act"]] = acts.get(line["act"], 0) + 1
+    tell("  ".join(f"{act} {count}" for act, count in sorted(acts.items())))
+    reads = [line for line in lines if line["act"] == "consultation"]
+    as_told(len(reads) == opened and all(line["field_motif"] for line in reads),
+            f"les {opened} ouvertures y sont, chacune avec son motif")
+    as_told(acts.get("refus", 0) >= refusals, f"les refus aussi ({acts.get('refus', 0)})")
+    sends = [line for line in lines if line["act"] == "collecte"]
+    as_told(len(sends) == 33, "les 33 dépôts aussi (30 signalements, l'information, le rejeu compté une fois, l'envoi gardé)")
+    lines, _ = pli("auditrice", "audit", "verify")
+    as_told(lines[-1]["verified"] is True, f"{lines[-1]['records']} enregistrements, {lines[-1]['signatures']} signatures : "
+            "rien n'a été modifié, retiré ni inventé")
+    lines, _ = pli("auditrice", "open", persons[0], "--motif", "evaluation", expect=1)
+    as_told(lines[-1]["error"].startswith(("FORBIDDEN", "NOT_FOUND")), f"l'auditrice n'ouvre aucun contenu : {lines[-1]['error']}")
+    lines, _ = pli("referent.sens", "audit", "list", expect=1)
+    as_told(lines[-1]["error"].startswith("FORBIDDEN"), f"un référent ne lit pas le journal : {lines[-1]['error']}")
+
+    chapter("Ce que le serveur a gardé")
+    department.stop_broker()
+    department.run([department.programs / "pli-broker", "check", "--config", department.server / "broker.toml"])
+    as_told(True, "pli-broker check : chaque invariant de la base tient")
+    canary = department.server / "data" / "canari"
+    canary.write_text(next(iter(secrets)), encoding="utf-8")
+    as_told(found(department, secrets) != [], "la recherche sait trouver (un mot déposé exprès est vu)")
+    canary.unlink()
+    hits = found(department, secrets | {MOTIF_NOTE, PASSPHRASE})
+    as_told(hits == [], f"{len(secrets)} noms, lieux et récits, la note de motif : aucun dans la base, le WAL, le spool, les journaux")
+
+    tell("")
+    tell(f"Histoire racontée en {time.monotonic() - started:.0f} s.")
+
+
+RETOUR = "examen_termine"
+
+
+def epilogue(department):
+    pli = f"{department.programs / 'pli'} --passphrase-file {department.passphrase}"
+    print(f"""
+À vous. Tout est dans {department.folder} :
+
+  {department.programs / 'pli-broker'} run --config {department.server / 'broker.toml'} &
+  {pli} --home {department.home('secretariat')} inbox
+  {pli} --home {department.home('secretariat')} case list
+  {pli} --home {department.home('auditrice')} audit verify
+  {pli} --home {department.home('referent.sens')} send config/forms/signalement-individuel-simple.json
+  {pli} --home {department.home('e.delmas')} shell
+""")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", required=True, help="folder of the programs")
+    parser.add_argument("--folder", help="where to play (default: a new temporary folder)")
+    arguments = parser.parse_args()
+    folder = pathlib.Path(arguments.folder or tempfile.mkdtemp(prefix="pli-demo-")).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        sys.exit(f"demo: {folder} is not empty")
+    (folder / "membres").mkdir()
+    department = Departement(folder, pathlib.Path(arguments.bin).resolve())
+    try:
+        story(department)
+    except (NotAsTold, subprocess.TimeoutExpired, KeyError, IndexError, json.JSONDecodeError) as surprise:
+        print(f"\n{RED}✗ not as told:{END} {type(surprise).__name__}: {surprise}\n  everything is left in {folder}", file=sys.stderr)
+        return 1
+    finally:
+        if department.broker is not None:
+            department.broker.terminate()
+            department.broker.wait(timeout=30)
+    epilogue(department)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
