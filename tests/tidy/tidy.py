@@ -186,13 +186,24 @@ class Tree:
         while True:
             lists = folder / "CMakeLists.txt"
             if lists.is_file():
-                name = re.escape(file.relative_to(folder).as_posix())
-                if re.search(rf"(?<![\w./-]){name}(?![\w.-])", lists.read_text(encoding="utf-8")):
+                if self.names(lists.read_text(encoding="utf-8"), file.relative_to(folder).as_posix()):
                     return
             if folder == self.root:
                 self.say(path, 1, "in no CMakeLists.txt")
                 return
             folder = folder.parent
+
+    @staticmethod
+    def names(lists, name):
+        """Whether the list names the file, in full or by a loop: a_${x}.cpp with x's value a word of the list."""
+        def has_word(word):
+            return re.search(rf"(?<![\w./-]){re.escape(word)}(?![\w.-])", lists)
+        if has_word(name):
+            return True
+        for before, after in set(re.findall(r"([\w./-]*)\$\{\w+\}(\.\w+)", lists)):
+            if name.startswith(before) and name.endswith(after) and has_word(name[len(before):-len(after)]):
+                return True
+        return False
 
     def check_opening_list(self):
         """OPENING above is what crypto/CMakeLists.txt builds pli_crypto_open from, no more and no less."""

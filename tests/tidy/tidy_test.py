@@ -162,6 +162,12 @@ class TidyTree(unittest.TestCase):
         self.refuses({"base/lost.cpp": "int x;\n"}, "base/lost.cpp:1: in no CMakeLists.txt")
         self.refuses({"base/CMakeLists.txt": "add_library(pli_base more_bytes.cpp)\n"}, "base/bytes.cpp:1: in no CMakeLists.txt")
 
+    def test_a_loop_names_only_what_it_runs_over(self):
+        lists = "foreach(x red green)\n  pli_fuzz(f_${x} SOURCES f_${x}.cpp)\nendforeach()\n"
+        self.refuses({"tests/fuzz/CMakeLists.txt": lists, "tests/fuzz/f_red.cpp": "", "tests/fuzz/f_blue.cpp": "",
+                      "tests/fuzz/g_green.cpp": ""},
+                     "tests/fuzz/f_blue.cpp:1: in no", "tests/fuzz/g_green.cpp:1: in no")
+
     def test_nothing_is_left_behind(self):
         for path, text in [
                 ("base/a.hpp", ONCE + "// TO" + "DO later\n"), ("base/a.py", "# FIX" + "ME\n"), ("docs/a.md", "X" + "XX\n"),
