@@ -34,7 +34,7 @@ SEAMS = {
     "libsodium": (r"sodium(\.h$|/)", ["crypto/*"]),
     "ZeroMQ": (r"zmq(_addon)?\.h(pp)?$",
                ["broker/transport*.cpp", "client/connection*.cpp", "bench/*", "tests/support/*"]),
-    "SQLite": (r"(sqlite3\.h$|SQLiteCpp/)", ["broker/*store*.cpp", "client/*store*.cpp"]),
+    "SQLite": (r"(sqlite3\.h$|SQLiteCpp/)", ["broker/*store*.cpp", "client/*store*.cpp", "tests/support/*"]),
     "protobuf": (r"(google/protobuf/|(.*/)?[a-z_]+\.pb\.h$)", ["protocol/codec*.cpp"]),
     "spdlog": (r"(spdlog|fmt)/", ["broker/*.cpp", "client/*.cpp", "bench/*.cpp"]),
     "toml++": (r"toml(\+\+/|\.hpp$)", ["broker/*config*.cpp", "client/*config*.cpp", "client/*contract*.cpp"]),
