@@ -23,10 +23,11 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
 
   std::optional<Shown> shown;
   std::string_view rule = reads.rule;
-  if (sent_by_organisation_of(member, *row))
-    shown = Shown::sender;
-  else if (delivered)
+  // Who sits in the queue it was sent to needs its place there, even when it was sent by himself.
+  if (delivered)
     shown = Shown::queue_member;
+  else if (sent_by_organisation_of(member, *row))
+    shown = Shown::sender;
   else if (!reads)
     return not_found(delivered.rule);
   auto proof = stored_proof(row->leaf, shown);

@@ -21,7 +21,12 @@ namespace pli::broker {
 struct Peer {
   Bytes routing_id;
   crypto::CurvePublic key;
-  auto operator<=>(const Peer&) const = default;
+  // Spelt out: g++ 12 at -O3 misreads the library's comparison of byte vectors.
+  std::strong_ordering operator<=>(const Peer& other) const {
+    int order = as_text(routing_id).compare(as_text(other.routing_id));
+    return order != 0 ? order <=> 0 : key <=> other.key;
+  }
+  bool operator==(const Peer& other) const { return (*this <=> other) == 0; }
 };
 
 /// A message as it came in.

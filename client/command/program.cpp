@@ -15,13 +15,24 @@ constexpr const char* epilogue =
     "Codes de sortie : 0 fait, 1 refusé par le serveur, 2 commande incorrecte, 3 serveur injoignable ou envoi en attente,\n"
     "4 vérification en échec, 5 erreur locale. Aide d'une commande : pli COMMANDE --help";
 
+/// What CLI11 found wrong, for an officer; its own words follow in brackets.
+std::string french(const CLI::ParseError& error) {
+  std::string name = error.get_name();
+  if (name == "RequiredError") return "il manque une commande, un argument ou une option.";
+  if (name == "ExtrasError") return "un mot est de trop ou une option n'existe pas.";
+  if (name == "ArgumentMismatch") return "une option n'a pas la valeur qu'elle attend.";
+  if (name == "ConversionError" || name == "ValidationError") return "une valeur n'est pas acceptée.";
+  if (name == "ExcludesError") return "deux options s'excluent.";
+  return "elle ne peut pas être comprise.";
+}
+
 int parse_and_run(CLI::App& app, Verdict& verdict, const std::function<void()>& parse) {
   try {
     parse();
     return verdict.exit_code;
   } catch (const CLI::ParseError& asked) {
     if (asked.get_exit_code() == 0) return app.exit(asked);  // --help
-    app.exit(asked);
+    warn("Commande incorrecte : " + french(asked) + " Voir --help. [" + asked.what() + "]");
     return static_cast<int>(ExitClass::usage);
   }
 }

@@ -185,8 +185,7 @@ void add_age(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto* verb = app.add_subcommand("seal", "Seal a plain file as age v1 does (standard input to standard output)");
   verb->footer("Example: pli seal -r age1… < plain > sealed.age     (opens with: age -d -i key.txt sealed.age)\n"
                "With --passphrase-file instead of -r, under a passphrase (scrypt), as age -p.");
-  verb->add_option("-r,--recipient", sealing->recipients, "age recipient; may be given several times")->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("-r,--recipient", sealing->recipients, "age recipient; may be given several times")->allow_extra_args(false);
   verb->add_flag("-a,--armor", sealing->armor, "PEM form, for text channels");
   verb->add_option("-o,--output", sealing->output, "Output file (default: standard output)");
   verb->add_option("--work-factor", sealing->work_factor, "scrypt work factor (18)")->check(CLI::Range(1, 20));
@@ -197,7 +196,7 @@ void add_age(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb = app.add_subcommand("unseal", "Open a plain age v1 file, armored or not (standard input to standard output)");
   verb->footer("Example: pli unseal -i key.txt < sealed.age > plain");
   verb->add_option("-i,--identity", opening->identities, "age identity file, or one of pli's; may be given several times")
-      ->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   verb->add_option("-o,--output", opening->output, "Output file (default: standard output)");
   verb->add_option("input", opening->input, "Input file (default: standard input)");
   verb->callback([&sitting, &verdict, opening] { verdict.exit_code = unseal(sitting, *opening); });

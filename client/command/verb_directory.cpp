@@ -291,8 +291,9 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_option("--id", who->id, "Member id: small letters, digits, dots, dashes");
   verb->add_option("--person", who->person, "Natural person behind it, one id for one person (default: the member id)");
   verb->add_option("--organisation", who->organisation, "SIREN or another token of the organisation");
-  verb->add_option("--role", who->roles, "Role; may be given several times");
-  verb->add_option("--seat", who->seats, "Queue he sits in (default: by role); may be given several times");
+  verb->add_option("--role", who->roles, "Role; may be given several times")->allow_extra_args(false);
+  verb->add_option("--seat", who->seats, "Queue he sits in (default: by role); may be given several times")
+      ->allow_extra_args(false);
   verb->add_option("--territory", who->territory, "Département or INSEE commune code (default: the contract's)");
   verb->add_option("--label", who->label, "How colleagues recognise him");
   verb->add_option("--days", who->days, "Days his enrolment is valid")->check(CLI::Range(1, 1830));
@@ -320,7 +321,7 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_option("id", charter->second.id, "Charter id")->required();
   with_folder(verb, charter->first);
   verb->add_option("--territory", charter->second.territory, "INSEE commune code")->required();
-  verb->add_option("--party", charter->second.parties, "Signatory; at least three")->required();
+  verb->add_option("--party", charter->second.parties, "Signatory; at least three")->allow_extra_args(false)->required();
   verb->add_option("--days", *charter_days, "Days it is in force")->check(CLI::Range(1, 1830));
   verb->callback([&sitting, &verdict, charter, charter_days] {
     charter->second.not_before = {sitting.clock().now().value / day_ms * day_ms};

@@ -47,20 +47,6 @@ ContractFile default_contract(const InitOptions& options, UnixMillis now) {
   return file;
 }
 
-/// The shard of the year, first of its name.
-std::string first_shard(UnixMillis now) { return iso_time(now).substr(0, 4) + "-1"; }
-
-std::string broker_toml(const ContractFile& file, UnixMillis now) {
-  return "# Written by `pli init`. Every option, its unit, default and cost: config/examples/broker.example.toml.\n"
-         "# Relative paths start from this file's folder.\n"
-         "endpoint = \"" + file.endpoint + "\"\nlog = \"" + file.log + "\"\nshard = \"" + first_shard(now) +
-         "\"\ndata_folder = \"data\"\nkey_folder = \"keys\"\nleases = \"leases/leases.key\"\n"
-         "# Put the copy and the outside checkpoint on another disk where there is one.\n"
-         "leases_copy = \"leases-copy/leases.key\"\noutside_checkpoint = \"outside/checkpoint\"\n"
-         "# Move this secret off the disk (systemd credential, tmpfs): whoever holds disk and secret can release.\n"
-         "startup_secret = { file = \"startup.secret\" }\n";
-}
-
 int run_init(Sitting& sitting, const InitOptions& options) {
   ContractFile file;
   UnixMillis now = sitting.clock().now();
@@ -89,11 +75,9 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   }
   auto made = init_contract(options.folder, std::move(request));
   if (!made) return report(sitting, made.error(), Language::english);
-  for (const auto& [path, text] : {std::pair{made->broker / "broker.toml", broker_toml(file, now)},
-                                   std::pair{options.folder / "contrat.toml", to_toml(file)}}) {
-    if (auto written = write_file_durably(path, as_bytes(text), FileMode::owner_only); !written)
-      return report(sitting, local(LocalCode::local_store, written.error()), Language::english);
-  }
+  std::string contract = to_toml(file);
+  if (auto written = write_file_durably(options.folder / "contrat.toml", as_bytes(contract), FileMode::owner_only); !written)
+    return report(sitting, local(LocalCode::local_store, written.error()), Language::english);
   if (sitting.json()) {
     JsonObject().text("authority", made->authority.string()).text("broker", made->broker.string())
         .text("contract", (options.folder / "contrat.toml").string()).text("log", file.log)
@@ -103,7 +87,9 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   say("Made " + options.folder.string() + ":");
   say("  authority/    keys of the authority (" + std::to_string(options.threshold) + " of " +
       std::to_string(options.authorities) + "), directory. Keep it off the broker's machine.");
-  say("  broker/       broker.toml, keys, startup.secret. Move startup.secret off the disk once you have tried it.");
+  say("  broker/       broker.toml, keys");
+  say("  startup/      the start-up secret. Move it off the broker's disk (systemd credential, tmpfs): whoever holds both can");
+  say("                release what the broker keeps.");
   say("  contrat.toml  the contract as it was read");
   say("Next:");
   std::string authority = made->authority.string();
