@@ -1,0 +1,299 @@
+#include "client/auditor.hpp"
+
+#include "crypto/hash.hpp"
+#include "crypto/statement.hpp"
+#include "tests/client/sitting.hpp"
+
+namespace pli::testing {
+namespace {
+
+using client::Problem;
+
+class AuditorTest : public Sitting {
+ protected:
+  AuditorTest() {
+    id_ = somebody_sends("r.bellerive", report());
+    static_cast<void>(somebody_sends("r.clairval", report()));
+    auto reader = connected("ged.un");
+    client::OpenOptions options;
+    options.note = "réunion de jeudi";
+    auto opened = client::open_exchange(*reader->session, id_, options);
+    EXPECT_TRUE(opened.has_value()) << why(opened);
+  }
+  client::AuditReport audit() {
+    auto desk = connected("auditeur");
+    auto report = client::audit_log(*desk->session, {});
+    EXPECT_TRUE(report.has_value()) << why(report);
+    return report ? std::move(*report) : client::AuditReport{};
+  }
+  static bool has(const client::AuditReport& report, Problem problem) {
+    for (const client::Finding& finding : report.findings)
+      if (finding.problem == problem) return true;
+    return false;
+  }
+  static std::string list(const client::AuditReport& report) {
+    std::string out;
+    for (const client::Finding& finding : report.findings)
+      out += std::string(client::text_of(finding.problem)) + "(" + finding.subject + ") ";
+    return out;
+  }
+  /// The newest record of this act, to be played with.
+  audit::Record record_of(std::string_view act, audit::LeafType* type = nullptr) {
+    for (std::uint64_t i = broker_.size().value; i-- > 0;) {
+      const Bytes* found = broker_.record(i).find("act");
+      if (found == nullptr || as_text(*found) != act) continue;
+      if (type != nullptr) *type = audit::decode_leaf(broker_.leaf(i))->type;
+      return broker_.record(i);
+    }
+    ADD_FAILURE() << "no such act";
+    return audit::new_record();
+  }
+  static void set(audit::Record& record, std::string_view name, ByteView value) {
+    for (audit::Field& field : record.fields)
+      if (field.name == name) field.value = to_bytes(value);
+  }
+  static void drop(audit::Record& record, std::string_view name) {
+    std::vector<audit::Field> kept;
+    for (audit::Field& field : record.fields)
+      if (field.name != name) kept.push_back(std::move(field));
+    record.fields = std::move(kept);
+  }
+  /// A fresh opening, signed by this member, of this exchange, as the record a broker would make of it.
+  audit::Record opening_by(const std::string& member, const crypto::Identity& signer) {
+    audit::Record record = record_of("open");
+    protocol::OpeningRequest request = *protocol::decode_opening_request(*record.find("statement"));
+    request.opener = member;
+    request.opener_key = signer.public_identity().sign;
+    request.nonce = crypto::random_array<16>();
+    request.created_at = clock_.now();
+    const Bytes statement = protocol::encode(request);
+    set(record, "actor", as_bytes(member));
+    set(record, "person", as_bytes(member));
+    set(record, "key", request.opener_key.bytes);
+    set(record, "statement", statement);
+    set(record, "signature", crypto::sign_statement(signer.signing_key(), crypto::StatementName::open, statement));
+    return record;
+  }
+  protocol::ExchangeId id_{};
+};
+
+TEST_F(AuditorTest, FindsNothingInAnHonestLog) {
+  const auto report = audit();
+  EXPECT_TRUE(report.clean()) << list(report);
+  EXPECT_EQ(report.records, report.size.value);
+  EXPECT_EQ(report.signatures, 3U);  // two exchanges, one opening
+  const auto again = audit();        // which has also read the records of the first reading
+  EXPECT_TRUE(again.clean()) << list(again);
+  EXPECT_GT(again.records, report.records);
+}
+
+TEST_F(AuditorTest, HandsOverEachRecordAndListsSome) {
+  auto desk = connected("auditeur");
+  std::vector<std::string> acts;
+  ASSERT_TRUE(client::audit_log(*desk->session, [&](const client::AuditedRecord& record) {
+                acts.emplace_back(as_text(*record.record.find("act")));
+              }).has_value());
+  EXPECT_EQ(acts, (std::vector<std::string>{"init", "publish_directory", "submit", "submit", "open"}));
+  auto some = client::read_records(*desk->session, LeafIndex{2}, 2);
+  ASSERT_TRUE(some.has_value()) << why(some);
+  ASSERT_EQ(some->size(), 2U);
+  EXPECT_EQ((*some)[0].index, LeafIndex{2});
+}
+
+TEST_F(AuditorTest, OnlyAnAuditorReads) {
+  auto desk = connected("secretariat");
+  EXPECT_FAILS_WITH(client::audit_log(*desk->session, {}), Code::forbidden);
+}
+
+// ---- P5: a broker that forges an act ---------------------------------------------------------------------------
+
+TEST_F(AuditorTest, P5FindsAForgedOpening) {
+  audit::Record forged = opening_by("ged.deux", crypto::Identity::generate());  // somebody else's key
+  broker_.add_record(audit::LeafType::consultation, forged);
+  EXPECT_TRUE(has(audit(), Problem::signer_unknown));
+}
+
+TEST_F(AuditorTest, P5FindsAnOpeningSignedOverSomethingElse) {
+  audit::Record forged = opening_by("ged.un", world_.identity("ged.un"));
+  Bytes statement = *forged.find("statement");
+  statement.back() ^= 1;
+  set(forged, "statement", statement);
+  broker_.add_record(audit::LeafType::consultation, forged);
+  EXPECT_TRUE(has(audit(), Problem::statement_forged));
+}
+
+TEST_F(AuditorTest, P5FindsAnOpeningPutIntoAnotherMembersName) {
+  audit::Record forged = opening_by("ged.un", world_.identity("ged.un"));
+  set(forged, "actor", as_bytes("ged.deux"));
+  broker_.add_record(audit::LeafType::consultation, forged);
+  EXPECT_TRUE(has(audit(), Problem::statement_contradicts));
+}
+
+TEST_F(AuditorTest, P5FindsARecordThatSaysSomethingElseThanWasSigned) {
+  const std::vector<std::pair<std::string, Bytes>> lies = {
+      {"motif", to_bytes("suivi")}, {"exchange", Bytes(32, 7)}, {"note", to_bytes("another note")}, {"directory", to_bytes("0")},
+      {"person", to_bytes("somebody")}};
+  for (const auto& [field, value] : lies) {
+    MemoryBroker honest = broker_;
+    audit::Record forged = opening_by("ged.un", world_.identity("ged.un"));
+    set(forged, field, value);
+    broker_.add_record(audit::LeafType::consultation, forged);
+    EXPECT_TRUE(has(audit(), Problem::statement_contradicts)) << field;
+    broker_ = honest;
+  }
+}
+
+TEST_F(AuditorTest, P5FindsAnOpeningPlayedBack) {
+  broker_.add_record(audit::LeafType::consultation, record_of("open"));
+  EXPECT_TRUE(has(audit(), Problem::act_twice));
+}
+
+TEST_F(AuditorTest, P5FindsAnOpeningPlayedBackLater) {
+  clock_.advance(std::chrono::hours(1));
+  broker_.add_record(audit::LeafType::consultation, record_of("open"));
+  EXPECT_TRUE(has(audit(), Problem::statement_contradicts));
+}
+
+TEST_F(AuditorTest, P5FindsAnInventedExchange) {
+  audit::LeafType type{};
+  audit::Record forged = record_of("submit", &type);
+  set(forged, "exchange", Bytes(32, 9));
+  set(forged, "number", as_bytes("3"));
+  const auto last = *to_array<32>(*record_of("submit").find("head"));
+  set(forged, "head", audit::queue_next({QueueNumber{2}, last}, *to_array<32>(Bytes(32, 9))).head);
+  broker_.add_record(type, forged);
+  const auto report = audit();
+  EXPECT_TRUE(has(report, Problem::statement_forged)) << list(report);
+  EXPECT_FALSE(has(report, Problem::queue_broken));
+}
+
+TEST_F(AuditorTest, FindsAnActWithoutWhatItMustHave) {
+  for (const char* field : {"key", "statement", "signature", "outcome", "act"}) {
+    MemoryBroker honest = broker_;
+    audit::Record forged = opening_by("ged.un", world_.identity("ged.un"));
+    drop(forged, field);
+    broker_.add_record(audit::LeafType::consultation, forged);
+    const auto report = audit();
+    EXPECT_TRUE(has(report, Problem::record_incomplete)) << field << ": " << list(report);
+    broker_ = honest;
+  }
+}
+
+TEST_F(AuditorTest, FindsAReadingHiddenUnderAnotherType) {
+  broker_.add_record(audit::LeafType::connexion, opening_by("ged.un", world_.identity("ged.un")));
+  EXPECT_TRUE(has(audit(), Problem::statement_contradicts));
+}
+
+TEST_F(AuditorTest, FindsARefusalRecordedAsGranted) {
+  audit::Record refusal = opening_by("ged.un", world_.identity("ged.un"));
+  set(refusal, "outcome", as_bytes("FORBIDDEN"));
+  broker_.add_record(audit::LeafType::consultation, refusal);
+  EXPECT_TRUE(has(audit(), Problem::statement_contradicts));
+}
+
+TEST_F(AuditorTest, AcceptsAnHonestRefusal) {
+  audit::Record refusal = opening_by("ged.un", world_.identity("ged.un"));
+  set(refusal, "outcome", as_bytes("FORBIDDEN"));
+  broker_.add_record(audit::LeafType::refus, refusal);
+  const auto report = audit();
+  EXPECT_TRUE(report.clean()) << list(report);
+}
+
+// ---- P8: queues ------------------------------------------------------------------------------------------------
+
+TEST_F(AuditorTest, P8FindsTwoRecordsWithOneNumber) {
+  audit::LeafType type{};
+  broker_.add_record(type, [&] {
+    audit::Record twice = record_of("submit", &type);
+    return twice;
+  }());
+  const auto report = audit();
+  EXPECT_TRUE(has(report, Problem::queue_number_twice)) << list(report);
+  EXPECT_TRUE(has(report, Problem::act_twice)) << list(report);
+}
+
+TEST_F(AuditorTest, P8FindsAGapAndABrokenChain) {
+  for (const char* number : {"7", "3"}) {
+    MemoryBroker honest = broker_;
+    audit::LeafType type{};
+    audit::Record record = record_of("submit", &type);
+    set(record, "number", as_bytes(number));
+    broker_.add_record(type, record);
+    const auto report = audit();
+    EXPECT_TRUE(has(report, std::string_view(number) == "7" ? Problem::queue_gap : Problem::queue_broken)) << list(report);
+    broker_ = honest;
+  }
+}
+
+// ---- P7: the tree ----------------------------------------------------------------------------------------------
+
+TEST_F(AuditorTest, P7FindsARecordThatIsNotTheLeafs) {
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    auto* records = std::get_if<protocol::Records>(&reply);
+    if (records == nullptr || records->items.size() < 3) return;
+    std::swap(records->items[1].disclosure, records->items[2].disclosure);
+  };
+  EXPECT_TRUE(has(audit(), Problem::record_mismatch));
+}
+
+TEST_F(AuditorTest, P7FindsAFieldThatDoesNotMatchItsCommitment) {
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* records = std::get_if<protocol::Records>(&reply)) records->items[2].disclosure.back() ^= 1;
+  };
+  EXPECT_TRUE(has(audit(), Problem::disclosure_malformed));
+}
+
+TEST_F(AuditorTest, P7FindsALeafReplacedByAnother) {
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    auto* records = std::get_if<protocol::Records>(&reply);
+    if (records == nullptr || records->items.size() < 3) return;
+    audit::Record other = audit::new_record();
+    other.add("act", "hello");
+    other.add("outcome", "ok");
+    const audit::Leaf leaf{audit::LeafType::connexion, audit::decode_leaf(records->items[2].leaf)->time,
+                           audit::record_digest(other), std::nullopt, std::nullopt};
+    records->items[2].leaf = audit::encode(leaf);
+    records->items[2].disclosure = audit::encode(audit::disclose_all(other));
+  };
+  const auto report = audit();
+  EXPECT_TRUE(has(report, Problem::tree_mismatch)) << list(report);
+}
+
+TEST_F(AuditorTest, P7FindsALeafLeftOut) {
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    auto* records = std::get_if<protocol::Records>(&reply);
+    if (records != nullptr && records->items.size() > 2) records->items.erase(records->items.begin() + 2);
+  };
+  EXPECT_TRUE(has(audit(), Problem::leaf_missing));
+}
+
+TEST_F(AuditorTest, P7FindsALogCutShort) {
+  broker_.bend = [](const protocol::Request& request, protocol::ReplyBody& reply) {
+    auto* records = std::get_if<protocol::Records>(&reply);
+    if (records != nullptr && std::get<protocol::GetRecords>(request.body).from.value >= 3) records->items.clear();
+    else if (records != nullptr && records->items.size() > 3) records->items.resize(3);
+  };
+  EXPECT_TRUE(has(audit(), Problem::leaf_missing));
+}
+
+TEST_F(AuditorTest, FindsAClockThatWentBack) {
+  clock_.set(spring - std::chrono::hours(1));
+  broker_.add_noise_leaf();
+  EXPECT_TRUE(has(audit(), Problem::time_reversed));
+}
+
+TEST_F(AuditorTest, FindsADirectoryThatSkipsRepeatsOrContradicts) {
+  audit::Record record = audit::new_record();
+  record.add("act", "publish_directory");
+  record.add("outcome", "ok");
+  MemoryBroker honest = broker_;
+  broker_.add_record(audit::LeafType::habilitation, record, audit::DirectoryReference{DirectoryNumber{3}, Digest{1}});
+  EXPECT_TRUE(has(audit(), Problem::directory_discontinuous));
+  broker_ = honest;
+  broker_.add_record(audit::LeafType::habilitation, record, audit::DirectoryReference{DirectoryNumber{1}, Digest{1}});
+  EXPECT_TRUE(has(audit(), Problem::directory_discontinuous));
+  EXPECT_TRUE(has(audit(), Problem::directory_contradicts));
+}
+
+}  // namespace
+}  // namespace pli::testing

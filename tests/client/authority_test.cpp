@@ -1,0 +1,303 @@
+#include "client/authority.hpp"
+
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "crypto/boxed_key.hpp"
+#include "protocol/limits.hpp"
+#include "tests/client/sitting.hpp"
+
+namespace pli::testing {
+namespace {
+
+using client::Authority;
+
+crypto::SecretKey secret(std::string_view text) { return crypto::SecretKey::copy_of(as_bytes(text)); }
+
+class AuthorityTest : public ::testing::Test {
+ protected:
+  AuthorityTest() { crypto::initialise(); }
+
+  static client::InitRequest request() {
+    client::InitRequest out;
+    out.contract.id = "csi-89";
+    out.contract.title = "Contrat de sécurité intégrée";
+    out.contract.parties = {"Préfecture", "Bellerive"};
+    out.contract.territory = "89";
+    out.contract.starts = spring;
+    out.contract.ends = spring + std::chrono::hours(24 * 365);
+    out.log = "pli.exemple.fr/pli/89";
+    out.endpoint = "tcp://pli.exemple.fr:7789";
+    out.threshold = 2;
+    for (const char* name : {"prefet", "procureur", "maire"})
+      out.authorities.push_back({"exemple.fr/" + std::string(name), secret(name)});
+    out.work_factor = 2;
+    out.queues = {"ged/89", "clir/89", "audit/89"};
+    out.now = spring;
+    return out;
+  }
+  client::InitResult init() {
+    auto result = client::init_contract(folder_.path() / "csi", request());
+    EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().detail);
+    return result ? *result : client::InitResult{};
+  }
+  static Authority open(const client::InitResult& made) {
+    auto authority = Authority::open(made.authority);
+    EXPECT_TRUE(authority.has_value()) << (authority ? "" : authority.error().detail);
+    return std::move(*authority);
+  }
+  static client::Enrolment enrolment(const std::string& id) {
+    client::Enrolment out;
+    out.id = id;
+    out.person = id;
+    out.organisation = "police-89";
+    out.roles.add(protocol::Role::membre_ged);
+    out.territory = "89";
+    out.seats = {"ged/89"};
+    out.label = "Poste";
+    out.not_before = spring;
+    out.not_after = spring + std::chrono::hours(24 * 365);
+    return out;
+  }
+  static protocol::Card card(const crypto::Identity& identity) { return protocol::make_card(identity, spring, nullptr); }
+  static UnixMillis in(int days) { return spring + std::chrono::hours(24 * days); }
+  /// Signs with the first two keys and publishes.
+  static client::PublishedVersion publish(Authority& authority, UnixMillis now = spring) {
+    EXPECT_TRUE(authority.prepare(now, now + std::chrono::hours(24 * 30)).has_value());
+    EXPECT_TRUE(authority.sign(authority.key_files()[0], secret("prefet")).has_value());
+    EXPECT_TRUE(authority.sign(authority.key_files()[1], secret("procureur")).has_value());
+    auto out = authority.publish();
+    EXPECT_TRUE(out.has_value()) << (out ? "" : out.error().detail);
+    return out ? *out : client::PublishedVersion{};
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(AuthorityTest, MakesKeysABrokerCanUnboxAndNobodyElseReads) {
+  const auto made = init();
+  auto startup = read_file(made.startup_secret, 64);
+  ASSERT_TRUE(startup.has_value());
+  ASSERT_EQ(startup->size(), crypto::startup_secret_bytes);
+  const crypto::SecretKey unlocking = crypto::SecretKey::copy_of(*startup);
+  auto curve_file = read_file(made.broker / "keys" / "curve.key", 4096);
+  auto log_file = read_file(made.broker / "keys" / "log.key", 4096);
+  ASSERT_TRUE(curve_file.has_value() && log_file.has_value());
+  auto curve = crypto::unbox_key("curve", as_text(*curve_file), unlocking);
+  auto log = crypto::unbox_key("log", as_text(*log_file), unlocking);
+  ASSERT_TRUE(curve.has_value() && log.has_value());
+  EXPECT_EQ(crypto::x25519_public(*curve), made.broker_curve.bytes);
+  EXPECT_EQ(crypto::SigningKey::from_seed(log->expose()).public_key(), made.log_key);
+  EXPECT_FALSE(crypto::unbox_key("curve", as_text(*curve_file), crypto::SecretKey::random(32)).has_value());
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path()))
+    EXPECT_EQ(entry.status().permissions() & (std::filesystem::perms::group_all | std::filesystem::perms::others_all),
+              std::filesystem::perms::none)
+        << entry.path();
+}
+
+TEST_F(AuthorityTest, NeverOverwritesAContract) {
+  static_cast<void>(init());
+  EXPECT_FAILS_WITH(client::init_contract(folder_.path() / "csi", request()), LocalCode::usage);
+}
+
+TEST_F(AuthorityTest, RefusesARequestThatCannotBe) {
+  const std::vector<std::function<void(client::InitRequest&)>> mistakes = {
+      [](client::InitRequest& r) { r.threshold = 4; },
+      [](client::InitRequest& r) { r.threshold = 0; },
+      [](client::InitRequest& r) { r.authorities.clear(); },
+      [](client::InitRequest& r) { r.authorities[1].name = r.authorities[0].name; },
+      [](client::InitRequest& r) { r.authorities[0].name = "Préfet"; },
+      [](client::InitRequest& r) { r.authorities[0].passphrase = {}; },
+      [](client::InitRequest& r) { r.log = "not a log"; },
+      [](client::InitRequest& r) { r.endpoint = "http://exemple.fr"; },
+      [](client::InitRequest& r) { r.listen = "tcp://\"\nthreads = 0"; },
+      [](client::InitRequest& r) { r.queues = {"nowhere"}; },
+      [](client::InitRequest& r) { r.contract.id = "Le contrat"; },
+  };
+  for (std::size_t i = 0; i < mistakes.size(); ++i) {
+    auto wrong = request();
+    mistakes[i](wrong);
+    EXPECT_FAILS_WITH(client::init_contract(folder_.path() / std::to_string(i), std::move(wrong)), LocalCode::usage) << i;
+    EXPECT_FALSE(std::filesystem::exists(folder_.path() / std::to_string(i) / "authority" / "contract.txt")) << i;
+  }
+}
+
+TEST_F(AuthorityTest, EnrolsSignsAndPublishes) {
+  const auto made = init();
+  Authority authority = open(made);
+  const auto identity = crypto::Identity::generate();
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(identity)).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+
+  auto again = open(made);  // another day
+  ASSERT_NE(again.directory().member("ged.un"), nullptr);
+  EXPECT_EQ(again.directory().queue("ged/89")->keys.size(), 1U);
+  EXPECT_EQ(again.invitation("ged.un")->directory, DirectoryNumber{1});
+  const auto published = publish(again);
+  EXPECT_EQ(published.number, DirectoryNumber{1});
+
+  // What a broker and a client then make of it.
+  auto note = read_file(published.note, audit::note_bytes_max);
+  auto bundle = read_file(published.bundle, protocol::directory_bundle_bytes_max);
+  ASSERT_TRUE(note.has_value() && bundle.has_value());
+  auto invitation = again.invitation("ged.un");
+  ASSERT_TRUE(invitation.has_value());
+  auto verified = protocol::verify_directory_note(as_text(*note), invitation->authorities, nullptr);
+  ASSERT_TRUE(verified.has_value());
+  auto entries = protocol::apply_bundle({}, *protocol::decode_bundle(*bundle));
+  ASSERT_TRUE(entries.has_value());
+  EXPECT_TRUE(protocol::Directory::build(std::move(*entries), *verified).has_value());
+}
+
+TEST_F(AuthorityTest, ALaterVersionCarriesOnlyWhatChanged) {
+  const auto made = init();
+  Authority authority = open(made);
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(crypto::Identity::generate())).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  static_cast<void>(publish(authority));
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.deux"), card(crypto::Identity::generate())).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  EXPECT_EQ(authority.invitation("ged.deux")->directory, DirectoryNumber{2});
+  EXPECT_EQ(authority.invitation("ged.un")->directory, DirectoryNumber{1});
+  const auto second = publish(authority, in(3));
+  auto bundle = read_file(second.bundle, protocol::directory_bundle_bytes_max);
+  ASSERT_TRUE(bundle.has_value());
+  EXPECT_EQ(protocol::decode_bundle(*bundle)->size(), 2U);  // the member and the queue
+  auto history = open(made).history();
+  ASSERT_TRUE(history.has_value());
+  ASSERT_EQ(history->size(), 2U);
+  EXPECT_EQ((*history)[1].number, DirectoryNumber{2});
+  EXPECT_EQ((*history)[1].not_after, in(33));
+}
+
+TEST_F(AuthorityTest, FewerThanKSignaturesPublishNothing) {
+  Authority authority = open(init());
+  ASSERT_TRUE(authority.prepare(spring, in(30)).has_value());
+  auto once = authority.sign(authority.key_files()[2], secret("maire"));
+  ASSERT_TRUE(once.has_value());
+  EXPECT_FALSE(once->complete());
+  EXPECT_FAILS_WITH(authority.publish(), LocalCode::usage);
+  EXPECT_FAILS_WITH(authority.sign(authority.key_files()[2], secret("maire")), LocalCode::usage) << "the same key twice";
+  auto pending = authority.pending();
+  ASSERT_TRUE(pending.has_value() && *pending);
+  EXPECT_EQ((*pending)->signed_by, std::vector<std::string>{"exemple.fr/maire"});
+}
+
+TEST_F(AuthorityTest, AWrongPassphraseSignsNothing) {
+  Authority authority = open(init());
+  ASSERT_TRUE(authority.prepare(spring, in(30)).has_value());
+  EXPECT_FAILS_WITH(authority.sign(authority.key_files()[0], secret("maire")), LocalCode::wrong_passphrase);
+}
+
+TEST_F(AuthorityTest, AnotherContractsKeySignsNothing) {
+  Authority authority = open(init());
+  ASSERT_TRUE(authority.prepare(spring, in(30)).has_value());
+  auto other = client::init_contract(folder_.path() / "other", request());
+  ASSERT_TRUE(other.has_value());
+  EXPECT_FAILS_WITH(authority.sign(open(*other).key_files()[0], secret("prefet")), LocalCode::usage);
+}
+
+TEST_F(AuthorityTest, AnEditThrowsAwayWhatWasBeingSigned) {
+  Authority authority = open(init());
+  ASSERT_TRUE(authority.prepare(spring, in(30)).has_value());
+  ASSERT_TRUE(authority.sign(authority.key_files()[0], secret("prefet")).has_value());
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(crypto::Identity::generate())).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  auto pending = authority.pending();
+  ASSERT_TRUE(pending.has_value());
+  EXPECT_FALSE(pending->has_value());
+  EXPECT_FAILS_WITH(authority.sign(authority.key_files()[1], secret("procureur")), LocalCode::usage);
+}
+
+TEST_F(AuthorityTest, AVersionLastsThirtyDaysAtMost) {
+  Authority authority = open(init());
+  EXPECT_FAILS_WITH(authority.prepare(spring, spring + protocol::directory_validity_max + std::chrono::milliseconds(1)),
+                    LocalCode::usage);
+  EXPECT_FAILS_WITH(authority.prepare(spring, spring), LocalCode::usage);
+  EXPECT_TRUE(authority.prepare(spring, spring + protocol::directory_validity_max).has_value());
+}
+
+// ---- the draft alone -------------------------------------------------------------------------------------------
+
+class DraftTest : public AuthorityTest {
+ protected:
+  DraftTest() : draft_(std::move(*client::DirectoryDraft::start(request().contract))) {
+    EXPECT_TRUE(draft_.add_queue("ged/89", "89", "").has_value());
+    EXPECT_TRUE(draft_.add_queue("audit/89", "89", "").has_value());
+    EXPECT_TRUE(draft_.enrol(enrolment("ged.un"), card(identity_)).has_value());
+  }
+  crypto::Identity identity_ = crypto::Identity::generate();
+  client::DirectoryDraft draft_;
+};
+
+TEST_F(DraftTest, RevokingLeavesTheRosterAndKeepsTheKeys) {
+  ASSERT_TRUE(draft_.revoke("ged.un", spring).has_value());
+  EXPECT_TRUE(draft_.directory().queue("ged/89")->keys.empty());
+  EXPECT_EQ(draft_.directory().member("ged.un")->revoked_at, spring);
+  EXPECT_FAILS_WITH(draft_.revoke("ged.un", spring), LocalCode::usage);
+  EXPECT_FAILS_WITH(draft_.revoke("nobody", spring), LocalCode::usage);
+}
+
+TEST_F(DraftTest, RenewingMovesTheOldKeysAside) {
+  const auto renewed = crypto::Identity::generate();
+  ASSERT_TRUE(draft_.renew(protocol::make_card(renewed, spring, &identity_)).has_value());
+  const protocol::Member& member = *draft_.directory().member("ged.un");
+  EXPECT_EQ(member.keys, renewed.public_identity());
+  EXPECT_EQ(member.former_age, std::vector<crypto::AgePublic>{identity_.public_identity().age});
+  EXPECT_EQ(draft_.directory().queue("ged/89")->keys, std::vector<crypto::AgePublic>{renewed.public_identity().age});
+  EXPECT_FAILS_WITH(draft_.renew(protocol::make_card(crypto::Identity::generate(), spring, &identity_)), LocalCode::usage)
+      << "by a key no longer held";
+  EXPECT_FAILS_WITH(draft_.renew(card(crypto::Identity::generate())), LocalCode::usage);
+}
+
+TEST_F(DraftTest, AKeyStandsInOneEntryOnlyForEver) {
+  EXPECT_FAILS_WITH(draft_.enrol(enrolment("ged.deux"), card(identity_)), LocalCode::usage);
+  ASSERT_TRUE(draft_.revoke("ged.un", spring).has_value());
+  EXPECT_FAILS_WITH(draft_.enrol(enrolment("ged.deux"), card(identity_)), LocalCode::usage);
+  EXPECT_EQ(draft_.directory().member("ged.deux"), nullptr) << "the draft is as it was";
+}
+
+TEST_F(DraftTest, RefusesWhatNoDirectoryMayHold) {
+  auto auditor = enrolment("auditeur");
+  auditor.roles.add(protocol::Role::auditeur);  // besides membre_ged
+  EXPECT_FAILS_WITH(draft_.enrol(auditor, card(crypto::Identity::generate())), LocalCode::usage);
+  auto lost = enrolment("ged.deux");
+  lost.seats = {"clir/89"};  // no such queue
+  EXPECT_FAILS_WITH(draft_.enrol(lost, card(crypto::Identity::generate())), LocalCode::usage);
+  EXPECT_FAILS_WITH(draft_.enrol(enrolment("ged.un"), card(crypto::Identity::generate())), LocalCode::usage);
+  EXPECT_FAILS_WITH(draft_.add_queue("ged/89", "89", ""), LocalCode::usage);
+  EXPECT_FAILS_WITH(draft_.change_seats("ged.un", {"clir/89"}), LocalCode::usage);
+  EXPECT_EQ(draft_.directory().queue("ged/89")->keys.size(), 1U);
+}
+
+TEST_F(DraftTest, RemovingAMemberNeverWidensARoster) {
+  std::vector<std::string> members;
+  for (int i = 0; i < 12; ++i) {
+    members.push_back("ged.n" + std::to_string(i));
+    ASSERT_TRUE(draft_.enrol(enrolment(members.back()), card(crypto::Identity::generate())).has_value());
+  }
+  for (const std::string& member : members) {
+    const auto before = draft_.directory().queue("ged/89")->keys;
+    ASSERT_TRUE((members.front() == member ? draft_.change_seats(member, {}) : draft_.revoke(member, spring)).has_value());
+    const auto after = draft_.directory().queue("ged/89")->keys;
+    EXPECT_EQ(after.size() + 1, before.size());
+    EXPECT_TRUE(std::includes(before.begin(), before.end(), after.begin(), after.end()));
+  }
+}
+
+TEST_F(DraftTest, KeepsACharter) {
+  client::Charter charter;
+  charter.id = "charte-bellerive";
+  charter.territory = "89024";
+  charter.parties = {"Le préfet", "Le maire", "Le procureur"};
+  charter.not_before = spring;
+  charter.not_after = in(365);
+  ASSERT_TRUE(draft_.add_charter(charter).has_value());
+  EXPECT_TRUE(draft_.directory().position_of(protocol::EntryType::charte, "charte-bellerive").has_value());
+  EXPECT_FAILS_WITH(draft_.add_charter(charter), LocalCode::usage);
+  charter.id = "charte-2";
+  charter.parties.clear();
+  EXPECT_FAILS_WITH(draft_.add_charter(charter), LocalCode::usage);
+}
+
+}  // namespace
+}  // namespace pli::testing

@@ -1,0 +1,264 @@
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "tests/client/sitting.hpp"
+
+namespace pli::testing {
+namespace {
+
+class InboxTest : public Sitting {
+ protected:
+  Outcome<std::vector<client::InboxItem>> refresh(Desk& desk, const std::string& queue = "ged/89") {
+    return client::Inbox(*desk.session).refresh(queue);
+  }
+  void send(std::size_t count) {
+    auto sender = connected("r.bellerive");
+    for (std::size_t i = 0; i < count; ++i) sent_.push_back(send_report(*sender, report()));
+  }
+  template <class Reply>
+  void bend(std::function<void(Reply&)> lie) {
+    broker_.bend = [lie = std::move(lie)](const protocol::Request&, protocol::ReplyBody& reply) {
+      if (auto* body = std::get_if<Reply>(&reply)) lie(*body);
+    };
+  }
+  std::vector<protocol::ExchangeId> sent_;
+};
+
+TEST_F(InboxTest, ShowsEachHeaderOnce) {
+  send(3);
+  auto desk = connected("ged.un");
+  auto first = refresh(*desk);
+  ASSERT_TRUE(first.has_value()) << why(first);
+  ASSERT_EQ(first->size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ((*first)[i].exchange, sent_[i]);
+    EXPECT_EQ((*first)[i].head.number.value, i + 1);
+    EXPECT_TRUE((*first)[i].sender_proven);
+    EXPECT_EQ((*first)[i].address.sender, "r.bellerive");
+  }
+  EXPECT_TRUE(refresh(*desk)->empty());
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_TRUE(refresh(*desk)->empty()) << "a new session does not make old headers new";
+  EXPECT_EQ(client::received(desk->profile, "ged/89")->size(), 3U);
+}
+
+TEST_F(InboxTest, ReadsALongQueuePageByPage) {
+  send(7);
+  broker_.items_a_page = 3;
+  auto desk = connected("ged.un");
+  auto items = refresh(*desk);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  EXPECT_EQ(items->size(), 7U);
+}
+
+TEST_F(InboxTest, RefreshesEverySeatAndOnlySeats) {
+  send(1);
+  auto desk = connected("secretariat");
+  auto all = client::Inbox(*desk->session).refresh();
+  ASSERT_TRUE(all.has_value()) << why(all);
+  EXPECT_EQ(all->size(), 1U);
+  auto other = connected("clir.un");
+  EXPECT_FAILS_WITH(refresh(*other), Code::not_found);
+}
+
+TEST_F(InboxTest, WalksPastWhatItMayNotSee) {
+  send(1);
+  world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  send(1);
+  auto newcomer = connected("ged.trois");
+  auto items = refresh(*newcomer);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  ASSERT_EQ(items->size(), 2U);
+  EXPECT_FALSE((*items)[0].visible);
+  EXPECT_TRUE((*items)[1].visible);
+}
+
+// P8: nothing withheld, nothing reordered, nothing twice.
+TEST_F(InboxTest, P8NoticesAWithheldHeader) {
+  send(3);
+  for (const std::size_t missing : {0U, 1U, 2U}) {
+    auto desk = connected("ged.un");
+    bend<protocol::Items>([&](protocol::Items& items) {
+      items.items.erase(items.items.begin() + static_cast<std::ptrdiff_t>(missing));
+    });
+    auto shown = refresh(*desk);
+    EXPECT_FAILS_WITH(shown, LocalCode::queue_withheld);
+    EXPECT_TRUE(std::filesystem::exists(shown.error().evidence));
+    broker_.bend = {};
+  }
+}
+
+TEST_F(InboxTest, P8NoticesAReorderedQueue) {
+  send(2);
+  auto desk = connected("ged.un");
+  bend<protocol::Items>([](protocol::Items& items) {
+    std::swap(items.items[0].exchange, items.items[1].exchange);
+    std::swap(items.items[0].address, items.items[1].address);
+    std::swap(items.items[0].seal, items.items[1].seal);
+    std::swap(items.items[0].signature, items.items[1].signature);
+  });
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
+}
+
+TEST_F(InboxTest, P8NoticesAQueueThatForgot) {
+  send(2);
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(refresh(*desk).has_value());
+  bend<protocol::Items>([](protocol::Items& items) {
+    items.items.clear();
+    items.head.number = QueueNumber{1};
+  });
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
+}
+
+TEST_F(InboxTest, P8NoticesAnotherQueueUnderTheSameNumber) {
+  send(2);
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(refresh(*desk).has_value());
+  bend<protocol::Items>([](protocol::Items& items) { items.head.head[0] ^= 1; });
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
+}
+
+TEST_F(InboxTest, P8NoticesAHeadTheLogDoesNotCommitTo) {
+  send(2);
+  auto desk = connected("ged.un");
+  bend<protocol::Proven>([&](protocol::Proven& proven) {
+    proven.proof = broker_.prove(LeafIndex{proven.proof.index.value - 1},
+                                 {"act", "exchange", "queue", "outcome", "number", "head"});
+  });
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
+}
+
+TEST_F(InboxTest, RefusesAHeaderThatContradictsItself) {
+  send(1);
+  const std::vector<std::function<void(protocol::QueueItem&)>> lies = {
+      [](protocol::QueueItem& item) { item.signature[5] ^= 1; },
+      [](protocol::QueueItem& item) { item.seal[3] ^= 1; },
+      [](protocol::QueueItem& item) { item.address[3] ^= 1; },
+      [](protocol::QueueItem& item) { item.queue = "clir/89"; },
+      [](protocol::QueueItem& item) { item.head.number.value += 1; },
+  };
+  for (std::size_t i = 0; i < lies.size(); ++i) {
+    auto desk = connected("ged.un");
+    bend<protocol::Items>([&](protocol::Items& items) { lies[i](items.items[0]); });
+    EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld) << i;
+    EXPECT_TRUE(client::received(desk->profile)->empty()) << i;
+    broker_.bend = {};
+  }
+}
+
+TEST_F(InboxTest, SaysWhenTheSenderIsNotProven) {
+  send(1);
+  auto desk = connected("ged.un");
+  // The sender's own entry is left out of what this member is shown.
+  auto blind = this->desk("ged.deux");
+  bend<protocol::DirectoryPage>([](protocol::DirectoryPage& page) {
+    page.items.erase(std::remove_if(page.items.begin(), page.items.end(),
+                                    [](const protocol::DirectoryItem& item) {
+                                      auto entry = protocol::decode_entry(item.entry);
+                                      return entry && entry->id == "r.bellerive";
+                                    }),
+                     page.items.end());
+  });
+  ASSERT_TRUE(connect(*blind).has_value());
+  auto items = refresh(*blind);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  ASSERT_EQ(items->size(), 1U);
+  EXPECT_FALSE((*items)[0].sender_proven);
+}
+
+TEST_F(InboxTest, AcknowledgesUpToAnItem) {
+  send(3);
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(refresh(*desk).has_value());
+  ASSERT_TRUE(client::Inbox(*desk->session).acknowledge(sent_[1]).has_value());
+  auto items = client::received(desk->profile, "ged/89");
+  ASSERT_TRUE(items.has_value());
+  EXPECT_TRUE((*items)[0].acknowledged);
+  EXPECT_TRUE((*items)[1].acknowledged);
+  EXPECT_FALSE((*items)[2].acknowledged);
+  EXPECT_FAILS_WITH(client::Inbox(*desk->session).acknowledge(Digest{9}), LocalCode::usage);
+}
+
+// ---- follow ----------------------------------------------------------------------------------------------------
+
+TEST_F(InboxTest, FollowHandsOverWhatIsThereAndWhatComes) {
+  send(2);
+  auto desk = connected("ged.un");
+  auto sender = connected("r.clairval");
+  int more = 3;
+  desk->connection->while_waiting = [&] {
+    if (more-- > 0) sent_.push_back(send_report(*sender, report()));
+  };
+  std::vector<protocol::ExchangeId> seen;
+  auto followed = client::Inbox(*desk->session).follow(
+      [&](const client::InboxItem& item) {
+        seen.push_back(item.exchange);
+        return true;
+      },
+      std::chrono::milliseconds(1));
+  ASSERT_TRUE(followed.has_value()) << why(followed);
+  EXPECT_EQ(seen, sent_);
+}
+
+TEST_F(InboxTest, FollowStopsWhenToldTo) {
+  send(3);
+  auto desk = connected("ged.un");
+  int seen = 0;
+  ASSERT_TRUE(client::Inbox(*desk->session)
+                  .follow([&](const client::InboxItem&) { return ++seen < 2; }, std::chrono::milliseconds(1))
+                  .has_value());
+  EXPECT_EQ(seen, 2);
+}
+
+TEST_F(InboxTest, FollowAsksForTheListWhenAPushLeavesPlacesOut) {
+  auto desk = connected("ged.un");
+  auto sender = connected("r.clairval");
+  broker_.pushes_invisible = false;
+  int round = 0;
+  desk->connection->while_waiting = [&] {
+    if (++round > 2) return;
+    if (round == 1) {
+      // A roster without this member: its exchange has a place in the queue, and is not pushed.
+      ASSERT_TRUE(world_.draft().change_seats("ged.un", {}).has_value());
+      broker_.publish(world_.sign_version(spring));
+      ASSERT_TRUE(connect(*sender).has_value());
+      sent_.push_back(send_report(*sender, report()));
+      ASSERT_TRUE(world_.draft().change_seats("ged.un", {"ged/89"}).has_value());
+      broker_.publish(world_.sign_version(spring));
+    }
+    ASSERT_TRUE(connect(*sender).has_value());
+    sent_.push_back(send_report(*sender, report()));
+  };
+  std::vector<bool> visible;
+  auto followed = client::Inbox(*desk->session).follow(
+      [&](const client::InboxItem& item) {
+        visible.push_back(item.visible);
+        return true;
+      },
+      std::chrono::milliseconds(1));
+  ASSERT_TRUE(followed.has_value()) << why(followed);
+  EXPECT_EQ(visible, (std::vector<bool>{false, true, true}));
+}
+
+TEST_F(InboxTest, FollowRefusesAPushThatDoesNotFollow) {
+  send(1);
+  auto desk = connected("ged.un");
+  auto sender = connected("r.clairval");
+  bool once = true;
+  desk->connection->while_waiting = [&] {
+    if (!once) return;
+    once = false;
+    static_cast<void>(send_report(*sender, report()));
+    bend<protocol::Pushed>([](protocol::Pushed& push) {
+      for (protocol::QueueItem& item : push.items) item.head.head[0] ^= 1;
+    });
+  };
+  EXPECT_FAILS_WITH(client::Inbox(*desk->session).follow([](const client::InboxItem&) { return true; },
+                                                         std::chrono::milliseconds(1)),
+                    LocalCode::queue_withheld);
+}
+
+}  // namespace
+}  // namespace pli::testing

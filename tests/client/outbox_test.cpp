@@ -1,0 +1,479 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <set>
+
+#include "base/file.hpp"
+#include "client/receipts.hpp"
+#include "client/upload_part.hpp"
+#include "crypto/hash.hpp"
+#include "protocol/limits.hpp"
+#include "tests/client/sitting.hpp"
+
+namespace pli::testing {
+namespace {
+
+using client::OutboxItem;
+using client::OutboxState;
+
+class OutboxTest : public Sitting {
+ protected:
+  OutboxItem put(Desk& desk, const protocol::Form& form = report(), const std::string& queue = "ged/89") {
+    client::Outbox outbox(desk.profile, clock_);
+    auto item = outbox.put(client::draft_of(form, queue), desk.keys);
+    EXPECT_TRUE(item.has_value()) << why(item);
+    return item ? *item : OutboxItem{};
+  }
+  client::FlushReport flush(Desk& desk) {
+    auto report = client::Outbox(desk.profile, clock_).flush(*desk.session);
+    EXPECT_TRUE(report.has_value()) << why(report);
+    return report ? std::move(*report) : client::FlushReport{};
+  }
+  OutboxItem find(Desk& desk, std::int64_t id) {
+    auto found = client::Outbox(desk.profile, clock_).find(id);
+    EXPECT_TRUE(found.has_value() && *found);
+    return found && *found ? **found : OutboxItem{};
+  }
+  void change_ged() {
+    world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+    broker_.publish(world_.sign_version(clock_.now()));
+  }
+};
+
+TEST_F(OutboxTest, SendsAndKeepsAReceiptThatVerifiesOffline) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  EXPECT_EQ(item.state, OutboxState::sealed);
+  const auto report = flush(*desk);
+  ASSERT_FALSE(report.stopped);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_EQ(broker_.accepted(*item.exchange), 1U);
+  const OutboxItem sent = find(*desk, item.id);
+  EXPECT_EQ(sent.state, OutboxState::receipted);
+  auto receipt = client::verify_receipt_file(sent.receipt, world_.log, world_.log_key.public_key());
+  ASSERT_TRUE(receipt.has_value()) << why(receipt);
+  EXPECT_EQ(receipt->exchange, item.exchange);
+  EXPECT_EQ(receipt->receipt.record.find("recipients"), nullptr) << "a sender's receipt does not show the recipients";
+}
+
+TEST_F(OutboxTest, DestroysTheFormOnceTheReceiptIsVerified) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  EXPECT_FALSE((*desk->profile.store().outbox_row(item.id))->form.empty());
+  static_cast<void>(flush(*desk));
+  EXPECT_TRUE((*desk->profile.store().outbox_row(item.id))->form.empty());
+  EXPECT_TRUE((*desk->profile.store().outbox_row(item.id))->envelope.has_value()) << "a later shard may lack it";
+}
+
+TEST_F(OutboxTest, KeepsNothingInClearOnTheDisk) {
+  auto desk = connected("r.bellerive");
+  static_cast<void>(put(*desk, report("Nomtresreconnaissable")));
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(desk->folder.path())) {
+    if (!entry.is_regular_file()) continue;
+    auto bytes = read_file(entry.path(), 64 << 20);
+    ASSERT_TRUE(bytes.has_value());
+    EXPECT_EQ(as_text(*bytes).find("Nomtresreconnaissable"), std::string_view::npos) << entry.path();
+    EXPECT_EQ(as_text(*bytes).find("Un fait"), std::string_view::npos) << entry.path();
+  }
+}
+
+TEST_F(OutboxTest, SealsOfflineFromWhatWasLastVerified) {
+  auto desk = connected("r.bellerive");
+  desk->session.reset();
+  const OutboxItem item = put(*desk);
+  EXPECT_EQ(item.state, OutboxState::sealed);
+  EXPECT_EQ(broker_.submits, 0U);
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_EQ(flush(*desk).done.at(0).item.exchange, item.exchange);
+}
+
+TEST_F(OutboxTest, QueuesTheFormOnFirstUseOfflineAndSealsItLater) {
+  auto desk = this->desk("r.bellerive");  // nothing was ever fetched
+  const OutboxItem item = put(*desk);
+  EXPECT_EQ(item.state, OutboxState::queued);
+  EXPECT_FALSE(item.exchange.has_value());
+  ASSERT_TRUE(connect(*desk).has_value());
+  const auto report = flush(*desk);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_EQ(report.done[0].item.state, OutboxState::receipted);
+  EXPECT_EQ(broker_.accepted(*find(*desk, item.id).exchange), 1U);
+}
+
+TEST_F(OutboxTest, QueuesTheFormWhenTheMonthsReleaseKeyIsNotKnown) {
+  auto desk = connected("r.bellerive");
+  clock_.advance(std::chrono::hours(24 * 15));  // April; the directory is still in force
+  EXPECT_EQ(put(*desk).state, OutboxState::queued);
+}
+
+TEST_F(OutboxTest, QueuesTheFormWhenTheDirectoryHasExpired) {
+  auto desk = connected("r.bellerive");
+  desk->session.reset();
+  clock_.advance(std::chrono::hours(24 * 31));
+  EXPECT_EQ(put(*desk).state, OutboxState::queued);
+}
+
+TEST_F(OutboxTest, RefusesToSealUnderAnExpiredDirectoryEvenConnected) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk, report(), "ged/21");  // a queue not in sight: kept as a form
+  EXPECT_EQ(item.state, OutboxState::queued);
+  const auto report = flush(*desk);
+  ASSERT_EQ(report.done.size(), 1U);
+  ASSERT_TRUE(report.done[0].failure.has_value());
+  EXPECT_TRUE(client::is(*report.done[0].failure, LocalCode::directory_unproven));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::queued) << "nothing queued is ever lost";
+}
+
+TEST_F(OutboxTest, RefusesADraftThatCouldNeverBeSent) {
+  auto desk = connected("r.bellerive");
+  client::Outbox outbox(desk->profile, clock_);
+  client::Draft draft = client::draft_of(report(), "ged/89");
+  draft.case_id = Digest{1};
+  EXPECT_FAILS_WITH(outbox.put(draft, desk->keys), LocalCode::bad_form);
+  draft = client::draft_of(report(), "nowhere");
+  EXPECT_FAILS_WITH(outbox.put(draft, desk->keys), LocalCode::bad_form);
+  draft = client::draft_of(report(), "ged/89");
+  draft.handling = {"burn-after-reading"};
+  EXPECT_FAILS_WITH(outbox.put(draft, desk->keys), LocalCode::bad_form);
+  draft = client::draft_of(report(), "ged/89");
+  draft.kind = protocol::Kind::complement;
+  EXPECT_FAILS_WITH(outbox.put(draft, desk->keys), LocalCode::bad_form);
+  EXPECT_TRUE(outbox.list()->empty());
+}
+
+// ---- what became stale -----------------------------------------------------------------------------------------
+
+TEST_F(OutboxTest, SealsAgainWhatTheRosterOutran) {
+  auto desk = connected("r.bellerive");
+  desk->session.reset();
+  const OutboxItem item = put(*desk);
+  change_ged();
+  ASSERT_TRUE(connect(*desk).has_value());
+  const auto report = flush(*desk);
+  ASSERT_FALSE(report.stopped);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_TRUE(report.done[0].resealed);
+  const OutboxItem sent = find(*desk, item.id);
+  EXPECT_EQ(sent.state, OutboxState::receipted);
+  EXPECT_NE(sent.exchange, item.exchange);
+  EXPECT_EQ(sent.replaced, std::vector<protocol::ExchangeId>{*item.exchange});
+  EXPECT_EQ(broker_.accepted(*item.exchange), 0U);
+  EXPECT_EQ(broker_.accepted(*sent.exchange), 1U);
+  EXPECT_EQ(broker_.exchange_count(), 1U);
+  // The newcomer reads it.
+  auto reader = connected("ged.trois");
+  auto opened = client::open_exchange(*reader->session, *sent.exchange, {});
+  ASSERT_TRUE(opened.has_value()) << why(opened);
+}
+
+TEST_F(OutboxTest, SealsAgainWhenTheReleaseKeyIsGone) {
+  auto desk = connected("r.bellerive");
+  desk->session.reset();
+  const OutboxItem item = put(*desk);
+  broker_.drop_release_key();
+  ASSERT_TRUE(connect(*desk).has_value());
+  const auto report = flush(*desk);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_TRUE(report.done[0].resealed);
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+}
+
+TEST_F(OutboxTest, NeverSealsAgainWhatWasAccepted) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  desk->connection->lose_after(1);  // accepted, but the receipt is lost on the way
+  const auto cut = flush(*desk);
+  EXPECT_TRUE(cut.stopped.has_value());
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::sent);
+  EXPECT_EQ(broker_.accepted(*item.exchange), 1U);
+  change_ged();
+  ASSERT_TRUE(connect(*desk).has_value());
+  const auto report = flush(*desk);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_TRUE(report.done[0].duplicate);
+  EXPECT_FALSE(report.done[0].resealed);
+  EXPECT_EQ(find(*desk, item.id).exchange, item.exchange);
+  EXPECT_EQ(broker_.exchange_count(), 1U);
+}
+
+TEST_F(OutboxTest, DoesNotSealForEverForABrokerThatCallsEverythingStale) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Submit>(request.body)) return protocol::Refusal{Code::stale_directory, {}, 0};
+    return std::nullopt;
+  };
+  const auto report = flush(*desk);
+  EXPECT_LE(broker_.submits, 6U);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::queued);
+  broker_.instead = {};
+  ASSERT_EQ(flush(*desk).done.size(), 1U);
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+}
+
+TEST_F(OutboxTest, ReadsTheFormWithTheKeyItWasSealedTo) {
+  auto desk = this->desk("r.bellerive");
+  const OutboxItem item = put(*desk);  // as a form, to the present key
+  crypto::Identity renewed = crypto::Identity::generate();
+  ASSERT_TRUE(world_.draft().renew(protocol::make_card(renewed, spring, &desk->keys.current)).has_value());
+  broker_.publish(world_.sign_version(spring));
+  desk->keys.former.push_back(std::move(desk->keys.current));
+  desk->keys.current = std::move(renewed);
+  ASSERT_TRUE(connect(*desk).has_value());
+  static_cast<void>(flush(*desk));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+}
+
+// ---- refusals --------------------------------------------------------------------------------------------------
+
+TEST_F(OutboxTest, KeepsWhatTheBrokerRefusesUntilItIsDiscarded) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Submit>(request.body)) return protocol::Refusal{Code::forbidden, "depot", 0};
+    return std::nullopt;
+  };
+  const auto report = flush(*desk);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_TRUE(client::is(*report.done[0].failure, Code::forbidden));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::refused);
+  EXPECT_EQ(find(*desk, item.id).last_refusal->subject, "depot");
+  broker_.instead = {};
+  EXPECT_TRUE(flush(*desk).done.empty()) << "what was refused is not sent again by itself";
+  client::Outbox outbox(desk->profile, clock_);
+  ASSERT_TRUE(outbox.discard(item.id).has_value());
+  EXPECT_TRUE(outbox.list()->empty());
+}
+
+TEST_F(OutboxTest, NeverDiscardsWhatMayHaveBeenAccepted) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  EXPECT_FAILS_WITH(client::Outbox(desk->profile, clock_).discard(item.id), LocalCode::usage);
+}
+
+TEST_F(OutboxTest, StopsWhereTheBrokerCannotAndGoesOnLater) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem first = put(*desk);
+  const OutboxItem second = put(*desk);
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Submit>(request.body)) return protocol::Refusal{Code::log_unavailable, {}, 0};
+    return std::nullopt;
+  };
+  const auto report = flush(*desk);
+  ASSERT_TRUE(report.stopped.has_value());
+  EXPECT_TRUE(client::is(*report.stopped, Code::log_unavailable));
+  broker_.instead = {};
+  EXPECT_EQ(flush(*desk).done.size(), 2U);
+  EXPECT_EQ(find(*desk, first.id).state, OutboxState::receipted);
+  EXPECT_EQ(find(*desk, second.id).exchange, second.exchange);
+}
+
+TEST_F(OutboxTest, WaitsOutABusyBroker) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  int busy = 3;
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Submit>(request.body) && busy-- > 0) return protocol::Refusal{Code::busy, {}, 1};
+    return std::nullopt;
+  };
+  static_cast<void>(flush(*desk));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+  EXPECT_EQ(broker_.submits, 4U);
+}
+
+TEST_F(OutboxTest, DatesAnewWhatWasSealedUnderAWrongClock) {
+  auto desk = connected("r.bellerive");
+  desk->session.reset();
+  clock_.advance(std::chrono::hours(2));
+  const OutboxItem item = put(*desk);
+  clock_.set(spring);  // the clock was two hours ahead
+  ASSERT_TRUE(connect(*desk).has_value());
+  const auto first = flush(*desk);
+  ASSERT_EQ(first.done.size(), 1U);
+  EXPECT_TRUE(client::is(*first.done[0].failure, Code::clock_skew));
+  static_cast<void>(flush(*desk));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+}
+
+// ---- receipts that are none ------------------------------------------------------------------------------------
+
+TEST_F(OutboxTest, ForgetsNothingForAReceiptThatProvesNothing) {
+  const std::vector<std::function<void(MemoryBroker&, protocol::Accepted&)>> lies = {
+      [](MemoryBroker&, protocol::Accepted& accepted) { accepted.proof.disclosure.back() ^= 1; },
+      [](MemoryBroker&, protocol::Accepted& accepted) { accepted.proof.proof.pop_back(); },
+      [](MemoryBroker&, protocol::Accepted& accepted) { accepted.proof.index = LeafIndex{0}; },
+      [](MemoryBroker&, protocol::Accepted& accepted) { accepted.proof.checkpoint[2] ^= 1; },
+      [](MemoryBroker& broker, protocol::Accepted& accepted) { accepted.proof = broker.prove(LeafIndex{1}, {"act"}); },
+      [](MemoryBroker&, protocol::Accepted& accepted) { accepted.exchange[0] ^= 1; },
+      [](MemoryBroker& broker, protocol::Accepted& accepted) {
+        accepted.proof = broker.prove(accepted.proof.index, {"act", "outcome"});  // hides what it is for
+      },
+      [](MemoryBroker& broker, protocol::Accepted& accepted) {
+        audit::Record refusal = audit::new_record();  // the proof of a refusal, for the same exchange
+        refusal.add("act", "submit");
+        refusal.add("exchange", accepted.exchange);
+        refusal.add("outcome", "FORBIDDEN");
+        accepted.proof = broker.prove(broker.add_record(audit::LeafType::refus, refusal), {"act", "exchange", "outcome"});
+      },
+  };
+  for (std::size_t i = 0; i < lies.size(); ++i) {
+    auto desk = connected("r.bellerive");
+    const OutboxItem item = put(*desk);
+    broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+      if (auto* accepted = std::get_if<protocol::Accepted>(&reply)) lies[i](broker_, *accepted);
+    };
+    const auto report = flush(*desk);
+    ASSERT_TRUE(report.stopped.has_value()) << i;
+    EXPECT_TRUE(client::is(*report.stopped, LocalCode::receipt_invalid)) << i << why(*report.stopped);
+    EXPECT_EQ(find(*desk, item.id).state, OutboxState::sent) << i;
+    EXPECT_FALSE((*desk->profile.store().outbox_row(item.id))->form.empty()) << i;
+    EXPECT_FALSE(std::filesystem::exists(client::receipt_path(desk->profile, *item.exchange))) << i;
+    broker_.bend = {};
+    static_cast<void>(flush(*desk));
+    EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted) << i;
+  }
+}
+
+TEST_F(OutboxTest, AReceiptFileWithAnyByteChangedDoesNotVerify) {
+  auto desk = connected("r.bellerive");
+  const protocol::ExchangeId id = send_report(*desk, report());
+  const auto path = client::receipt_path(desk->profile, id);
+  auto bytes = read_file(path, protocol::receipt_bytes_max);
+  ASSERT_TRUE(bytes.has_value());
+  for (std::size_t i = 0; i < bytes->size(); ++i) {
+    Bytes damaged = *bytes;
+    damaged[i] ^= 1;
+    ASSERT_TRUE(write_file_durably(path, damaged, FileMode::owner_only).has_value());
+    EXPECT_FALSE(client::verify_receipt_file(path, world_.log, world_.log_key.public_key()).has_value()) << i;
+  }
+}
+
+TEST_F(OutboxTest, AReceiptOfAnotherLogDoesNotVerify) {
+  auto desk = connected("r.bellerive");
+  const auto path = client::receipt_path(desk->profile, send_report(*desk, report()));
+  EXPECT_FAILS_WITH(client::verify_receipt_file(path, "pli.exemple.fr/pli/21", world_.log_key.public_key()),
+                    LocalCode::receipt_invalid);
+  EXPECT_FAILS_WITH(client::verify_receipt_file(path, world_.log, crypto::SigningKey::generate().public_key()),
+                    LocalCode::receipt_invalid);
+}
+
+// ---- many and large --------------------------------------------------------------------------------------------
+
+TEST_F(OutboxTest, KeepsManyInFlight) {
+  auto desk = connected("r.bellerive");
+  for (int i = 0; i < 50; ++i) static_cast<void>(put(*desk));
+  const auto report = flush(*desk);
+  EXPECT_EQ(report.done.size(), 50U);
+  EXPECT_GT(desk->connection->in_flight_most, 8U);
+  EXPECT_EQ(broker_.exchange_count(), 50U);
+}
+
+TEST_F(OutboxTest, SendsALargeAttachmentInChunks) {
+  auto desk = connected("r.bellerive");
+  const protocol::ExchangeId id = send_report(*desk, report("Corvelle", 3'000'000));
+  EXPECT_GT(broker_.chunks, 60U);
+  auto reader = connected("ged.un");
+  auto opened = client::open_exchange(*reader->session, id, {});
+  ASSERT_TRUE(opened.has_value()) << why(opened);
+  ASSERT_TRUE(opened->form.has_value());
+  ASSERT_EQ(opened->form->attachments().size(), 1U);
+  EXPECT_EQ(opened->form->attachments()[0].bytes.size(), 3'000'000U);
+}
+
+TEST_F(OutboxTest, ResumesAnUploadWhereItBroke) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk, report("Corvelle", 3'000'000));
+  desk->connection->lose_after(30);
+  EXPECT_TRUE(flush(*desk).stopped.has_value());
+  const std::size_t before = broker_.chunks;
+  ASSERT_TRUE(connect(*desk).has_value());
+  static_cast<void>(flush(*desk));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+  const std::size_t whole = (item.bytes + protocol::chunk_bytes_max - 1) / protocol::chunk_bytes_max;
+  EXPECT_LE(broker_.chunks - before, whole - before + 2) << "what the broker has is not sent again";
+}
+
+TEST_F(OutboxTest, TellsHowFarALargeOneHasCome) {
+  auto desk = connected("r.bellerive");
+  static_cast<void>(put(*desk, report("Corvelle", 500'000)));
+  std::vector<std::uint64_t> seen;
+  std::uint64_t whole = 0;
+  auto flushed = client::Outbox(desk->profile, clock_).flush(*desk->session, [&](std::uint64_t sent, std::uint64_t total) {
+    seen.push_back(sent);
+    whole = total;
+  });
+  ASSERT_TRUE(flushed.has_value());
+  ASSERT_GT(seen.size(), 5U);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_EQ(seen.back(), whole);
+}
+
+TEST_F(OutboxTest, OneProgramSendsAtATime) {
+  auto desk = connected("r.bellerive");
+  static_cast<void>(put(*desk));
+  auto held = desk->profile.lock();
+  ASSERT_TRUE(held.has_value());
+  EXPECT_FAILS_WITH(client::Outbox(desk->profile, clock_).flush(*desk->session), LocalCode::queued);
+}
+
+// ---- kill -9 ---------------------------------------------------------------------------------------------------
+
+/// Runs `work` in another process and kills it after so many bytes it wrote to its pipe; what it wrote.
+std::string run_and_kill(std::size_t after_bytes, const std::function<void(int)>& work) {
+  int ends[2];
+  EXPECT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(ends[0]);
+    work(ends[1]);
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  std::string text;
+  char byte = 0;
+  while (text.size() < after_bytes && ::read(ends[0], &byte, 1) == 1) text += byte;
+  ::kill(child, SIGKILL);
+  while (::read(ends[0], &byte, 1) == 1) text += byte;
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ::close(ends[0]);
+  return text;
+}
+
+TEST_F(OutboxTest, P8KeepsEveryItemItSaidOkToThroughKill9) {
+  auto desk = connected("r.bellerive");
+  desk->session.reset();
+  std::size_t promised = 0;
+  for (int round = 0; round < 5; ++round) {
+    const std::string lines = run_and_kill(7 + static_cast<std::size_t>(round) * 9, [&](int out) {
+      auto profile = client::Profile::open(desk->folder.path());
+      client::Outbox outbox(*profile, clock_);
+      while (true) {
+        auto item = outbox.put(client::draft_of(report(), "ged/89"), desk->keys);
+        if (!item) return;
+        const std::string line = std::to_string(item->id) + "\n";
+        if (::write(out, line.data(), line.size()) < 0) return;
+      }
+    });
+    auto items = client::Outbox(desk->profile, clock_).list();
+    ASSERT_TRUE(items.has_value()) << why(items);
+    std::set<std::int64_t> kept;
+    for (const OutboxItem& item : *items) kept.insert(item.id);
+    std::size_t from = 0;
+    for (std::size_t end; (end = lines.find('\n', from)) != std::string::npos; from = end + 1) {
+      EXPECT_EQ(kept.count(std::stoll(lines.substr(from, end - from))), 1U);
+      ++promised;
+    }
+  }
+  EXPECT_GT(promised, 5U);
+  ASSERT_TRUE(connect(*desk).has_value());
+  const auto report = flush(*desk);
+  EXPECT_FALSE(report.stopped);
+  EXPECT_GE(report.done.size(), promised);
+  EXPECT_EQ(broker_.exchange_count(), report.done.size()) << "each once";
+}
+
+}  // namespace
+}  // namespace pli::testing

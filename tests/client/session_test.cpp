@@ -1,0 +1,305 @@
+#include "base/file.hpp"
+#include "tests/client/sitting.hpp"
+
+namespace pli::testing {
+namespace {
+
+using SessionTest = Sitting;
+
+std::string evidence_text(const Failure& failure) {
+  auto bytes = read_file(failure.evidence, 1 << 20);
+  return bytes ? std::string(as_text(*bytes)) : std::string();
+}
+
+TEST_F(SessionTest, LearnsWhoItIsAndWhereItSits) {
+  auto desk = connected("r.bellerive");
+  EXPECT_EQ(desk->session->member_id(), "r.bellerive");
+  EXPECT_EQ(desk->session->seats(), std::vector<std::string>{"org/219900001"});
+  EXPECT_EQ(desk->session->directory().number(), DirectoryNumber{1});
+  EXPECT_NE(desk->session->directory().queue("ged/89"), nullptr);
+  EXPECT_EQ(desk->session->log().known_size(), broker_.size());
+}
+
+TEST_F(SessionTest, ShowsASenderTheQueueItWritesToAndNobodySeatedThere) {
+  auto desk = connected("r.bellerive");
+  EXPECT_EQ(desk->session->directory().queue("ged/89")->keys.size(), 3U);
+  EXPECT_EQ(desk->session->directory().member("ged.un"), nullptr);
+  EXPECT_NE(desk->session->directory().member("m.bellerive"), nullptr);
+}
+
+TEST_F(SessionTest, RemembersTheLogAndTheDirectory) {
+  auto desk = connected("ged.un");
+  const TreeSize first = desk->session->log().known_size();
+  broker_.add_noise_leaf();
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_GT(desk->session->log().known_size(), first);
+  EXPECT_EQ(desk->session->log().last()->note(), broker_.checkpoint());
+  auto known = client::last_directory(desk->profile);
+  ASSERT_TRUE(known.has_value()) << why(known);
+  EXPECT_EQ(known->number(), DirectoryNumber{1});
+  EXPECT_NE(known->member("ged.deux"), nullptr);
+}
+
+// P7: every client checks consistency on every connection.
+TEST_F(SessionTest, P7RefusesALogThatForked) {
+  auto desk = connected("ged.un");
+  MemoryBroker forked = broker_;
+  broker_.add_noise_leaf();
+  ASSERT_TRUE(connect(*desk).has_value());
+  forked.add_noise_leaf();  // another leaf at the same place
+  forked.add_noise_leaf();
+  shown_ = &forked;
+  auto refused = connect(*desk);
+  EXPECT_FAILS_WITH(refused, LocalCode::log_forked);
+  const std::string text = evidence_text(refused.error());
+  EXPECT_NE(text.find(broker_.checkpoint()), std::string::npos);
+  EXPECT_NE(text.find(forked.checkpoint()), std::string::npos);
+}
+
+TEST_F(SessionTest, P7RefusesAForkOfTheSameSize) {
+  auto desk = connected("ged.un");
+  MemoryBroker forked = broker_;
+  broker_.add_noise_leaf();
+  forked.add_noise_leaf();
+  ASSERT_TRUE(connect(*desk).has_value());
+  shown_ = &forked;
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_forked);
+}
+
+TEST_F(SessionTest, P7RefusesAConsistencyProofOfAnotherTree) {
+  auto desk = connected("ged.un");
+  broker_.add_noise_leaf();
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* hello = std::get_if<protocol::HelloReply>(&reply); hello && !hello->consistency.empty())
+      hello->consistency[0][0] ^= 1;
+  };
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_forked);
+}
+
+// P10: rollback is noticed, by whoever was here before.
+TEST_F(SessionTest, P10RefusesALogThatShrank) {
+  MemoryBroker yesterday = broker_;
+  broker_.add_noise_leaf();
+  auto desk = connected("ged.un");
+  shown_ = &yesterday;
+  auto refused = connect(*desk);
+  EXPECT_FAILS_WITH(refused, LocalCode::log_shrunk);
+  EXPECT_NE(evidence_text(refused.error()).find(yesterday.checkpoint()), std::string::npos);
+}
+
+TEST_F(SessionTest, P10NoticesARollbackBehindAReceipt) {
+  auto desk = connected("r.bellerive");
+  MemoryBroker yesterday = broker_;
+  // The last thing this client sees is a receipt: the connection breaks before the log could be compared.
+  desk->connection->lose_after(2);
+  client::Outbox outbox(desk->profile, clock_);
+  ASSERT_TRUE(outbox.put(client::draft_of(report(), "ged/89"), desk->keys).has_value());
+  auto flushed = outbox.flush(*desk->session);
+  ASSERT_TRUE(flushed.has_value()) << why(flushed);
+  ASSERT_EQ(flushed->done.size(), 1U);
+  EXPECT_EQ(flushed->done[0].item.state, client::OutboxState::receipted);
+  EXPECT_TRUE(flushed->stopped.has_value());
+  shown_ = &yesterday;
+  ASSERT_TRUE(connect(*desk).has_value()) << "a receipt may be ahead of what is published, for a moment";
+  clock_.advance(client::foreign_grace + std::chrono::seconds(1));
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_shrunk);
+}
+
+TEST_F(SessionTest, P7ComparesEveryReceiptWithTheLogEverybodySees) {
+  auto desk = connected("r.bellerive");
+  MemoryBroker aside = broker_;
+  shown_ = &aside;  // a receipt from a log nobody else sees
+  desk->connection->lose_after(2);
+  client::Outbox outbox(desk->profile, clock_);
+  ASSERT_TRUE(outbox.put(client::draft_of(report(), "ged/89"), desk->keys).has_value());
+  ASSERT_TRUE(outbox.flush(*desk->session).has_value());
+  shown_ = &broker_;
+  for (int i = 0; i < 5; ++i) broker_.add_noise_leaf();
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_forked);
+}
+
+TEST_F(SessionTest, RefusesACheckpointTheLogDidNotSign) {
+  auto desk = this->desk("ged.un");
+  world_.log_key = crypto::SigningKey::generate();  // the invitation in the profile names the old one
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::receipt_invalid);
+}
+
+TEST_F(SessionTest, RefusesAnotherShardWithoutAnOrder) {
+  auto desk = connected("ged.un");
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* hello = std::get_if<protocol::HelloReply>(&reply))
+      hello->checkpoint = audit::sign_checkpoint({world_.log + "/2026-2", broker_.size(), Digest{1}}, world_.log_key);
+  };
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_forked);
+}
+
+TEST_F(SessionTest, RefusesAnotherLogsCheckpoint) {
+  auto desk = this->desk("ged.un");
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* hello = std::get_if<protocol::HelloReply>(&reply))
+      hello->checkpoint =
+          audit::sign_checkpoint({"pli.exemple.fr/pli/21/2026-1", broker_.size(), Digest{1}}, world_.log_key);
+  };
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::receipt_invalid);
+}
+
+TEST_F(SessionTest, RefusesABrokerThatKnowsItUnderAnotherName) {
+  auto desk = this->desk("ged.un");
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* hello = std::get_if<protocol::HelloReply>(&reply)) hello->member = "ged.deux";
+  };
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::no_invitation);
+}
+
+TEST_F(SessionTest, TellsARevokedMember) {
+  ASSERT_TRUE(world_.draft().revoke("ged.un", spring).has_value());
+  broker_.publish(world_.sign_version(spring));
+  auto desk = this->desk("ged.un");
+  EXPECT_FAILS_WITH(connect(*desk), Code::revoked);
+}
+
+// ---- directory -------------------------------------------------------------------------------------------------
+
+TEST_F(SessionTest, FetchesOnlyWhatChangedAndShowsItUntilAcknowledged) {
+  auto desk = connected("ged.un");
+  world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  std::size_t travelled = 0;
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* page = std::get_if<protocol::DirectoryPage>(&reply))
+      for (const protocol::DirectoryItem& item : page->items) travelled += item.entry.empty() ? 0 : 1;
+  };
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_EQ(travelled, 2U);  // the queue and its new member
+  EXPECT_EQ(desk->session->directory().number(), DirectoryNumber{2});
+  EXPECT_EQ(desk->session->directory().queue("ged/89")->keys.size(), 4U);
+  auto changes = desk->profile.store().directory_changes();
+  ASSERT_TRUE(changes.has_value());
+  ASSERT_EQ(changes->size(), 2U);
+  EXPECT_EQ((*changes)[0].what, client::DirectoryChange::What::appeared);
+  EXPECT_EQ((*changes)[0].id, "ged.trois");
+  ASSERT_TRUE(desk->profile.store().acknowledge_directory_changes(DirectoryNumber{2}).has_value());
+  EXPECT_TRUE(desk->profile.store().directory_changes()->empty());
+}
+
+TEST_F(SessionTest, AsksForEverythingWhenAnUnchangedEntryIsNew) {
+  auto desk = connected("ged.deux");
+  // The CLIR's entry has not changed, but only from now on is it this member's to see.
+  ASSERT_TRUE(world_.draft().change_seats("ged.deux", {"ged/89"}).has_value());
+  ASSERT_TRUE(world_.draft().add_queue("cpraf/89", "89", "").has_value());
+  broker_.publish(world_.sign_version(spring));
+  bool hidden_once = false;
+  broker_.bend = [&](const protocol::Request& request, protocol::ReplyBody& reply) {
+    auto* page = std::get_if<protocol::DirectoryPage>(&reply);
+    if (page == nullptr || std::get<protocol::GetDirectory>(request.body).known.value == 0) return;
+    for (protocol::DirectoryItem& item : page->items)
+      if (!item.entry.empty()) {
+        item.entry.clear();  // "unchanged", to somebody who never saw it
+        hidden_once = true;
+      }
+  };
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_TRUE(hidden_once);
+  EXPECT_EQ(desk->session->directory().number(), DirectoryNumber{2});
+}
+
+TEST_F(SessionTest, RefusesADirectoryWithTooFewSignatures) {
+  auto desk = connected("ged.un");
+  world_.enrol("intrus", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  const SignedVersion weak = world_.sign_version(spring, 1);
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* hello = std::get_if<protocol::HelloReply>(&reply)) hello->directory = DirectoryNumber{2};
+    if (auto* page = std::get_if<protocol::DirectoryPage>(&reply)) page->note = weak.note;
+  };
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
+}
+
+TEST_F(SessionTest, RefusesAnEntryThatIsNotInTheSignedVersion) {
+  for (const int damage : {0, 1, 2}) {
+    auto desk = this->desk("ged.un");
+    broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+      auto* page = std::get_if<protocol::DirectoryPage>(&reply);
+      if (page == nullptr) return;
+      protocol::DirectoryItem& item = page->items.back();
+      if (damage == 0) item.entry.back() ^= 1;
+      if (damage == 1) item.proof.pop_back();
+      if (damage == 2) item.position += 1;
+    };
+    EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
+  }
+}
+
+TEST_F(SessionTest, RefusesAVersionTheLogDoesNotName) {
+  auto desk = this->desk("ged.un");
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* page = std::get_if<protocol::DirectoryPage>(&reply)) page->leaf = broker_.prove(LeafIndex{0}, {"act"});
+  };
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
+}
+
+TEST_F(SessionTest, RefusesADirectoryThatGoesBack) {
+  MemoryBroker before = broker_;
+  world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  auto desk = connected("ged.un");
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* hello = std::get_if<protocol::HelloReply>(&reply)) hello->directory = DirectoryNumber{1};
+  };
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
+}
+
+TEST_F(SessionTest, RefusesAnotherVersionUnderTheSameNumber) {
+  auto desk = connected("ged.un");
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* hello = std::get_if<protocol::HelloReply>(&reply)) hello->directory_digest[0] ^= 1;
+  };
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
+}
+
+TEST_F(SessionTest, RefusesAVersionOlderThanTheInvitation) {
+  auto desk = this->desk("ged.un");
+  protocol::Invitation invitation = world_.invitation("ged.un");
+  invitation.directory = DirectoryNumber{2};
+  ASSERT_TRUE(desk->profile.accept_invitation(protocol::to_text(invitation)).has_value());
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
+}
+
+TEST_F(SessionTest, StartsAgainWhenAVersionIsPublishedBetweenTwoPages) {
+  auto desk = this->desk("secretariat");
+  bool published = false;
+  broker_.bend = [&](const protocol::Request& request, protocol::ReplyBody&) {
+    const auto* asked = std::get_if<protocol::GetDirectory>(&request.body);
+    if (asked == nullptr || published) return;
+    published = true;
+    world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+    broker_.publish(world_.sign_version(spring));
+  };
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_EQ(desk->session->directory().number(), DirectoryNumber{2});
+  EXPECT_NE(desk->session->directory().member("ged.trois"), nullptr);
+}
+
+TEST_F(SessionTest, WarnsBeforeTheDirectoryExpires) {
+  auto desk = connected("ged.un");
+  const client::KnownDirectory& directory = desk->session->directory();
+  const UnixMillis end = directory.not_after();
+  EXPECT_FALSE(directory.expires_soon_at(end - std::chrono::hours(24 * 10) - std::chrono::seconds(1)));
+  EXPECT_TRUE(directory.expires_soon_at(end - std::chrono::hours(24 * 10)));
+  EXPECT_FALSE(directory.expired_at(end - std::chrono::milliseconds(1)));
+  EXPECT_TRUE(directory.expired_at(end));
+}
+
+TEST_F(SessionTest, SurvivesEachConnectionThatBreaks) {
+  auto desk = this->desk("secretariat");
+  for (std::size_t requests = 1; requests < 20; ++requests) {
+    auto connection = std::make_unique<MemoryConnection>(shown_, desk->keys.current.public_identity().curve);
+    connection->lose_after(requests);
+    auto session = client::Session::open(desk->profile, desk->keys, clock_, std::move(connection));
+    if (session) return;  // enough requests to get through
+    EXPECT_FAILS_WITH(session, LocalCode::unreachable);
+  }
+  ADD_FAILURE() << "never got through";
+}
+
+}  // namespace
+}  // namespace pli::testing
