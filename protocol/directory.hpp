@@ -34,7 +34,7 @@ struct Entry {
   void add(std::string name, ByteView value) { attributes.emplace_back(std::move(name), to_bytes(value)); }
   void add(std::string name, std::string_view value) { attributes.emplace_back(std::move(name), to_bytes(value)); }
   [[nodiscard]] const Bytes* find(std::string_view name) const;
-  [[nodiscard]] std::string text(std::string_view name) const;             ///< empty when absent
+  [[nodiscard]] std::string text(std::string_view name) const;  ///< empty when absent
   [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;
   bool operator==(const Entry&) const = default;
 };
@@ -90,14 +90,15 @@ class VerifiedDirectory {
 
  private:
   VerifiedDirectory() = default;
-  friend Result<VerifiedDirectory> verify_directory_note(std::string_view, const AuthoritySet&, const VerifiedDirectory*);
+  friend Result<VerifiedDirectory> verify_directory_note(std::string_view, const AuthoritySet&,
+                                                         const VerifiedDirectory*);
   DirectoryHead head_;
   Digest digest_{};
   std::string note_;
 };
-/// Checks k of `trusted`, and, where the authorities or k change, k of the new ones too. With `previous`, the number must
-/// be greater; when it is the next one, `previous` must be its digest. Nothing is said about time: `not_after` is the
-/// caller's to compare. Who missed a change of authorities must be shown the versions between.
+/// Checks k of `trusted`, and, where the authorities or k change, k of the new ones too. With `previous`, the number
+/// must be greater; when it is the next one, `previous` must be its digest. Nothing is said about time: `not_after` is
+/// the caller's to compare. Who missed a change of authorities must be shown the versions between.
 /// Errors: invalid_input, over_limit, authentication_failed, conflict.
 [[nodiscard]] Result<VerifiedDirectory> verify_directory_note(std::string_view note, const AuthoritySet& trusted,
                                                               const VerifiedDirectory* previous);
@@ -111,12 +112,12 @@ class VerifiedDirectory {
 /// Times are decimal text. Attributes a reader does not know are skipped, here and in the other entries.
 struct Member {
   std::string id;
-  std::string person;               ///< one natural person; for a tool, the person who answers for it
+  std::string person;  ///< one natural person; for a tool, the person who answers for it
   std::string organisation;
   Roles roles;
-  std::string territory;            ///< département or commune code, lower case
+  std::string territory;  ///< département or commune code, lower case
   std::vector<std::string> seats;
-  std::string label;                ///< how people recognise the holder; never a person concerned
+  std::string label;  ///< how people recognise the holder; never a person concerned
   UnixMillis not_before{};
   UnixMillis not_after{};
   crypto::PublicIdentity keys;
@@ -125,9 +126,7 @@ struct Member {
   std::vector<crypto::AgePublic> former_age;
   std::optional<UnixMillis> revoked_at;
 
-  [[nodiscard]] bool valid_at(UnixMillis now) const {
-    return !revoked_at && not_before <= now && now < not_after;
-  }
+  [[nodiscard]] bool valid_at(UnixMillis now) const { return !revoked_at && not_before <= now && now < not_after; }
   bool operator==(const Member&) const = default;
 };
 /// Errors: invalid_input (missing attribute, an auditor with another role, a seat that is no queue…).
@@ -173,14 +172,15 @@ class Directory {
   [[nodiscard]] static Result<std::shared_ptr<const Directory>> build(std::vector<Entry> entries);
   /// The same, and the root and count must be the verified head's, the contract entry its contract's, and no authority
   /// key a member's. Errors: also authentication_failed.
-  [[nodiscard]] static Result<std::shared_ptr<const Directory>> build(std::vector<Entry> entries, VerifiedDirectory verified);
+  [[nodiscard]] static Result<std::shared_ptr<const Directory>> build(std::vector<Entry> entries,
+                                                                      VerifiedDirectory verified);
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   [[nodiscard]] const Bytes& entry_bytes(std::size_t position) const { return encoded_[position]; }
   [[nodiscard]] Digest root() const { return tree_.root(); }
   [[nodiscard]] Result<std::vector<Digest>> prove(std::size_t position) const;  ///< inclusion of one entry
   [[nodiscard]] const std::optional<VerifiedDirectory>& verified() const { return verified_; }
-  [[nodiscard]] DirectoryNumber number() const;                                 ///< 0 when unsigned
+  [[nodiscard]] DirectoryNumber number() const;  ///< 0 when unsigned
 
   [[nodiscard]] const Member* member(std::string_view id) const;
   [[nodiscard]] const Member* member_by_curve(const crypto::CurvePublic& key) const;  ///< current or former key
@@ -189,7 +189,7 @@ class Directory {
   [[nodiscard]] const Contract* contract() const;
   [[nodiscard]] std::vector<const Member*> members() const;
   [[nodiscard]] std::vector<const Queue*> queues() const;
-  [[nodiscard]] std::vector<const Member*> seated(std::string_view queue_id) const;   ///< not revoked
+  [[nodiscard]] std::vector<const Member*> seated(std::string_view queue_id) const;  ///< not revoked
   [[nodiscard]] std::optional<std::size_t> position_of(EntryType type, std::string_view id) const;
 
  private:
@@ -212,6 +212,7 @@ class Directory {
 [[nodiscard]] Result<std::vector<Bytes>> decode_bundle(ByteView bytes);
 /// Applies changed entries to a version. A member entry keeps its person and every key it ever held, and a revocation
 /// stands for ever. Errors: invalid_input, over_limit.
-[[nodiscard]] Result<std::vector<Entry>> apply_bundle(const std::vector<Entry>& current, const std::vector<Bytes>& changed);
+[[nodiscard]] Result<std::vector<Entry>> apply_bundle(const std::vector<Entry>& current,
+                                                      const std::vector<Bytes>& changed);
 
 }  // namespace pli::protocol

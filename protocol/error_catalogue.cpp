@@ -4,10 +4,10 @@
 #include <array>
 #include <span>
 
+#include "protocol/limits.hpp"
+
 namespace pli::protocol {
 namespace {
-
-constexpr std::size_t subject_bytes_max = 64;
 
 /// One explanation in both languages. In French, what can be typed stands between « and ».
 struct Texts {
@@ -33,7 +33,9 @@ constexpr std::array<CodeRow, 18> code_rows = {{
       "Enrol the card and publish the directory version that holds it, then connect again."}},
     {Code::revoked,
      "REVOKED",
-     {"Votre accès a été retiré de l'annuaire, ou cette clé a été remplacée par une plus récente.",
+     {"Votre accès a été retiré de l'annuaire ou n'est pas en vigueur aujourd'hui, ou votre clé a été remplacée par "
+      "une "
+      "plus récente.",
       "Appelez l'interlocuteur à la préfecture : il vous dira ce qu'il en est et, s'il y a lieu, inscrira une "
       "nouvelle carte.",
       "The directory entry of this key is revoked, expired, not yet valid, or the key has been renewed.",
@@ -151,7 +153,7 @@ struct SubjectRow {
   Texts texts;
 };
 
-constexpr std::array<SubjectRow, 5> forbidden_rows = {{
+constexpr std::array<SubjectRow, 9> forbidden_rows = {{
     {"defaut",
      {"Aucune règle ne vous permet cet acte avec les fonctions que l'annuaire vous donne. Le refus est inscrit au "
       "journal.",
@@ -180,6 +182,26 @@ constexpr std::array<SubjectRow, 5> forbidden_rows = {{
       "Demandez à un membre de l'instance d'agir.",
       "An operator sends nothing and opens nothing; the role spoils whatever stands beside it.",
       "Ask a member of the instance."}},
+    {"acces.absent",
+     {"Ce pli a été scellé avant votre arrivée dans l'instance : votre clé ne figure pas parmi ses destinataires.",
+      "Demandez à un membre qui siégeait déjà de vous en donner l'accès ; l'expéditeur n'a rien à refaire.",
+      "The caller sits in the queue, but its key is in no access part of this exchange.",
+      "A present member submits an `acces` exchange for the current roster."}},
+    {"annuaire.expire",
+     {"L'annuaire du serveur est périmé : plus rien n'est échangé avant la publication d'une nouvelle version.",
+      "Prévenez l'interlocuteur à la préfecture. Ce qui attend dans votre boîte d'envoi n'est pas perdu. En cas "
+      "d'urgence, appelez le 17 ou le 112.",
+      "The current directory version is past its not-after date.",
+      "Sign and publish a new version; the alarm began ten days before."}},
+    {"contrat.dates",
+     {"Le contrat n'est pas encore en vigueur, ou ne l'est plus.",
+      "Demandez à l'interlocuteur à la préfecture quel contrat est en vigueur.",
+      "Today is outside the dates of the contract entry.", "Publish a contract entry with its new dates."}},
+    {"contrat.territoire",
+     {"Cette destination est hors du territoire du contrat.",
+      "Vérifiez la commune : une personne se signale dans le département où elle réside, une structure dans celui "
+      "de son adresse.",
+      "The queue's territory is not covered by the contract's.", "Use the queue of the right département."}},
 }};
 
 constexpr Texts broken_envelope = {
@@ -219,10 +241,11 @@ constexpr Texts wrong_release = {
 constexpr Texts wrong_motif = {"Ce motif n'est pas dans la liste.",
                                "Choisissez un motif de la liste, que donne « pli open --help ».",
                                "The motif is not in the closed list.", "Send one of the motif codes."};
-constexpr Texts wrong_note = {"La note jointe au motif est trop longue ou mal scellée.",
-                              "Raccourcissez la note et recommencez.",
-                              "The sealed note is not the one the request names, or is over its limit.",
-                              "Seal the note to the audit queue's keys in its one bucket and sign its digest."};
+constexpr Texts wrong_note = {
+    "La note n'est pas recevable : celle d'un motif est trop longue ou mal scellée, celle de l'annuaire mal formée.",
+    "Raccourcissez la note du motif et recommencez. Pour l'annuaire, préparez de nouveau la version à publier.",
+    "The sealed note is not the one the request names or is over its limit; or the directory note does not parse.",
+    "Seal the note to the audit queue's keys in its one bucket and sign its digest; or write the version again."};
 constexpr Texts wrong_handling = {"Une condition de diffusion n'est pas dans la liste, est répétée, ou il y en a trop.",
                                   "Choisissez parmi les conditions proposées, chacune une seule fois.",
                                   "A handling condition is unknown or repeated, or there are more than eight.",
@@ -232,7 +255,20 @@ constexpr Texts wrong_destination = {
     "Une personne est signalée au GED, une structure à la CLIR. Vérifiez la destination et recommencez.",
     "The queue id is malformed or has no directory entry.", "Take queue ids from the directory."};
 
-constexpr std::array<SubjectRow, 30> invalid_rows = {{
+constexpr Texts wrong_directory = {
+    "La version de l'annuaire citée ou présentée ne convient pas.",
+    "Reconnectez-vous pour recevoir l'annuaire à jour, puis recommencez.",
+    "The directory number is unknown, or the version, its entries or its date do not hold.",
+    "Fetch the current version; a new one lasts at most thirty days and changes entries only by the rules."};
+constexpr Texts wrong_exchange = {"Ce pli ne s'ouvre pas par lui-même : il donne accès à un autre.",
+                                  "Ouvrez le pli auquel il se rattache, que montre « pli case show ».",
+                                  "An access part names the exchange to open.",
+                                  "Open the exchange its in_reply_to names."};
+constexpr Texts wrong_position = {
+    "La partie ou le numéro demandé n'existe pas.", "Recommencez l'opération depuis le début.",
+    "The access part, chunk index or queue number is beyond what there is.", "Take positions from the last reply."};
+
+constexpr std::array<SubjectRow, 38> invalid_rows = {{
     {"address", broken_envelope},
     {"seal", broken_envelope},
     {"locked", broken_envelope},
@@ -278,13 +314,21 @@ constexpr Texts complement_too_late = {
     "Ce dossier n'accepte plus de complément.",
     "Si un fait nouveau le justifie, faites un nouveau signalement. En cas d'urgence, appelez le 17 ou le 112.",
     "The case has ended; complements are no longer taken.", "Open a new case."};
-constexpr std::array<SubjectRow, 5> transition_rows = {{
+constexpr std::array<SubjectRow, 6> transition_rows = {{
     {"decide", decision_too_early},
     {"decision", decision_too_early},
     {"retour_effectue", return_too_early},
     {"retour", return_too_early},
     {"complement", complement_too_late},
+    {"recu", complement_too_late},
 }};
+
+constexpr Texts erased_record = {
+    "La trace détaillée de cet acte a été effacée au terme du journal ; il ne peut plus être prouvé de nouveau.",
+    "Le reçu que vous avez gardé reste valable et se vérifie avec « pli receipt verify ».",
+    "The record of this act was dropped with its month's key at the log's term.",
+    "A receipt kept by the client still verifies; the leaf stays in the tree."};
+constexpr std::array<SubjectRow, 1> erased_rows = {{{"journal", erased_record}}};
 
 struct LocalRow {
   LocalCode code;
@@ -481,7 +525,7 @@ bool is_subject(std::string_view text) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == ',' || c == '-';
   };
-  return !text.empty() && text.size() <= subject_bytes_max && std::all_of(text.begin(), text.end(), allowed);
+  return !text.empty() && text.size() <= refusal_subject_bytes_max && std::all_of(text.begin(), text.end(), allowed);
 }
 
 Explanation explain(const Refusal& refusal, Language language) {

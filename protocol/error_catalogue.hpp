@@ -10,11 +10,26 @@
 namespace pli::protocol {
 
 enum class Code : std::uint8_t {
-  unknown_key = 1, revoked, forbidden, stale_directory, invalid, bad_signature, conflict, too_large, busy,
-  motif_required, illegal_transition, charter_required, agreement_missing, clock_skew, not_found, erased,
-  log_unavailable, stopped,
+  unknown_key = 1,
+  revoked,
+  forbidden,
+  stale_directory,
+  invalid,
+  bad_signature,
+  conflict,
+  too_large,
+  busy,
+  motif_required,
+  illegal_transition,
+  charter_required,
+  agreement_missing,
+  clock_skew,
+  not_found,
+  erased,
+  log_unavailable,
+  stopped,
 };
-[[nodiscard]] std::string_view text_of(Code code);             ///< "UNKNOWN_KEY"
+[[nodiscard]] std::string_view text_of(Code code);  ///< "UNKNOWN_KEY"
 [[nodiscard]] std::optional<Code> code_of(std::string_view text);
 [[nodiscard]] std::optional<Code> code_of_number(std::uint8_t number);
 
@@ -27,7 +42,7 @@ struct Refusal {
   bool operator==(const Refusal&) const = default;
 };
 
-/// What a subject may be: [a-z0-9._,-]{1,64}. Anything else never came from us.
+/// What a subject may be: [a-z0-9._,-]{1,96}. Anything else never came from us.
 [[nodiscard]] bool is_subject(std::string_view text);
 
 enum class Language { french, english };
@@ -36,13 +51,32 @@ struct Explanation {
   std::string next_step;
 };
 [[nodiscard]] Explanation explain(const Refusal& refusal, Language language);
-[[nodiscard]] std::string to_text(const Refusal& refusal);     ///< "FORBIDDEN(interdit.auteur)", "BUSY(1500)"
+[[nodiscard]] std::string to_text(const Refusal& refusal);  ///< "FORBIDDEN(interdit.auteur)", "BUSY(1500)"
 
 /// The client's own failures, by the same catalogue.
 enum class LocalCode : std::uint8_t {
-  unreachable, wrong_broker_key, queued, no_invitation, wrong_passphrase, bad_form, unknown_commune, missing_dated_fact,
-  receipt_invalid, log_forked, log_shrunk, queue_withheld, address_mismatch, no_stanza_for_me, bad_padding,
-  release_mismatch, file_key_mismatch, payload_mismatch, sender_unproven, directory_unproven, local_store, usage,
+  unreachable,
+  wrong_broker_key,
+  queued,
+  no_invitation,
+  wrong_passphrase,
+  bad_form,
+  unknown_commune,
+  missing_dated_fact,
+  receipt_invalid,
+  log_forked,
+  log_shrunk,
+  queue_withheld,
+  address_mismatch,
+  no_stanza_for_me,
+  bad_padding,
+  release_mismatch,
+  file_key_mismatch,
+  payload_mismatch,
+  sender_unproven,
+  directory_unproven,
+  local_store,
+  usage,
 };
 [[nodiscard]] std::string_view text_of(LocalCode code);
 [[nodiscard]] Explanation explain(LocalCode code, Language language);

@@ -27,12 +27,12 @@ using ExchangeId = Digest;  ///< SHA-256(address ‖ seal)
 struct Address {
   std::string contract;
   std::string log;
-  std::uint16_t kind = 0;                 ///< a number, so that an unknown kind is refused and not misread
-  std::string sender;                     ///< member id
+  std::uint16_t kind = 0;  ///< a number, so that an unknown kind is refused and not misread
+  std::string sender;      ///< member id
   crypto::SignPublic sender_key;
-  std::string queue;                      ///< destination
-  Digest case_id{};                       ///< zeros when the exchange opens a case
-  Digest in_reply_to{};                   ///< zeros when none; for `acces`, the exchange it gives access to
+  std::string queue;     ///< destination
+  Digest case_id{};      ///< zeros when the exchange opens a case
+  Digest in_reply_to{};  ///< zeros when none; for `acces`, the exchange it gives access to
   std::uint8_t urgency = 0;
   std::vector<std::string> handling;
   std::vector<std::pair<std::string, std::string>> attributes;  ///< closed list for each kind (is_attribute), each once
@@ -104,9 +104,9 @@ struct GossipHead {
   bool operator==(const GossipHead&) const = default;
 };
 struct Plaintext {
-  Bytes address;            ///< must equal the outer address
-  Bytes content;            ///< a form, as protocol/form.hpp encodes it
-  std::string checkpoint;   ///< the sender's last verified checkpoint, verbatim; empty when it has none
+  Bytes address;           ///< must equal the outer address
+  Bytes content;           ///< a form, as protocol/form.hpp encodes it
+  std::string checkpoint;  ///< the sender's last verified checkpoint, verbatim; empty when it has none
   std::vector<GossipHead> heads;
   bool operator==(const Plaintext&) const = default;
 };

@@ -22,7 +22,7 @@ struct OpeningRequest {
   std::string opener;
   crypto::SignPublic opener_key;
   DirectoryNumber directory{};
-  std::uint8_t motif = 0;       ///< 0 = none: MOTIF_REQUIRED
+  std::uint8_t motif = 0;  ///< 0 = none: MOTIF_REQUIRED
   Digest note{};
   crypto::BoxPublic session;
   UnixMillis created_at{};

@@ -13,7 +13,17 @@ namespace pli::protocol {
 
 /// Design §4. A member holds one or several; an auditor holds that one alone.
 enum class Role : std::uint8_t {
-  referent, maire, secretariat, membre_ged, membre_clir, membre_cpraf, parquet, service, auditeur, operateur, outil,
+  referent,
+  maire,
+  secretariat,
+  membre_ged,
+  membre_clir,
+  membre_cpraf,
+  parquet,
+  service,
+  auditeur,
+  operateur,
+  outil,
 };
 inline constexpr std::size_t role_count = 11;
 [[nodiscard]] std::string_view text_of(Role role);
@@ -71,11 +81,11 @@ enum class Kind : std::uint16_t {
 
 struct KindRow {
   Kind kind;
-  std::string_view name;       ///< "signalement_individuel"
-  audit::LeafType act;         ///< how the journal names its acceptance
-  bool opens_case;             ///< `case` is empty in its address, and its id becomes the case id
-  bool names_case;             ///< `case` must name an existing case
-  std::string_view french;     ///< for officers and members
+  std::string_view name;    ///< "signalement_individuel"
+  audit::LeafType act;      ///< how the journal names its acceptance
+  bool opens_case;          ///< `case` is empty in its address, and its id becomes the case id
+  bool names_case;          ///< `case` must name an existing case
+  std::string_view french;  ///< for officers and members
 };
 [[nodiscard]] std::span<const KindRow> kind_table();
 [[nodiscard]] const KindRow* row_of(Kind kind);
@@ -88,8 +98,14 @@ enum class Urgency : std::uint8_t { normale = 0, urgente = 1 };
 
 /// Why somebody opens. `extraction` is the class of its own that `--out` asks for.
 enum class Motif : std::uint8_t {
-  evaluation = 1, preparation_de_seance = 2, suivi = 3, reponse_a_la_collectivite = 4, lecture_du_retour = 5,
-  transmission = 6, droit_des_personnes = 7, extraction = 8,
+  evaluation = 1,
+  preparation_de_seance = 2,
+  suivi = 3,
+  reponse_a_la_collectivite = 4,
+  lecture_du_retour = 5,
+  transmission = 6,
+  droit_des_personnes = 7,
+  extraction = 8,
 };
 [[nodiscard]] std::string_view text_of(Motif motif);
 [[nodiscard]] std::optional<Motif> motif_of(std::string_view text);

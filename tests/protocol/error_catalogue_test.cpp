@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "protocol/limits.hpp"
 #include "protocol/policy.hpp"
 
 namespace pli::protocol {
@@ -28,13 +29,15 @@ std::vector<LocalCode> all_local_codes() {
 std::vector<Refusal> all_refusals() {
   std::vector<Refusal> out;
   for (Code code : all_codes()) out.push_back({code, "", 0});
-  for (const char* rule : {"defaut", "interdit.auteur", "interdit.recuse", "interdit.auditeur", "interdit.operateur"})
+  for (const char* rule : {"defaut", "interdit.auteur", "interdit.recuse", "interdit.auditeur", "interdit.operateur",
+                           "acces.absent", "annuaire.expire", "contrat.dates", "contrat.territoire"})
     out.push_back({Code::forbidden, rule, 0});
-  for (const char* field :
-       {"address", "sender", "contract", "roster", "kind", "case", "release", "motif", "note", "handling", "queue"})
+  for (const char* field : {"address", "sender", "contract", "roster", "kind", "case", "release", "motif", "note",
+                            "handling", "queue", "directory", "exchange", "index"})
     out.push_back({Code::invalid, field, 0});
   for (const char* step : {"recu,decide", "recu,retour", "clos,complement"})
     out.push_back({Code::illegal_transition, step, 0});
+  out.push_back({Code::erased, "journal", 0});
   return out;
 }
 
@@ -220,8 +223,8 @@ TEST(ErrorCatalogue, NeverPrintsASubjectThatIsNotAToken) {
     EXPECT_FALSE(is_subject(subject));
     EXPECT_EQ(to_text({Code::invalid, subject, 0}), "INVALID");
   }
-  EXPECT_TRUE(is_subject(std::string(64, 'a')));
-  EXPECT_FALSE(is_subject(std::string(65, 'a')));
+  EXPECT_TRUE(is_subject(std::string(refusal_subject_bytes_max, 'a')));
+  EXPECT_FALSE(is_subject(std::string(refusal_subject_bytes_max + 1, 'a')));
   EXPECT_FALSE(is_subject(""));
 }
 
