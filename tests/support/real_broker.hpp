@@ -1,0 +1,44 @@
+// The real pli-broker of a Department, in a folder of its own, on loopback: for crash tests and benches.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "tests/support/department.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace pli::testing {
+
+class RealBroker {
+ public:
+  /// Writes keys, configuration and the first version, and runs `pli-broker init`. `program` is its path.
+  RealBroker(const Department& department, std::string program);
+  ~RealBroker();
+  RealBroker(const RealBroker&) = delete;
+  RealBroker& operator=(const RealBroker&) = delete;
+
+  void start();      ///< returns when it has printed its ready line
+  void kill_nine();  ///< SIGKILL, and waits for its end
+  void stop();       ///< SIGTERM; aborts the test on an exit code other than 0
+  /// Exit code of `pli-broker check` on the stopped broker.
+  [[nodiscard]] int check() const;
+
+  [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+  [[nodiscard]] const crypto::CurvePublic& curve() const { return curve_; }
+  [[nodiscard]] const crypto::SignPublic& log_key() const { return log_key_; }
+  [[nodiscard]] std::filesystem::path data() const { return folder_.path() / "data"; }
+  [[nodiscard]] double cpu_seconds() const;  ///< user and system, of the running broker
+  [[nodiscard]] std::uint64_t resident_bytes() const;
+  [[nodiscard]] std::uint64_t disk_bytes() const;  ///< files of the data folder
+
+ private:
+  [[nodiscard]] int run(const std::vector<std::string>& words) const;
+  TemporaryFolder folder_;
+  std::string program_;
+  std::string endpoint_;
+  crypto::CurvePublic curve_;
+  crypto::SignPublic log_key_;
+  int pid_ = -1;
+};
+
+}  // namespace pli::testing
