@@ -111,7 +111,7 @@ void read_limits(Keys& keys, const toml::node* node, ConfigLimits& limits, std::
       inner.integer("exchange_bytes_max", limits.exchange_bytes_max, 1024, protocol::exchange_bytes_max);
   limits.in_flight_max = inner.integer("in_flight_max", limits.in_flight_max, 1, protocol::in_flight_max);
   limits.refusals_per_minute_max =
-      inner.integer("refusals_per_minute_max", limits.refusals_per_minute_max, 1, 1'000'000);
+      inner.integer("refusals_per_minute_max", limits.refusals_per_minute_max, 1, protocol::refusals_per_minute_max);
   limits.spool_bytes_max = inner.integer("spool_bytes_max", limits.spool_bytes_max, 2 * protocol::exchange_bytes_max,
                                          std::uint64_t{1} << 40);
   limits.log_unavailable = std::chrono::seconds(

@@ -61,10 +61,7 @@ Result<audit::TreeHead> read_checkpoint(std::string_view note) {
 }  // namespace
 
 CoreState::CoreState(Store& store, KeyRing& keys, CoreSettings settings)
-    : store_(store),
-      keys_(keys),
-      settings_(std::move(settings)),
-      origin_(settings_.log + "/" + settings_.shard) {}
+    : store_(store), keys_(keys), settings_(std::move(settings)), origin_(settings_.log + "/" + settings_.shard) {}
 
 Result<void> CoreState::load() {
   if (store_.origin().empty()) return Error{Errc::not_found, "the store was never initialised"};
@@ -167,27 +164,44 @@ void CoreState::decide_one(Batch& batch, VerifiedRequest& request) {
   Asked asked;
   asked.act = std::visit(VerbName{}, request.body);
   const bool current = member->keys.curve == request.peer.key && member->valid_at(batch.now);
-  Outcome outcome = !current ? Outcome(deny(Code::revoked)) : std::visit(
-      [&](auto& body) -> Outcome {
-        using Body = std::decay_t<decltype(body)>;
-        if constexpr (std::is_same_v<Body, VerifiedSubmit>) return submit(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, VerifiedOpen>) return open(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::GetChunk>) return get_chunk(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::List>) return list(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::ListCases>) return list_cases(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::Acknowledge>) return acknowledge(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::Follow>) return follow(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::Hello>) return hello(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::GetDirectory>) return get_directory(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, VerifiedPublish>) return publish(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::GetCheckpoint>) return get_checkpoint(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::Prove>) return prove(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::GetRecords>) return get_records(batch, caller, body, asked);
-        else if constexpr (std::is_same_v<Body, protocol::GetHealth>) return get_health(batch, caller, asked);
-        else if constexpr (std::is_same_v<Body, GateRefusal>) return refused_by_gate(batch, caller, body, asked);
-        else return deny(Code::invalid, "request");
-      },
-      request.body);
+  Outcome outcome = !current ? Outcome(deny(Code::revoked))
+                             : std::visit(
+                                   [&](auto& body) -> Outcome {
+                                     using Body = std::decay_t<decltype(body)>;
+                                     if constexpr (std::is_same_v<Body, VerifiedSubmit>)
+                                       return submit(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, VerifiedOpen>)
+                                       return open(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::GetChunk>)
+                                       return get_chunk(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::List>)
+                                       return list(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::ListCases>)
+                                       return list_cases(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::Acknowledge>)
+                                       return acknowledge(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::Follow>)
+                                       return follow(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::Hello>)
+                                       return hello(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::GetDirectory>)
+                                       return get_directory(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, VerifiedPublish>)
+                                       return publish(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::GetCheckpoint>)
+                                       return get_checkpoint(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::Prove>)
+                                       return prove(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::GetRecords>)
+                                       return get_records(batch, caller, body, asked);
+                                     else if constexpr (std::is_same_v<Body, protocol::GetHealth>)
+                                       return get_health(batch, caller, asked);
+                                     else if constexpr (std::is_same_v<Body, GateRefusal>)
+                                       return refused_by_gate(batch, caller, body, asked);
+                                     else
+                                       return deny(Code::invalid, "request");
+                                   },
+                                   request.body);
   if (outcome) {
     batch.pending.push_back({request.peer, request.request_id, *std::move(outcome)});
     return;
@@ -240,7 +254,8 @@ void CoreState::log_strays(Batch& batch, Unattributed::Reason reason, std::uint6
   Asked asked;
   asked.act = "input";
   const bool undecodable = reason == Unattributed::Reason::undecodable;
-  const Decided decided{protocol::text_of(undecodable ? Code::invalid : Code::unknown_key), name_of(reason), {}, {}, {}, count};
+  const Decided decided{
+      protocol::text_of(undecodable ? Code::invalid : Code::unknown_key), name_of(reason), {}, {}, {}, count};
   log(batch, audit::LeafType::refus, make_record(nullptr, asked, decided));
 }
 
@@ -435,9 +450,9 @@ Result<void> CoreState::initialise(const VerifiedPublish& directory, const proto
   Asked asked;
   asked.act = "init";
   log(batch, audit::LeafType::registre, make_record(nullptr, asked, {}), std::nullopt, "first leaf of " + origin_);
-  const Logged logged = log(batch, audit::LeafType::habilitation,
-                            make_record(nullptr, asked, {"ok", {}, head.number, {}, {}, {}}),
-                            audit::DirectoryReference{head.number, digest});
+  const Logged logged =
+      log(batch, audit::LeafType::habilitation, make_record(nullptr, asked, {"ok", {}, head.number, {}, {}, {}}),
+          audit::DirectoryReference{head.number, digest});
   std::vector<DirectoryEntryRow> changed;
   for (const Bytes& bytes : directory.changed) {
     const auto entry = protocol::decode_entry(bytes);
@@ -457,8 +472,8 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, KeyRing& keys, CoreSettin
   return std::unique_ptr<Core>(std::move(core));
 }
 
-Result<void> initialise_store(Store& store, KeyRing& keys, const CoreSettings& settings, const VerifiedPublish& directory,
-                              const protocol::AuthoritySet& trusted, UnixMillis now) {
+Result<void> initialise_store(Store& store, KeyRing& keys, const CoreSettings& settings,
+                              const VerifiedPublish& directory, const protocol::AuthoritySet& trusted, UnixMillis now) {
   return CoreState(store, keys, settings).initialise(directory, trusted, now);
 }
 

@@ -14,16 +14,16 @@
 namespace pli::broker {
 
 struct CoreSettings {
-  std::string log;                        ///< origin without the shard
-  std::string shard;                      ///< "2026-1": origin = log "/" shard
-  std::uint64_t exchange_bytes_max = 0;   ///< at most protocol::exchange_bytes_max
+  std::string log;                       ///< origin without the shard
+  std::string shard;                     ///< "2026-1": origin = log "/" shard
+  std::uint64_t exchange_bytes_max = 0;  ///< at most protocol::exchange_bytes_max
 };
 
 /// What one batch did. `outgoing` may leave only because the commit has returned.
 struct BatchOutcome {
   std::vector<Outgoing> outgoing;
-  std::optional<std::string> checkpoint;                         ///< the batch's signed checkpoint, when leaves were added
-  std::shared_ptr<const protocol::Directory> new_directory;      ///< when a version was accepted: for the gate and ZAP
+  std::optional<std::string> checkpoint;                     ///< the batch's signed checkpoint, when leaves were added
+  std::shared_ptr<const protocol::Directory> new_directory;  ///< when a version was accepted: for the gate and ZAP
 };
 
 class Core {
@@ -35,7 +35,8 @@ class Core {
   /// Decides, writes and commits one batch. After an error the store is closed for good: no reply may leave, and the
   /// broker answers LOG_UNAVAILABLE until it is opened anew. Thread: core only.
   [[nodiscard]] virtual Result<BatchOutcome> apply(std::vector<VerifiedRequest> batch, UnixMillis now) = 0;
-  /// Minute work: counts of unattributed input become a leaf, key ring rotates, spent replay rows go. Once a minute and at start.
+  /// Minute work: counts of unattributed input become a leaf, key ring rotates, spent replay rows go. Once a minute and
+  /// at start.
   [[nodiscard]] virtual Result<BatchOutcome> tick(UnixMillis now) = 0;
   /// A connection is gone, or reads too slowly to be pushed to: its subscriptions end.
   virtual void forget(const Peer& peer) = 0;
@@ -44,7 +45,7 @@ class Core {
   virtual void published(const std::string& checkpoint) = 0;
 
   [[nodiscard]] virtual std::shared_ptr<const protocol::Directory> directory() const = 0;
-  [[nodiscard]] virtual std::string newest_checkpoint() const = 0;   ///< of the last commit, signed
+  [[nodiscard]] virtual std::string newest_checkpoint() const = 0;  ///< of the last commit, signed
   [[nodiscard]] virtual protocol::Health health(UnixMillis now) const = 0;
 };
 

@@ -40,7 +40,7 @@ struct Denial {
 /// What an opening gives once its record is durable (P3, P4).
 struct ReleaseOrder {
   ExchangeNumber exchange;
-  std::vector<AccessRow> parts;       ///< those whose roster holds a key of the opener
+  std::vector<AccessRow> parts;  ///< those whose roster holds a key of the opener
   std::uint32_t epoch = 0;
   crypto::BoxPublic release_key;
   crypto::BoxKey session;
@@ -49,8 +49,9 @@ struct ReleaseOrder {
 /// What a verb decided. The body is completed after the commit: proofs against the batch's checkpoint, R, backlog.
 struct Answer {
   protocol::ReplyBody body;
-  std::optional<LeafIndex> proof_of;  ///< the body has a LeafProof whose leaf and disclosure stand; path and checkpoint follow
-  std::optional<TreeSize> extends;    ///< hello, checkpoint: prove consistency from here to what is published
+  std::optional<LeafIndex>
+      proof_of;  ///< the body has a LeafProof whose leaf and disclosure stand; path and checkpoint follow
+  std::optional<TreeSize> extends;  ///< hello, checkpoint: prove consistency from here to what is published
   std::optional<ReleaseOrder> release;
   std::optional<protocol::Follow> follow;
 };
@@ -71,10 +72,10 @@ struct Logged {
 
 /// What rights over one exchange depend on, besides the member.
 struct ExchangeFacts {
-  const protocol::Queue* queue = nullptr;      ///< as the directory has it now; null when it has none
+  const protocol::Queue* queue = nullptr;  ///< as the directory has it now; null when it has none
   std::optional<protocol::Kind> kind;
   std::optional<CaseRow> case_row;
-  std::string_view case_queue;                 ///< the instance's name
+  std::string_view case_queue;                            ///< the instance's name
   std::vector<std::shared_ptr<const RosterRow>> rosters;  ///< its own and those of its access parts
 };
 
@@ -96,7 +97,8 @@ struct Batch {
   std::map<std::string, std::vector<NewItem>, std::less<>> arrived;  ///< by queue, of queues that are followed
   std::map<std::pair<std::string, QueueKey>, QueueNumber> cursors;
   std::shared_ptr<const protocol::Directory> new_directory;
-  std::vector<std::shared_ptr<const protocol::Directory>> ruled;     ///< versions replaced while it lasted: `arrived` points there
+  std::vector<std::shared_ptr<const protocol::Directory>>
+      ruled;  ///< versions replaced while it lasted: `arrived` points there
 };
 
 /// What a header takes of a message, about.
@@ -145,7 +147,8 @@ class CoreState final : public Core {
   [[nodiscard]] Result<BatchOutcome> commit(Batch& batch);
   [[nodiscard]] std::optional<Error> complete(Batch& batch, Pending& pending, std::vector<Outgoing>& out);
   [[nodiscard]] std::optional<Error> release(const ReleaseOrder& order, protocol::Opened& opened);
-  void start_following(const Pending& pending, const protocol::Follow& request, UnixMillis now, std::vector<Outgoing>& out);
+  void start_following(const Pending& pending, const protocol::Follow& request, UnixMillis now,
+                       std::vector<Outgoing>& out);
   void push_arrived(Batch& batch, std::vector<Outgoing>& out);
 
   // ---- steps shared by verbs (core_steps.cpp) ------------------------------------------------------------------
@@ -171,7 +174,8 @@ class CoreState final : public Core {
   [[nodiscard]] bool sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const;
   [[nodiscard]] std::optional<Digest> case_id_of(const ExchangeRow& row) const;
   /// Refuses a queue in which the member holds no seat.
-  [[nodiscard]] std::optional<Denial> refuse_foreign_queue(const protocol::Member& member, std::string_view queue) const;
+  [[nodiscard]] std::optional<Denial> refuse_foreign_queue(const protocol::Member& member,
+                                                           std::string_view queue) const;
   [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;
   [[nodiscard]] std::shared_ptr<const RosterRow> roster(RosterKey key) const;
   [[nodiscard]] bool directory_expired(UnixMillis now) const;
@@ -180,7 +184,7 @@ class CoreState final : public Core {
     QueueKey key;
     audit::QueueHead head;
   };
-  QueueState& queue_state(Batch& batch, const std::string& name);   ///< made on its first exchange
+  QueueState& queue_state(Batch& batch, const std::string& name);  ///< made on its first exchange
   [[nodiscard]] const QueueState* find_queue(std::string_view name) const;
   [[nodiscard]] std::string_view queue_name(QueueKey key) const;
   RosterKey current_roster(Batch& batch, const protocol::Queue& queue, const Digest& digest);
@@ -203,10 +207,11 @@ class CoreState final : public Core {
   // The directory in force.
   std::shared_ptr<const protocol::Directory> directory_;
   LeafIndex directory_leaf_{};
-  std::map<std::pair<std::uint8_t, std::string>, DirectoryNumber> entry_versions_;  ///< by type and id: when it last changed
-  std::vector<DirectoryNumber> entry_changed_;                         ///< the same by position
-  std::map<std::string, Digest, std::less<>> roster_digests_;          ///< by queue
-  std::map<std::string, RosterKey, std::less<>> current_rosters_;      ///< by queue, once used
+  std::map<std::pair<std::uint8_t, std::string>, DirectoryNumber>
+      entry_versions_;                                             ///< by type and id: when it last changed
+  std::vector<DirectoryNumber> entry_changed_;                     ///< the same by position
+  std::map<std::string, Digest, std::less<>> roster_digests_;      ///< by queue
+  std::map<std::string, RosterKey, std::less<>> current_rosters_;  ///< by queue, once used
 
   // Queues, by name and by row.
   std::map<std::string, QueueState, std::less<>> queues_;
@@ -244,7 +249,7 @@ class CoreState final : public Core {
     std::map<std::string, QueueNumber, std::less<>> after;
   };
   std::map<Peer, Follower> followers_;
-  std::map<std::string, std::set<Peer>, std::less<>> followed_;        ///< by queue
+  std::map<std::string, std::set<Peer>, std::less<>> followed_;  ///< by queue
 
   // The weekly re-encryption of R.
   ExchangeNumber rotated_through_{};

@@ -76,8 +76,7 @@ std::optional<protocol::LeafProof> CoreState::stored_proof(LeafIndex index, std:
   protocol::LeafProof proof;
   proof.leaf = audit::encode(row->leaf);
   proof.index = index;
-  proof.disclosure =
-      audit::encode(party ? audit::disclose(*record, shown_to(*party)) : audit::disclose_all(*record));
+  proof.disclosure = audit::encode(party ? audit::disclose(*record, shown_to(*party)) : audit::disclose_all(*record));
   return proof;
 }
 
@@ -121,9 +120,9 @@ protocol::Relations CoreState::relations(const protocol::Member& member, const E
     const protocol::Queue& queue = *facts.queue;
     if (sits_in(member, queue.id)) {
       // A submission has no roster yet: the sender's seat is what counts.
-      const bool listed = facts.rosters.empty() || std::any_of(facts.rosters.begin(), facts.rosters.end(), [&](const auto& readers) {
-        return readers && on_roster(member, *readers);
-      });
+      const bool listed = facts.rosters.empty() ||
+                          std::any_of(facts.rosters.begin(), facts.rosters.end(),
+                                      [&](const auto& readers) { return readers && on_roster(member, *readers); });
       if (listed) out.add(Relation::seated);
     }
     const bool own_organisation = queue.kind == QueueKind::org && queue.organisation == member.organisation;

@@ -32,8 +32,8 @@ class CoreTree {
     std::vector<Digest> hashes;
   };
   audit::TreeEdge edge_;
-  audit::TreeEdge before_;          ///< the edge as the batch found it
-  std::array<Level, 64> added_;     ///< by the batch
+  audit::TreeEdge before_;       ///< the edge as the batch found it
+  std::array<Level, 64> added_;  ///< by the batch
   std::vector<audit::Node> written_;
 };
 

@@ -1,4 +1,5 @@
-// directory and publish_directory: each sees what it may of the version in force; a new version is a leaf before it rules.
+// directory and publish_directory: each sees what it may of the version in force; a new version is a leaf before it
+// rules.
 #include <algorithm>
 
 #include "broker/core_state.hpp"
@@ -65,10 +66,12 @@ Outcome CoreState::publish(Batch& batch, const Caller& caller, VerifiedPublish& 
   const protocol::DirectoryHead head = verified->head();
   // No version is skipped: the log names them all.
   if (head.number.value != current.head().number.value + 1) return deny(Code::conflict);
-  if (head.not_after <= batch.now || head.not_after > batch.now + protocol::directory_validity_max + protocol::clock_skew_max)
+  if (head.not_after <= batch.now ||
+      head.not_after > batch.now + protocol::directory_validity_max + protocol::clock_skew_max)
     return deny(Code::invalid, "not_after");
   auto entries = protocol::apply_bundle(directory_->entries(), request.changed);
-  if (!entries) return entries.error().code == Errc::over_limit ? deny(Code::too_large, "bundle") : deny(Code::invalid, "bundle");
+  if (!entries)
+    return entries.error().code == Errc::over_limit ? deny(Code::too_large, "bundle") : deny(Code::invalid, "bundle");
   const Digest digest = verified->digest();
   auto built = protocol::Directory::build(*std::move(entries), *std::move(verified));
   if (!built) {
@@ -82,7 +85,8 @@ Outcome CoreState::publish(Batch& batch, const Caller& caller, VerifiedPublish& 
 
   const Decided decided{"ok", decision.rule, head.number, {}, {}, {}};
   const audit::Record record = make_record(&caller.member, asked, decided);
-  const Logged logged = log(batch, audit::LeafType::habilitation, record, audit::DirectoryReference{head.number, digest});
+  const Logged logged =
+      log(batch, audit::LeafType::habilitation, record, audit::DirectoryReference{head.number, digest});
   std::vector<DirectoryEntryRow> changed;
   for (const Bytes& bytes : request.changed) {
     const auto entry = protocol::decode_entry(bytes);

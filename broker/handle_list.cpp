@@ -21,8 +21,7 @@ Outcome CoreState::list(Batch& batch, const Caller& caller, const protocol::List
   }
   items.head = state->head;
   const auto pending = batch.cursors.find({caller.member.id, state->key});
-  items.acknowledged =
-      pending != batch.cursors.end() ? pending->second : store_.cursor(caller.member.id, state->key);
+  items.acknowledged = pending != batch.cursors.end() ? pending->second : store_.cursor(caller.member.id, state->key);
   const std::size_t wanted = std::clamp<std::size_t>(request.items_max, 1, protocol::list_items_max);
   std::size_t bytes = 0;
   for (const ExchangeRow& row : store_.links(state->key, request.after, wanted + 1)) {
@@ -37,7 +36,8 @@ Outcome CoreState::list(Batch& batch, const Caller& caller, const protocol::List
   return Answer{std::move(items), {}, {}, {}, {}};
 }
 
-Outcome CoreState::list_cases(Batch& /*batch*/, const Caller& caller, const protocol::ListCases& request, Asked& asked) {
+Outcome CoreState::list_cases(Batch& /*batch*/, const Caller& caller, const protocol::ListCases& request,
+                              Asked& asked) {
   const protocol::Member& member = caller.member;
   constexpr std::size_t page = 128;
   ExchangeNumber after;
@@ -65,8 +65,9 @@ Outcome CoreState::list_cases(Batch& /*batch*/, const Caller& caller, const prot
       rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
     std::sort(rows.begin(), rows.end(), [](const CaseRow& a, const CaseRow& b) { return a.number < b.number; });
-    rows.erase(std::unique(rows.begin(), rows.end(), [](const CaseRow& a, const CaseRow& b) { return a.number == b.number; }),
-               rows.end());
+    rows.erase(
+        std::unique(rows.begin(), rows.end(), [](const CaseRow& a, const CaseRow& b) { return a.number == b.number; }),
+        rows.end());
     for (const CaseRow& row : rows) {
       if (row.number > complete_through) break;
       const auto first = store_.exchange(row.number);

@@ -1,4 +1,5 @@
-// open and get_chunk: R and the sealed parts leave only behind a durable record of who asked, with which motif (P3, P4).
+// open and get_chunk: R and the sealed parts leave only behind a durable record of who asked, with which motif (P3,
+// P4).
 #include <algorithm>
 
 #include "broker/core_state.hpp"

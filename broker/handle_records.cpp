@@ -33,7 +33,12 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
   auto proof = stored_proof(row->leaf, shown);
   if (!proof) return deny(Code::erased, "journal");
   if (!shown) {
-    const Decided decided{"ok", rule, directory_->number(), {}, std::to_string(row->leaf.value) + "," + std::to_string(row->leaf.value + 1), {}};
+    const Decided decided{"ok",
+                          rule,
+                          directory_->number(),
+                          {},
+                          std::to_string(row->leaf.value) + "," + std::to_string(row->leaf.value + 1),
+                          {}};
     log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
   }
   return Answer{protocol::Proven{*std::move(proof)}, row->leaf, {}, {}, {}};
@@ -49,7 +54,8 @@ Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protoco
   const std::size_t wanted = std::clamp<std::size_t>(request.items_max, 1, protocol::records_items_max);
   std::size_t bytes = 0;
   bool others = false;  // anything but the caller's own reading
-  for (LeafIndex index = request.from; index.value < records.size.value && records.items.size() < wanted; ++index.value) {
+  for (LeafIndex index = request.from; index.value < records.size.value && records.items.size() < wanted;
+       ++index.value) {
     const std::optional<LeafRow> row = store_.leaf(index);
     if (!row) break;
     protocol::RecordItem item;
@@ -60,13 +66,16 @@ Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protoco
     bytes += 32 + item.leaf.size() + item.disclosure.size();
     if (bytes > protocol::records_bytes_max && !records.items.empty()) break;
     const Bytes* actor = record ? record->find("actor") : nullptr;
-    others = others || row->leaf.type != audit::LeafType::verification || actor == nullptr || as_text(*actor) != member.id;
+    others =
+        others || row->leaf.type != audit::LeafType::verification || actor == nullptr || as_text(*actor) != member.id;
     records.items.push_back(std::move(item));
   }
   // Reading one's own last reading makes no leaf, or reading to the end would never end.
   if (others) {
     const std::uint64_t to = request.from.value + records.items.size();
-    const Decided decided{"ok", decision.rule, directory_->number(), {}, std::to_string(request.from.value) + "," + std::to_string(to), {}};
+    const Decided decided{
+        "ok", decision.rule, directory_->number(), {}, std::to_string(request.from.value) + "," + std::to_string(to),
+        {}};
     log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
   }
   return Answer{std::move(records), {}, {}, {}, {}};

@@ -93,7 +93,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (queue == nullptr) return deny(Code::invalid, "queue");
   const protocol::Seal& seal = request.seal;
   const bool is_access = kind == Kind::acces;
-  if (seal.locked_size > settings_.exchange_bytes_max || seal.payload_size > settings_.exchange_bytes_max - seal.locked_size)
+  if (seal.locked_size > settings_.exchange_bytes_max ||
+      seal.payload_size > settings_.exchange_bytes_max - seal.locked_size)
     return deny(Code::too_large, "payload_size");
   if (request.envelope.locked.size() != seal.locked_size) return deny(Code::invalid, "locked");
   if (request.envelope.payload.size() != (is_access ? 0 : seal.payload_size)) return deny(Code::invalid, "payload");
@@ -151,8 +152,9 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
 
   // The destination fits the case: its instance, or the organisation that opened it.
   if (facts.case_row && !moves_between_instances(kind) && queue->kind != QueueKind::audit) {
-    const bool fits = is_instance(queue->kind) ? queue->id == facts.case_queue
-                                               : queue->kind != QueueKind::org || queue->organisation == facts.case_row->organisation;
+    const bool fits = is_instance(queue->kind)
+                          ? queue->id == facts.case_queue
+                          : queue->kind != QueueKind::org || queue->organisation == facts.case_row->organisation;
     if (!fits) return deny(Code::invalid, "queue");
   }
 
@@ -168,12 +170,14 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (is_access) {
     const auto original = protocol::decode_seal(answered->seal);
     if (!original || static_cast<Kind>(answered->kind) == Kind::acces) return deny(Code::invalid, "in_reply_to");
-    if (seal.payload != original->payload || seal.payload_size != original->payload_size) return deny(Code::invalid, "payload");
+    if (seal.payload != original->payload || seal.payload_size != original->payload_size)
+      return deny(Code::invalid, "payload");
     if (seal.file_key_commitment != original->file_key_commitment) return deny(Code::invalid, "seal");
     const auto original_address = protocol::decode_address(answered->address);
     if (!address.handling.empty() && (!original_address || address.handling != original_address->handling))
       return deny(Code::invalid, "handling");
-    if (store_.access(answered->number).size() >= protocol::access_parts_max) return deny(Code::too_large, "recipients");
+    if (store_.access(answered->number).size() >= protocol::access_parts_max)
+      return deny(Code::too_large, "recipients");
   } else if (store_.find_payload(seal.payload)) {
     return deny(Code::invalid, "release");
   }
@@ -236,8 +240,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     if (steps) changed.state = static_cast<std::uint8_t>(next);
     changed.updated_at = batch.now;
     ++changed.exchanges;
-    // What the first sender's organisation may know moves only with its own acts, with what is sent to it, and with what
-    // it is told of the state.
+    // What the first sender's organisation may know moves only with its own acts, with what is sent to it, and with
+    // what it is told of the state.
     const bool to_party = queue->kind == QueueKind::org || queue->kind == QueueKind::person;
     if (member.organisation == changed.organisation || to_party) {
       ++changed.party_exchanges;
@@ -248,7 +252,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     batch.tx.update_case(changed);
   }
 
-  Answer answer{protocol::Accepted{request.id, proof_of(logged, record, Shown::sender), false}, logged.index, {}, {}, {}};
+  Answer answer{
+      protocol::Accepted{request.id, proof_of(logged, record, Shown::sender), false}, logged.index, {}, {}, {}};
   if (const auto followed = followed_.find(queue->id); followed != followed_.end() && !followed->second.empty()) {
     facts.rosters = {roster(row.roster)};
     protocol::QueueItem item;

@@ -140,8 +140,7 @@ std::uint32_t month_of(UnixMillis time) {
   days += 719468;
   const std::int64_t era = (days >= 0 ? days : days - 146096) / 146097;
   const std::int64_t day_of_era = days - era * 146097;
-  const std::int64_t year_of_era =
-      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
   const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const std::int64_t march_month = (5 * day_of_year + 2) / 153;
   const std::int64_t month = march_month < 10 ? march_month + 3 : march_month - 9;
@@ -228,8 +227,7 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const KeyPaths& paths, crypto::Se
 
   Result<LeaseFile> first = read_lease_copy(paths.leases, startup);
   Result<LeaseFile> second = read_lease_copy(paths.leases_copy, startup);
-  if (!first && !second)
-    return first.error().code == Errc::not_found ? second.error() : first.error();
+  if (!first && !second) return first.error().code == Errc::not_found ? second.error() : first.error();
   const bool whole = first && second && first->generation == second->generation;
   const bool take_first = first && (!second || first->generation >= second->generation);
   ring->leases_ = take_first ? *std::move(first) : *std::move(second);
@@ -241,7 +239,8 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const KeyPaths& paths, crypto::Se
   for (const auto& entry : std::filesystem::directory_iterator(paths.folder, problem)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(release_prefix) || !name.ends_with(key_suffix)) continue;
-    const std::string digits = name.substr(release_prefix.size(), name.size() - release_prefix.size() - key_suffix.size());
+    const std::string digits =
+        name.substr(release_prefix.size(), name.size() - release_prefix.size() - key_suffix.size());
     std::uint32_t epoch = 0;
     const auto [stopped, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), epoch);
     if (failure != std::errc{} || stopped != digits.data() + digits.size() || digits.size() != 6) continue;

@@ -19,10 +19,10 @@
 namespace pli::broker {
 
 struct KeyPaths {
-  std::filesystem::path folder;          ///< "curve.key" (X25519 secret), "log.key" (Ed25519 seed), "release-YYYYMM.key":
-                                         ///< 32 bytes each, boxed as "curve", "log", "release-YYYYMM"
-  std::filesystem::path leases;          ///< first copy
-  std::filesystem::path leases_copy;     ///< second copy
+  std::filesystem::path folder;       ///< "curve.key" (X25519 secret), "log.key" (Ed25519 seed), "release-YYYYMM.key":
+                                      ///< 32 bytes each, boxed as "curve", "log", "release-YYYYMM"
+  std::filesystem::path leases;       ///< first copy
+  std::filesystem::path leases_copy;  ///< second copy
 };
 
 /// Reads exactly 32 bytes from a file descriptor or file and closes it. Errors: invalid_input, io_error.
@@ -31,12 +31,22 @@ struct KeyPaths {
 /// year·100 + month, UTC.
 [[nodiscard]] std::uint32_t month_of(UnixMillis time);
 
-/// u8 1 ‖ u64 generation ‖ u16 n × (u32 id ‖ u64 made-at ms ‖ key 32) leases ‖ u16 n × (u32 month ‖ key 32) record keys ‖
-/// u32 n × (exchange id 32 ‖ u64 erased-at ms): boxed whole as "leases" (crypto/boxed_key.hpp).
+/// u8 1 ‖ u64 generation ‖ u16 n × (u32 id ‖ u64 made-at ms ‖ key 32) leases ‖ u16 n × (u32 month ‖ key 32) record keys
+/// ‖ u32 n × (exchange id 32 ‖ u64 erased-at ms): boxed whole as "leases" (crypto/boxed_key.hpp).
 struct LeaseFile {
-  struct Lease { std::uint32_t id = 0; UnixMillis made_at{}; crypto::SecretKey key; };
-  struct RecordKey { std::uint32_t month = 0; crypto::SecretKey key; };
-  struct Erased { Digest exchange{}; UnixMillis at{}; };
+  struct Lease {
+    std::uint32_t id = 0;
+    UnixMillis made_at{};
+    crypto::SecretKey key;
+  };
+  struct RecordKey {
+    std::uint32_t month = 0;
+    crypto::SecretKey key;
+  };
+  struct Erased {
+    Digest exchange{};
+    UnixMillis at{};
+  };
   std::uint64_t generation = 0;
   std::vector<Lease> leases;
   std::vector<RecordKey> record_keys;
@@ -51,28 +61,39 @@ class KeyRing {
   [[nodiscard]] static Result<void> create(const KeyPaths& paths, const crypto::SecretKey& startup, UnixMillis now);
   /// The newer of the two lease copies wins; one missing or damaged copy is mended. Errors: not_found,
   /// authentication_failed (another start-up secret), corruption.
-  [[nodiscard]] static Result<std::unique_ptr<KeyRing>> open(const KeyPaths& paths, crypto::SecretKey startup, UnixMillis now);
+  [[nodiscard]] static Result<std::unique_ptr<KeyRing>> open(const KeyPaths& paths, crypto::SecretKey startup,
+                                                             UnixMillis now);
 
   [[nodiscard]] const crypto::SecretKey& curve_secret() const { return curve_; }
   [[nodiscard]] const crypto::SigningKey& log_key() const { return log_; }
 
-  struct ReleasePair { std::uint32_t epoch = 0; crypto::BoxPublic public_key; };
+  struct ReleasePair {
+    std::uint32_t epoch = 0;
+    crypto::BoxPublic public_key;
+  };
   /// The month's pair, made and fsynced when it is the first of the month.
   [[nodiscard]] Result<ReleasePair> current_release(UnixMillis now);
-  /// X25519 with the epoch's secret. Errors: not_found when the epoch is gone, invalid_input for a bad key. Thread-safe.
+  /// X25519 with the epoch's secret. Errors: not_found when the epoch is gone, invalid_input for a bad key.
+  /// Thread-safe.
   [[nodiscard]] Result<crypto::BoxKey> release_shared(std::uint32_t epoch, const crypto::BoxPublic& session) const;
   [[nodiscard]] std::optional<crypto::BoxPublic> release_public(std::uint32_t epoch) const;
 
-  struct LeaseRef { std::uint32_t id = 0; ByteView key; };
-  [[nodiscard]] Result<LeaseRef> current_lease(UnixMillis now);          ///< a new key is on both copies before it is used
+  struct LeaseRef {
+    std::uint32_t id = 0;
+    ByteView key;
+  };
+  [[nodiscard]] Result<LeaseRef> current_lease(UnixMillis now);  ///< a new key is on both copies before it is used
   [[nodiscard]] std::optional<ByteView> lease(std::uint32_t id) const;
-  struct RecordKeyRef { std::uint32_t month = 0; ByteView key; };
+  struct RecordKeyRef {
+    std::uint32_t month = 0;
+    ByteView key;
+  };
   [[nodiscard]] Result<RecordKeyRef> current_record_key(UnixMillis now);
   [[nodiscard]] std::optional<ByteView> record_key(std::uint32_t month) const;
 
-  /// Destroys what has had its time: release secrets five weeks after their month's end, lease keys five weeks after they
-  /// were made. A lease with an id from `lease_still_used` on stays whatever its age: a broker that was down for longer
-  /// re-encrypts first. Errors: io_error, after which the keys may be gone from one copy and not the other.
+  /// Destroys what has had its time: release secrets five weeks after their month's end, lease keys five weeks after
+  /// they were made. A lease with an id from `lease_still_used` on stays whatever its age: a broker that was down for
+  /// longer re-encrypts first. Errors: io_error, after which the keys may be gone from one copy and not the other.
   [[nodiscard]] Result<void> retire(UnixMillis now, std::uint32_t lease_still_used);
 
  private:

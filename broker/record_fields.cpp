@@ -11,8 +11,9 @@ constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
 constexpr std::array<std::string_view, 24> names = {
-    "actor", "person", "role",       "organisation", "act",  "exchange",  "case",   "reply_to", "queue", "kind",  "motif", "code",
-    "note",  "recipients", "outcome", "rule",        "directory", "number", "head", "range",    "count", "key",   "statement", "signature"};
+    "actor",     "person", "role",  "organisation", "act",   "exchange",   "case",      "reply_to",
+    "queue",     "kind",   "motif", "code",         "note",  "recipients", "outcome",   "rule",
+    "directory", "number", "head",  "range",        "count", "key",        "statement", "signature"};
 
 /// From 1; 0 for a name that is not in the list.
 std::size_t position_of(std::string_view name) {
@@ -81,16 +82,15 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
 }
 
 const std::vector<std::string_view>& shown_to(Shown party) {
-  static const std::vector<std::string_view> sender = {"actor", "person", "role",    "organisation", "act",       "exchange", "case",
-                                                       "reply_to", "queue", "kind", "code",    "outcome",      "rule",      "directory", "key",
-                                                       "signature"};
+  static const std::vector<std::string_view> sender = {
+      "actor", "person", "role", "organisation", "act",  "exchange",  "case", "reply_to",
+      "queue", "kind",   "code", "outcome",      "rule", "directory", "key",  "signature"};
   static const std::vector<std::string_view> queue_member = {"act",     "exchange",  "case",   "queue", "kind",
                                                              "outcome", "directory", "number", "head"};
   // The note can be as large as a message: its commitment is enough for who wrote it.
   static const std::vector<std::string_view> opener = {
-      "actor", "person", "role", "organisation", "act",       "exchange",  "case",    "reply_to",
-      "queue", "kind",   "motif", "recipients",  "outcome",   "rule",      "directory", "key",
-      "statement", "signature"};
+      "actor", "person", "role",       "organisation", "act",  "exchange",  "case", "reply_to",  "queue",
+      "kind",  "motif",  "recipients", "outcome",      "rule", "directory", "key",  "statement", "signature"};
   static const std::vector<std::string_view> directory_holder = {"act", "outcome", "directory"};
   switch (party) {
     case Shown::sender: return sender;

@@ -1,4 +1,5 @@
-// What a record says and to whom: the names, their order, and which fields each party is shown. docs/storage.md, "Records".
+// What a record says and to whom: the names, their order, and which fields each party is shown. docs/storage.md,
+// "Records".
 #pragma once
 
 #include <optional>
@@ -53,7 +54,8 @@ enum class Shown { sender, queue_member, opener, directory_holder };
 /// Errors: corruption.
 [[nodiscard]] Result<audit::Record> unpack(ByteView packed);
 
-/// The associated data a record is boxed with: "pli-record/1" ‖ u64 leaf index. Moved under another leaf it does not open.
+/// The associated data a record is boxed with: "pli-record/1" ‖ u64 leaf index. Moved under another leaf it does not
+/// open.
 [[nodiscard]] Bytes record_binding(LeafIndex index);
 
 }  // namespace pli::broker

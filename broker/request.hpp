@@ -39,11 +39,11 @@ struct Incoming {
 
 /// A submit whose signature, digests and release share the gate has checked.
 struct VerifiedSubmit {
-  protocol::Envelope envelope;       ///< locked and payload present, whether they came inline or staged
+  protocol::Envelope envelope;  ///< locked and payload present, whether they came inline or staged
   protocol::Address address;
   protocol::Seal seal;
   protocol::ExchangeId id{};
-  crypto::ReleaseKey release_key;    ///< R; the received share is dropped in the gate
+  crypto::ReleaseKey release_key;  ///< R; the received share is dropped in the gate
 };
 /// An opening request whose signature the gate has checked.
 struct VerifiedOpen {
@@ -52,9 +52,9 @@ struct VerifiedOpen {
   protocol::OpeningId id{};
   crypto::Signature signature{};
   Bytes note;
-  std::uint32_t release_epoch = 0;   ///< whose key `session` was computed with
+  std::uint32_t release_epoch = 0;  ///< whose key `session` was computed with
   crypto::BoxPublic release_key;
-  crypto::BoxKey session;            ///< for the grant
+  crypto::BoxKey session;  ///< for the grant
 };
 /// A directory version whose note has k signatures; entries are applied by the core.
 struct VerifiedPublish {
@@ -66,8 +66,8 @@ struct VerifiedPublish {
 /// signature was checked) and whose `object` the caller has already had accepted is answered with that leaf again.
 struct GateRefusal {
   protocol::Refusal refusal;
-  std::string act;                   ///< the verb, for the record: "submit", "open"…
-  std::optional<Digest> object;      ///< exchange id when it is known
+  std::string act;               ///< the verb, for the record: "submit", "open"…
+  std::optional<Digest> object;  ///< exchange id when it is known
 };
 /// Undecodable input or an unknown key: counted, not recorded one by one (P3). The gate or the transport has answered
 /// it already, where there was anybody to answer: the core answers nothing.
@@ -75,11 +75,10 @@ struct Unattributed {
   enum class Reason { undecodable, unknown_key } reason = Reason::undecodable;
 };
 
-using VerifiedBody =
-    std::variant<protocol::Hello, VerifiedSubmit, protocol::List, protocol::ListCases, VerifiedOpen, protocol::GetChunk,
-                 protocol::Acknowledge, protocol::Follow, protocol::GetDirectory, VerifiedPublish,
-                 protocol::GetCheckpoint, protocol::Prove, protocol::GetRecords, protocol::GetHealth, GateRefusal,
-                 Unattributed>;
+using VerifiedBody = std::variant<protocol::Hello, VerifiedSubmit, protocol::List, protocol::ListCases, VerifiedOpen,
+                                  protocol::GetChunk, protocol::Acknowledge, protocol::Follow, protocol::GetDirectory,
+                                  VerifiedPublish, protocol::GetCheckpoint, protocol::Prove, protocol::GetRecords,
+                                  protocol::GetHealth, GateRefusal, Unattributed>;
 /// The core answers each exactly once (`answers`), Unattributed excepted.
 struct VerifiedRequest {
   Peer peer;
@@ -91,7 +90,7 @@ struct VerifiedRequest {
 struct Outgoing {
   Peer peer;
   protocol::Reply reply;
-  bool answers = true;               ///< false for a push: it frees no in-flight place
+  bool answers = true;  ///< false for a push: it frees no in-flight place
 };
 
 }  // namespace pli::broker

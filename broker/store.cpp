@@ -44,8 +44,8 @@ std::uint64_t piece_size(std::uint64_t body_bytes) {
 std::int64_t as_column(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 std::uint64_t from_column(std::int64_t value) { return static_cast<std::uint64_t>(value); }
 
-/// One execution of a kept statement: parameters in order, then rows. Reset when it goes out of scope. What is bound must
-/// outlive it.
+/// One execution of a kept statement: parameters in order, then rows. Reset when it goes out of scope. What is bound
+/// must outlive it.
 class Query {
  public:
   explicit Query(SQLite::Statement& statement) : statement_(statement) {}
@@ -112,7 +112,8 @@ ByteArray<N> array_of(ByteView bytes, const char* what) {
 Digest Query::digest(int column) const { return array_of<32>(blob(column), "digest of another length"); }
 
 constexpr const char* exchange_columns =
-    "SELECT number, id, nonce, leaf, accepted_at, queue, queue_number, head, kind, case_number, roster, body, signature, "
+    "SELECT number, id, nonce, leaf, accepted_at, queue, queue_number, head, kind, case_number, roster, body, "
+    "signature, "
     "seal, address FROM exchange ";
 
 ExchangeRow exchange_of(const Query& query) {
@@ -139,7 +140,8 @@ ExchangeRow exchange_of(const Query& query) {
 }
 
 constexpr const char* case_columns =
-    "SELECT number, queue, kind, state, opened, person, organisation, opened_at, updated_at, exchanges, party_updated_at, "
+    "SELECT number, queue, kind, state, opened, person, organisation, opened_at, updated_at, exchanges, "
+    "party_updated_at, "
     "party_exchanges FROM case_file ";
 
 CaseRow case_of(const Query& query) {
@@ -284,7 +286,8 @@ struct Store::State {
     });
   }
 
-  std::vector<std::uint64_t> find(Statements& s, Finger what, std::int64_t key, std::uint64_t after, std::size_t items_max) {
+  std::vector<std::uint64_t> find(Statements& s, Finger what, std::int64_t key, std::uint64_t after,
+                                  std::size_t items_max) {
     std::vector<std::uint64_t> numbers = tail.find(what, key);
     numbers.erase(numbers.begin(), std::upper_bound(numbers.begin(), numbers.end(), after));
     Query query(s.finger);
@@ -323,26 +326,30 @@ Store::State::Statements::Statements(SQLite::Database& db)
       rollback(db, "ROLLBACK"),
       epoch(db, "SELECT writer_epoch FROM meta"),
       set_meta(db,
-               "UPDATE meta SET shard = ?, checkpoint = ?, indexed_through = ?, undecodable = ?, unknown_key = ? WHERE one = 1"),
+               "UPDATE meta SET shard = ?, checkpoint = ?, indexed_through = ?, undecodable = ?, unknown_key = ? WHERE "
+               "one = 1"),
       exchange(db, std::string(exchange_columns) + "WHERE number = ?"),
       exchange_id(db, "SELECT id FROM exchange WHERE number = ?"),
       exchange_nonce(db, "SELECT nonce, id FROM exchange WHERE number = ?"),
       exchange_seal(db, "SELECT seal, id FROM exchange WHERE number = ?"),
       links(db, std::string(exchange_columns) + "WHERE queue = ? AND queue_number > ? ORDER BY queue_number LIMIT ?"),
-      add_exchange(db,
-                   "INSERT INTO exchange (number, id, nonce, shard, leaf, accepted_at, queue, queue_number, head, kind, "
-                   "case_number, roster, body, signature, seal, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                   "?, ?)"),
+      add_exchange(
+          db,
+          "INSERT INTO exchange (number, id, nonce, shard, leaf, accepted_at, queue, queue_number, head, kind, "
+          "case_number, roster, body, signature, seal, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+          "?, ?)"),
       add_piece(db, "INSERT INTO piece (key, bytes) VALUES (?, ?)"),
       piece(db, "SELECT bytes FROM piece WHERE key = ?"),
       add_access(db, "INSERT INTO access_part (number, of, lease, leased) VALUES (?, ?, ?, ?)"),
       release_under(db, "UPDATE access_part SET lease = ?, leased = ? WHERE number = ?"),
       access_own(db, "SELECT number, of, lease, leased FROM access_part WHERE number = ? AND of = number"),
-      access_added(db, "SELECT number, of, lease, leased FROM access_part WHERE of = ? AND of <> number ORDER BY number"),
+      access_added(db,
+                   "SELECT number, of, lease, leased FROM access_part WHERE of = ? AND of <> number ORDER BY number"),
       access_after(db, "SELECT number, of, lease, leased FROM access_part WHERE number > ? ORDER BY number LIMIT ?"),
-      add_case(db,
-               "INSERT INTO case_file (number, queue, kind, state, opened, person, organisation, opened_at, updated_at, "
-               "exchanges, party_updated_at, party_exchanges) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      add_case(
+          db,
+          "INSERT INTO case_file (number, queue, kind, state, opened, person, organisation, opened_at, updated_at, "
+          "exchanges, party_updated_at, party_exchanges) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       update_case(db,
                   "UPDATE case_file SET state = ?, opened = ?, updated_at = ?, exchanges = ?, party_updated_at = ?, "
                   "party_exchanges = ? WHERE number = ?"),
@@ -354,26 +361,29 @@ Store::State::Statements::Statements(SQLite::Database& db)
       roster(db, "SELECT id, digest, keys FROM roster WHERE id = ?"),
       find_roster(db, "SELECT id, digest, keys FROM roster WHERE digest = ?"),
       cursor(db, "SELECT number FROM cursor WHERE member = ? AND queue = ?"),
-      set_cursor(db,
-                 "INSERT INTO cursor (member, queue, number) VALUES (?, ?, ?) ON CONFLICT (member, queue) DO UPDATE SET "
-                 "number = excluded.number"),
-      add_leaf(db,
-               "INSERT INTO leaf (key, type, time, digest, nodes, extra, month, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
+      set_cursor(
+          db,
+          "INSERT INTO cursor (member, queue, number) VALUES (?, ?, ?) ON CONFLICT (member, queue) DO UPDATE SET "
+          "number = excluded.number"),
+      add_leaf(
+          db,
+          "INSERT INTO leaf (key, type, time, digest, nodes, extra, month, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
       leaf(db, "SELECT type, time, digest, nodes, extra, month, record FROM leaf WHERE key = ?"),
       add_opening(db, "INSERT INTO opening (leaf, id, exchange, opener, at) VALUES (?, ?, ?, ?, ?)"),
       opening(db, "SELECT leaf, id, exchange, opener, at FROM opening WHERE leaf = ?"),
       openings(db, "SELECT leaf, id, exchange, opener, at FROM opening ORDER BY leaf"),
-      drop_openings(db,
-                    "DELETE FROM opening WHERE leaf < coalesce((SELECT leaf FROM opening WHERE at >= ? ORDER BY leaf LIMIT "
-                    "1), 9223372036854775807)"),
+      drop_openings(
+          db,
+          "DELETE FROM opening WHERE leaf < coalesce((SELECT leaf FROM opening WHERE at >= ? ORDER BY leaf LIMIT "
+          "1), 9223372036854775807)"),
       newest_directory(db, "SELECT number, note, leaf FROM directory_version ORDER BY number DESC LIMIT 1"),
       add_directory(db, "INSERT INTO directory_version (number, note, leaf) VALUES (?, ?, ?)"),
       add_entry(db, "INSERT INTO directory_entry (type, id, changed, bytes) VALUES (?, ?, ?, ?)"),
-      entries(db,
-              "SELECT max(changed), bytes FROM directory_entry GROUP BY type, id ORDER BY type, id") {}
+      entries(db, "SELECT max(changed), bytes FROM directory_entry GROUP BY type, id ORDER BY type, id") {}
 
 void Store::State::load_tail() {
-  SQLite::Statement exchanges(database, "SELECT number, id, nonce, seal, body FROM exchange WHERE number > ? ORDER BY number");
+  SQLite::Statement exchanges(database,
+                              "SELECT number, id, nonce, seal, body FROM exchange WHERE number > ? ORDER BY number");
   Query query(exchanges);
   query << meta.indexed_through;
   while (query.step()) {
@@ -389,7 +399,8 @@ void Store::State::load_tail() {
     if (query.number(4) > locked)
       tail.add({Finger::payload, finger_key(array_of<32>(seal.subspan(seal_payload_digest_at, 32), "seal")), number});
   }
-  SQLite::Statement cases(database, "SELECT number, organisation, queue FROM case_file WHERE number > ? ORDER BY number");
+  SQLite::Statement cases(database,
+                          "SELECT number, organisation, queue FROM case_file WHERE number > ? ORDER BY number");
   Query rows(cases);
   rows << meta.indexed_through;
   while (rows.step()) {
@@ -436,8 +447,7 @@ void Store::State::keep_wal_short() {
   }
   int in_log = 0;
   int done = 0;
-  const int code =
-      sqlite3_wal_checkpoint_v2(database.getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+  const int code = sqlite3_wal_checkpoint_v2(database.getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
   if (code != SQLITE_OK && code != SQLITE_BUSY) throw SQLite::Exception(database.getHandle(), code);
 }
 
@@ -686,8 +696,7 @@ std::vector<CaseRow> Store::cases_of_party(std::string_view organisation, Exchan
 std::vector<CaseRow> Store::cases_of_instance(QueueKey queue, ExchangeNumber after, std::size_t items_max) const {
   return state_->guarded([&](State::Statements& s) {
     std::vector<CaseRow> rows;
-    for (std::uint64_t number :
-         state_->find(s, Finger::instance, as_column(queue.value), after.value, items_max)) {
+    for (std::uint64_t number : state_->find(s, Finger::instance, as_column(queue.value), after.value, items_max)) {
       Query query(s.case_file);
       query << number;
       if (!query.step()) throw Damaged{"a case is indexed and missing"};
@@ -701,8 +710,8 @@ std::vector<Store::QueueRow> Store::queues() const {
   return state_->guarded([&](State::Statements&) {
     std::vector<QueueRow> rows;
     SQLite::Statement names(state_->database, "SELECT id, name FROM queue ORDER BY id");
-    SQLite::Statement heads(state_->database,
-                            "SELECT queue_number, head FROM exchange WHERE queue = ? ORDER BY queue_number DESC LIMIT 1");
+    SQLite::Statement heads(
+        state_->database, "SELECT queue_number, head FROM exchange WHERE queue = ? ORDER BY queue_number DESC LIMIT 1");
     Query query(names);
     while (query.step()) {
       QueueRow row{{query.number(0)}, query.text(1), {}};
@@ -840,8 +849,8 @@ void Transaction::add_exchange(const ExchangeRow& row, const std::optional<Diges
     Query query(s.add_exchange);
     query << row.number.value << row.id << row.nonce << state_->meta.shard << row.leaf.value << row.accepted_at.value
           << row.queue.value << row.head.number.value << row.head.head << std::int64_t{row.kind}
-          << row.case_number.value << row.roster.value << row.body_bytes << ByteView(row.signature) << ByteView(row.seal)
-          << ByteView(row.address);
+          << row.case_number.value << row.roster.value << row.body_bytes << ByteView(row.signature)
+          << ByteView(row.seal) << ByteView(row.address);
     query.run();
   });
   state_->tail.add({Finger::id, finger_key(row.id), row.number.value});

@@ -1,5 +1,5 @@
-// The broker's one durable store: exchanges, queues, cursors, cases, the log and the directory's versions, in one SQLite
-// file (docs/storage.md has the tables). Free of SQLite's types.
+// The broker's one durable store: exchanges, queues, cursors, cases, the log and the directory's versions, in one
+// SQLite file (docs/storage.md has the tables). Free of SQLite's types.
 //
 // Writes happen in a Transaction, of which there is one at a time; reads happen on the store, inside a transaction or
 // not. A fault of the disk or of what stands on it closes the store for good: from then on every read finds nothing,
@@ -34,24 +34,24 @@ using QueueKey = Id<struct QueueKeyTag>;              ///< 1-based, a queue's ro
 using RosterKey = Id<struct RosterKeyTag>;            ///< 1-based, a roster's row
 
 struct StoreOptions {
-  std::string vfs;                  ///< SQLite VFS by name; empty = the platform's (tests put a faulty disk here)
-  bool background_writeback = true; ///< false: the WAL is written back inside commit() (simulator)
-  bool create = false;              ///< make the file when it is not there
+  std::string vfs;                   ///< SQLite VFS by name; empty = the platform's (tests put a faulty disk here)
+  bool background_writeback = true;  ///< false: the WAL is written back inside commit() (simulator)
+  bool create = false;               ///< make the file when it is not there
 };
 
 /// One accepted exchange. Of an erased one, address, seal and signature are gone; the rest stays for ever.
 struct ExchangeRow {
   ExchangeNumber number;
   Digest id{};
-  Digest nonce{};                 ///< SHA-256("pli-nonce/1" ‖ string8 sender ‖ nonce)
+  Digest nonce{};  ///< SHA-256("pli-nonce/1" ‖ string8 sender ‖ nonce)
   LeafIndex leaf{};
   UnixMillis accepted_at{};
   QueueKey queue;
   audit::QueueHead head;
   std::uint16_t kind = 0;
-  ExchangeNumber case_number;     ///< first exchange of its case; 0 = none
+  ExchangeNumber case_number;  ///< first exchange of its case; 0 = none
   RosterKey roster;
-  std::uint64_t body_bytes = 0;   ///< locked ‖ payload; an `acces` has no payload of its own
+  std::uint64_t body_bytes = 0;  ///< locked ‖ payload; an `acces` has no payload of its own
   bool erased = false;
   crypto::Signature signature{};
   Bytes seal;
@@ -63,16 +63,16 @@ struct AccessRow {
   ExchangeNumber number;
   ExchangeNumber of;
   std::uint32_t lease = 0;
-  Bytes leased;                   ///< R under that lease key (crypto/secret_box.hpp)
+  Bytes leased;  ///< R under that lease key (crypto/secret_box.hpp)
 };
 
 struct CaseRow {
-  ExchangeNumber number;          ///< of its first exchange, whose id is the case's
-  QueueKey queue;                 ///< the instance
-  std::uint16_t kind = 0;         ///< of its first exchange
-  std::uint8_t state = 0;         ///< protocol::CaseState
-  bool opened = false;            ///< by somebody of the instance
-  std::string person;             ///< of the first sender
+  ExchangeNumber number;   ///< of its first exchange, whose id is the case's
+  QueueKey queue;          ///< the instance
+  std::uint16_t kind = 0;  ///< of its first exchange
+  std::uint8_t state = 0;  ///< protocol::CaseState
+  bool opened = false;     ///< by somebody of the instance
+  std::string person;      ///< of the first sender
   std::string organisation;
   UnixMillis opened_at{};
   UnixMillis updated_at{};
@@ -90,9 +90,9 @@ struct RosterRow {
 struct LeafRow {
   LeafIndex index{};
   audit::Leaf leaf;
-  std::vector<Digest> nodes;      ///< the complete subtrees this leaf closes, of level 1, 2, …
-  std::uint32_t month = 0;        ///< whose key `record` is boxed under
-  Bytes record;                   ///< boxed; empty once dropped at the log's term
+  std::vector<Digest> nodes;  ///< the complete subtrees this leaf closes, of level 1, 2, …
+  std::uint32_t month = 0;    ///< whose key `record` is boxed under
+  Bytes record;               ///< boxed; empty once dropped at the log's term
 };
 
 struct OpeningRow {
@@ -100,7 +100,7 @@ struct OpeningRow {
   Digest id{};
   ExchangeNumber exchange;
   std::string opener;
-  UnixMillis at{};                ///< when the broker granted it
+  UnixMillis at{};  ///< when the broker granted it
 };
 
 struct DirectoryRow {
@@ -132,7 +132,8 @@ class Store {
  public:
   /// Takes the next writer epoch: whoever had the store open before can commit nothing any more.
   /// Errors: not_found (no file, and not told to create one), io_error, corruption (not ours, or another schema).
-  [[nodiscard]] static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file, const StoreOptions& options);
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file,
+                                                           const StoreOptions& options);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -140,21 +141,22 @@ class Store {
   /// Errors: io_error; conflict when a newer writer has taken over. Both close the store. One at a time.
   [[nodiscard]] Result<Transaction> begin();
 
-  [[nodiscard]] std::optional<Error> fault() const;          ///< why the store is closed; thread-safe
-  [[nodiscard]] std::uint64_t free_bytes() const;            ///< on the disk the file stands on; 0 = cannot tell
+  [[nodiscard]] std::optional<Error> fault() const;  ///< why the store is closed; thread-safe
+  [[nodiscard]] std::uint64_t free_bytes() const;    ///< on the disk the file stands on; 0 = cannot tell
   [[nodiscard]] const std::filesystem::path& file() const;
 
   // Reads. Nothing found and a closed store look alike: check fault(), or commit, before believing either.
-  [[nodiscard]] std::string origin() const;                  ///< log "/" shard; empty before initialise
-  [[nodiscard]] std::string checkpoint() const;              ///< newest, signed
+  [[nodiscard]] std::string origin() const;      ///< log "/" shard; empty before initialise
+  [[nodiscard]] std::string checkpoint() const;  ///< newest, signed
   [[nodiscard]] TreeSize tree_size() const;
   [[nodiscard]] std::uint64_t exchange_count() const;
   [[nodiscard]] StrayCounts stray_counts() const;
 
   [[nodiscard]] std::optional<ExchangeRow> exchange(ExchangeNumber number) const;
   [[nodiscard]] std::optional<ExchangeRow> find_exchange(const Digest& id) const;
-  [[nodiscard]] std::optional<Digest> find_nonce(const Digest& nonce) const;           ///< id of the exchange that used it
-  [[nodiscard]] std::optional<Digest> find_payload(const Digest& payload) const;       ///< id of a live exchange that owns it
+  [[nodiscard]] std::optional<Digest> find_nonce(const Digest& nonce) const;  ///< id of the exchange that used it
+  [[nodiscard]] std::optional<Digest> find_payload(
+      const Digest& payload) const;  ///< id of a live exchange that owns it
   /// The links of one queue after a number, in order.
   [[nodiscard]] std::vector<ExchangeRow> links(QueueKey queue, QueueNumber after, std::size_t items_max) const;
   /// Bytes [offset, offset + size) of locked ‖ payload.
@@ -164,13 +166,15 @@ class Store {
   [[nodiscard]] std::vector<AccessRow> access_after(ExchangeNumber after, std::size_t items_max) const;
 
   [[nodiscard]] std::optional<CaseRow> case_file(ExchangeNumber first) const;
-  [[nodiscard]] std::vector<CaseRow> cases_of_party(std::string_view organisation, ExchangeNumber after, std::size_t items_max) const;
-  [[nodiscard]] std::vector<CaseRow> cases_of_instance(QueueKey queue, ExchangeNumber after, std::size_t items_max) const;
+  [[nodiscard]] std::vector<CaseRow> cases_of_party(std::string_view organisation, ExchangeNumber after,
+                                                    std::size_t items_max) const;
+  [[nodiscard]] std::vector<CaseRow> cases_of_instance(QueueKey queue, ExchangeNumber after,
+                                                       std::size_t items_max) const;
 
   struct QueueRow {
     QueueKey key;
     std::string name;
-    audit::QueueHead head;       ///< number 0 and no head when nothing was linked yet
+    audit::QueueHead head;  ///< number 0 and no head when nothing was linked yet
   };
   [[nodiscard]] std::vector<QueueRow> queues() const;
   [[nodiscard]] std::optional<RosterRow> roster(RosterKey key) const;
@@ -180,11 +184,11 @@ class Store {
   [[nodiscard]] std::optional<LeafRow> leaf(LeafIndex index) const;
   /// Inner nodes from their leaf's row, level 0 from the leaf itself. Errors: corruption when it is not there.
   [[nodiscard]] Result<Digest> node(audit::NodeId id) const;
-  [[nodiscard]] std::vector<OpeningRow> openings() const;    ///< those not pruned, oldest first
+  [[nodiscard]] std::vector<OpeningRow> openings() const;  ///< those not pruned, oldest first
   [[nodiscard]] std::optional<OpeningRow> opening(LeafIndex leaf) const;
 
   [[nodiscard]] std::optional<DirectoryRow> newest_directory() const;
-  [[nodiscard]] std::vector<EntryRow> entries() const;       ///< the newest bytes of every entry
+  [[nodiscard]] std::vector<EntryRow> entries() const;  ///< the newest bytes of every entry
 
   /// Moves what the WAL holds into the database and empties it; for a clean shutdown. Errors: io_error.
   [[nodiscard]] Result<void> write_back_all();
@@ -219,11 +223,11 @@ class Transaction {
   void add_opening(const OpeningRow& row);
   void drop_openings(UnixMillis before);
   void add_directory(const DirectoryRow& row, const std::vector<DirectoryEntryRow>& changed);
-  void set_origin(std::string_view origin);   ///< the first shard's; once
+  void set_origin(std::string_view origin);  ///< the first shard's; once
   void set_checkpoint(std::string_view note);
   void set_stray_counts(const StrayCounts& counts);
 
-  [[nodiscard]] bool dirty() const;   ///< whether anything was written
+  [[nodiscard]] bool dirty() const;  ///< whether anything was written
 
   /// Success means it survives power loss (SQLite WAL, synchronous=FULL): receipts only after it. One sync, so commit
   /// batches; nothing is synced when nothing was written. Errors: io_error, conflict; the store is closed then, and

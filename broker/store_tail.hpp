@@ -1,10 +1,10 @@
 // What the store's index of fingerprints will hold but does not yet.
 //
-// Ids, nonces and payload digests are random: written into a B-tree as they come, each would dirty a page of its own, and
-// most of what a commit writes would be index. So new fingerprints wait here, in memory, findable at once; when there are
-// enough they are sorted and written some at a time, neighbours together, while the next ones gather. Nothing is lost in
-// a crash: they are read again from the rows they come from, which is all of what `meta.indexed_through` does not cover.
-// Not thread-safe; the store's.
+// Ids, nonces and payload digests are random: written into a B-tree as they come, each would dirty a page of its own,
+// and most of what a commit writes would be index. So new fingerprints wait here, in memory, findable at once; when
+// there are enough they are sorted and written some at a time, neighbours together, while the next ones gather. Nothing
+// is lost in a crash: they are read again from the rows they come from, which is all of what `meta.indexed_through`
+// does not cover. Not thread-safe; the store's.
 #pragma once
 
 #include <cstdint>
@@ -76,7 +76,7 @@ class FingerTail {
   Lookup gathering_by_key_;
   std::vector<FingerEntry> frozen_;  ///< sorted
   Lookup frozen_by_key_;
-  std::size_t written_ = 0;          ///< of frozen_
+  std::size_t written_ = 0;  ///< of frozen_
   std::uint64_t frozen_through_ = 0;
 };
 

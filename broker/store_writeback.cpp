@@ -49,7 +49,8 @@ void Writeback::run() {
       }
       int in_log = 0;
       int done = 0;
-      const int code = sqlite3_wal_checkpoint_v2(database->getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+      const int code =
+          sqlite3_wal_checkpoint_v2(database->getHandle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
       if (code == SQLITE_OK && done >= 0) frames_done_ = done;
       if (code != SQLITE_OK && code != SQLITE_BUSY) failed_ = true;
     } catch (const SQLite::Exception&) {

@@ -1,6 +1,7 @@
-// Writes the WAL back into the database file (SQLite calls it a WAL checkpoint) beside the store, so that commits do not
-// wait for it. A connection and a thread of its own; the store finishes the last few pages itself, between two commits,
-// after which the WAL begins again at its start: its size is bounded, and appends overwrite blocks the disk has already.
+// Writes the WAL back into the database file (SQLite calls it a WAL checkpoint) beside the store, so that commits do
+// not wait for it. A connection and a thread of its own; the store finishes the last few pages itself, between two
+// commits, after which the WAL begins again at its start: its size is bounded, and appends overwrite blocks the disk
+// has already.
 #pragma once
 
 #include <atomic>
@@ -19,12 +20,12 @@ class Writeback {
   Writeback(const Writeback&) = delete;
   Writeback& operator=(const Writeback&) = delete;
 
-  void start();                           ///< One run. Only when not busy().
+  void start();  ///< One run. Only when not busy().
   [[nodiscard]] bool busy() const { return busy_; }
   [[nodiscard]] int frames_done() const { return frames_done_; }  ///< of the WAL as the last run found it
   [[nodiscard]] bool failed() const { return failed_; }
-  void reset_frames() { frames_done_ = 0; }                       ///< the WAL began anew
-  void stop();                            ///< No run begins after this returns.
+  void reset_frames() { frames_done_ = 0; }  ///< the WAL began anew
+  void stop();                               ///< No run begins after this returns.
 
  private:
   void run();

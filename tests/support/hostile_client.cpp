@@ -1,6 +1,6 @@
-// pli-hostile: a client that does not behave, for the demo and the end-to-end tests. With an enrolled profile it seals an
-// exchange to a file and submits it later, again, or altered; or says what the broker answers to an opening out of rights.
-// Prints one JSON line: {"result": "accepted" | code, …}. Exit code 0 whatever the broker answered.
+// pli-hostile: a client that does not behave, for the demo and the end-to-end tests. With an enrolled profile it seals
+// an exchange to a file and submits it later, again, or altered; or says what the broker answers to an opening out of
+// rights. Prints one JSON line: {"result": "accepted" | code, …}. Exit code 0 whatever the broker answered.
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -27,15 +27,16 @@ int fail(const Failure& failure) {
 }
 
 int misuse() {
-  std::fputs("usage: pli-hostile HOME PASSPHRASE_FILE seal FORM.json QUEUE OUT\n"
-             "       pli-hostile HOME PASSPHRASE_FILE submit FILE [address|seal|signature|locked|payload|release]\n"
-             "       pli-hostile HOME PASSPHRASE_FILE open EXCHANGE_ID\n",
-             stderr);
+  std::fputs(
+      "usage: pli-hostile HOME PASSPHRASE_FILE seal FORM.json QUEUE OUT\n"
+      "       pli-hostile HOME PASSPHRASE_FILE submit FILE [address|seal|signature|locked|payload|release]\n"
+      "       pli-hostile HOME PASSPHRASE_FILE open EXCHANGE_ID\n",
+      stderr);
   return 2;
 }
 
-int seal(Session& session, const Profile& profile, const Keys& keys, const std::string& form_path, const std::string& queue,
-         const std::string& out) {
+int seal(Session& session, const Profile& profile, const Keys& keys, const std::string& form_path,
+         const std::string& queue, const std::string& out) {
   auto json = read_file(form_path, protocol::form_bytes_max);
   if (!json) return misuse();
   auto form = protocol::Form::from_json(as_text(*json), nullptr, nullptr);
@@ -43,8 +44,9 @@ int seal(Session& session, const Profile& profile, const Keys& keys, const std::
   std::string checkpoint = session.log().last() ? session.log().last()->note() : "";
   auto invitation = profile.invitation();
   SystemClock clock;
-  auto sealed = seal_exchange(draft_of(*form, queue), {keys.current, *invitation, session.directory(), session.release(),
-                                                       checkpoint, {}, clock.now()});
+  auto sealed =
+      seal_exchange(draft_of(*form, queue),
+                    {keys.current, *invitation, session.directory(), session.release(), checkpoint, {}, clock.now()});
   if (!sealed) return fail(sealed.error());
   Bytes request = protocol::encode(protocol::Request{1, protocol::Submit{sealed->envelope}});
   if (!write_file_durably(out, request, FileMode::owner_only)) return misuse();

@@ -21,14 +21,14 @@ constexpr std::uint32_t epoch = 202603;  // of `spring`
 
 Refusal refusal(Code code, std::string subject = {}) { return {code, std::move(subject), 0}; }
 
-const std::vector<std::string_view> sender_fields = {"actor", "person", "role",    "organisation", "act",
-                                                     "exchange", "case", "reply_to", "queue",      "kind",
-                                                     "code",  "outcome", "rule",   "directory",    "key", "signature"};
-const std::vector<std::string_view> member_fields = {"act", "exchange", "case",      "queue",  "kind",
+const std::vector<std::string_view> sender_fields = {"actor", "person",    "role",  "organisation", "act",  "exchange",
+                                                     "case",  "reply_to",  "queue", "kind",         "code", "outcome",
+                                                     "rule",  "directory", "key",   "signature"};
+const std::vector<std::string_view> member_fields = {"act",     "exchange",  "case",   "queue", "kind",
                                                      "outcome", "directory", "number", "head"};
 const std::vector<std::string_view> opener_fields = {
-    "actor", "person", "role", "organisation", "act", "exchange", "case", "queue", "kind", "motif", "recipients",
-    "outcome", "rule", "directory", "key", "statement", "signature"};
+    "actor", "person",     "role",    "organisation", "act",       "exchange", "case",      "queue",    "kind",
+    "motif", "recipients", "outcome", "rule",         "directory", "key",      "statement", "signature"};
 const std::vector<std::string_view> directory_fields = {"act", "outcome", "directory"};
 
 }  // namespace
@@ -60,7 +60,8 @@ void MemoryBroker::add_noise_leaf() {
 }
 
 void MemoryBroker::publish(const SignedVersion& version) {
-  auto entries = protocol::apply_bundle(directory_ ? directory_->entries() : std::vector<protocol::Entry>(), version.changed);
+  auto entries =
+      protocol::apply_bundle(directory_ ? directory_->entries() : std::vector<protocol::Entry>(), version.changed);
   if (!entries) throw std::logic_error(entries.error().detail);
   auto verified = protocol::verify_directory_note(version.note, world_->authority_set(),
                                                   directory_ ? &*directory_->verified() : nullptr);
@@ -78,7 +79,8 @@ void MemoryBroker::publish(const SignedVersion& version) {
   record.add("act", "publish_directory");
   record.add("outcome", "ok");
   record.add("directory", std::to_string(number.value));
-  directory_leaf_ = add_record(audit::LeafType::habilitation, std::move(record), audit::DirectoryReference{number, digest});
+  directory_leaf_ =
+      add_record(audit::LeafType::habilitation, std::move(record), audit::DirectoryReference{number, digest});
 }
 
 std::string MemoryBroker::checkpoint() const {
@@ -190,12 +192,14 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
   if (!seal) return refusal(Code::invalid, seal.error().detail);
   if (address->sender != sender.id) return refusal(Code::forbidden, "expediteur");
   const protocol::ExchangeId id = protocol::exchange_id(body.envelope.address, body.envelope.seal);
-  if (!crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange, id, body.envelope.signature))
+  if (!crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange, id,
+                                       body.envelope.signature))
     return refusal(Code::bad_signature);
   if (const auto found = exchanges_.find(id); found != exchanges_.end())
     return protocol::Accepted{id, prove(found->second.leaf, sender_fields), true};
   for (const auto& [other, stored] : exchanges_)
-    if (stored.address.sender == address->sender && stored.address.nonce == address->nonce) return refusal(Code::conflict);
+    if (stored.address.sender == address->sender && stored.address.nonce == address->nonce)
+      return refusal(Code::conflict);
   if (address->created_at > clock_->now() + protocol::clock_skew_max) return refusal(Code::clock_skew);
   const protocol::Queue* queue = directory_->queue(address->queue);
   if (queue == nullptr) return refusal(Code::not_found);
@@ -225,7 +229,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
   if (!shared) return refusal(Code::invalid, "release");
   auto release_key = crypto::open_share(share.box, *shared);
   if (!release_key) return refusal(Code::invalid, "release");
-  if (crypto::release_commitment(protocol::address_digest(body.envelope.address), *release_key) != seal->release_commitment)
+  if (crypto::release_commitment(protocol::address_digest(body.envelope.address), *release_key) !=
+      seal->release_commitment)
     return refusal(Code::invalid, "release");
   stored.release_key = std::make_shared<const crypto::ReleaseKey>(std::move(*release_key));
   stored.address = *address;
@@ -233,8 +238,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
   stored.roster = queue->keys;
   stored.at = clock_->now();
   std::vector<protocol::ExchangeId>& chain = queues_[address->queue];
-  const audit::QueueHead last = chain.empty() ? audit::queue_start(world_->log, address->queue)
-                                              : exchanges_.at(chain.back()).head;
+  const audit::QueueHead last =
+      chain.empty() ? audit::queue_start(world_->log, address->queue) : exchanges_.at(chain.back()).head;
   stored.head = audit::queue_next(last, id);
 
   const protocol::KindRow* row = protocol::row_of_number(address->kind);
@@ -291,7 +296,8 @@ std::vector<protocol::QueueItem> MemoryBroker::items_after(const std::string& qu
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::List& body) {
   const protocol::Member& viewer = member(peer);
-  if (std::find(viewer.seats.begin(), viewer.seats.end(), body.queue) == viewer.seats.end()) return refusal(Code::not_found);
+  if (std::find(viewer.seats.begin(), viewer.seats.end(), body.queue) == viewer.seats.end())
+    return refusal(Code::not_found);
   protocol::Items out;
   out.items = items_after(body.queue, body.after.value, viewer);
   const std::size_t page = std::min<std::size_t>(items_a_page, body.items_max);
@@ -299,7 +305,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::List& body) {
   if (out.more) out.items.resize(page);
   out.acknowledged = QueueNumber{cursors_[{viewer.id, body.queue}]};
   const auto found = queues_.find(body.queue);
-  out.head = found == queues_.end() ? audit::queue_start(world_->log, body.queue) : exchanges_.at(found->second.back()).head;
+  out.head =
+      found == queues_.end() ? audit::queue_start(world_->log, body.queue) : exchanges_.at(found->second.back()).head;
   return out;
 }
 
@@ -352,7 +359,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Open& body) {
   };
   add_part(request->exchange, stored);
   for (const auto& [other, part] : exchanges_)
-    if (part.address.kind == static_cast<std::uint16_t>(protocol::Kind::acces) && part.address.in_reply_to == request->exchange)
+    if (part.address.kind == static_cast<std::uint16_t>(protocol::Kind::acces) &&
+        part.address.in_reply_to == request->exchange)
       add_part(other, part);
   opening.whole.payload = stored.envelope.payload;
   const LeafIndex leaf = add_record(audit::LeafType::consultation, std::move(record));

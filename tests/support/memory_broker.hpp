@@ -1,7 +1,7 @@
-// A broker in memory that keeps the promises clients check: signed log, proven directory, queue chains, recorded openings.
-// It is not the broker: it decides almost nothing (no policy, no quotas), so that what clients are shown can be bent at
-// will. Copying it copies its whole past: a copy that goes its own way is a fork, an old copy a restored backup.
-// Not thread-safe.
+// A broker in memory that keeps the promises clients check: signed log, proven directory, queue chains, recorded
+// openings. It is not the broker: it decides almost nothing (no policy, no quotas), so that what clients are shown can
+// be bent at will. Copying it copies its whole past: a copy that goes its own way is a fork, an old copy a restored
+// backup. Not thread-safe.
 #pragma once
 
 #include <functional>
@@ -34,8 +34,8 @@ class MemoryBroker {
   [[nodiscard]] std::vector<protocol::Reply> take_pushes(const crypto::CurvePublic& peer);
 
   void publish(const SignedVersion& version);
-  void drop_release_key() { release_.clear(); }       ///< the month's secret is gone
-  void add_noise_leaf();                              ///< an act of nobody in particular: the log grows
+  void drop_release_key() { release_.clear(); }  ///< the month's secret is gone
+  void add_noise_leaf();                         ///< an act of nobody in particular: the log grows
 
   /// Bends each reply before it leaves.
   std::function<void(const protocol::Request&, protocol::ReplyBody&)> bend;
@@ -43,12 +43,12 @@ class MemoryBroker {
   std::function<std::optional<protocol::ReplyBody>(const protocol::Request&)> instead;
   std::size_t entries_a_page = 4;
   std::size_t items_a_page = protocol_items;
-  bool pushes_invisible = true;                       ///< headers a follower may not see are pushed with their place
+  bool pushes_invisible = true;  ///< headers a follower may not see are pushed with their place
 
   [[nodiscard]] TreeSize size() const { return tree_.size(); }
   [[nodiscard]] std::string checkpoint() const;
   [[nodiscard]] std::string origin() const { return world_->log + "/2026-1"; }
-  [[nodiscard]] std::size_t accepted(const protocol::ExchangeId& id) const;   ///< how many times: 0 or 1
+  [[nodiscard]] std::size_t accepted(const protocol::ExchangeId& id) const;  ///< how many times: 0 or 1
   [[nodiscard]] std::size_t exchange_count() const { return exchanges_.size(); }
   [[nodiscard]] std::size_t staged_bytes(const Digest& part) const;
   void forget_staged() { staged_.clear(); }
@@ -57,7 +57,7 @@ class MemoryBroker {
   [[nodiscard]] protocol::LeafProof prove(LeafIndex index, const std::vector<std::string_view>& shown) const;
   LeafIndex add_record(audit::LeafType type, audit::Record record,
                        std::optional<audit::DirectoryReference> directory = std::nullopt);
-  std::size_t submits = 0;                            ///< requests seen, of these verbs
+  std::size_t submits = 0;  ///< requests seen, of these verbs
   std::size_t chunks = 0;
 
  private:
@@ -73,7 +73,7 @@ class MemoryBroker {
     UnixMillis at{};
   };
   struct Opening {
-    protocol::Opened whole;                           ///< with all parts
+    protocol::Opened whole;  ///< with all parts
   };
   struct Staged {
     std::uint64_t size = 0;
@@ -125,7 +125,7 @@ class MemoryBroker {
   std::map<protocol::OpeningId, Opening> openings_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> cursors_;
   std::map<Peer, Subscription> following_;
-  std::uint64_t request_ = 0;                         ///< number of the request being handled
+  std::uint64_t request_ = 0;  ///< number of the request being handled
 };
 
 /// A connection that ends in a MemoryBroker, through the same encoding as a real one.

@@ -1,7 +1,5 @@
 #include "tests/support/small_world.hpp"
 
-
-
 #include <chrono>
 #include <cstdlib>
 #include <stdexcept>

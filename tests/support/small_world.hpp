@@ -1,4 +1,5 @@
-// A contract as tests need it: an invented département with its authority, its log, its people. Deterministic but for keys.
+// A contract as tests need it: an invented département with its authority, its log, its people. Deterministic but for
+// keys.
 #pragma once
 
 #include <map>
@@ -48,7 +49,7 @@ class SmallWorld {
   crypto::SigningKey log_key = crypto::SigningKey::generate();
   crypto::SecretKey broker_curve = crypto::SecretKey::random(32);
   crypto::CurvePublic broker_public;
-  std::vector<crypto::SigningKey> authorities;   ///< three, two needed
+  std::vector<crypto::SigningKey> authorities;  ///< three, two needed
   std::string endpoint = "tcp://127.0.0.1:9";
 
   /// Enrols somebody in the working copy and remembers the identity.
@@ -74,8 +75,8 @@ class SmallWorld {
   Digest previous_{};
 };
 
-/// A whole small département: référent and maire of Bellerive, référente of Clairval, secretariat, two members of the GED,
-/// one of the CLIR, an auditor, an operator; queues ged, clir, audit and the two communes'.
+/// A whole small département: référent and maire of Bellerive, référente of Clairval, secretariat, two members of the
+/// GED, one of the CLIR, an auditor, an operator; queues ged, clir, audit and the two communes'.
 void people_it(SmallWorld& world);
 
 }  // namespace pli::testing

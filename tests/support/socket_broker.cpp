@@ -13,7 +13,8 @@
 namespace pli::testing {
 namespace {
 
-constexpr int enforce_domain_option = 93;  // ZMQ_ZAP_ENFORCE_DOMAIN: in the draft part of zmq.h, obeyed by Debian's build
+constexpr int enforce_domain_option =
+    93;  // ZMQ_ZAP_ENFORCE_DOMAIN: in the draft part of zmq.h, obeyed by Debian's build
 constexpr std::chrono::milliseconds tick{5};
 constexpr std::size_t zap_frames = 7;
 
@@ -36,7 +37,10 @@ std::vector<zmq::message_t> receive_all(zmq::socket_t& socket) {
 
 struct SocketBroker::State {
   State(MemoryBroker& memory, std::set<crypto::CurvePublic> keys)
-      : broker(memory), admitted(std::move(keys)), context(1), zap(context, zmq::socket_type::rep),
+      : broker(memory),
+        admitted(std::move(keys)),
+        context(1),
+        zap(context, zmq::socket_type::rep),
         router(context, zmq::socket_type::router) {}
 
   void answer_zap() {
@@ -86,7 +90,7 @@ struct SocketBroker::State {
 
   MemoryBroker& broker;
   std::set<crypto::CurvePublic> admitted;
-  std::mutex mutex;                                // guards broker
+  std::mutex mutex;  // guards broker
   zmq::context_t context;
   zmq::socket_t zap;
   zmq::socket_t router;

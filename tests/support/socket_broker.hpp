@@ -23,7 +23,7 @@ class SocketBroker {
 
   [[nodiscard]] const std::string& endpoint() const;
   void with_broker(const std::function<void(MemoryBroker&)>& work);
-  void answer_nothing(bool silent);                 ///< requests are read and dropped
+  void answer_nothing(bool silent);  ///< requests are read and dropped
 
  private:
   struct State;

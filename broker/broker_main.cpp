@@ -1,0 +1,59 @@
+// pli-broker: its command line. What it does is in broker_programs.cpp.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+
+#include "broker/broker_programs.hpp"
+
+namespace {
+
+constexpr int exit_usage = 2;
+
+constexpr const char* footer =
+    R"(Exit codes: 0 done, 2 usage, 4 verification failed (do not restart unlooked), 5 local error.
+
+Example, for a folder that `pli init` made:
+  pli-broker init --config broker/broker.toml --directory directory-1.note --bundle directory-1.bundle
+  pli-broker run --config broker/broker.toml --startup-secret-fd 3 3</run/pli/startup.secret)";
+
+int run_command(int argc, char** argv) {
+  CLI::App app{"One département's broker: accepts sealed exchanges, keeps their queues and their log.", "pli-broker"};
+  app.footer(footer);
+  app.require_subcommand(1);
+  pli::broker::ProgramOptions options;
+  const auto add = [&](const char* name, const char* description) {
+    CLI::App* command = app.add_subcommand(name, description);
+    command->footer(footer);
+    command->add_option("--config", options.config, "the configuration, TOML (config/examples/broker.example.toml)")
+        ->required();
+    command->add_option("--startup-secret-fd", options.startup_secret_fd,
+                        "an open descriptor with the 32-byte start-up secret, instead of the configured one");
+    command->add_flag("--json", options.json, "one JSON object instead of text");
+    return command;
+  };
+  CLI::App* run = add("run", "serve until SIGTERM; one line says when it is ready");
+  CLI::App* init = add("init", "make database, leases and outside checkpoint, once, from the first directory version");
+  init->add_option("--directory", options.directory, "the first version's signed note")->required();
+  init->add_option("--bundle", options.bundle, "its entries")->required();
+  CLI::App* check = add("check", "read everything and compare it with the log; changes nothing");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? pli::broker::exit_done : exit_usage;
+  }
+  if (run->parsed()) return pli::broker::run_broker(options);
+  if (init->parsed()) return pli::broker::init_broker(options);
+  if (check->parsed()) return pli::broker::check_broker(options);
+  return exit_usage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_command(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "pli-broker: " << error.what() << "\n";
+    return pli::broker::exit_local_error;
+  }
+}

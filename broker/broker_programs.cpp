@@ -1,0 +1,391 @@
+#include "broker/broker_programs.hpp"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/file.hpp"
+#include "broker/broker.hpp"
+#include "broker/config.hpp"
+#include "broker/key_ring.hpp"
+#include "broker/log.hpp"
+#include "broker/startup_secret.hpp"
+#include "broker/store.hpp"
+#include "crypto/random.hpp"
+
+namespace pli::broker {
+namespace {
+
+/// What went wrong in a program's words: a state to search for, a cause, and what to do.
+struct Failure {
+  int code = exit_local_error;
+  std::string_view state;
+  std::string cause;
+  std::string_view next;
+};
+
+template <class T>
+using Outcome = Result<T, Failure>;
+
+Failure failure(int code, std::string_view state, const Error& error, std::string_view next) {
+  return {code, state, error.detail, next};
+}
+
+int report(const Failure& failure, bool json) {
+  log(LogLevel::error, "not started", {{"state", LocalText{failure.state}}, {"cause", LocalText{failure.cause}}});
+  if (json) {
+    std::cout << nlohmann::json{{"state", failure.state},
+                                {"code", failure.code},
+                                {"cause", failure.cause},
+                                {"next", failure.next}}
+                     .dump()
+              << std::endl;
+  } else {
+    std::cerr << "pli-broker: " << failure.state << ": " << failure.cause << "\n  next: " << failure.next << std::endl;
+  }
+  return failure.code;
+}
+
+Failure outside_failure(const Error& error) {
+  switch (error.code) {
+    case Errc::not_found:
+      return failure(exit_verification_failed, "OUTSIDE_CHECKPOINT_MISSING", error,
+                     "Bring the file back from its disk. Without it a rollback cannot be noticed; a new broker is "
+                     "started with `pli-broker init`.");
+    case Errc::unavailable: return failure(exit_local_error, "ALREADY_RUNNING", error, "Stop the other broker first.");
+    case Errc::corruption:
+      return failure(exit_verification_failed, "OUTSIDE_CHECKPOINT_DAMAGED", error,
+                     "Bring the file back from its disk's mirror. The members' clients hold checkpoints too.");
+    default:
+      return failure(exit_local_error, "OUTSIDE_CHECKPOINT_UNREADABLE", error, "Check the disk and the file's owner.");
+  }
+}
+
+Failure extension_failure(const Error& error) {
+  switch (error.code) {
+    case Errc::conflict:
+      return failure(exit_verification_failed, "ROLLED_BACK", error,
+                     "Bring back the newest database: an older backup stands in its place. If it is lost, accepting "
+                     "the loss closes the shard: docs/operations.md.");
+    case Errc::corruption:
+      return failure(exit_verification_failed, "FOREIGN_CHECKPOINT", error,
+                     "Check `log`, `shard`, `key_folder` and `outside_checkpoint` in the configuration.");
+    default: return failure(exit_local_error, "DATABASE_UNREADABLE", error, "Run `pli-broker check`.");
+  }
+}
+
+Outcome<Config> read_config(const ProgramOptions& options) {
+  auto config = load_config(options.config);
+  if (!config)
+    return failure(exit_local_error, "CONFIGURATION", config.error(),
+                   "Compare the file with config/examples/broker.example.toml.");
+  if (options.startup_secret_fd) config->startup_secret = SecretDescriptor{*options.startup_secret_fd};
+  return *std::move(config);
+}
+
+Outcome<crypto::SecretKey> read_secret(const Config& config) {
+  constexpr std::string_view next = "Set `startup_secret`, or give `--startup-secret-fd N`: 32 bytes.";
+  if (!config.startup_secret)
+    return Failure{exit_local_error, "STARTUP_SECRET", "no start-up secret is configured", next};
+  auto secret = load_startup_secret(*config.startup_secret);
+  if (!secret) return failure(exit_local_error, "STARTUP_SECRET", secret.error(), next);
+  return *std::move(secret);
+}
+
+KeyPaths key_paths(const Config& config) { return {config.key_folder, config.leases, config.leases_copy}; }
+
+CoreSettings core_settings(const Config& config) {
+  return {config.log, config.shard, config.limits.exchange_bytes_max};
+}
+
+Outcome<std::unique_ptr<KeyRing>> open_keys(const Config& config, UnixMillis now) {
+  auto secret = read_secret(config);
+  if (!secret) return secret.error();
+  auto keys = KeyRing::open(key_paths(config), *std::move(secret), now);
+  if (!keys)
+    return failure(exit_local_error, "KEYS", keys.error(),
+                   "Check `key_folder`, `leases` and that the start-up secret is the one they were made under.");
+  return *std::move(keys);
+}
+
+Outcome<std::unique_ptr<Store>> open_store(const Config& config, bool create) {
+  StoreOptions options;
+  options.create = create;
+  auto store = Store::open(config.database(), options);
+  if (!store)
+    return failure(exit_local_error, "DATABASE", store.error(),
+                   "Check `data_folder` and its disk. A new broker is started with `pli-broker init`.");
+  return *std::move(store);
+}
+
+audit::VerifierKey verifier_key(const Config& config, const KeyRing& keys) {
+  return {config.origin(), audit::KeyType::ed25519, keys.log_key().public_key()};
+}
+
+/// P10: nothing is decided on a tree that does not extend what was published.
+Outcome<void> demand_published_tree(const Config& config, const KeyRing& keys, const Store& store,
+                                    const OutsideFile& outside) {
+  const audit::NodeSource nodes = [&](audit::NodeId id) { return store.node(id); };
+  auto extends = demand_extension(outside.newest(), verifier_key(config, keys), store.tree_size(),
+                                  [&](TreeSize size) { return audit::root_at(size, nodes); });
+  if (!extends) return extension_failure(extends.error());
+  return {};
+}
+
+BrokerSettings broker_settings(const Config& config) {
+  BrokerSettings settings;
+  settings.transport.endpoint = config.endpoint;
+  settings.transport.in_flight_max = config.limits.in_flight_max;
+  settings.transport.refusals_per_minute_max = config.limits.refusals_per_minute_max;
+  settings.threads = config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
+  settings.exchange_bytes_max = config.limits.exchange_bytes_max;
+  settings.spool = config.spool();
+  settings.spool_limits.bytes_max = config.limits.spool_bytes_max;
+  settings.log_unavailable = config.limits.log_unavailable;
+  return settings;
+}
+
+ReleaseKeys release_keys(const KeyRing& keys) {
+  ReleaseKeys out;
+  out.shared = [&keys](std::uint32_t epoch, const crypto::BoxPublic& session) {
+    return keys.release_shared(epoch, session);
+  };
+  out.public_key = [&keys](std::uint32_t epoch) { return keys.release_public(epoch); };
+  return out;
+}
+
+Outcome<std::unique_ptr<Broker>> start(const Config& config, Core& core, const KeyRing& keys, OutsideFile outside,
+                                       const Clock& clock) {
+  auto broker =
+      Broker::start(broker_settings(config), core, release_keys(keys), std::move(outside), keys.curve_secret(), clock);
+  if (broker) return *std::move(broker);
+  switch (broker.error().code) {
+    case Errc::authentication_failed:
+      return failure(exit_verification_failed, "SELF_TEST_FAILED", broker.error(),
+                     "Do not serve: this libzmq admits unknown keys. Install Debian's libzmq5 4.3.4 or newer.");
+    case Errc::unavailable:
+      return failure(exit_local_error, "ENDPOINT", broker.error(), "Check `endpoint` and what else listens there.");
+    default:
+      return failure(exit_local_error, "LOG_UNAVAILABLE", broker.error(),
+                     "Check the disks and run `pli-broker check`.");
+  }
+}
+
+/// SIGTERM and SIGINT as a descriptor. Before the first thread, so that none takes them.
+int block_signals() {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+  return ::signalfd(-1, &ends, SFD_CLOEXEC);
+}
+
+void wait_for_end(int signals, int ended) {
+  std::array<pollfd, 2> fds = {{{signals, POLLIN, 0}, {ended, POLLIN, 0}}};
+  while (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
+  }
+}
+
+void print_ready(const Config& config, const Core& core, const Store& store, const Broker& broker, bool json) {
+  const std::uint64_t leaves = store.tree_size().value;
+  const std::uint64_t directory = core.directory()->number().value;
+  if (json) {
+    std::cout << nlohmann::json{
+        {"state", "ready"},
+        {"endpoint", broker.endpoint()},
+        {"origin", config.origin()},
+        {"leaves", leaves},
+        {"directory",
+         directory}}.dump();
+  } else {
+    std::cout << "pli-broker ready: " << broker.endpoint() << " log " << config.origin() << " leaves " << leaves
+              << " directory " << directory;
+  }
+  std::cout << std::endl;
+}
+
+int serve(const Config& config, const ProgramOptions& options, int signals) {
+  const SystemClock clock;
+  auto outside = OutsideFile::open(config.outside_checkpoint);
+  if (!outside) return report(outside_failure(outside.error()), options.json);
+  auto keys = open_keys(config, clock.now());
+  if (!keys) return report(keys.error(), options.json);
+  auto store = open_store(config, false);
+  if (!store) return report(store.error(), options.json);
+  if (auto extends = demand_published_tree(config, **keys, **store, *outside); !extends)
+    return report(extends.error(), options.json);
+  auto core = Core::open(**store, **keys, core_settings(config));
+  if (!core)
+    return report(failure(exit_verification_failed, "DATABASE", core.error(), "Run `pli-broker check`."), options.json);
+  auto broker = start(config, **core, **keys, *std::move(outside), clock);
+  if (!broker) return report(broker.error(), options.json);
+
+  print_ready(config, **core, **store, **broker, options.json);
+  log(LogLevel::info, "ready", {{"endpoint", LocalText{(*broker)->endpoint()}}});
+  wait_for_end(signals, (*broker)->ended_fd());
+  (*broker)->stop();
+  switch ((*broker)->ending()) {
+    case Ending::none: break;
+    case Ending::log_unavailable:
+      return report({exit_local_error, "LOG_UNAVAILABLE", "the log could not be written; nothing was done since",
+                     "Free or mend the disk, then start again: a start recovers what was committed."},
+                    options.json);
+    case Ending::transport_failed:
+      return report({exit_local_error, "TRANSPORT", "the transport stopped", "Start again."}, options.json);
+  }
+  if (auto written = (*store)->write_back_all(); !written)
+    log(LogLevel::warning, "database left with its write-ahead log", {{"reason", written.error().code}});
+  log(LogLevel::info, "stopped");
+  return exit_done;
+}
+
+}  // namespace
+
+int run_broker(const ProgramOptions& options) {
+  const int signals = block_signals();
+  crypto::initialise();
+  auto config = read_config(options);
+  if (!config) return report(config.error(), options.json);
+  if (auto opened = open_log({config->log_folder, false}); !opened) {
+    return report(failure(exit_local_error, "LOG_FOLDER", opened.error(), "Check `log_folder` and its owner."),
+                  options.json);
+  }
+  const int code = serve(*config, options, signals);
+  close_log();
+  return code;
+}
+
+// ---- init --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct FirstVersion {
+  VerifiedPublish publish;
+  protocol::AuthoritySet trusted;
+};
+
+Outcome<FirstVersion> read_first_version(const ProgramOptions& options) {
+  constexpr std::string_view next = "Give the note and the bundle that `pli directory sign` wrote.";
+  auto note = read_file(options.directory, audit::note_bytes_max);
+  if (!note) return failure(exit_local_error, "DIRECTORY", note.error(), next);
+  auto bundle = read_file(options.bundle, protocol::directory_bundle_bytes_max);
+  if (!bundle) return failure(exit_local_error, "BUNDLE", bundle.error(), next);
+  FirstVersion out;
+  out.publish.note = std::string(as_text(*note));
+  auto changed = protocol::decode_bundle(*bundle);
+  if (!changed) return failure(exit_local_error, "BUNDLE", changed.error(), next);
+  out.publish.changed = *std::move(changed);
+  // The first version vouches for itself; the operator compares the authority keys printed below with the authority's.
+  auto parsed = audit::parse_note(out.publish.note);
+  if (!parsed) return failure(exit_local_error, "DIRECTORY", parsed.error(), next);
+  auto head = protocol::parse_directory_head(parsed->text);
+  if (!head) return failure(exit_local_error, "DIRECTORY", head.error(), next);
+  out.trusted = {head->threshold, head->authorities};
+  return out;
+}
+
+Outcome<void> demand_nothing_there(const Config& config) {
+  std::error_code problem;
+  for (const auto& path : {config.database(), config.outside_checkpoint, config.leases, config.leases_copy}) {
+    if (std::filesystem::exists(path, problem) || problem) {
+      return Failure{exit_local_error, "ALREADY_INITIALISED", path.string() + " is there already",
+                     "A broker is initialised once. If an earlier init was cut short, remove what it left: database, "
+                     "leases, their copy and the outside checkpoint."};
+    }
+  }
+  return {};
+}
+
+Outcome<void> initialise(const Config& config, const FirstVersion& first) {
+  const UnixMillis now = SystemClock().now();
+  for (const auto& folder : {config.data_folder, config.key_folder, config.leases.parent_path(),
+                             config.leases_copy.parent_path(), config.outside_checkpoint.parent_path()}) {
+    if (auto made = create_private_folder(folder); !made)
+      return failure(exit_local_error, "FOLDER", made.error(), "Check the folders' owner and their disks.");
+  }
+  {
+    auto secret = read_secret(config);
+    if (!secret) return secret.error();
+    if (auto made = KeyRing::create(key_paths(config), *secret, now); !made) {
+      return failure(exit_local_error, "KEYS", made.error(),
+                     "curve.key and log.key must lie in `key_folder`: `pli init` makes them.");
+    }
+    auto keys = KeyRing::open(key_paths(config), *std::move(secret), now);
+    if (!keys) return failure(exit_local_error, "KEYS", keys.error(), "Check the key folder.");
+    auto store = open_store(config, true);
+    if (!store) return store.error();
+    auto stored = initialise_store(**store, **keys, core_settings(config), first.publish, first.trusted, now);
+    if (!stored) {
+      return failure(exit_local_error, "DIRECTORY", stored.error(),
+                     "The note must be the first version, signed by its own authorities, over this bundle.");
+    }
+    auto outside = OutsideFile::create(config.outside_checkpoint, (*store)->checkpoint());
+    if (!outside) return failure(exit_local_error, "OUTSIDE_CHECKPOINT", outside.error(), "Check its folder and disk.");
+    if (auto written = (*store)->write_back_all(); !written)
+      return failure(exit_local_error, "DATABASE", written.error(), "Check the data folder's disk.");
+  }
+  return {};
+}
+
+void print_initialised(const Config& config, const FirstVersion& first, bool json) {
+  std::vector<std::string> authorities;
+  for (const audit::VerifierKey& key : first.trusted.keys) authorities.push_back(audit::to_text(key));
+  if (json) {
+    std::cout << nlohmann::json{{"state", "initialised"},
+                                {"origin", config.origin()},
+                                {"threshold", first.trusted.threshold},
+                                {"authorities", authorities}}
+                     .dump()
+              << std::endl;
+    return;
+  }
+  std::cout << "pli-broker: initialised " << config.origin() << "\n  directory versions need "
+            << first.trusted.threshold << " of these keys; compare them with the authority's own:\n";
+  for (const std::string& key : authorities) std::cout << "    " << key << "\n";
+  std::cout << std::flush;
+}
+
+}  // namespace
+
+int init_broker(const ProgramOptions& options) {
+  crypto::initialise();
+  auto config = read_config(options);
+  if (!config) return report(config.error(), options.json);
+  auto first = read_first_version(options);
+  if (!first) return report(first.error(), options.json);
+  if (auto nothing = demand_nothing_there(*config); !nothing) return report(nothing.error(), options.json);
+  if (auto done = initialise(*config, *first); !done) return report(done.error(), options.json);
+  print_initialised(*config, *first, options.json);
+  return exit_done;
+}
+
+// ---- check -------------------------------------------------------------------------------------------------------
+
+int check_broker(const ProgramOptions& options) {
+  crypto::initialise();
+  auto config = read_config(options);
+  if (!config) return report(config.error(), options.json);
+  auto outside = OutsideFile::open(config->outside_checkpoint);
+  if (!outside) return report(outside_failure(outside.error()), options.json);
+  auto keys = open_keys(*config, SystemClock().now());
+  if (!keys) return report(keys.error(), options.json);
+  auto store = open_store(*config, false);
+  if (!store) return report(store.error(), options.json);
+  if (auto extends = demand_published_tree(*config, **keys, **store, *outside); !extends)
+    return report(extends.error(), options.json);
+  auto core = Core::open(**store, **keys, core_settings(*config));
+  if (!core) {
+    return report(failure(exit_verification_failed, "DATABASE", core.error(), "Keep the files; compare with a backup."),
+                  options.json);
+  }
+  return exit_done;
+}
+
+}  // namespace pli::broker

@@ -1,0 +1,31 @@
+// What `pli-broker` does, without its command line: run, init, check (design §12). Each prints for an operator, in
+// English, or one JSON object, and returns an exit code by class.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+namespace pli::broker {
+
+inline constexpr int exit_done = 0;
+inline constexpr int exit_verification_failed = 4;  ///< a supervisor must not try again: somebody has to look
+inline constexpr int exit_local_error = 5;          ///< the log failed, a file is missing, the endpoint is taken…
+
+struct ProgramOptions {
+  std::filesystem::path config;
+  std::optional<int> startup_secret_fd;  ///< instead of the configuration's startup_secret
+  bool json = false;
+  std::filesystem::path directory;  ///< init: the first version's signed note
+  std::filesystem::path bundle;     ///< init: its entries
+};
+
+/// Serves until SIGTERM or SIGINT, then stops cleanly. Prints one line when ready. Ends with exit_local_error some time
+/// after the log failed (limits.log_unavailable_seconds), with exit_verification_failed when the database does not
+/// extend the outside checkpoint or an unknown key was admitted.
+[[nodiscard]] int run_broker(const ProgramOptions& options);
+/// Data folder, lease file, first leaf and directory version, outside checkpoint. Never twice.
+[[nodiscard]] int init_broker(const ProgramOptions& options);
+/// Reads everything, changes nothing; not while the broker runs.
+[[nodiscard]] int check_broker(const ProgramOptions& options);
+
+}  // namespace pli::broker

@@ -1,0 +1,508 @@
+#include "broker/check_store.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "audit/checkpoint.hpp"
+#include "audit/leaf.hpp"
+#include "audit/note.hpp"
+#include "audit/queue_chain.hpp"
+#include "audit/tree.hpp"
+#include "broker/record_fields.hpp"
+#include "broker/store_schema.hpp"
+#include "broker/store_tail.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/secret_box.hpp"
+#include "crypto/statement.hpp"
+#include "protocol/case_life.hpp"
+#include "protocol/exchange.hpp"
+
+namespace pli::broker {
+namespace {
+
+using protocol::Kind;
+
+ByteView blob_at(SQLite::Statement& row, int column) {
+  const SQLite::Column value = row.getColumn(column);
+  return {static_cast<const std::uint8_t*>(value.getBlob()), static_cast<std::size_t>(value.getBytes())};
+}
+std::uint64_t number_at(SQLite::Statement& row, int column) {
+  return static_cast<std::uint64_t>(row.getColumn(column).getInt64());
+}
+Digest digest_at(SQLite::Statement& row, int column) { return to_array<32>(blob_at(row, column)).value_or(Digest{}); }
+std::string decimal(std::uint64_t value) { return std::to_string(value); }
+
+class Checker {
+ public:
+  Checker(SQLite::Database& database, const KeyRing& keys, const CheckOptions& options)
+      : db_(database), keys_(keys), options_(options) {}
+
+  CheckReport run() {
+    db_.exec("BEGIN");
+    pages();
+    meta();
+    leaves();
+    directory();
+    queues_and_rosters();
+    exchanges();
+    cases();
+    access();
+    index();
+    pieces();
+    cursors();
+    openings();
+    db_.exec("COMMIT");
+    return std::move(report_);
+  }
+
+ private:
+  void problem(std::string name, std::string where) {
+    if (report_.problems.size() < options_.problems_max)
+      report_.problems.push_back({std::move(name), std::move(where)});
+  }
+  void expect(bool holds, const char* name, const std::string& where) {
+    if (!holds) problem(name, where);
+  }
+  void none(const char* name, const std::string& what, const char* query) {
+    SQLite::Statement rows(db_, query);
+    while (rows.executeStep()) problem(name, what + " " + decimal(number_at(rows, 0)));
+  }
+
+  void pages() {
+    SQLite::Statement rows(db_, "PRAGMA integrity_check(10)");
+    while (rows.executeStep())
+      if (rows.getColumn(0).getString() != "ok") problem("pages", "database file");
+    SQLite::Statement foreign(db_, "PRAGMA foreign_key_check");
+    while (foreign.executeStep()) problem("pages.references", foreign.getColumn(0).getString());
+  }
+
+  void meta() {
+    SQLite::Statement row(
+        db_, "SELECT shard, checkpoint, indexed_through, (SELECT origin FROM shard WHERE id = meta.shard) FROM meta");
+    if (!row.executeStep()) return problem("meta", "no row");
+    shard_ = number_at(row, 0);
+    checkpoint_ = row.getColumn(1).getString();
+    indexed_through_ = number_at(row, 2);
+    origin_ = row.getColumn(3).getString();
+    expect(origin_.substr(0, options_.log.size() + 1) == options_.log + "/", "meta.origin", "shard " + decimal(shard_));
+  }
+
+  void leaves() {
+    SQLite::Statement rows(db_, "SELECT key, type, time, digest, nodes, extra, month, record FROM leaf ORDER BY key");
+    audit::TreeEdge edge;
+    std::vector<audit::Node> written;
+    std::int64_t last_time = 0;
+    while (rows.executeStep()) {
+      const std::uint64_t index = edge.size().value;
+      const std::string where = "leaf " + decimal(index);
+      expect(number_at(rows, 0) == (shard_ << leaf_key_shard_shift | index), "leaf.order", where);
+      audit::Leaf plain;
+      plain.type = static_cast<audit::LeafType>(rows.getColumn(1).getInt());
+      plain.time.value = rows.getColumn(2).getInt64();
+      plain.record = digest_at(rows, 3);
+      std::string text;
+      if (audit::is_encodable(plain)) text = audit::encode(plain);
+      if (!rows.isColumnNull(5)) text += rows.getColumn(5).getString();
+      const auto leaf = audit::decode_leaf(text);
+      expect(leaf.has_value(), "leaf.layout", where);
+      expect(plain.time.value >= last_time, "leaf.time", where);
+      last_time = std::max(last_time, plain.time.value);
+      written.clear();
+      edge.append(audit::leaf_hash(as_bytes(text)), written);
+      Bytes closed;
+      for (const audit::Node& node : written)
+        if (node.id.level > 0) append(closed, node.hash);
+      expect(equal(closed, rows.isColumnNull(4) ? ByteView() : blob_at(rows, 4)), "leaf.nodes", where);
+      if (leaf && leaf->directory) directory_leaves_[index] = *leaf->directory;
+      if (rows.isColumnNull(7))
+        ++dropped_records_;
+      else
+        record({index}, plain, static_cast<std::uint32_t>(number_at(rows, 6)), blob_at(rows, 7));
+    }
+    report_.leaves = edge.size().value;
+    const audit::VerifierKey key{origin_, audit::KeyType::ed25519, keys_.log_key().public_key()};
+    const auto checkpoint =
+        audit::is_key_name(origin_) ? audit::verify_checkpoint(checkpoint_, key) : Error{Errc::invalid_input, "origin"};
+    if (!checkpoint) return problem("checkpoint.signature", "newest");
+    expect(checkpoint->size() == edge.size() && checkpoint->root() == edge.root(), "checkpoint.tree", "newest");
+  }
+
+  struct QueueSeen {
+    std::string name;
+    audit::QueueHead head;
+  };
+
+  /// The record of a leaf, opened; nothing and a named problem when it does not.
+  std::optional<audit::Record> open_record(LeafIndex index, std::uint32_t month, ByteView boxed, bool name_problems) {
+    const std::string where = "leaf " + decimal(index.value);
+    const auto key = keys_.record_key(month);
+    const Bytes bound = record_binding(index);
+    const auto packed = key ? crypto::open_box(boxed, {bound}, *key) : Result<Bytes>(Error{Errc::not_found, "key"});
+    auto record = packed ? unpack(*packed) : Result<audit::Record>(packed.error());
+    if (record) return *std::move(record);
+    if (name_problems) problem(key ? "record.box" : "record.key", where);
+    return std::nullopt;
+  }
+
+  void record(LeafIndex index, const audit::Leaf& leaf, std::uint32_t month, ByteView boxed) {
+    const std::string where = "leaf " + decimal(index.value);
+    const auto record = open_record(index, month, boxed, true);
+    if (!record) return;
+    expect(audit::record_digest(*record) == leaf.record, "record.digest", where);
+    if (text_in(*record, "outcome") != "ok")
+      expect(leaf.type == audit::LeafType::refus, "record.type", where);
+    else if (text_in(*record, "act") == "submit")
+      ++submissions_;
+  }
+
+  static std::string text_in(const audit::Record& record, const char* name) {
+    const Bytes* value = record.find(name);
+    return value == nullptr ? std::string() : std::string(as_text(*value));
+  }
+
+  /// Whether the leaf of an exchange records its acceptance, with the very same place in its queue.
+  void check_acceptance(std::uint64_t leaf, const Digest& id, const QueueSeen& queue, const std::string& where) {
+    SQLite::Statement row(db_, "SELECT month, record FROM leaf WHERE key = ?");
+    row.bind(1, static_cast<std::int64_t>(shard_ << leaf_key_shard_shift | leaf));
+    if (!row.executeStep()) return problem("exchange.leaf", where);
+    if (row.isColumnNull(1)) return;  // dropped at the log's term
+    const auto record = open_record({leaf}, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
+    const Bytes* exchange = record ? record->find("exchange") : nullptr;
+    const Bytes* head = record ? record->find("head") : nullptr;
+    const bool same = exchange != nullptr && equal(*exchange, id) && head != nullptr && equal(*head, queue.head.head) &&
+                      text_in(*record, "act") == "submit" && text_in(*record, "outcome") == "ok" &&
+                      text_in(*record, "number") == decimal(queue.head.number.value) &&
+                      text_in(*record, "queue") == queue.name;
+    expect(same, "exchange.record", where);
+  }
+
+  void directory() {
+    SQLite::Statement rows(db_, "SELECT number, note, leaf FROM directory_version ORDER BY number");
+    std::uint64_t number = 0;
+    Digest previous{};
+    std::string newest;
+    while (rows.executeStep()) {
+      const std::string where = "directory " + decimal(number_at(rows, 0));
+      expect(number_at(rows, 0) == ++number, "directory.order", where);
+      newest = rows.getColumn(1).getString();
+      const auto note = audit::parse_note(newest);
+      const auto head =
+          note ? protocol::parse_directory_head(note->text) : Result<protocol::DirectoryHead>(note.error());
+      if (!head) {
+        problem("directory.note", where);
+        continue;
+      }
+      expect(head->number.value == number && head->previous == previous, "directory.chain", where);
+      previous = protocol::directory_digest(note->text);
+      const auto leaf = directory_leaves_.find(number_at(rows, 2));
+      const audit::DirectoryReference reference{{number}, previous};
+      expect(leaf != directory_leaves_.end() && leaf->second == reference, "directory.leaf", where);
+      if (leaf != directory_leaves_.end()) directory_leaves_.erase(leaf);
+    }
+    for (const auto& [index, reference] : directory_leaves_) problem("directory.missing", "leaf " + decimal(index));
+
+    std::vector<protocol::Entry> entries;
+    SQLite::Statement newest_rows(db_, "SELECT max(changed), bytes FROM directory_entry GROUP BY type, id");
+    while (newest_rows.executeStep()) {
+      auto entry = protocol::decode_entry(blob_at(newest_rows, 1));
+      if (!entry) return problem("directory.entry", "version " + decimal(number_at(newest_rows, 0)));
+      entries.push_back(*std::move(entry));
+    }
+    const auto note = audit::parse_note(newest);
+    const auto head = note ? protocol::parse_directory_head(note->text) : Result<protocol::DirectoryHead>(note.error());
+    if (!head) return;
+    auto verified = protocol::verify_directory_note(newest, protocol::authorities_of(*head), nullptr);
+    auto built = verified ? protocol::Directory::build(std::move(entries), *std::move(verified))
+                          : Result<std::shared_ptr<const protocol::Directory>>(verified.error());
+    if (!built) return problem("directory.root", "directory " + decimal(number));
+    directory_ = *built;
+  }
+
+  void queues_and_rosters() {
+    SQLite::Statement queues(db_, "SELECT id, name FROM queue ORDER BY id");
+    while (queues.executeStep()) {
+      const std::uint64_t id = number_at(queues, 0);
+      QueueSeen seen;
+      seen.name = queues.getColumn(1).getString();
+      seen.head = audit::queue_start(options_.log, seen.name);
+      expect(protocol::queue_kind_of(seen.name).has_value(), "queue.name", "queue " + decimal(id));
+      queues_.emplace(id, std::move(seen));
+    }
+    SQLite::Statement rosters(db_, "SELECT id, digest, keys FROM roster");
+    while (rosters.executeStep()) {
+      protocol::Queue roster;
+      const ByteView keys = blob_at(rosters, 2);
+      for (std::size_t at = 0; at + 32 <= keys.size(); at += 32)
+        roster.keys.push_back({*to_array<32>(keys.subspan(at, 32))});
+      const std::string where = "roster " + decimal(number_at(rosters, 0));
+      expect(keys.size() % 32 == 0 && std::is_sorted(roster.keys.begin(), roster.keys.end()), "roster.keys", where);
+      rosters_[number_at(rosters, 0)] = {digest_at(rosters, 1), std::move(roster.keys)};
+    }
+  }
+
+  void exchanges() {
+    SQLite::Statement rows(
+        db_,
+        "SELECT number, id, nonce, shard, leaf, accepted_at, queue, queue_number, head, kind, case_number, "
+        "roster, body, signature, seal, address FROM exchange ORDER BY number");
+    std::uint64_t number = 0;
+    std::uint64_t last_leaf = 0;
+    while (rows.executeStep()) {
+      const std::string where = "exchange " + decimal(number_at(rows, 0));
+      expect(number_at(rows, 0) == ++number, "exchange.order", where);
+      const Digest id = digest_at(rows, 1);
+      const std::uint64_t leaf = number_at(rows, 4);
+
+      const auto queue = queues_.find(number_at(rows, 6));
+      if (queue == queues_.end()) {
+        problem("exchange.queue", where);
+        continue;
+      }
+      QueueSeen& seen = queue->second;
+      seen.head = audit::queue_next(seen.head, id);
+      expect(number_at(rows, 7) == seen.head.number.value && digest_at(rows, 8) == seen.head.head, "queue.chain",
+             where);
+
+      // Its acceptance is in the log, and says the same; no other exchange is proven by the same leaf.
+      expect(number == 1 || leaf > last_leaf, "exchange.leaf", where);
+      last_leaf = leaf;
+      check_acceptance(leaf, id, seen, where);
+
+      const std::uint64_t case_number = number_at(rows, 10);
+      const auto kind = static_cast<Kind>(rows.getColumn(9).getInt());
+      if (case_number != 0) {
+        CaseSeen& dossier = cases_[case_number];
+        ++dossier.exchanges;
+        if (case_number == number) dossier.queue = number_at(rows, 6);
+        const protocol::KindRow* row = protocol::row_of(kind);
+        if (row != nullptr && (row->opens_case || row->names_case)) {
+          const auto next = protocol::next_state({dossier.state, true}, kind);
+          expect(next.has_value(), "case.step", where);
+          if (next) dossier.state = *next;
+        }
+      }
+
+      const bool erased = rows.isColumnNull(15);
+      expect(erased == rows.isColumnNull(14) && erased == rows.isColumnNull(13), "exchange.erased", where);
+      if (erased) continue;
+      const ByteView address_bytes = blob_at(rows, 15);
+      const ByteView seal_bytes = blob_at(rows, 14);
+      expect(protocol::exchange_id(address_bytes, seal_bytes) == id, "exchange.id", where);
+      const auto address = protocol::decode_address(address_bytes);
+      const auto seal = protocol::decode_seal(seal_bytes);
+      if (!address || !seal) {
+        problem("exchange.layout", where);
+        continue;
+      }
+      ByteWriter nonce;
+      nonce.raw(as_bytes("pli-nonce/1"));
+      nonce.string8(address->sender);
+      nonce.raw(address->nonce);
+      expect(crypto::sha256(nonce.bytes()) == digest_at(rows, 2), "exchange.nonce", where);
+      expect(address->kind == static_cast<std::uint16_t>(kind) && address->queue == seen.name, "exchange.columns",
+             where);
+      const auto roster = rosters_.find(number_at(rows, 11));
+      protocol::Queue named;
+      named.id = address->queue;
+      if (roster != rosters_.end()) named.keys = roster->second.keys;
+      expect(roster != rosters_.end() && roster->second.digest == address->roster &&
+                 protocol::roster_digest(named) == address->roster,
+             "exchange.roster", where);
+      if (options_.signatures) {
+        const auto signature = to_array<64>(blob_at(rows, 13));
+        expect(signature && crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange, id,
+                                                            *signature),
+               "exchange.signature", where);
+      }
+      const std::uint64_t own_payload = kind == Kind::acces ? 0 : seal->payload_size;
+      expect(number_at(rows, 12) == seal->locked_size + own_payload, "exchange.size", where);
+      body(number, *seal, own_payload, where);
+    }
+    report_.exchanges = number;
+    expect(submissions_ == number || (dropped_records_ != 0 && submissions_ < number), "leaf.exchange", "log");
+  }
+
+  void body(std::uint64_t number, const protocol::Seal& seal, std::uint64_t own_payload, const std::string& where) {
+    SQLite::Statement rows(db_, "SELECT key, bytes FROM piece WHERE key >= ? AND key < ? ORDER BY key");
+    rows.bind(1, static_cast<std::int64_t>(number << piece_key_shift));
+    rows.bind(2, static_cast<std::int64_t>((number + 1) << piece_key_shift));
+    crypto::Sha256 locked;
+    crypto::Sha256 payload;
+    std::uint64_t position = 0;
+    std::uint64_t read = 0;
+    std::size_t first_size = 0;
+    std::size_t last_size = 0;
+    bool even = true;
+    while (rows.executeStep()) {
+      const ByteView bytes = blob_at(rows, 1);
+      expect(number_at(rows, 0) == (number << piece_key_shift | position), "body.pieces", where);
+      if (position++ == 0)
+        first_size = bytes.size();
+      else
+        even = even && last_size == first_size;
+      last_size = bytes.size();
+      const std::uint64_t to_locked =
+          read >= seal.locked_size ? 0 : std::min<std::uint64_t>(seal.locked_size - read, bytes.size());
+      locked.update(bytes.first(to_locked));
+      payload.update(bytes.subspan(to_locked));
+      read += bytes.size();
+    }
+    expect(even && last_size <= first_size, "body.pieces", where);
+    expect(read == seal.locked_size + own_payload, "body.size", where);
+    expect(locked.finish() == seal.locked, "body.locked", where);
+    if (own_payload != 0) expect(payload.finish() == seal.payload, "body.payload", where);
+  }
+
+  void cases() {
+    SQLite::Statement rows(db_,
+                           "SELECT number, queue, state, exchanges, party_exchanges FROM case_file ORDER BY number");
+    while (rows.executeStep()) {
+      const std::string where = "case " + decimal(number_at(rows, 0));
+      const auto seen = cases_.find(number_at(rows, 0));
+      if (seen == cases_.end()) {
+        problem("case.exchange", where);
+        continue;
+      }
+      expect(seen->second.queue == number_at(rows, 1), "case.queue", where);
+      expect(static_cast<std::uint64_t>(seen->second.state) == number_at(rows, 2), "case.state", where);
+      expect(seen->second.exchanges == number_at(rows, 3) && number_at(rows, 4) <= number_at(rows, 3), "case.count",
+             where);
+      cases_.erase(seen);
+    }
+    for (const auto& [number, seen] : cases_) problem("case.missing", "case " + decimal(number));
+  }
+
+  void access() {
+    SQLite::Statement rows(
+        db_,
+        "SELECT a.number, a.of, a.lease, a.leased, e.id, e.kind, e.seal, e.address, o.id FROM access_part a "
+        "LEFT JOIN exchange e ON e.number = a.number LEFT JOIN exchange o ON o.number = a.of");
+    while (rows.executeStep()) {
+      const std::string where = "access " + decimal(number_at(rows, 0));
+      if (rows.isColumnNull(6) || rows.isColumnNull(8)) {
+        problem("access.exchange", where);
+        continue;
+      }
+      const bool own = number_at(rows, 0) == number_at(rows, 1);
+      const auto address = protocol::decode_address(blob_at(rows, 7));
+      const auto seal = protocol::decode_seal(blob_at(rows, 6));
+      if (!address || !seal) continue;  // named above
+      expect(
+          own ? address->kind != static_cast<std::uint16_t>(Kind::acces) : address->in_reply_to == digest_at(rows, 8),
+          "access.of", where);
+      const auto lease = keys_.lease(static_cast<std::uint32_t>(number_at(rows, 2)));
+      if (!lease) {
+        problem("access.lease", where);
+        continue;
+      }
+      const auto release_key = crypto::unlease_release_key(blob_at(rows, 3), digest_at(rows, 4), *lease);
+      expect(release_key && crypto::release_commitment(protocol::address_digest(blob_at(rows, 7)), *release_key) ==
+                                seal->release_commitment,
+             "access.release", where);
+    }
+    none("access.missing", "exchange",
+         "SELECT number FROM exchange WHERE address IS NOT NULL AND number NOT IN (SELECT number FROM access_part)");
+  }
+
+  void index() {
+    SQLite::Statement exchanges(db_, "SELECT number, id, nonce, seal, kind FROM exchange WHERE number <= ?");
+    exchanges.bind(1, static_cast<std::int64_t>(indexed_through_));
+    SQLite::Statement finger(db_, "SELECT 1 FROM finger WHERE what = ? AND key = ? AND number = ?");
+    const auto has = [&](Finger what, std::int64_t key, std::uint64_t number) {
+      finger.reset();
+      finger.bind(1, static_cast<int>(what));
+      finger.bind(2, key);
+      finger.bind(3, static_cast<std::int64_t>(number));
+      return finger.executeStep();
+    };
+    while (exchanges.executeStep()) {
+      const std::uint64_t number = number_at(exchanges, 0);
+      const std::string where = "exchange " + decimal(number);
+      expect(has(Finger::id, finger_key(digest_at(exchanges, 1)), number), "index.id", where);
+      expect(has(Finger::nonce, finger_key(digest_at(exchanges, 2)), number), "index.nonce", where);
+      if (exchanges.isColumnNull(3) || static_cast<Kind>(exchanges.getColumn(4).getInt()) == Kind::acces) continue;
+      const auto seal = protocol::decode_seal(blob_at(exchanges, 3));
+      if (seal) expect(has(Finger::payload, finger_key(seal->payload), number), "index.payload", where);
+    }
+    SQLite::Statement cases(db_, "SELECT number, organisation, queue FROM case_file WHERE number <= ?");
+    cases.bind(1, static_cast<std::int64_t>(indexed_through_));
+    while (cases.executeStep()) {
+      const std::uint64_t number = number_at(cases, 0);
+      expect(has(Finger::party, finger_key(cases.getColumn(1).getString()), number), "index.party",
+             "case " + decimal(number));
+      expect(has(Finger::instance, cases.getColumn(2).getInt64(), number), "index.instance", "case " + decimal(number));
+    }
+    none("index.orphan", "exchange", "SELECT number FROM finger WHERE number NOT IN (SELECT number FROM exchange)");
+  }
+
+  void pieces() {
+    none("body.orphan", "exchange",
+         "SELECT DISTINCT key >> 12 FROM piece WHERE key >> 12 NOT IN (SELECT number FROM exchange WHERE address IS "
+         "NOT NULL)");
+  }
+
+  void cursors() {
+    SQLite::Statement rows(db_, "SELECT member, queue, number FROM cursor");
+    while (rows.executeStep()) {
+      const auto queue = queues_.find(number_at(rows, 1));
+      const std::string where = "queue " + decimal(number_at(rows, 1));
+      expect(queue != queues_.end() && number_at(rows, 2) <= queue->second.head.number.value, "cursor.range", where);
+      expect(directory_ && directory_->member(rows.getColumn(0).getString()) != nullptr, "cursor.member", where);
+    }
+  }
+
+  void openings() {
+    none("opening.leaf", "leaf", "SELECT leaf FROM opening WHERE leaf NOT IN (SELECT key FROM leaf)");
+    none("opening.exchange", "leaf", "SELECT leaf FROM opening WHERE exchange NOT IN (SELECT number FROM exchange)");
+  }
+
+  SQLite::Database& db_;
+  const KeyRing& keys_;
+  const CheckOptions& options_;
+  CheckReport report_;
+  std::uint64_t shard_ = 0;
+  std::uint64_t indexed_through_ = 0;
+  std::string origin_;
+  std::string checkpoint_;
+
+  std::uint64_t submissions_ = 0;      ///< acceptances in the log whose record still stands
+  std::uint64_t dropped_records_ = 0;  ///< at the log's term
+  std::map<std::uint64_t, audit::DirectoryReference> directory_leaves_;
+  std::shared_ptr<const protocol::Directory> directory_;
+  std::map<std::uint64_t, QueueSeen> queues_;
+  struct RosterSeen {
+    Digest digest{};
+    std::vector<crypto::AgePublic> keys;
+  };
+  std::map<std::uint64_t, RosterSeen> rosters_;
+  struct CaseSeen {
+    std::uint64_t queue = 0;
+    std::uint64_t exchanges = 0;
+    protocol::CaseState state = protocol::CaseState::none;
+  };
+  std::map<std::uint64_t, CaseSeen> cases_;
+};
+
+}  // namespace
+
+Result<CheckReport> check_store(const std::filesystem::path& file, const KeyRing& keys, const CheckOptions& options) {
+  if (!std::filesystem::exists(file)) return Error{Errc::not_found, "check: no database file"};
+  try {
+    SQLite::Database database(file.string(), SQLite::OPEN_READWRITE, 5000, options.vfs);
+    database.exec(store_connection_pragmas);
+    sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    if (database.execAndGet("PRAGMA application_id").getInt64() != store_application_id ||
+        database.execAndGet("PRAGMA user_version").getInt64() != store_schema_version)
+      return Error{Errc::corruption, "check: not a database of ours, or of another schema"};
+    return Checker(database, keys, options).run();
+  } catch (const SQLite::Exception& e) {
+    const bool damaged = e.getErrorCode() == SQLITE_CORRUPT || e.getErrorCode() == SQLITE_NOTADB;
+    return Error{damaged ? Errc::corruption : Errc::io_error, std::string("check: ") + e.getErrorStr()};
+  }
+}
+
+}  // namespace pli::broker

@@ -1,0 +1,287 @@
+// The real pli-broker: init, run, check, and what makes it refuse to start.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/file.hpp"
+#include "broker/outside_file.hpp"
+#include "crypto/boxed_key.hpp"
+#include "tests/broker/front_world.hpp"
+
+extern char** environ;
+
+namespace pli::broker {
+namespace {
+
+using nlohmann::json;
+
+/// One child whose standard output is read line by line.
+class Program {
+ public:
+  explicit Program(const std::vector<std::string>& arguments) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) std::abort();
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    std::vector<std::string> words = {PLI_BROKER_PROGRAM};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    if (::posix_spawn(&pid_, PLI_BROKER_PROGRAM, &actions, nullptr, argv.data(), environ) != 0) std::abort();
+    posix_spawn_file_actions_destroy(&actions);
+    ::close(ends[1]);
+    out_ = ends[0];
+  }
+  ~Program() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      (void)wait();
+    }
+    ::close(out_);
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  /// The next line of its output; empty at its end.
+  [[nodiscard]] std::string line() {
+    std::string out;
+    for (char c = 0; ::read(out_, &c, 1) == 1 && c != '\n';) out += c;
+    return out;
+  }
+  void signal(int number) const { ::kill(pid_, number); }
+  /// Its exit code; -1 when a signal ended it.
+  [[nodiscard]] int wait() {
+    int status = 0;
+    ::waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int out_ = -1;
+};
+
+class BrokerProgram : public ::testing::Test {
+ protected:
+  BrokerProgram() {
+    for (const char* name : {"data", "keys", "copy", "log"}) std::filesystem::create_directory(folder_.path() / name);
+    write("startup.secret", startup_.expose());
+    write("keys/curve.key", as_bytes(crypto::box_key("curve", world_.curve, startup_)));
+    write("keys/log.key", as_bytes(crypto::box_key("log", log_seed_, startup_)));
+    write("broker.toml", as_bytes("endpoint = \"tcp://127.0.0.1:*\"\n"
+                                  "log = \"" +
+                                  std::string(world_log) +
+                                  "\"\n"
+                                  "shard = \"2026-1\"\n"
+                                  "data_folder = \"data\"\nkey_folder = \"keys\"\nleases = \"keys/leases\"\n"
+                                  "leases_copy = \"copy/leases\"\noutside_checkpoint = \"copy/checkpoint\"\n"
+                                  "log_folder = \"log\"\nstartup_secret = \"startup.secret\"\n"));
+    std::vector<Bytes> entries;
+    for (std::size_t i = 0; i < world_.directory->entries().size(); ++i)
+      entries.push_back(world_.directory->entry_bytes(i));
+    write("directory.note", as_bytes(world_.directory->verified()->note()));
+    write("directory.bundle", protocol::encode_bundle(entries));
+  }
+
+  void write(const std::string& name, ByteView bytes) {
+    if (auto written = write_file_durably(folder_.path() / name, bytes, FileMode::owner_only); !written)
+      ADD_FAILURE() << written.error().detail;
+  }
+  [[nodiscard]] std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  [[nodiscard]] std::vector<std::string> words(const std::string& verb) const {
+    std::vector<std::string> out = {verb, "--json", "--config", path("broker.toml")};
+    if (verb == "init")
+      out.insert(out.end(), {"--directory", path("directory.note"), "--bundle", path("directory.bundle")});
+    return out;
+  }
+  struct Answer {
+    int code = 0;
+    json said;
+  };
+  [[nodiscard]] Answer call(const std::string& verb) const {
+    Program program(words(verb));
+    Answer out;
+    out.said = json::parse(program.line(), nullptr, false);
+    out.code = program.wait();
+    return out;
+  }
+  void expect_refused(const char* verb, int code, const char* state) const {
+    const Answer answer = call(verb);
+    EXPECT_EQ(answer.code, code);
+    ASSERT_TRUE(answer.said.is_object());
+    EXPECT_EQ(answer.said["state"], state) << answer.said.dump();
+    EXPECT_FALSE(answer.said["next"].get<std::string>().empty());
+  }
+
+  /// A running broker and its endpoint.
+  struct Run {
+    std::unique_ptr<Program> program;
+    json ready;
+  };
+  [[nodiscard]] Run run() const {
+    Run out;
+    out.program = std::make_unique<Program>(words("run"));
+    out.ready = json::parse(out.program->line(), nullptr, false);
+    if (!out.ready.is_object() || out.ready["state"] != "ready") ADD_FAILURE() << out.ready.dump();
+    return out;
+  }
+  static int stop(Run& run) {
+    run.program->signal(SIGTERM);
+    return run.program->wait();
+  }
+  [[nodiscard]] testing::RawClient connect(const Run& run, const crypto::Identity& identity) const {
+    return testing::RawClient(run.ready["endpoint"].get<std::string>(), world_.curve_public, identity.curve_secret());
+  }
+  /// Says hello and learns the release key.
+  [[nodiscard]] protocol::HelloReply greet(testing::RawClient& client) {
+    auto body = client.ask(protocol::Hello{});
+    if (!body || !std::holds_alternative<protocol::HelloReply>(*body)) {
+      ADD_FAILURE() << "no hello";
+      return {};
+    }
+    auto hello = std::get<protocol::HelloReply>(*body);
+    world_.share_key = hello.release_key;
+    world_.share_epoch = hello.release_epoch;
+    return hello;
+  }
+  [[nodiscard]] protocol::Accepted submit(testing::RawClient& client, const protocol::Envelope& envelope) {
+    auto body = client.ask(protocol::Submit{envelope});
+    if (!body || !std::holds_alternative<protocol::Accepted>(*body)) {
+      ADD_FAILURE() << (body ? protocol::to_text(refusal_of(body)) : "no answer");
+      return {};
+    }
+    return std::get<protocol::Accepted>(*body);
+  }
+
+  TestFolder folder_;
+  World world_{SystemClock().now()};
+  crypto::SecretKey startup_ = crypto::SecretKey::random(32);
+  crypto::SecretKey log_seed_ = crypto::SecretKey::random(32);
+};
+
+TEST_F(BrokerProgram, IsInitialisedOnceThenRunsStopsAndChecks) {
+  const Answer made = call("init");
+  ASSERT_EQ(made.code, 0) << made.said.dump();
+  EXPECT_EQ(made.said["state"], "initialised");
+  EXPECT_EQ(made.said["authorities"].size(), 1U);
+  expect_refused("init", 5, "ALREADY_INITIALISED");
+
+  Run running = run();
+  EXPECT_EQ(running.ready["origin"], std::string(world_log) + "/2026-1");
+  EXPECT_EQ(running.ready["directory"], 1);
+  expect_refused("run", 5, "ALREADY_RUNNING");
+  auto client = connect(running, world_.referent);
+  const protocol::HelloReply hello = greet(client);
+  EXPECT_EQ(hello.member, "a.martin");
+  EXPECT_NE(hello.checkpoint.find(std::string(world_log) + "/2026-1\n"), std::string::npos);
+  const protocol::Envelope envelope = world_.seal(world_.referent, "a.martin");
+  EXPECT_FALSE(submit(client, envelope).duplicate);
+  EXPECT_TRUE(submit(client, envelope).duplicate) << "the same id again is the same leaf";
+  EXPECT_EQ(stop(running), 0);
+  EXPECT_EQ(call("check").code, 0);
+
+  Run again = run();
+  EXPECT_GE(again.ready["leaves"].get<std::uint64_t>(), running.ready["leaves"].get<std::uint64_t>() + 2);
+  auto later = connect(again, world_.referent);
+  EXPECT_TRUE(submit(later, envelope).duplicate) << "accepted means durable";
+  EXPECT_EQ(stop(again), 0);
+}
+
+TEST_F(BrokerProgram, ALargeExchangeTravelsInChunksIntoTheRealStore) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  protocol::Envelope envelope = world_.seal(world_.referent, "a.martin", 1'500'000);
+  const Bytes payload = std::exchange(envelope.payload, {});
+  for (const protocol::PutChunk& chunk : chunks_of(payload)) {
+    auto body = client.ask(chunk);
+    ASSERT_TRUE(body && std::holds_alternative<protocol::ChunkStored>(*body));
+  }
+  EXPECT_FALSE(submit(client, envelope).duplicate);
+  // Its staged part is gone by now; the exchange is answered all the same.
+  EXPECT_TRUE(submit(client, envelope).duplicate);
+  EXPECT_EQ(stop(running), 0);
+}
+
+TEST_F(BrokerProgram, P10ARolledBackDatabaseDoesNotStart) {
+  ASSERT_EQ(call("init").code, 0);
+  std::filesystem::copy(path("data"), path("backup"), std::filesystem::copy_options::recursive);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  for (int i = 0; i < 5; ++i) (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+
+  std::filesystem::rename(path("data"), path("newest"));
+  std::filesystem::copy(path("backup"), path("data"), std::filesystem::copy_options::recursive);
+  expect_refused("run", 4, "ROLLED_BACK");
+  expect_refused("check", 4, "ROLLED_BACK");
+  std::filesystem::remove_all(path("data"));
+  std::filesystem::rename(path("newest"), path("data"));
+  Run again = run();
+  EXPECT_EQ(stop(again), 0);
+}
+
+TEST_F(BrokerProgram, P10AMissingOrDamagedOutsideCheckpointDoesNotStart) {
+  ASSERT_EQ(call("init").code, 0);
+  std::filesystem::rename(path("copy/checkpoint"), path("aside"));
+  expect_refused("run", 4, "OUTSIDE_CHECKPOINT_MISSING");
+  write("copy/checkpoint", Bytes(2 * audit::outside_slot_bytes, 1));
+  expect_refused("run", 4, "OUTSIDE_CHECKPOINT_DAMAGED");
+  std::filesystem::rename(path("aside"), path("copy/checkpoint"));
+  Run running = run();
+  EXPECT_EQ(stop(running), 0);
+}
+
+TEST_F(BrokerProgram, AnotherStartupSecretOpensNothing) {
+  ASSERT_EQ(call("init").code, 0);
+  write("startup.secret", crypto::SecretKey::random(32).expose());
+  expect_refused("run", 5, "KEYS");
+  write("startup.secret", crypto::SecretKey::random(31).expose());
+  expect_refused("run", 5, "STARTUP_SECRET");
+  write("startup.secret", startup_.expose());
+  std::filesystem::permissions(path("startup.secret"), std::filesystem::perms::group_read,
+                               std::filesystem::perm_options::add);
+  expect_refused("run", 5, "STARTUP_SECRET");
+}
+
+TEST_F(BrokerProgram, SurvivesBeingKilledWithEveryReceiptItGave) {
+  ASSERT_EQ(call("init").code, 0);
+  std::vector<protocol::Envelope> accepted;
+  for (int round = 0; round < 3; ++round) {
+    Run running = run();
+    auto client = connect(running, world_.referent);
+    (void)greet(client);
+    for (const protocol::Envelope& before : accepted) EXPECT_TRUE(submit(client, before).duplicate);
+    for (int i = 0; i < 10; ++i) {
+      accepted.push_back(world_.seal(world_.referent, "a.martin"));
+      EXPECT_FALSE(submit(client, accepted.back()).duplicate);
+    }
+    running.program->signal(SIGKILL);
+    EXPECT_EQ(running.program->wait(), -1);
+  }
+  EXPECT_EQ(call("check").code, 0);
+}
+
+TEST_F(BrokerProgram, WrongUsageIsItsOwnClassOfExitCode) {
+  EXPECT_EQ(Program({"run"}).wait(), 2);
+  EXPECT_EQ(Program({"dance"}).wait(), 2);
+  EXPECT_EQ(Program(std::vector<std::string>{}).wait(), 2);
+  EXPECT_EQ(Program({"run", "--help"}).wait(), 0);
+  Program missing({"run", "--json", "--config", path("absent.toml")});
+  EXPECT_EQ(json::parse(missing.line())["state"], "CONFIGURATION");
+  EXPECT_EQ(missing.wait(), 5);
+}
+
+}  // namespace
+}  // namespace pli::broker

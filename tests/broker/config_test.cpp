@@ -1,0 +1,126 @@
+#include "broker/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/broker/front_world.hpp"
+
+namespace pli::broker {
+namespace {
+
+class ConfigFile : public ::testing::Test {
+ protected:
+  Result<Config> load(const std::string& text) {
+    std::ofstream(folder_.path() / "broker.toml") << text;
+    return load_config(folder_.path() / "broker.toml");
+  }
+  /// The least there must be, without the line of one key, and with more lines.
+  static std::string minimal(const std::string& without = "", const std::string& more = "") {
+    const std::vector<std::pair<std::string, std::string>> lines = {
+        {"endpoint", "\"tcp://127.0.0.1:7789\""},
+        {"log", "\"pli.essai.example/pli/89\""},
+        {"shard", "\"2026-1\""},
+        {"data_folder", "\"data\""},
+        {"key_folder", "\"keys\""},
+        {"leases", "\"keys/leases\""},
+        {"leases_copy", "\"copy/leases\""},
+        {"outside_checkpoint", "\"copy/checkpoint\""},
+    };
+    std::string out;
+    for (const auto& [key, value] : lines)
+      if (key != without) out += key + " = " + value + "\n";
+    return out + more;
+  }
+  static std::string detail(const Result<Config>& config) { return config ? "" : config.error().detail; }
+  TestFolder folder_;
+};
+
+TEST_F(ConfigFile, TheExampleLoadsAndNamesEveryDefault) {
+  auto example = load_config(std::string(PLI_SOURCE_DIR) + "/config/examples/broker.example.toml");
+  ASSERT_TRUE(example) << example.error().detail;
+  const ConfigLimits defaults;
+  EXPECT_EQ(example->limits.exchange_bytes_max, defaults.exchange_bytes_max);
+  EXPECT_EQ(example->limits.in_flight_max, defaults.in_flight_max);
+  EXPECT_EQ(example->limits.refusals_per_minute_max, defaults.refusals_per_minute_max);
+  EXPECT_EQ(example->limits.spool_bytes_max, defaults.spool_bytes_max);
+  EXPECT_EQ(example->limits.log_unavailable, defaults.log_unavailable);
+  EXPECT_EQ(example->threads, Config().threads);
+  EXPECT_EQ(example->origin(), "pli.prefecture-89.example/pli/89/2026-1");
+  EXPECT_EQ(example->startup_secret, SecretSource(SecretCredential{"pli-startup"}));
+}
+
+TEST_F(ConfigFile, PathsAreRelativeToTheFile) {
+  auto config = load(minimal());
+  ASSERT_TRUE(config) << config.error().detail;
+  EXPECT_EQ(config->data_folder, folder_.path() / "data");
+  EXPECT_EQ(config->leases_copy, folder_.path() / "copy/leases");
+  EXPECT_TRUE(config->log_folder.empty());
+  EXPECT_FALSE(config->startup_secret);
+}
+
+TEST_F(ConfigFile, AnUnknownKeyIsRefusedAndNamed) {
+  EXPECT_NE(detail(load(minimal("", "endpont = \"x\"\n"))).find("endpont"), std::string::npos);
+  EXPECT_NE(detail(load(minimal("", "[limits]\nexchange_byte_max = 5000\n"))).find("limits.exchange_byte_max"),
+            std::string::npos);
+  EXPECT_NE(detail(load(minimal("", "[quotas]\n"))).find("quotas"), std::string::npos);
+}
+
+TEST_F(ConfigFile, EachRequiredKeyIsMissed) {
+  for (const char* key :
+       {"endpoint", "log", "shard", "data_folder", "key_folder", "leases", "leases_copy", "outside_checkpoint"}) {
+    auto config = load(minimal(key));
+    ASSERT_FALSE(config) << key;
+    EXPECT_EQ(config.error().code, Errc::invalid_input);
+    EXPECT_EQ(config.error().detail, std::string(key) + ": is missing");
+  }
+}
+
+TEST_F(ConfigFile, ValuesOutOfRangeAreRefused) {
+  for (const char* line :
+       {"threads = 257", "threads = -1", "threads = \"2\"", "threads = 1.5", "startup_secret = 2",
+        "startup_secret = \"credential:../key\"", "startup_secret = true", "[limits]\nexchange_bytes_max = 8388609",
+        "[limits]\nexchange_bytes_max = 1023", "[limits]\nin_flight_max = 0", "[limits]\nin_flight_max = 257",
+        "[limits]\nrefusals_per_minute_max = 31", "[limits]\nspool_bytes_max = 16777215",
+        "[limits]\nlog_unavailable_seconds = 3601", "limits = 3"}) {
+    auto config = load(minimal("", std::string(line) + "\n"));
+    ASSERT_FALSE(config) << line;
+    EXPECT_EQ(config.error().code, Errc::invalid_input) << line;
+  }
+  for (const auto& [key, value] : std::vector<std::pair<std::string, std::string>>{{"endpoint", "ipc:///tmp/x"},
+                                                                                   {"log", "Pli/89"},
+                                                                                   {"shard", "2026"},
+                                                                                   {"shard", "2026-0"},
+                                                                                   {"shard", "26-1"},
+                                                                                   {"data_folder", ""}}) {
+    EXPECT_FALSE(load(minimal(key, key + " = \"" + value + "\"\n"))) << key << " " << value;
+  }
+}
+
+TEST_F(ConfigFile, WhatOutlivesABackupMustLieOutsideTheDataFolder) {
+  for (const char* key : {"key_folder", "leases", "leases_copy", "outside_checkpoint"}) {
+    for (const char* inside : {"data/x", "data", "copy/../data/x"}) {
+      auto config = load(minimal(key, std::string(key) + " = \"" + inside + "\"\n"));
+      ASSERT_FALSE(config) << key << " in " << inside;
+    }
+  }
+  EXPECT_TRUE(load(minimal("leases", "leases = \"data-leases\"\n")));
+  EXPECT_FALSE(load(minimal("data_folder", "data_folder = \"keys/data\"\n")));
+  EXPECT_FALSE(load(minimal("leases_copy", "leases_copy = \"copy/../keys/leases\"\n")));
+}
+
+TEST_F(ConfigFile, TheStartupSecretComesFromADescriptorACredentialOrAFile) {
+  EXPECT_EQ(load(minimal("", "startup_secret = 3\n"))->startup_secret, SecretSource(SecretDescriptor{3}));
+  EXPECT_EQ(load(minimal("", "startup_secret = \"credential:pli\"\n"))->startup_secret,
+            SecretSource(SecretCredential{"pli"}));
+  EXPECT_EQ(load(minimal("", "startup_secret = \"secret\"\n"))->startup_secret,
+            SecretSource(SecretFile{folder_.path() / "secret"}));
+}
+
+TEST_F(ConfigFile, BrokenTomlNamesItsLine) {
+  EXPECT_NE(detail(load("endpoint = \"tcp://127.0.0.1:1\"\nlog = \n")).find("line 2"), std::string::npos);
+  EXPECT_EQ(load_config(folder_.path() / "absent.toml").error().code, Errc::not_found);
+}
+
+}  // namespace
+}  // namespace pli::broker

@@ -1,0 +1,235 @@
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "crypto/age_open.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/header_unlock.hpp"
+#include "crypto/random.hpp"
+#include "crypto/secret_box.hpp"
+#include "crypto/statement.hpp"
+#include "protocol/limits.hpp"
+#include "tests/broker/core_fixture.hpp"
+
+namespace pli::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::Kind;
+
+class Opening : public CoreTest {
+ protected:
+  Sealed report = accept({});
+};
+
+TEST_F(Opening, GivesAMemberWhatTheSenderSealed) {
+  const auto reply = open("ged.1", report.id);
+  ASSERT_EQ(refusal_in(reply), "");
+  const auto& opened = std::get<protocol::Opened>(reply);
+  EXPECT_EQ(opened.exchange, report.id);
+  const auto plaintext = department.read("ged.1", opened);
+  ASSERT_TRUE(plaintext.has_value());
+  EXPECT_EQ(plaintext->address, report.envelope.address);
+  EXPECT_EQ(plaintext->content, Draft{}.content);
+}
+
+TEST_F(Opening, P3IsALeafWithTheSignedStatementBeforeAnyByteLeaves) {
+  const broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
+  const auto reply = house.ask("ged.1", department.open_again(request));
+  const audit::Receipt receipt = verified(std::get<protocol::Opened>(reply).proof);
+  EXPECT_EQ(receipt.leaf.type, audit::LeafType::consultation);
+  EXPECT_EQ(as_text(*receipt.record.find("motif")), "evaluation");
+  EXPECT_EQ(*receipt.record.find("statement"), request.bytes);
+  const JournalLine line = last_line();
+  EXPECT_EQ(line.text("actor"), "ged.1");
+  EXPECT_EQ(line.text("act"), "open");
+  EXPECT_EQ(line.text("rule"), "ouverture.ged");
+  const auto key = to_array<32>(*line.record.find("key"));
+  const auto signature = to_array<64>(*line.record.find("signature"));
+  EXPECT_TRUE(
+      crypto::verify_statement({*key}, crypto::StatementName::open, *line.record.find("statement"), *signature));
+}
+
+TEST_F(Opening, TheSealedNoteIsInTheRecordAndOnlyTheAuditorIsShownIt) {
+  broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
+  request.note = Bytes(700, 0x5A);
+  request.request.note = crypto::sha256(request.note);
+  const auto reply = house.ask("ged.1", std::move(request));
+  const audit::Receipt receipt = verified(std::get<protocol::Opened>(reply).proof);
+  EXPECT_EQ(receipt.record.find("note"), nullptr);
+  EXPECT_EQ(*last_line().record.find("note"), Bytes(700, 0x5A));
+}
+
+TEST_F(Opening, TheSameRequestGetsTheSameLeafForTenMinutes) {
+  const broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
+  const auto first = house.ask("ged.1", department.open_again(request));
+  const TreeSize size = house.store().tree_size();
+  house.now = house.now + 600s;
+  house.restart();
+  const auto again = house.ask("ged.1", department.open_again(request));
+  ASSERT_EQ(refusal_in(again), "");
+  EXPECT_EQ(house.store().tree_size(), size);
+  EXPECT_EQ(std::get<protocol::Opened>(again).proof.index, std::get<protocol::Opened>(first).proof.index);
+  EXPECT_TRUE(department.read("ged.1", std::get<protocol::Opened>(again)).has_value());
+  house.now = house.now + 1ms;
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open_again(request))), "CLOCK_SKEW");
+}
+
+TEST_F(Opening, IsRefusedWhenTooOldOrFromTheFuture) {
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open("ged.1", report.id, house.now - 300'001ms))), "CLOCK_SKEW");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open("ged.1", report.id, house.now + 300'001ms))), "CLOCK_SKEW");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open("ged.1", report.id, house.now - 300s))), "");
+}
+
+TEST_F(Opening, DemandsAMotif) {
+  broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
+  request.request.motif = 0;
+  EXPECT_EQ(refusal_in(house.ask("ged.1", std::move(request))), "MOTIF_REQUIRED");
+}
+
+TEST_F(Opening, IsForItsOwnSignerAlone) {
+  EXPECT_EQ(refusal_in(house.ask("ged.2", department.open("ged.1", report.id, house.now))), "INVALID(opener)");
+  broker::VerifiedOpen other_key = department.open("ged.1", report.id, house.now);
+  other_key.request.opener_key.bytes = crypto::random_array<32>();
+  EXPECT_EQ(refusal_in(house.ask("ged.1", std::move(other_key))), "INVALID(opener_key)");
+  broker::VerifiedOpen other_log = department.open("ged.1", report.id, house.now);
+  other_log.request.log = "pli.nievre.exemple/pli/58";
+  EXPECT_EQ(refusal_in(house.ask("ged.1", std::move(other_log))), "INVALID(log)");
+  broker::VerifiedOpen to_come = department.open("ged.1", report.id, house.now);
+  to_come.request.directory.value = 2;
+  EXPECT_EQ(refusal_in(house.ask("ged.1", std::move(to_come))), "INVALID(directory)");
+}
+
+TEST_F(Opening, P6StrangersAreAnsweredAsIfNothingStoodThere) {
+  for (const char* stranger : {"clir.1", "referent.sens", "auditeur", "operateur", "outil.transport"}) {
+    SCOPED_TRACE(stranger);
+    EXPECT_EQ(refusal_in(open(stranger, report.id)), "NOT_FOUND");
+    const JournalLine line = last_line();
+    EXPECT_EQ(line.leaf.type, audit::LeafType::refus);
+    EXPECT_EQ(line.text("actor"), stranger);
+    EXPECT_EQ(line.text("outcome"), "NOT_FOUND");
+    EXPECT_NE(line.text("rule"), "");
+    EXPECT_EQ(refusal_in(open(stranger, crypto::random_array<32>())), "NOT_FOUND");
+  }
+}
+
+TEST_F(Opening, P6WhoMayKnowOfItIsToldTheRule) {
+  // A référent of the commune that reported: author, and so no reader.
+  EXPECT_EQ(refusal_in(open("referent.auxerre", report.id)), "FORBIDDEN(interdit.auteur)");
+  EXPECT_EQ(refusal_in(open("maire.auxerre", report.id)), "FORBIDDEN(interdit.auteur)");
+}
+
+TEST_F(Opening, ARevokedMemberIsGivenNothingNotEvenWhatHeHadOpened) {
+  const broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
+  ASSERT_EQ(refusal_in(house.ask("ged.1", department.open_again(request))), "");
+  ASSERT_EQ(refusal_in(publish(department.revoke("ged.1", house.now))), "");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open_again(request))), "REVOKED");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::GetChunk{request.id, protocol::PartKind::payload, 0, 0})),
+            "REVOKED");
+  EXPECT_EQ(last_line().text("outcome"), "REVOKED");
+}
+
+TEST_F(Opening, AMemberWithNewKeysReadsWhatWasSealedToTheOldOnes) {
+  ASSERT_EQ(refusal_in(publish(department.renew("ged.1"))), "");
+  const auto reply = open("ged.1", report.id);
+  ASSERT_EQ(refusal_in(reply), "");
+  EXPECT_TRUE(department.read("ged.1", std::get<protocol::Opened>(reply)).has_value());
+}
+
+TEST_F(Opening, LargePartsAreFetchedInChunks) {
+  Draft draft;
+  draft.content = Bytes(300'000, 0);
+  crypto::random_bytes(draft.content);
+  const Sealed large = accept(draft);
+  const broker::VerifiedOpen request = department.open("ged.1", large.id, house.now);
+  const auto reply = house.ask("ged.1", department.open_again(request));
+  auto opened = std::get<protocol::Opened>(reply);
+  EXPECT_TRUE(opened.payload.empty());
+  const TreeSize size = house.store().tree_size();
+  while (opened.payload.size() < large.envelope.payload.size()) {
+    const auto index = static_cast<std::uint32_t>(opened.payload.size() / protocol::chunk_bytes_max);
+    const auto chunk = house.ask("ged.1", protocol::GetChunk{request.id, protocol::PartKind::payload, 0, index});
+    ASSERT_EQ(refusal_in(chunk), "");
+    EXPECT_EQ(std::get<protocol::Chunk>(chunk).part_size, large.envelope.payload.size());
+    append(opened.payload, std::get<protocol::Chunk>(chunk).bytes);
+  }
+  EXPECT_EQ(house.store().tree_size(), size);  // the release was recorded when it was granted
+  const auto plaintext = department.read("ged.1", opened);
+  ASSERT_TRUE(plaintext.has_value());
+  EXPECT_EQ(plaintext->content, draft.content);
+  const auto locked = house.ask("ged.1", protocol::GetChunk{request.id, protocol::PartKind::locked, 0, 0});
+  EXPECT_EQ(std::get<protocol::Chunk>(locked).bytes, large.envelope.locked);
+  // Past the end, another's opening, an opening that never was, one whose time is over.
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::GetChunk{request.id, protocol::PartKind::payload, 0, 99})),
+            "INVALID(index)");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::GetChunk{request.id, protocol::PartKind::locked, 7, 0})),
+            "INVALID(access)");
+  EXPECT_EQ(refusal_in(house.ask("ged.2", protocol::GetChunk{request.id, protocol::PartKind::payload, 0, 0})),
+            "NOT_FOUND");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::GetChunk{large.id, protocol::PartKind::payload, 0, 0})),
+            "NOT_FOUND");
+  house.now = house.now + 600'001ms;
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::GetChunk{request.id, protocol::PartKind::payload, 0, 0})),
+            "NOT_FOUND");
+  expect_whole();
+}
+
+TEST_F(Opening, P4ADatabaseAndAMembersKeyOpenNothing) {
+  // What a thief has: the body as stored, the leased R, and one member's identity; not the lease key.
+  const auto row = house.store().find_exchange(report.id);
+  ASSERT_TRUE(row.has_value());
+  const Bytes locked = house.store().body(row->number, 0, report.envelope.locked.size());
+  EXPECT_EQ(locked, report.envelope.locked);
+  const auto access = house.store().access(row->number);
+  ASSERT_EQ(access.size(), 1U);
+  std::vector<crypto::SecretKey> keys;
+  keys.push_back(department.identity("ged.1").age_secret().clone());
+  EXPECT_FALSE(crypto::opening::unwrap_file_key(locked, {keys, nullptr}));
+  const ByteView leased = access[0].leased;
+  EXPECT_EQ(
+      std::search(leased.begin(), leased.end(), report.release_key.expose().begin(), report.release_key.expose().end()),
+      leased.end());
+  // With the lease key, which lies outside the data folder under the start-up secret, it would open.
+  const auto lease = house.keys().lease(access[0].lease);
+  ASSERT_TRUE(lease.has_value());
+  const auto release_key = crypto::unlease_release_key(access[0].leased, report.id, *lease);
+  ASSERT_TRUE(release_key.has_value());
+  const auto header = crypto::opening::unlock_header(
+      locked, *release_key, {protocol::address_digest(report.envelope.address), report.seal.payload});
+  ASSERT_TRUE(header.has_value());
+  EXPECT_TRUE(crypto::opening::unwrap_file_key(*header, {keys, nullptr}));
+}
+
+TEST_F(Opening, TheWeeklyRotationLeavesEverythingReadableAndOldLeasesGo) {
+  const std::uint32_t first_lease = house.store().access(house.store().find_exchange(report.id)->number)[0].lease;
+  for (int week = 0; week < 7; ++week) {
+    house.now = house.now + std::chrono::hours(24 * 7);
+    house.tick();
+    if (week < 3) accept(step(Kind::signalement_individuel, "referent.auxerre", "ged/89", {}));
+    if (week == 3) {
+      ASSERT_EQ(refusal_in(publish(department.renew_term(house.now + std::chrono::hours(24 * 29)))), "");
+    }
+  }
+  const auto access = house.store().access(house.store().find_exchange(report.id)->number);
+  EXPECT_GT(access[0].lease, first_lease);
+  EXPECT_FALSE(house.keys().lease(first_lease).has_value());
+  const auto reply = open("ged.1", report.id);
+  ASSERT_EQ(refusal_in(reply), "");
+  EXPECT_TRUE(department.read("ged.1", std::get<protocol::Opened>(reply)).has_value());
+  house.restart();
+  expect_whole();
+}
+
+TEST_F(Opening, ABrokerDownForMonthsEncryptsAnewBeforeItDestroys) {
+  house.close();
+  house.now = house.now + std::chrono::hours(24 * 120);
+  ASSERT_TRUE(house.open().has_value());
+  house.tick();
+  ASSERT_EQ(refusal_in(publish(department.renew_term(house.now + std::chrono::hours(24 * 29)))), "");
+  const auto reply = open("ged.1", report.id);
+  ASSERT_EQ(refusal_in(reply), "");
+  EXPECT_TRUE(department.read("ged.1", std::get<protocol::Opened>(reply)).has_value());
+  expect_whole();
+}
+
+}  // namespace
+}  // namespace pli::testing

@@ -1,0 +1,417 @@
+#include <functional>
+
+#include "crypto/hash.hpp"
+#include "crypto/random.hpp"
+#include "crypto/statement.hpp"
+#include "protocol/limits.hpp"
+#include "tests/broker/core_fixture.hpp"
+
+namespace pli::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::Kind;
+
+class Submit : public CoreTest {};
+
+TEST_F(Submit, IsReceiptedWithAProofThatVerifiesOffline) {
+  const Sealed sealed = department.seal({});
+  const auto reply = submit(sealed);
+  const auto* accepted = std::get_if<protocol::Accepted>(&reply);
+  ASSERT_NE(accepted, nullptr) << refusal_in(reply);
+  EXPECT_EQ(accepted->exchange, sealed.id);
+  EXPECT_FALSE(accepted->duplicate);
+  const audit::Receipt receipt = verified(accepted->proof);
+  EXPECT_EQ(receipt.leaf.type, audit::LeafType::collecte);
+  EXPECT_EQ(receipt.leaf.time, house.now);
+  EXPECT_EQ(*receipt.record.find("exchange"), to_bytes(ByteView(sealed.id)));
+  EXPECT_EQ(as_text(*receipt.record.find("actor")), "referent.auxerre");
+  EXPECT_EQ(as_text(*receipt.record.find("rule")), "depot.signalement");
+  expect_whole();
+}
+
+TEST_F(Submit, P5TheRecordAloneProvesWhoSigned) {
+  const Sealed sealed = accept({});
+  const JournalLine line = last_line();
+  const auto key = to_array<32>(*line.record.find("key"));
+  const auto signature = to_array<64>(*line.record.find("signature"));
+  const auto statement = to_array<32>(*line.record.find("exchange"));
+  EXPECT_TRUE(
+      crypto::verify_statement_digest({*key}, crypto::StatementName::exchange, *statement, *signature).has_value());
+}
+
+TEST_F(Submit, ShowsTheSenderNeitherQueueNumberNorRecipients) {
+  const auto reply = submit(department.seal({}));
+  const audit::Receipt receipt = verified(std::get<protocol::Accepted>(reply).proof);
+  for (const char* hidden : {"number", "head", "recipients"}) EXPECT_EQ(receipt.record.find(hidden), nullptr) << hidden;
+  const JournalLine line = last_line();
+  for (const char* shown : {"number", "head", "recipients", "queue"})
+    EXPECT_NE(line.record.find(shown), nullptr) << shown;
+}
+
+TEST_F(Submit, P8TheSameBytesAgainGiveTheSameLeafAndNoSecondOne) {
+  const Sealed sealed = department.seal({});
+  const auto first = submit(sealed);
+  const TreeSize size = house.store().tree_size();
+  const auto again = submit(sealed);
+  ASSERT_EQ(refusal_in(again), "");
+  EXPECT_TRUE(std::get<protocol::Accepted>(again).duplicate);
+  EXPECT_EQ(std::get<protocol::Accepted>(again).proof.index, std::get<protocol::Accepted>(first).proof.index);
+  EXPECT_EQ(std::get<protocol::Accepted>(again).proof.disclosure, std::get<protocol::Accepted>(first).proof.disclosure);
+  verified(std::get<protocol::Accepted>(again).proof);
+  house.restart();
+  EXPECT_TRUE(std::get<protocol::Accepted>(submit(sealed)).duplicate);
+  EXPECT_EQ(house.store().tree_size(), size);
+  EXPECT_EQ(house.store().exchange_count(), 1U);
+}
+
+TEST_F(Submit, P8TwiceInOneBatchIsAcceptedOnce) {
+  const Sealed sealed = department.seal({});
+  std::vector<broker::VerifiedRequest> batch;
+  batch.push_back(house.request("referent.auxerre", sealed.verified()));
+  batch.push_back(house.request("referent.auxerre", sealed.verified()));
+  const auto outcome = house.apply(std::move(batch));
+  ASSERT_TRUE(outcome.has_value());
+  ASSERT_EQ(outcome->outgoing.size(), 2U);
+  const auto& first = std::get<protocol::Accepted>(outcome->outgoing[0].reply.body);
+  const auto& second = std::get<protocol::Accepted>(outcome->outgoing[1].reply.body);
+  EXPECT_FALSE(first.duplicate);
+  EXPECT_TRUE(second.duplicate);
+  EXPECT_EQ(first.proof.index, second.proof.index);
+  EXPECT_EQ(house.store().exchange_count(), 1U);
+}
+
+TEST_F(Submit, IsReceiptedAgainAfterTheRosterChangedOrTheStagedPartsWent) {
+  const Sealed sealed = accept({});
+  ASSERT_EQ(refusal_in(publish(department.enrol("ged.neuf", "service-9", {protocol::Role::membre_ged}, {"ged/89"}))),
+            "");
+  EXPECT_TRUE(std::get<protocol::Accepted>(submit(sealed)).duplicate);
+  for (const auto code : {protocol::Code::not_found, protocol::Code::stale_directory}) {
+    const auto again = house.ask("referent.auxerre", broker::GateRefusal{{code, {}, 0}, "submit", sealed.id});
+    ASSERT_EQ(refusal_in(again), "");
+    EXPECT_TRUE(std::get<protocol::Accepted>(again).duplicate);
+    verified(std::get<protocol::Accepted>(again).proof);
+    // Another identity's exchange is not shown this way.
+    EXPECT_NE(refusal_in(house.ask("referent.sens", broker::GateRefusal{{code, {}, 0}, "submit", sealed.id})), "");
+  }
+}
+
+TEST_F(Submit, AnsweredTogetherEachHasItsOwnProofInOneCheckpoint) {
+  std::vector<broker::VerifiedRequest> batch;
+  for (int i = 0; i < 21; ++i) batch.push_back(house.request("referent.auxerre", department.seal({}).verified()));
+  const auto outcome = house.apply(std::move(batch));
+  ASSERT_TRUE(outcome.has_value());
+  ASSERT_TRUE(outcome->checkpoint.has_value());
+  ASSERT_EQ(outcome->outgoing.size(), 21U);
+  for (const broker::Outgoing& out : outcome->outgoing) {
+    const auto& accepted = std::get<protocol::Accepted>(out.reply.body);
+    EXPECT_EQ(accepted.proof.checkpoint, *outcome->checkpoint);
+    verified(accepted.proof);
+  }
+  expect_whole();
+}
+
+/// Something a sender, or whoever speaks for him, might do wrong; and what he is told.
+struct Fault {
+  const char* name;
+  std::string expected;
+  std::function<void(Sealed&)> spoil;
+};
+
+class SubmitFault : public CoreTest {
+ protected:
+  std::vector<Fault> faults() {
+    return {
+        {"another person's sender id", "INVALID(sender)", [](Sealed& s) { s.address.sender = "maire.auxerre"; }},
+        {"a key that is not the sender's", "INVALID(sender_key)",
+         [](Sealed& s) { s.address.sender_key.bytes = crypto::random_array<32>(); }},
+        {"another contract", "INVALID(contract)", [](Sealed& s) { s.address.contract = "csi-58"; }},
+        {"another log", "INVALID(log)", [](Sealed& s) { s.address.log = "pli.nievre.exemple/pli/58"; }},
+        {"an unknown kind", "INVALID(kind)", [](Sealed& s) { s.address.kind = 999; }},
+        {"a queue that is not there", "INVALID(queue)", [](Sealed& s) { s.address.queue = "ged/58"; }},
+        {"a queue the rules forbid", "FORBIDDEN(defaut)", [](Sealed& s) { s.address.queue = "clir/89"; }},
+        {"a clock that runs ahead", "CLOCK_SKEW", [this](Sealed& s) { s.address.created_at = house.now + 300'001ms; }},
+        {"a directory to come", "INVALID(directory)", [](Sealed& s) { s.address.directory.value = 2; }},
+        {"no directory", "INVALID(directory)", [](Sealed& s) { s.address.directory.value = 0; }},
+        {"a case where one is opened", "INVALID(case)", [this](Sealed& s) { s.address.case_id = known.id; }},
+        {"no case where one is named", "INVALID(case)",
+         [](Sealed& s) { s.address.kind = static_cast<std::uint16_t>(Kind::complement); }},
+        {"a case that is not there", "NOT_FOUND",
+         [](Sealed& s) {
+           s.address.kind = static_cast<std::uint16_t>(Kind::complement);
+           s.address.case_id = crypto::random_array<32>();
+         }},
+        {"a case of others", "NOT_FOUND",
+         [this](Sealed& s) {
+           s.address.kind = static_cast<std::uint16_t>(Kind::complement);
+           s.address.case_id = others.id;
+         }},
+        {"an answer to nothing", "NOT_FOUND", [](Sealed& s) { s.address.in_reply_to = crypto::random_array<32>(); }},
+        {"an answer to something of others", "NOT_FOUND", [this](Sealed& s) { s.address.in_reply_to = others.id; }},
+        {"a roster that is not today's", "STALE_DIRECTORY", [](Sealed& s) { s.address.roster[0] ^= 1; }},
+        {"a nonce used before", "CONFLICT", [this](Sealed& s) { s.address.nonce = known.address.nonce; }},
+        {"another exchange's payload", "INVALID(release)",
+         [this](Sealed& s) {
+           s.envelope.payload = known.envelope.payload;
+           s.seal.payload = known.seal.payload;
+           s.seal.payload_size = known.seal.payload_size;
+         }},
+        {"a locked part of another size", "INVALID(locked)", [](Sealed& s) { s.envelope.locked.pop_back(); }},
+        {"a payload of another size", "INVALID(payload)", [](Sealed& s) { s.envelope.payload.push_back(0); }},
+        {"one byte too many", "TOO_LARGE(payload_size)",
+         [](Sealed& s) { s.seal.payload_size = protocol::exchange_bytes_max - s.seal.locked_size + 1; }},
+        {"an attribute", "INVALID(attributes)",
+         [](Sealed& s) {
+           s.address.attributes = {{"commune", "89024"}};
+         }},
+        {"an unknown handling", "INVALID(handling)", [](Sealed& s) { s.address.handling = {"burn-after-reading"}; }},
+    };
+  }
+  Sealed known = accept({});
+  Sealed others = [this] {
+    Draft draft;
+    draft.sender = "referent.sens";
+    return accept(draft);
+  }();
+};
+
+TEST_F(SubmitFault, P6IsRefusedByNameRecordedAndChangesNothingElse) {
+  auto before = table_digests(house.database());
+  for (const Fault& fault : faults()) {
+    SCOPED_TRACE(fault.name);
+    house.now = house.now + 61s;  // each in a minute of its own
+    Draft draft;
+    draft.created_at = house.now;
+    Sealed sealed = department.seal(draft);
+    fault.spoil(sealed);
+    department.sign(sealed);
+    const std::uint64_t size = house.store().tree_size().value;
+    // Whoever the address names, it is the référent of Auxerre who hands it in.
+    const auto reply = house.ask("referent.auxerre", sealed.verified());
+    EXPECT_EQ(refusal_in(reply), fault.expected);
+    ASSERT_EQ(house.store().tree_size().value, size + 1);
+
+    auto after = table_digests(house.database());
+    for (const char* log : {"leaf", "meta"}) {
+      EXPECT_NE(after[log], before[log]) << log;
+      before[log] = after[log];
+    }
+    EXPECT_EQ(after, before);
+
+    const JournalLine line = last_line();
+    EXPECT_EQ(line.leaf.type, audit::LeafType::refus);
+    EXPECT_EQ(line.text("actor"), "referent.auxerre");
+    EXPECT_EQ(line.text("act"), "submit");
+    EXPECT_EQ(line.text("outcome"), fault.expected.substr(0, fault.expected.find('(')));
+    EXPECT_EQ(*line.record.find("exchange"), to_bytes(ByteView(sealed.id)));
+    before = table_digests(house.database());
+  }
+  expect_whole();
+}
+
+TEST_F(Submit, AnotherMembersCaseAndNoCaseAtAllAreAnsweredAlike) {
+  Draft draft;
+  draft.sender = "referent.sens";
+  const Sealed others = accept(draft);
+  const Sealed to_others = department.seal(step(Kind::complement, "referent.auxerre", "ged/89", others.id));
+  const Sealed to_nothing =
+      department.seal(step(Kind::complement, "referent.auxerre", "ged/89", crypto::random_array<32>()));
+  EXPECT_EQ(refusal_in(submit(to_others)), "NOT_FOUND");
+  EXPECT_EQ(refusal_in(submit(to_nothing)), "NOT_FOUND");
+}
+
+TEST_F(Submit, AnOldDateIsFineAndFiveMinutesAheadToo) {
+  Draft draft;
+  draft.created_at = house.now - std::chrono::hours(24 * 20);
+  accept(draft);
+  draft.created_at = house.now + 300s;
+  accept(draft);
+}
+
+TEST_F(Submit, IsStaleOnlyWhenItsOwnRosterChanged) {
+  const Sealed to_ged = department.seal({});
+  ASSERT_EQ(refusal_in(publish(department.enrol("clir.neuf", "bureau-9", {protocol::Role::membre_clir}, {"clir/89"}))),
+            "");
+  EXPECT_EQ(refusal_in(submit(to_ged)), "");
+  const Sealed later = department.seal({});
+  ASSERT_EQ(refusal_in(publish(department.renew("ged.1"))), "");
+  EXPECT_EQ(refusal_in(submit(later)), "STALE_DIRECTORY");
+  EXPECT_EQ(refusal_in(submit(department.seal({}))), "");
+}
+
+TEST_F(Submit, IsRefusedOutsideTheContractsDatesAndTerritory) {
+  ASSERT_EQ(refusal_in(publish(department.change_contract(house.now - std::chrono::hours(1), house.now + 1s))), "");
+  accept({});
+  house.now = house.now + 1s;
+  EXPECT_EQ(refusal_in(submit(department.seal({}))), "FORBIDDEN(contrat.dates)");
+  ASSERT_EQ(refusal_in(publish(department.change_contract(house.now, house.now + std::chrono::hours(1), "89024"))), "");
+  EXPECT_EQ(refusal_in(submit(department.seal({}))), "FORBIDDEN(contrat.territoire)");
+}
+
+TEST_F(Submit, IsRefusedUnderADirectoryPastItsTerm) {
+  house.now = house.now + std::chrono::hours(24 * 29);
+  EXPECT_EQ(refusal_in(submit(department.seal({}))), "FORBIDDEN(annuaire.expire)");
+  ASSERT_EQ(refusal_in(publish(department.renew_term(house.now + std::chrono::hours(24 * 30)))), "");
+  EXPECT_EQ(refusal_in(submit(department.seal({}))), "");
+}
+
+TEST_F(Submit, P6RefusesAnEmptyRoster) {
+  ASSERT_EQ(refusal_in(publish(department.revoke("clir.1", house.now))), "");
+  ASSERT_EQ(refusal_in(publish(department.revoke("clir.2", house.now))), "");
+  ASSERT_EQ(refusal_in(publish(department.revoke("secretariat", house.now))), "");
+  Draft draft;
+  draft.kind = Kind::signalement_de_structure;
+  draft.queue = "clir/89";
+  draft.openable = false;
+  EXPECT_EQ(refusal_in(submit(department.seal(draft))), "INVALID(roster)");
+}
+
+TEST_F(Submit, RefusesAKeyRenewedAwayAsRevoked) {
+  Sealed sealed = department.seal({});
+  ASSERT_EQ(refusal_in(publish(department.renew("referent.auxerre"))), "");
+  // The new transport key, the old signature.
+  EXPECT_EQ(refusal_in(house.ask("referent.auxerre", sealed.verified())), "REVOKED");
+}
+
+// ---- the road of a case ------------------------------------------------------------------------------------------
+
+class CaseRoad : public CoreTest {
+ protected:
+  Sealed report = accept({});
+  std::string home = department.organisation_queue("referent.auxerre");
+
+  protocol::CaseItem seen_by(const std::string& member) {
+    const auto reply = house.ask(member, protocol::ListCases{});
+    const auto& cases = std::get<protocol::Cases>(reply);
+    return cases.items.empty() ? protocol::CaseItem{} : cases.items.front();
+  }
+};
+
+TEST_F(CaseRoad, GoesFromAMairieToTheGedAndBack) {
+  EXPECT_EQ(seen_by("referent.auxerre").state, "recu");
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  EXPECT_EQ(seen_by("secretariat").state, "decide");
+  EXPECT_EQ(seen_by("referent.auxerre").state, "en_cours_d_examen");
+  const Sealed back = accept(step(Kind::retour, "secretariat", home, report.id));
+  EXPECT_EQ(seen_by("maire.auxerre").state, "examen_termine");
+  const auto opened = house.ask(
+      "referent.auxerre", department.open("referent.auxerre", back.id, house.now, protocol::Motif::lecture_du_retour));
+  ASSERT_EQ(refusal_in(opened), "");
+  const auto plaintext = department.read("referent.auxerre", std::get<protocol::Opened>(opened));
+  ASSERT_TRUE(plaintext.has_value());
+  EXPECT_EQ(plaintext->address, back.envelope.address);
+  expect_whole();
+}
+
+TEST_F(CaseRoad, NoDecisionWithoutARecordedOpening) {
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::decision, "secretariat", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(recu,decide)");
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::decision, "secretariat", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(decide,decide)");
+}
+
+TEST_F(CaseRoad, NoReturnWithoutADecision) {
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retour, "secretariat", home, report.id)))),
+            "ILLEGAL_TRANSITION(recu,retour_effectue)");
+}
+
+TEST_F(CaseRoad, ACollectiviteIsNeverToldTheInnerState) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  accept(step(Kind::complement, "referent.auxerre", "ged/89", report.id));
+  accept(step(Kind::retour, "secretariat", home, report.id));
+  const std::string refused =
+      refusal_in(submit(department.seal(step(Kind::complement, "referent.auxerre", "ged/89", report.id))));
+  EXPECT_EQ(refused.substr(0, 18), "ILLEGAL_TRANSITION");
+  EXPECT_NE(refused.find("examen_termine,"), std::string::npos) << refused;
+  EXPECT_EQ(refused.find("retour"), std::string::npos) << refused;
+}
+
+TEST_F(CaseRoad, ACollectivitesCaseMovesOnlyWithWhatItMayKnow) {
+  const protocol::CaseItem before = seen_by("referent.auxerre");
+  EXPECT_TRUE(before.commune);
+  house.now = house.now + 3600s;
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  EXPECT_EQ(seen_by("referent.auxerre").updated_at, before.updated_at);
+  EXPECT_EQ(seen_by("referent.auxerre").exchanges, 1U);
+  accept(step(Kind::complement, "maire.auxerre", "ged/89", report.id));
+  EXPECT_EQ(seen_by("referent.auxerre").exchanges, 2U);
+  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  EXPECT_EQ(seen_by("referent.auxerre").exchanges, 2U);
+  EXPECT_EQ(seen_by("ged.2").exchanges, 3U);
+  EXPECT_FALSE(seen_by("ged.2").commune);
+}
+
+TEST_F(CaseRoad, AReturnGoesOnlyToTheOrganisationThatReported) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  const Sealed astray =
+      department.seal(step(Kind::retour, "secretariat", department.organisation_queue("referent.sens"), report.id));
+  EXPECT_EQ(refusal_in(submit(astray)), "INVALID(queue)");
+}
+
+TEST_F(CaseRoad, AnotherInstanceKnowsNothingOfIt) {
+  EXPECT_EQ(seen_by("clir.1").state, "");
+  EXPECT_EQ(seen_by("referent.sens").state, "");
+  EXPECT_EQ(seen_by("auditeur").state, "");
+  EXPECT_EQ(seen_by("ged.3").state, "recu");
+}
+
+TEST_F(CaseRoad, ANewcomerReadsOnlyWhatAPresentMemberGivesHim) {
+  ASSERT_EQ(refusal_in(publish(department.enrol("ged.neuf", "service-9", {protocol::Role::membre_ged}, {"ged/89"}))),
+            "");
+  EXPECT_EQ(refusal_in(open("ged.neuf", report.id)), "FORBIDDEN(defaut)");
+  EXPECT_EQ(seen_by("ged.neuf").state, "");
+
+  const Sealed way_in = department.seal_access("ged.1", report);
+  Sealed spoilt = way_in.clone();
+  spoilt.envelope.payload = report.envelope.payload;
+  EXPECT_EQ(refusal_in(submit(spoilt)), "INVALID(payload)");
+  spoilt = way_in.clone();
+  spoilt.seal.file_key_commitment[0] ^= 1;
+  department.sign(spoilt);
+  EXPECT_EQ(refusal_in(submit(spoilt)), "INVALID(seal)");
+  spoilt = way_in.clone();
+  spoilt.seal.payload[0] ^= 1;
+  department.sign(spoilt);
+  EXPECT_EQ(refusal_in(submit(spoilt)), "INVALID(payload)");
+  // Who has no seat, or whose own case it is, gives nothing.
+  EXPECT_NE(refusal_in(submit(department.seal_access("referent.auxerre", report))), "");
+  EXPECT_NE(refusal_in(submit(department.seal_access("clir.1", report))), "");
+
+  ASSERT_EQ(refusal_in(submit(way_in)), "");
+  EXPECT_EQ(seen_by("ged.neuf").state, "recu");
+  const auto opened = open("ged.neuf", report.id);
+  ASSERT_EQ(refusal_in(opened), "");
+  ASSERT_EQ(std::get<protocol::Opened>(opened).access.size(), 1U);
+  EXPECT_EQ(std::get<protocol::Opened>(opened).access[0].exchange, way_in.id);
+  const auto plaintext = department.read("ged.neuf", std::get<protocol::Opened>(opened));
+  ASSERT_TRUE(plaintext.has_value());
+  EXPECT_EQ(plaintext->address, report.envelope.address);
+  // A present member now has two ways in; either opens it.
+  const auto both = open("ged.2", report.id);
+  ASSERT_EQ(refusal_in(both), "");
+  EXPECT_EQ(std::get<protocol::Opened>(both).access.size(), 2U);
+  EXPECT_EQ(refusal_in(open("ged.2", way_in.id)), "INVALID(exchange)");
+  expect_whole();
+}
+
+TEST_F(CaseRoad, AnAnomalyIsRecordedWithItsCode) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  Draft draft = step(Kind::anomalie, "ged.1", "audit/89", {});
+  draft.in_reply_to = report.id;
+  draft.attributes = {{"code", "bad_padding"}};
+  accept(draft);
+  const JournalLine line = last_line();
+  EXPECT_EQ(line.leaf.type, audit::LeafType::verification);
+  EXPECT_EQ(line.text("code"), "bad_padding");
+  EXPECT_EQ(*line.record.find("reply_to"), to_bytes(ByteView(report.id)));
+  draft.attributes.clear();
+  EXPECT_EQ(refusal_in(submit(department.seal(draft))), "INVALID(attributes)");
+}
+
+}  // namespace
+}  // namespace pli::testing
