@@ -105,10 +105,10 @@ Result<Leaf> decode_leaf(std::string_view bytes) {
   const auto type = leaf_type_of(*type_line);
   const auto time = parse_decimal(*time_line);
   const auto record = parse_digest(*record_line);
-  if (!type || !time || *time >> 63 != 0 || !record) return malformed;
+  if (!type || !time || !record) return malformed;
   Leaf leaf;
   leaf.type = *type;
-  leaf.time = UnixMillis{static_cast<std::int64_t>(*time)};
+  leaf.time = UnixMillis{static_cast<std::int64_t>(*time)};  // negative from 2^63, and refused below
   leaf.record = *record;
 
   // Either line may be missing, none may stand twice or before its turn.

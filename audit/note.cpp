@@ -155,33 +155,19 @@ void sign_note(Note& note, std::string_view name, const crypto::SigningKey& key)
 
 Result<std::vector<std::size_t>> verify_note(const Note& note, std::span<const VerifierKey> known) {
   const Error refused{Errc::authentication_failed, "note not signed as it must be"};
-  struct Candidate {
-    std::size_t position;  // in `known`
-    ByteArray<4> id;
-  };
-  std::vector<Candidate> candidates;
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    if (known[i].type != KeyType::ed25519) continue;
-    const Candidate candidate{i, key_id(known[i])};
-    // Two keys under one name and id: nobody could say which of them signed.
-    for (const Candidate& other : candidates)
-      if (known[other.position].name == known[i].name && other.id == candidate.id && known[other.position] != known[i])
-        return refused;
-    candidates.push_back(candidate);
-  }
-
   std::vector<std::size_t> signers;
-  for (const Candidate& candidate : candidates) {
-    const VerifierKey& key = known[candidate.position];
-    // Who holds one key counts once towards a threshold, however often and under whatever names it is listed.
-    const bool counted =
-        std::any_of(signers.begin(), signers.end(), [&](std::size_t signer) { return known[signer].key == key.key; });
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    const VerifierKey& key = known[i];
+    if (key.type != KeyType::ed25519) continue;
+    const ByteArray<4> id = key_id(key);
     const auto line = std::find_if(note.signatures.begin(), note.signatures.end(),
-                                   [&](const NoteSignature& s) { return s.id == candidate.id && s.name == key.name; });
+                                   [&](const NoteSignature& s) { return s.id == id && s.name == key.name; });
     if (line == note.signatures.end()) continue;
     const auto signature = to_array<64>(line->signature);
     if (!signature || !crypto::verify_raw(key.key, as_bytes(note.text), *signature)) return refused;
-    if (!counted) signers.push_back(candidate.position);
+    // Who holds one key counts once towards a threshold, however often and under whatever names it is listed.
+    const auto same_key = [&](std::size_t signer) { return known[signer].key == key.key; };
+    if (std::none_of(signers.begin(), signers.end(), same_key)) signers.push_back(i);
   }
   if (signers.empty()) return refused;
   return signers;

@@ -10,15 +10,13 @@ namespace {
 
 constexpr std::uint64_t one = 1;
 
-/// Root of the leaves [begin, end), where `begin` is a multiple of the largest subtree to its right: the
-/// leaves are cut into complete subtrees from the left and folded from the right. `begin` < `end`.
+/// Root of the leaves [begin, end), cut into complete subtrees from the left and folded from the right. `begin` <
+/// `end`, and is a multiple of the largest power of two that fits between them.
 Result<Digest> range_root(std::uint64_t begin, std::uint64_t end, const NodeSource& nodes) {
   std::array<Digest, 64> subtrees{};
   std::size_t count = 0;
   while (begin < end) {
-    const int fits = static_cast<int>(std::bit_width(end - begin)) - 1;
-    const int aligned = begin == 0 ? fits : std::countr_zero(begin);
-    const int level = std::min(fits, aligned);
+    const int level = static_cast<int>(std::bit_width(end - begin)) - 1;
     Result<Digest> subtree = nodes({static_cast<std::uint8_t>(level), begin >> level});
     if (!subtree) return subtree.error();
     PLI_INVARIANT(count < subtrees.size());

@@ -77,10 +77,14 @@ class ByteReader {
   ByteArray<N> array() {
     ByteArray<N> out{};
     ByteView got = raw(N);
-    if (got.size() == N) for (std::size_t i = 0; i < N; ++i) out[i] = got[i];
+    if (got.size() == N)
+      for (std::size_t i = 0; i < N; ++i) out[i] = got[i];
     return out;
   }
-  void fail() { ok_ = false; rest_ = {}; }
+  void fail() {
+    ok_ = false;
+    rest_ = {};
+  }
   [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] bool at_end() const { return ok_ && rest_.empty(); }  ///< everything read, nothing left over
   [[nodiscard]] ByteView rest() const { return rest_; }

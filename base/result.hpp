@@ -40,20 +40,37 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return has_value(); }
 
   /// Reading the value of a failure is our own mistake: it terminates, in release too.
-  T& value() & { check(0); return *std::get_if<0>(&state_); }
-  const T& value() const& { check(0); return *std::get_if<0>(&state_); }
-  T&& value() && { check(0); return std::move(*std::get_if<0>(&state_)); }
+  T& value() & {
+    check(0);
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    check(0);
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && {
+    check(0);
+    return std::move(*std::get_if<0>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
-  const E& error() const& { check(1); return *std::get_if<1>(&state_); }
-  E&& error() && { check(1); return std::move(*std::get_if<1>(&state_)); }
+  const E& error() const& {
+    check(1);
+    return *std::get_if<1>(&state_);
+  }
+  E&& error() && {
+    check(1);
+    return std::move(*std::get_if<1>(&state_));
+  }
 
  private:
-  void check(std::size_t wanted) const { if (state_.index() != wanted) std::abort(); }
+  void check(std::size_t wanted) const {
+    if (state_.index() != wanted) std::abort();
+  }
   std::variant<T, E> state_;
 };
 
@@ -64,8 +81,13 @@ class [[nodiscard]] Result<void, E> {
   Result(E error) : error_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit on purpose
   [[nodiscard]] bool has_value() const { return error_.index() == 0; }
   explicit operator bool() const { return has_value(); }
-  void value() const { if (!has_value()) std::abort(); }
-  const E& error() const& { if (has_value()) std::abort(); return *std::get_if<1>(&error_); }
+  void value() const {
+    if (!has_value()) std::abort();
+  }
+  const E& error() const& {
+    if (has_value()) std::abort();
+    return *std::get_if<1>(&error_);
+  }
 
  private:
   std::variant<std::monostate, E> error_;

@@ -144,8 +144,10 @@ void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
   if (!signature) return find(Problem::record_incomplete, record.index, "signature");
   const auto signer = signer_of(record);
   if (signer) {
-    if (crypto::verify_statement_digest(*signer, crypto::StatementName::exchange, *exchange, *signature)) ++signatures_;
-    else find(Problem::statement_forged, record.index, "exchange");
+    if (crypto::verify_statement_digest(*signer, crypto::StatementName::exchange, *exchange, *signature))
+      ++signatures_;
+    else
+      find(Problem::statement_forged, record.index, "exchange");
   }
   if (!accepted) return;
   const auto kind = protocol::kind_of(text_in(record.record, "kind"));
@@ -205,8 +207,10 @@ void LogAuditor::check_queue(const AuditedRecord& record, const Digest& exchange
   audit::QueueHead& last = known->second;
   if (*number <= last.number.value) return find(Problem::queue_number_twice, record.index, queue);
   const audit::QueueHead shown{QueueNumber{*number}, *head};
-  if (*number != last.number.value + 1) find(Problem::queue_gap, record.index, queue);
-  else if (!audit::verify_link(last, exchange, shown)) find(Problem::queue_broken, record.index, queue);
+  if (*number != last.number.value + 1)
+    find(Problem::queue_gap, record.index, queue);
+  else if (!audit::verify_link(last, exchange, shown))
+    find(Problem::queue_broken, record.index, queue);
   last = shown;
 }
 
@@ -229,8 +233,10 @@ AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {
   report.size = checkpoint.size();
   report.root = checkpoint.root();
   report.records = records_;
-  if (edge_.size() != checkpoint.size()) find(Problem::leaf_missing, LeafIndex{edge_.size().value}, "");
-  else if (edge_.root() != checkpoint.root()) find(Problem::tree_mismatch, std::nullopt, "root");
+  if (edge_.size() != checkpoint.size())
+    find(Problem::leaf_missing, LeafIndex{edge_.size().value}, "");
+  else if (edge_.root() != checkpoint.root())
+    find(Problem::tree_mismatch, std::nullopt, "root");
   if (!version_ || version_->number < directory_.number())
     find(Problem::directory_contradicts, std::nullopt, "directory");
   report.signatures = signatures_;
@@ -246,8 +252,8 @@ Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record) {
   std::uint64_t next = 0;
   while (next < checkpoint.size().value) {
     const auto wanted = std::min<std::uint64_t>(checkpoint.size().value - next, protocol::records_items_max);
-    auto page = session.ask<protocol::Records>(
-        protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
+    auto page =
+        session.ask<protocol::Records>(protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
     if (!page) return page.error();
     if (page->items.empty()) break;  // what is missing is found at the end
     for (const protocol::RecordItem& item : page->items) {
@@ -266,8 +272,8 @@ Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex fro
   const std::uint64_t end = from.value + std::min(count, std::uint64_t{1} << 32);
   while (next < end) {
     const auto wanted = std::min<std::uint64_t>(end - next, protocol::records_items_max);
-    auto page = session.ask<protocol::Records>(
-        protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
+    auto page =
+        session.ask<protocol::Records>(protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
     if (!page) return page.error();
     if (page->items.empty()) break;
     for (const protocol::RecordItem& item : page->items) {

@@ -1,5 +1,6 @@
-// Reading the journal as an auditor: every record against its leaf, every leaf against the tree the log signed, every act
-// against the signature of who did it, every queue against its chain. Finds what a dishonest broker wrote (P5, P7, P8).
+// Reading the journal as an auditor: every record against its leaf, every leaf against the tree the log signed, every
+// act against the signature of who did it, every queue against its chain. Finds what a dishonest broker wrote (P5, P7,
+// P8).
 #pragma once
 
 #include <deque>
@@ -20,29 +21,29 @@
 namespace pli::client {
 
 enum class Problem : std::uint8_t {
-  leaf_malformed,             ///< not a leaf of ours
-  disclosure_malformed,       ///< a field that does not match its commitment
-  record_mismatch,            ///< the record is not the one the leaf commits to
-  record_incomplete,          ///< a field an act of this type must have is missing
-  time_reversed,              ///< earlier than the leaf before
-  leaf_missing,               ///< the broker did not hand over every leaf
-  tree_mismatch,              ///< the leaves do not make the signed root
-  statement_forged,           ///< signature missing, not the named person's, or over something else
-  statement_contradicts,      ///< a signed request says something else than the record
-  signer_unknown,             ///< no such key in the directory
-  queue_broken,               ///< a head that does not follow from the one before
-  queue_gap,                  ///< a number is missing
-  queue_number_twice,         ///< two records with one number
-  act_twice,                  ///< one exchange accepted, or one request granted, in two records
-  directory_discontinuous,    ///< a version number repeated, skipped or going back
-  directory_contradicts,      ///< the version we verified is not the one in the log
+  leaf_malformed,           ///< not a leaf of ours
+  disclosure_malformed,     ///< a field that does not match its commitment
+  record_mismatch,          ///< the record is not the one the leaf commits to
+  record_incomplete,        ///< a field an act of this type must have is missing
+  time_reversed,            ///< earlier than the leaf before
+  leaf_missing,             ///< the broker did not hand over every leaf
+  tree_mismatch,            ///< the leaves do not make the signed root
+  statement_forged,         ///< signature missing, not the named person's, or over something else
+  statement_contradicts,    ///< a signed request says something else than the record
+  signer_unknown,           ///< no such key in the directory
+  queue_broken,             ///< a head that does not follow from the one before
+  queue_gap,                ///< a number is missing
+  queue_number_twice,       ///< two records with one number
+  act_twice,                ///< one exchange accepted, or one request granted, in two records
+  directory_discontinuous,  ///< a version number repeated, skipped or going back
+  directory_contradicts,    ///< the version we verified is not the one in the log
 };
 [[nodiscard]] std::string_view text_of(Problem problem);
 
 struct Finding {
   Problem problem;
   std::optional<LeafIndex> leaf;
-  std::string subject;                    ///< field, queue or act: our own tokens
+  std::string subject;  ///< field, queue or act: our own tokens
   bool operator==(const Finding&) const = default;
 };
 
@@ -54,16 +55,16 @@ struct AuditedRecord {
 };
 
 struct AuditReport {
-  TreeSize size{};                        ///< of the checkpoint everything was compared with
+  TreeSize size{};  ///< of the checkpoint everything was compared with
   Digest root{};
   std::uint64_t records = 0;
-  std::uint64_t signatures = 0;           ///< checked and good
-  std::vector<Finding> findings;          ///< empty = nothing altered, nothing invented, nothing missing
+  std::uint64_t signatures = 0;   ///< checked and good
+  std::vector<Finding> findings;  ///< empty = nothing altered, nothing invented, nothing missing
   [[nodiscard]] bool clean() const { return findings.empty(); }
 };
 
-/// The checks, one record after another. Memory: 16 bytes and a set's node for each accepted exchange, one head for each
-/// queue, a line for each finding (at most findings_max are kept). Pure: no network, no disk.
+/// The checks, one record after another. Memory: 16 bytes and a set's node for each accepted exchange, one head for
+/// each queue, a line for each finding (at most findings_max are kept). Pure: no network, no disk.
 class LogAuditor {
  public:
   inline static constexpr std::size_t findings_max = 1000;
@@ -93,7 +94,7 @@ class LogAuditor {
   std::vector<audit::Node> scratch_;
   std::map<std::string, audit::QueueHead> queues_;
   std::set<ShortId> accepted_;
-  std::set<Digest> granted_;                   ///< opening requests young enough to be granted again
+  std::set<Digest> granted_;  ///< opening requests young enough to be granted again
   std::deque<std::pair<UnixMillis, Digest>> granted_order_;
   std::optional<audit::DirectoryReference> version_;
   std::optional<UnixMillis> time_;

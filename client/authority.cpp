@@ -61,8 +61,8 @@ crypto::Source source_of(ByteView bytes) {
 }
 
 /// "# pli authority key, format 1" LF "name " name LF "seed " hex LF, in an age file under a passphrase.
-Outcome<Bytes> write_key_file(const std::string& name, const crypto::SigningKey& key, const crypto::SecretKey& passphrase,
-                              int work_factor) {
+Outcome<Bytes> write_key_file(const std::string& name, const crypto::SigningKey& key,
+                              const crypto::SecretKey& passphrase, int work_factor) {
   std::string hex = to_hex(key.secret().expose().first(seed_bytes));
   Bytes text;
   text.reserve(key_file_bytes_max);  // grown in place: no copy of the seed is left behind
@@ -141,8 +141,10 @@ std::string broker_config(const InitRequest& request) {
       std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(request.now.value))));
   std::string text =
       "# Written by `pli init`. Every option, with its unit and what a wrong value costs: broker.example.toml.\n"
-      "# Paths are relative to this file. Put leases_copy and outside_checkpoint on another disk, and hand the start-up\n"
-      "# secret over some other way (a systemd credential, a file descriptor): it must not lie on the disk it protects.\n";
+      "# Paths are relative to this file. Put leases_copy and outside_checkpoint on another disk, and hand the "
+      "start-up\n"
+      "# secret over some other way (a systemd credential, a file descriptor): it must not lie on the disk it "
+      "protects.\n";
   const auto line = [&](std::string_view name, std::string_view value) {
     text += std::string(name) + " = \"" + std::string(value) + "\"\n";
   };
@@ -291,8 +293,9 @@ Outcome<Authority::Last> Authority::last() const {
     auto bytes = read_file(version.bundle, entries_bytes_max);
     if (!note) return store_failure(note.error());
     if (!bytes) return store_failure(bytes.error());
-    const auto trusted = out.version ? protocol::AuthoritySet{out.version->head().threshold, out.version->head().authorities}
-                                     : facts_.authorities;
+    const auto trusted = out.version
+                             ? protocol::AuthoritySet{out.version->head().threshold, out.version->head().authorities}
+                             : facts_.authorities;
     auto verified = protocol::verify_directory_note(as_text(*note), trusted, out.version ? &*out.version : nullptr);
     if (!verified) return store_failure(verified.error());
     auto bundle = protocol::decode_bundle(*bytes);
@@ -332,7 +335,8 @@ Outcome<PendingVersion> Authority::prepare(UnixMillis now, UnixMillis not_after)
   if (!entries) return local(LocalCode::usage, entries.error());
   auto built = protocol::Directory::build(std::move(*entries));
   if (!built) return local(LocalCode::usage, built.error());
-  if ((*built)->root() != directory().root()) return usage("an entry of the last version is gone from the working copy");
+  if ((*built)->root() != directory().root())
+    return usage("an entry of the last version is gone from the working copy");
 
   PendingVersion out;
   out.head.contract = facts_.contract;
@@ -418,7 +422,8 @@ Outcome<PublishedVersion> Authority::publish() {
   const auto trusted = published->version ? protocol::AuthoritySet{published->version->head().threshold,
                                                                    published->version->head().authorities}
                                           : facts_.authorities;
-  auto verified = protocol::verify_directory_note(version.note, trusted, published->version ? &*published->version : nullptr);
+  auto verified =
+      protocol::verify_directory_note(version.note, trusted, published->version ? &*published->version : nullptr);
   if (!verified) return local(LocalCode::usage, verified.error());
   auto bundle = protocol::decode_bundle(version.bundle);
   if (!bundle) return store_failure(bundle.error());
@@ -464,7 +469,8 @@ Outcome<std::vector<PublishedVersion>> Authority::history() const {
 std::vector<std::filesystem::path> Authority::key_files() const {
   std::vector<std::filesystem::path> out;
   std::error_code failed;
-  for (std::filesystem::directory_iterator it(folder_ / "keys", failed), end; !failed && it != end; it.increment(failed))
+  for (std::filesystem::directory_iterator it(folder_ / "keys", failed), end; !failed && it != end;
+       it.increment(failed))
     if (it->path().extension() == ".age") out.push_back(it->path());
   std::sort(out.begin(), out.end());
   return out;

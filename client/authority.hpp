@@ -21,26 +21,26 @@ namespace pli::client {
 
 /// One authority key to be made.
 struct AuthorityKeyRequest {
-  std::string name;                       ///< key name: "prefecture-89.exemple/1"
+  std::string name;  ///< key name: "prefecture-89.exemple/1"
   crypto::SecretKey passphrase;
 };
 
 struct InitRequest {
   protocol::Contract contract;
-  std::string log;                        ///< "<dns>/pli/89"
-  std::string endpoint;                   ///< where members reach the broker
-  std::string listen;                     ///< where the broker listens; empty = the same
+  std::string log;       ///< "<dns>/pli/89"
+  std::string endpoint;  ///< where members reach the broker
+  std::string listen;    ///< where the broker listens; empty = the same
   std::size_t threshold = 2;
   std::vector<AuthorityKeyRequest> authorities;
   int work_factor = 18;
-  std::vector<std::string> queues;        ///< to start with: "ged/89", "clir/89", "cpraf/89", "audit/89"
+  std::vector<std::string> queues;  ///< to start with: "ged/89", "clir/89", "cpraf/89", "audit/89"
   UnixMillis now{};
 };
 
 /// What `pli init` makes: DIR/authority and DIR/broker, side by side.
 struct InitResult {
   std::filesystem::path authority;
-  std::filesystem::path broker;           ///< broker.toml, keys/curve.key, keys/log.key
+  std::filesystem::path broker;  ///< broker.toml, keys/curve.key, keys/log.key
   /// 32 bytes that unlock everything in broker/: to be moved off that disk before real use (threat model).
   std::filesystem::path startup_secret;
   crypto::CurvePublic broker_curve;
@@ -65,10 +65,10 @@ struct ContractFacts {
 /// A version waiting for signatures.
 struct PendingVersion {
   protocol::DirectoryHead head;
-  std::string note;                       ///< with the signatures so far; the text alone before the first
+  std::string note;  ///< with the signatures so far; the text alone before the first
   Bytes bundle;
-  std::vector<std::string> signed_by;     ///< key names
-  [[nodiscard]] bool complete() const;    ///< k of n
+  std::vector<std::string> signed_by;   ///< key names
+  [[nodiscard]] bool complete() const;  ///< k of n
 };
 
 struct PublishedVersion {
@@ -86,7 +86,7 @@ class Authority {
   [[nodiscard]] static Outcome<Authority> open(const std::filesystem::path& folder);
 
   [[nodiscard]] const ContractFacts& facts() const { return facts_; }
-  [[nodiscard]] const protocol::Directory& directory() const { return draft_.directory(); }   ///< as edited
+  [[nodiscard]] const protocol::Directory& directory() const { return draft_.directory(); }  ///< as edited
   /// Edit, then save(). An edit throws away a pending version: it would sign something else.
   [[nodiscard]] DirectoryDraft& draft() { return draft_; }
   [[nodiscard]] Outcome<void> save();
@@ -94,18 +94,19 @@ class Authority {
   /// For a member of the working copy. The number is that of the next version, or of the pending one.
   [[nodiscard]] Outcome<protocol::Invitation> invitation(std::string_view member) const;
 
-  /// Writes the next version's note, unsigned; a version without changes renews the term. Errors: usage (a term of more than
-  /// directory_validity_max, or none), local_store.
+  /// Writes the next version's note, unsigned; a version without changes renews the term. Errors: usage (a term of more
+  /// than directory_validity_max, or none), local_store.
   [[nodiscard]] Outcome<PendingVersion> prepare(UnixMillis now, UnixMillis not_after);
   [[nodiscard]] Outcome<std::optional<PendingVersion>> pending() const;
   /// Adds one signature to the pending version. `key_file` is one of keys/ or a copy carried here.
   /// Errors: usage (nothing pending, not one of the authorities, signed already), wrong_passphrase, local_store.
-  [[nodiscard]] Outcome<PendingVersion> sign(const std::filesystem::path& key_file, const crypto::SecretKey& passphrase);
+  [[nodiscard]] Outcome<PendingVersion> sign(const std::filesystem::path& key_file,
+                                             const crypto::SecretKey& passphrase);
   /// Moves a complete version to history/ and returns what is to be carried to the broker.
   /// Errors: usage (not k signatures yet), local_store.
   [[nodiscard]] Outcome<PublishedVersion> publish();
 
-  [[nodiscard]] Outcome<std::vector<PublishedVersion>> history() const;   ///< oldest first
+  [[nodiscard]] Outcome<std::vector<PublishedVersion>> history() const;  ///< oldest first
   [[nodiscard]] std::vector<std::filesystem::path> key_files() const;
 
  private:

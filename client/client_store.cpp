@@ -4,7 +4,6 @@
 
 #include <limits>
 
-
 namespace pli::client {
 namespace {
 
@@ -149,8 +148,9 @@ struct ClientStore::Database {
     return blob(read.getColumn(0));
   }
   void set_fact(const char* name, ByteView value) {
-    SQLite::Statement write(sql, "INSERT INTO fact (name, value) VALUES (?, ?) "
-                                 "ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+    SQLite::Statement write(sql,
+                            "INSERT INTO fact (name, value) VALUES (?, ?) "
+                            "ON CONFLICT (name) DO UPDATE SET value = excluded.value");
     write.bind(1, name);
     bind_blob(write, 2, value);
     write.exec();
@@ -391,9 +391,10 @@ Result<void> ClientStore::add_received(const std::string& queue, const audit::Qu
     if (!readable) return damaged("head of a queue");
     if (state ? !(state->head == from) : from.number.value != 0)
       return Error{Errc::conflict, "another program moved this queue"};
-    SQLite::Statement write(db_->sql,
-                            "INSERT INTO received (queue, number, head, exchange, address, seal, signature, accepted_at, leaf, "
-                            "visible, sender_proven) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    SQLite::Statement write(
+        db_->sql,
+        "INSERT INTO received (queue, number, head, exchange, address, seal, signature, accepted_at, leaf, "
+        "visible, sender_proven) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     for (std::size_t i = 0; i < items.size(); ++i) {
       const protocol::QueueItem& item = items[i];
       write.bind(1, queue);
@@ -410,8 +411,9 @@ Result<void> ClientStore::add_received(const std::string& queue, const audit::Qu
       write.exec();
       write.reset();
     }
-    SQLite::Statement head(db_->sql, "INSERT INTO queue (name, number, head) VALUES (?, ?, ?) "
-                                     "ON CONFLICT (name) DO UPDATE SET number = excluded.number, head = excluded.head");
+    SQLite::Statement head(db_->sql,
+                           "INSERT INTO queue (name, number, head) VALUES (?, ?, ?) "
+                           "ON CONFLICT (name) DO UPDATE SET number = excluded.number, head = excluded.head");
     head.bind(1, queue);
     bind_number(head, 2, items.back().head.number.value);
     bind_blob(head, 3, items.back().head.head);
@@ -426,6 +428,24 @@ Result<void> ClientStore::set_acknowledged(const std::string& queue, QueueNumber
     SQLite::Statement write(db_->sql, "UPDATE queue SET acknowledged = max(acknowledged, ?) WHERE name = ?");
     bind_number(write, 1, up_to.value);
     write.bind(2, queue);
+    write.exec();
+    return {};
+  });
+}
+
+Result<void> ClientStore::set_visible(const std::string& queue, const protocol::QueueItem& item) {
+  return guarded("writing a received header", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql,
+                            "UPDATE received SET address = ?, seal = ?, signature = ?, accepted_at = ?, leaf = ?, visible = 1, "
+                            "sender_proven = 1 WHERE queue = ? AND number = ? AND exchange = ? AND visible = 0");
+    bind_blob(write, 1, item.address);
+    bind_blob(write, 2, item.seal);
+    bind_blob(write, 3, item.signature);
+    write.bind(4, item.accepted_at.value);
+    bind_number(write, 5, item.leaf.value);
+    write.bind(6, queue);
+    bind_number(write, 7, item.head.number.value);
+    bind_blob(write, 8, item.exchange);
     write.exec();
     return {};
   });
@@ -469,7 +489,8 @@ std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
 
 Result<std::vector<ClientStore::Received>> ClientStore::received(const std::string& queue) const {
   return guarded("reading received headers", [&]() -> Result<std::vector<Received>> {
-    SQLite::Statement read(db_->sql, received_columns + "WHERE ? IN ('', r.queue) ORDER BY r.accepted_at, r.queue, r.number");
+    SQLite::Statement read(db_->sql,
+                           received_columns + "WHERE ? IN ('', r.queue) ORDER BY r.accepted_at, r.queue, r.number");
     read.bind(1, queue);
     std::vector<Received> out;
     while (read.executeStep()) {
@@ -555,7 +576,8 @@ std::optional<OutboxItem> read_item(SQLite::Database& sql, SQLite::Statement& ro
   OutboxItem item;
   item.id = row.getColumn(0).getInt64();
   const int state = row.getColumn(1).getInt();
-  if (state < static_cast<int>(OutboxState::queued) || state > static_cast<int>(OutboxState::refused)) return std::nullopt;
+  if (state < static_cast<int>(OutboxState::queued) || state > static_cast<int>(OutboxState::refused))
+    return std::nullopt;
   item.state = static_cast<OutboxState>(state);
   const protocol::KindRow* kind = protocol::row_of_number(static_cast<std::uint16_t>(row.getColumn(2).getInt()));
   if (kind == nullptr || !read_array(row.getColumn(4), item.case_id)) return std::nullopt;
@@ -570,8 +592,8 @@ std::optional<OutboxItem> read_item(SQLite::Database& sql, SQLite::Statement& ro
   if (!row.getColumn(7).isNull()) {
     const auto code = protocol::code_of_number(static_cast<std::uint8_t>(row.getColumn(7).getInt()));
     if (!code) return std::nullopt;
-    item.last_refusal = protocol::Refusal{*code, row.getColumn(8).getString(),
-                                          static_cast<std::uint32_t>(row.getColumn(9).getInt64())};
+    item.last_refusal =
+        protocol::Refusal{*code, row.getColumn(8).getString(), static_cast<std::uint32_t>(row.getColumn(9).getInt64())};
   }
   item.receipted_at = UnixMillis{row.getColumn(10).getInt64()};
   item.bytes = number(row.getColumn(11));
@@ -590,10 +612,11 @@ std::optional<OutboxItem> read_item(SQLite::Database& sql, SQLite::Statement& ro
 Result<std::int64_t> ClientStore::add_outbox(const OutboxRow& row) {
   return guarded("writing the outbox", [&]() -> Result<std::int64_t> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
-    SQLite::Statement write(db_->sql,
-                            "INSERT INTO outbox (state, kind, queue, case_id, created_at, exchange, refusal_code, "
-                            "refusal_subject, refusal_retry, receipted_at, form, address, seal, signature, locked, payload, "
-                            "release) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    SQLite::Statement write(
+        db_->sql,
+        "INSERT INTO outbox (state, kind, queue, case_id, created_at, exchange, refusal_code, "
+        "refusal_subject, refusal_retry, receipted_at, form, address, seal, signature, locked, payload, "
+        "release) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     bind_item(write, row);
     write.exec();
     const std::int64_t id = db_->sql.getLastInsertRowid();
@@ -606,10 +629,11 @@ Result<std::int64_t> ClientStore::add_outbox(const OutboxRow& row) {
 Result<void> ClientStore::update_outbox(const OutboxRow& row) {
   return guarded("writing the outbox", [&]() -> Result<void> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
-    SQLite::Statement write(db_->sql,
-                            "UPDATE outbox SET state = ?, kind = ?, queue = ?, case_id = ?, created_at = ?, exchange = ?, "
-                            "refusal_code = ?, refusal_subject = ?, refusal_retry = ?, receipted_at = ?, form = ?, address = ?, "
-                            "seal = ?, signature = ?, locked = ?, payload = ?, release = ? WHERE id = ?");
+    SQLite::Statement write(
+        db_->sql,
+        "UPDATE outbox SET state = ?, kind = ?, queue = ?, case_id = ?, created_at = ?, exchange = ?, "
+        "refusal_code = ?, refusal_subject = ?, refusal_retry = ?, receipted_at = ?, form = ?, address = ?, "
+        "seal = ?, signature = ?, locked = ?, payload = ?, release = ? WHERE id = ?");
     bind_item(write, row);
     write.bind(18, row.item.id);
     if (write.exec() != 1) return Error{Errc::not_found, "no such outbox item"};
@@ -622,8 +646,8 @@ Result<void> ClientStore::update_outbox(const OutboxRow& row) {
 Result<void> ClientStore::set_outbox_state(std::int64_t id, OutboxState state,
                                            const std::optional<protocol::Refusal>& refusal) {
   return guarded("writing the outbox", [&]() -> Result<void> {
-    SQLite::Statement write(db_->sql,
-                            "UPDATE outbox SET state = ?, refusal_code = ?, refusal_subject = ?, refusal_retry = ? WHERE id = ?");
+    SQLite::Statement write(
+        db_->sql, "UPDATE outbox SET state = ?, refusal_code = ?, refusal_subject = ?, refusal_retry = ? WHERE id = ?");
     write.bind(1, static_cast<int>(state));
     if (refusal) {
       write.bind(2, static_cast<int>(refusal->code));
@@ -664,8 +688,9 @@ Result<std::vector<OutboxItem>> ClientStore::outbox() const {
 
 Result<std::optional<OutboxRow>> ClientStore::outbox_row(std::int64_t id) const {
   return guarded("reading the outbox", [&]() -> Result<std::optional<OutboxRow>> {
-    SQLite::Statement read(db_->sql, outbox_columns +
-                                         ", form, address, seal, signature, locked, payload, release FROM outbox WHERE id = ?");
+    SQLite::Statement read(
+        db_->sql,
+        outbox_columns + ", form, address, seal, signature, locked, payload, release FROM outbox WHERE id = ?");
     read.bind(1, id);
     if (!read.executeStep()) return std::optional<OutboxRow>();
     auto item = read_item(db_->sql, read);
@@ -700,7 +725,8 @@ Result<void> ClientStore::shred() {
   return guarded("truncating the WAL", [&]() -> Result<void> {
     // Another program may be reading: then what was dropped leaves the WAL a little later.
     SQLite::Statement checkpoint(db_->sql, "PRAGMA wal_checkpoint(TRUNCATE)");
-    while (checkpoint.executeStep()) {}
+    while (checkpoint.executeStep()) {
+    }
     return {};
   });
 }

@@ -33,14 +33,14 @@ struct ReleaseEpoch {
 };
 
 struct QueueState {
-  audit::QueueHead head;                  ///< of the last header verified
+  audit::QueueHead head;  ///< of the last header verified
   QueueNumber acknowledged{};
 };
 
 /// An outbox row as stored.
 struct OutboxRow {
   OutboxItem item;
-  Bytes form;                             ///< age file to the sender's own key; empty once receipted
+  Bytes form;  ///< age file to the sender's own key; empty once receipted
   std::optional<protocol::Envelope> envelope;
 };
 
@@ -56,7 +56,7 @@ class ClientStore {
   [[nodiscard]] Result<std::optional<std::string>> checkpoint() const;
   /// Replaces it only where it still is `previous`. Errors: conflict (another program was faster), io_error.
   [[nodiscard]] Result<void> set_checkpoint(const std::optional<std::string>& previous, const std::string& note);
-  [[nodiscard]] Result<std::vector<ForeignCheckpoint>> foreign_checkpoints() const;   ///< smallest first
+  [[nodiscard]] Result<std::vector<ForeignCheckpoint>> foreign_checkpoints() const;  ///< smallest first
   [[nodiscard]] Result<void> add_foreign(const ForeignCheckpoint& checkpoint);
   [[nodiscard]] Result<void> forget_foreign(const ForeignCheckpoint& checkpoint);
   [[nodiscard]] Result<std::optional<ReleaseEpoch>> release_epoch() const;
@@ -69,17 +69,22 @@ class ClientStore {
   };
   [[nodiscard]] Result<std::optional<StoredDirectory>> directory() const;
   /// Never goes back to a smaller number. Errors: conflict, io_error.
-  [[nodiscard]] Result<void> set_directory(const KnownDirectory& directory, const std::vector<DirectoryChange>& changes);
-  [[nodiscard]] Result<std::vector<DirectoryChange>> directory_changes() const;       ///< not acknowledged yet
+  [[nodiscard]] Result<void> set_directory(const KnownDirectory& directory,
+                                           const std::vector<DirectoryChange>& changes);
+  [[nodiscard]] Result<std::vector<DirectoryChange>> directory_changes() const;  ///< not acknowledged yet
   [[nodiscard]] Result<void> acknowledge_directory_changes(DirectoryNumber up_to);
 
   // Queues.
   [[nodiscard]] Result<std::optional<QueueState>> queue(const std::string& queue) const;
   [[nodiscard]] Result<std::vector<protocol::GossipHead>> queue_heads() const;
-  /// Headers that follow `from`, and the new head, together. Errors: conflict (the head is not `from` any more), io_error.
+  /// Headers that follow `from`, and the new head, together. Errors: conflict (the head is not `from` any more),
+  /// io_error.
   [[nodiscard]] Result<void> add_received(const std::string& queue, const audit::QueueHead& from,
-                                          const std::vector<protocol::QueueItem>& items, const std::vector<bool>& proven);
+                                          const std::vector<protocol::QueueItem>& items,
+                                          const std::vector<bool>& proven);
   [[nodiscard]] Result<void> set_acknowledged(const std::string& queue, QueueNumber number);
+  /// The header of a place so far shown without one.
+  [[nodiscard]] Result<void> set_visible(const std::string& queue, const protocol::QueueItem& item);
   [[nodiscard]] Result<void> mark_opened(const protocol::ExchangeId& exchange);
   struct Received {
     protocol::QueueItem item;
@@ -87,19 +92,19 @@ class ClientStore {
     bool acknowledged = false;
     bool opened = false;
   };
-  [[nodiscard]] Result<std::vector<Received>> received(const std::string& queue) const;   ///< empty = every queue
+  [[nodiscard]] Result<std::vector<Received>> received(const std::string& queue) const;  ///< empty = every queue
   [[nodiscard]] Result<std::optional<Received>> find_received(const protocol::ExchangeId& exchange) const;
   /// The chain value this profile verified at that place, for gossip. Nothing when it has not come so far.
   [[nodiscard]] Result<std::optional<Digest>> head_at(const std::string& queue, QueueNumber number) const;
 
   // Outbox.
   [[nodiscard]] Result<std::int64_t> add_outbox(const OutboxRow& row);
-  [[nodiscard]] Result<void> update_outbox(const OutboxRow& row);                     ///< all of it
+  [[nodiscard]] Result<void> update_outbox(const OutboxRow& row);  ///< all of it
   [[nodiscard]] Result<void> set_outbox_state(std::int64_t id, OutboxState state,
                                               const std::optional<protocol::Refusal>& refusal);
   /// The form goes, the sealed envelope stays (a later shard may lack it).
   [[nodiscard]] Result<void> set_receipted(std::int64_t id, UnixMillis at);
-  [[nodiscard]] Result<std::vector<OutboxItem>> outbox() const;                       ///< without forms and envelopes
+  [[nodiscard]] Result<std::vector<OutboxItem>> outbox() const;  ///< without forms and envelopes
   [[nodiscard]] Result<std::optional<OutboxRow>> outbox_row(std::int64_t id) const;
   [[nodiscard]] Result<void> remove_outbox(std::int64_t id);
   /// What was dropped or replaced leaves the disk (WAL included). Errors: io_error.

@@ -34,11 +34,13 @@ struct Event {
 
 class ZmqConnection final : public Connection {
  public:
-  ZmqConnection() : context_(1), socket_(context_, zmq::socket_type::dealer), monitor_(context_, zmq::socket_type::pair) {}
+  ZmqConnection()
+      : context_(1), socket_(context_, zmq::socket_type::dealer), monitor_(context_, zmq::socket_type::pair) {}
   ~ZmqConnection() override { zmq_socket_monitor(socket_.handle(), nullptr, 0); }
 
-  Handshake connect(const std::string& endpoint, const crypto::CurvePublic& broker, const crypto::SecretKey& curve_secret,
-                    const crypto::CurvePublic& curve_public, milliseconds within) {
+  Handshake connect(const std::string& endpoint, const crypto::CurvePublic& broker,
+                    const crypto::SecretKey& curve_secret, const crypto::CurvePublic& curve_public,
+                    milliseconds within) {
     socket_.set(zmq::sockopt::curve_serverkey, zmq::buffer(broker.bytes));
     socket_.set(zmq::sockopt::curve_publickey, zmq::buffer(curve_public.bytes));
     const ByteView secret = curve_secret.expose();
@@ -161,7 +163,8 @@ class ZmqConnection final : public Connection {
     while (socket_.recv(frame, zmq::recv_flags::dontwait)) {
       const bool single = !frame.more();
       if (!single)
-        while (frame.more() && socket_.recv(frame, zmq::recv_flags::dontwait)) {}
+        while (frame.more() && socket_.recv(frame, zmq::recv_flags::dontwait)) {
+        }
       auto reply = single ? protocol::decode_reply({frame.data<std::uint8_t>(), frame.size()})
                           : Result<protocol::Reply>(Error{Errc::invalid_input, "more than one frame"});
       if (!reply) {
@@ -209,28 +212,19 @@ class ZmqConnection final : public Connection {
     }
     if (handshake_ != Handshake::pending) return;
     switch (event.type) {
-      case ZMQ_EVENT_CONNECTED:
-        connected_ = true;
-        break;
-      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-        handshake_ = Handshake::done;
-        break;
+      case ZMQ_EVENT_CONNECTED: connected_ = true; break;
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: handshake_ = Handshake::done; break;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         handshake_ = event.value == zap_denied ? Handshake::refused : Handshake::nobody;
         break;
-      case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-        handshake_ = Handshake::wrong_key;
-        break;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: handshake_ = Handshake::wrong_key; break;
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
         // The broker ends a handshake it cannot decrypt without a word; so does one that is just stopping.
         handshake_ = Handshake::cut_short;
         break;
       case ZMQ_EVENT_CLOSED:
-      case ZMQ_EVENT_DISCONNECTED:
-        handshake_ = connected_ ? Handshake::cut_short : Handshake::nobody;
-        break;
-      default:
-        break;
+      case ZMQ_EVENT_DISCONNECTED: handshake_ = connected_ ? Handshake::cut_short : Handshake::nobody; break;
+      default: break;
     }
   }
 
@@ -249,28 +243,26 @@ class ZmqConnection final : public Connection {
 }  // namespace
 
 Outcome<std::unique_ptr<Connection>> dial(const std::string& endpoint, const crypto::CurvePublic& broker,
-                                          const crypto::SecretKey& curve_secret, const crypto::CurvePublic& curve_public,
-                                          milliseconds within) {
+                                          const crypto::SecretKey& curve_secret,
+                                          const crypto::CurvePublic& curve_public, milliseconds within) {
   const auto deadline = SteadyClock::now() + within;
-  // A handshake cut short once may be a broker stopping; twice in a row, by one that accepts connections, is another key.
+  // A handshake cut short once may be a broker stopping; twice in a row, by one that accepts connections, is another
+  // key.
   for (int attempt = 0; attempt < 2; ++attempt) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now());
     if (left <= milliseconds::zero()) break;
     try {
       auto connection = std::make_unique<ZmqConnection>();
       switch (connection->connect(endpoint, broker, curve_secret, curve_public, left)) {
-        case Handshake::done:
-          return std::unique_ptr<Connection>(std::move(connection));
-        case Handshake::refused:
-          return Failure(protocol::Refusal{protocol::Code::unknown_key, {}, 0});
+        case Handshake::done: return std::unique_ptr<Connection>(std::move(connection));
+        case Handshake::refused: return Failure(protocol::Refusal{protocol::Code::unknown_key, {}, 0});
         case Handshake::wrong_key:
           return Failure(LocalCode::wrong_broker_key, "the peer does not hold the broker's key");
         case Handshake::cut_short:
           if (attempt == 1) return Failure(LocalCode::wrong_broker_key, "the peer ends the handshake");
           break;
         case Handshake::pending:
-        case Handshake::nobody:
-          return Failure(LocalCode::unreachable, "no broker answers");
+        case Handshake::nobody: return Failure(LocalCode::unreachable, "no broker answers");
       }
     } catch (const zmq::error_t&) {
       return Failure(LocalCode::unreachable, "the endpoint cannot be used");

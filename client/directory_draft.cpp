@@ -71,15 +71,17 @@ Outcome<protocol::Member> DirectoryDraft::find_member(std::string_view id) const
 Outcome<void> DirectoryDraft::put_member(const protocol::Member& member) {
   std::vector<Entry> entries = directory_->entries();
   Entry entry = protocol::write_member(member, new_salt());
-  const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& each) {
-    return stands_at(each, EntryType::member, member.id);
-  });
-  if (found == entries.end()) entries.push_back(std::move(entry));
-  else *found = std::move(entry);
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [&](const Entry& each) { return stands_at(each, EntryType::member, member.id); });
+  if (found == entries.end())
+    entries.push_back(std::move(entry));
+  else
+    *found = std::move(entry);
   return replace(std::move(entries));
 }
 
-Outcome<void> DirectoryDraft::add_queue(std::string_view id, std::string_view territory, std::string_view organisation) {
+Outcome<void> DirectoryDraft::add_queue(std::string_view id, std::string_view territory,
+                                        std::string_view organisation) {
   const auto kind = protocol::queue_kind_of(id);
   if (!kind) return usage("not a queue id");
   if (directory_->queue(id) != nullptr) return usage("the queue is there already");

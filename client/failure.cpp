@@ -26,17 +26,14 @@ ExitClass exit_class(const Failure& failure) {
   if (std::holds_alternative<protocol::Refusal>(failure.cause)) return ExitClass::refused;
   switch (std::get<LocalCode>(failure.cause)) {
     case LocalCode::unreachable:
-    case LocalCode::queued:
-      return ExitClass::unreachable_or_queued;
+    case LocalCode::queued: return ExitClass::unreachable_or_queued;
     case LocalCode::usage:
     case LocalCode::no_invitation:
     case LocalCode::bad_form:
     case LocalCode::unknown_commune:
-    case LocalCode::missing_dated_fact:
-      return ExitClass::usage;
+    case LocalCode::missing_dated_fact: return ExitClass::usage;
     case LocalCode::wrong_passphrase:
-    case LocalCode::local_store:
-      return ExitClass::local_error;
+    case LocalCode::local_store: return ExitClass::local_error;
     case LocalCode::wrong_broker_key:
     case LocalCode::receipt_invalid:
     case LocalCode::log_forked:
@@ -49,8 +46,7 @@ ExitClass exit_class(const Failure& failure) {
     case LocalCode::file_key_mismatch:
     case LocalCode::payload_mismatch:
     case LocalCode::sender_unproven:
-    case LocalCode::directory_unproven:
-      return ExitClass::verification_failed;
+    case LocalCode::directory_unproven: return ExitClass::verification_failed;
   }
   return ExitClass::local_error;
 }

@@ -15,8 +15,8 @@ namespace pli::client {
 
 struct Failure {
   std::variant<protocol::LocalCode, protocol::Refusal> cause;
-  std::string detail;               ///< for developers and logs: our own words, never a peer's bytes
-  std::filesystem::path evidence;   ///< file kept as proof of a misbehaving broker or sender; empty = none
+  std::string detail;              ///< for developers and logs: our own words, never a peer's bytes
+  std::filesystem::path evidence;  ///< file kept as proof of a misbehaving broker or sender; empty = none
 
   Failure(protocol::LocalCode code, std::string words) : cause(code), detail(std::move(words)) {}
   Failure(protocol::LocalCode code, std::string words, std::filesystem::path file)
@@ -34,7 +34,14 @@ using Outcome = Result<T, Failure>;
 [[nodiscard]] protocol::Explanation explain(const Failure& failure, protocol::Language language);
 
 /// The exit codes of design §12, decided in one place.
-enum class ExitClass : int { done = 0, refused = 1, usage = 2, unreachable_or_queued = 3, verification_failed = 4, local_error = 5 };
+enum class ExitClass : int {
+  done = 0,
+  refused = 1,
+  usage = 2,
+  unreachable_or_queued = 3,
+  verification_failed = 4,
+  local_error = 5
+};
 [[nodiscard]] ExitClass exit_class(const Failure& failure);
 
 /// A local failure from an Error of the rooms below.

@@ -41,7 +41,8 @@ const char* flaw_of(const protocol::QueueItem& item, const std::string& queue) {
   if (!protocol::decode_seal(item.seal)) return "a seal that cannot be read";
   if (protocol::exchange_id(item.address, item.seal) != item.exchange) return "an id that is not this exchange's";
   if (address->queue != queue) return "an exchange addressed to another queue";
-  if (!crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange, item.exchange, item.signature))
+  if (!crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange, item.exchange,
+                                       item.signature))
     return "a signature that does not verify";
   return nullptr;
 }
@@ -94,7 +95,8 @@ Outcome<audit::QueueHead> Inbox::known_head(const std::string& queue) const {
   return audit::queue_start(session_.invitation().log, queue);
 }
 
-Outcome<std::vector<InboxItem>> Inbox::take_in(const std::string& queue, const std::vector<protocol::QueueItem>& shown) {
+Outcome<std::vector<InboxItem>> Inbox::take_in(const std::string& queue,
+                                               const std::vector<protocol::QueueItem>& shown) {
   const Profile& profile = session_.profile();
   for (int attempt = 0; attempt < attempts_max; ++attempt) {
     auto known = known_head(queue);
@@ -148,8 +150,8 @@ Outcome<void> Inbox::prove(const std::string& queue, const std::vector<InboxItem
                     shows("number", as_bytes(std::to_string(newest->head.number.value))) &&
                     shows("head", newest->head.head);
   if (!same)
-    return withheld(session_.profile(), queue, "the log commits to another place in the queue", newest->head, newest->head,
-                    audit::to_text(receipt->receipt));
+    return withheld(session_.profile(), queue, "the log commits to another place in the queue", newest->head,
+                    newest->head, audit::to_text(receipt->receipt));
   return {};
 }
 
@@ -173,8 +175,10 @@ Outcome<std::vector<InboxItem>> Inbox::refresh(const std::string& queue) {
     const bool moved = now_known->number > known->number;
     if (!page->more && page->head.number > now_known->number)
       return withheld(profile, queue, "headers are missing up to the head shown", *now_known, page->head);
-    if (page->more && !moved) return withheld(profile, queue, "more is announced and nothing shown", *now_known, page->head);
-    if (auto kept = profile.store().set_acknowledged(queue, page->acknowledged); !kept) return store_failure(kept.error());
+    if (page->more && !moved)
+      return withheld(profile, queue, "more is announced and nothing shown", *now_known, page->head);
+    if (auto kept = profile.store().set_acknowledged(queue, page->acknowledged); !kept)
+      return store_failure(kept.error());
     for (InboxItem& item : *taken) out.push_back(std::move(item));
     if (!page->more) break;
   }

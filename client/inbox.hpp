@@ -20,14 +20,14 @@ struct InboxItem {
   std::string queue;
   audit::QueueHead head;
   protocol::ExchangeId exchange{};
-  bool visible = true;                    ///< false: not on its roster; only its place in the chain is known
-  bool sender_proven = false;             ///< the directory shows this signing key as this sender's
-  protocol::Address address;              ///< of a visible item
+  bool visible = true;         ///< false: not on its roster; only its place in the chain is known
+  bool sender_proven = false;  ///< the directory shows this signing key as this sender's
+  protocol::Address address;   ///< of a visible item
   protocol::Seal seal;
   crypto::Signature signature{};
   UnixMillis accepted_at{};
   bool acknowledged = false;
-  bool opened = false;                    ///< by this profile
+  bool opened = false;  ///< by this profile
 };
 
 class Inbox {
@@ -43,7 +43,8 @@ class Inbox {
   /// All seats, one after another. Stops at the first error.
   [[nodiscard]] Outcome<std::vector<InboxItem>> refresh();
 
-  /// Waits for headers and hands each new one over once, until `on_item` returns false, or `idle` has passed without any.
+  /// Waits for headers and hands each new one over once, until `on_item` returns false, or `idle` has passed without
+  /// any.
   using OnItem = std::function<bool(const InboxItem&)>;
   [[nodiscard]] Outcome<void> follow(const OnItem& on_item, std::chrono::milliseconds idle);
 
@@ -63,6 +64,7 @@ class Inbox {
 
 /// What the profile has received so far, newest last, without a connection. An empty queue means every queue.
 [[nodiscard]] Outcome<std::vector<InboxItem>> received(const Profile& profile, const std::string& queue = {});
-[[nodiscard]] Outcome<std::optional<InboxItem>> find_received(const Profile& profile, const protocol::ExchangeId& exchange);
+[[nodiscard]] Outcome<std::optional<InboxItem>> find_received(const Profile& profile,
+                                                              const protocol::ExchangeId& exchange);
 
 }  // namespace pli::client

@@ -51,15 +51,16 @@ Outcome<KnownDirectory> KnownDirectory::build(protocol::VerifiedDirectory verifi
         break;
       }
       case protocol::EntryType::charte:
-      case protocol::EntryType::policy:
-        break;  // proven and kept; nothing here decides by them yet
+      case protocol::EntryType::policy: break;  // proven and kept; nothing here decides by them yet
     }
   }
   out.entries_ = std::move(entries);
   return out;
 }
 
-bool KnownDirectory::expires_soon_at(UnixMillis now) const { return now >= not_after() - protocol::directory_alarm_before; }
+bool KnownDirectory::expires_soon_at(UnixMillis now) const {
+  return now >= not_after() - protocol::directory_alarm_before;
+}
 
 const protocol::Member* KnownDirectory::member(std::string_view id) const {
   const auto found = members_.find(id);
@@ -88,7 +89,8 @@ std::vector<const protocol::Queue*> KnownDirectory::queues() const {
   return out;
 }
 
-std::vector<const protocol::Queue*> KnownDirectory::queues_of(protocol::QueueKind kind, std::string_view territory) const {
+std::vector<const protocol::Queue*> KnownDirectory::queues_of(protocol::QueueKind kind,
+                                                              std::string_view territory) const {
   std::vector<const protocol::Queue*> out;
   for (const auto& [id, queue] : queues_)
     if (queue.kind == kind &&
@@ -105,16 +107,21 @@ std::vector<DirectoryChange> changes_between(const KnownDirectory& older, const 
   };
   for (const protocol::Member* now : newer.members()) {
     const protocol::Member* before = older.member(now->id);
-    if (before == nullptr) add(What::appeared, protocol::EntryType::member, now->id);
-    else if (!before->revoked_at && now->revoked_at) add(What::revoked, protocol::EntryType::member, now->id);
-    else if (!(*before == *now)) add(What::changed, protocol::EntryType::member, now->id);
+    if (before == nullptr)
+      add(What::appeared, protocol::EntryType::member, now->id);
+    else if (!before->revoked_at && now->revoked_at)
+      add(What::revoked, protocol::EntryType::member, now->id);
+    else if (!(*before == *now))
+      add(What::changed, protocol::EntryType::member, now->id);
   }
   for (const protocol::Member* before : older.members())
     if (newer.member(before->id) == nullptr) add(What::gone, protocol::EntryType::member, before->id);
   for (const protocol::Queue* now : newer.queues()) {
     const protocol::Queue* before = older.queue(now->id);
-    if (before == nullptr) add(What::appeared, protocol::EntryType::queue, now->id);
-    else if (!(*before == *now)) add(What::changed, protocol::EntryType::queue, now->id);
+    if (before == nullptr)
+      add(What::appeared, protocol::EntryType::queue, now->id);
+    else if (!(*before == *now))
+      add(What::changed, protocol::EntryType::queue, now->id);
   }
   for (const protocol::Queue* before : older.queues())
     if (newer.queue(before->id) == nullptr) add(What::gone, protocol::EntryType::queue, before->id);

@@ -23,7 +23,8 @@ struct ProvenEntry {
 class KnownDirectory {
  public:
   /// Checks each proof against the head's root. Errors: directory_unproven.
-  [[nodiscard]] static Outcome<KnownDirectory> build(protocol::VerifiedDirectory verified, std::vector<ProvenEntry> entries);
+  [[nodiscard]] static Outcome<KnownDirectory> build(protocol::VerifiedDirectory verified,
+                                                     std::vector<ProvenEntry> entries);
 
   [[nodiscard]] const protocol::VerifiedDirectory& verified() const { return verified_; }
   [[nodiscard]] DirectoryNumber number() const { return verified_.head().number; }
@@ -41,7 +42,8 @@ class KnownDirectory {
   [[nodiscard]] std::vector<const protocol::Member*> members() const;
   [[nodiscard]] std::vector<const protocol::Queue*> queues() const;
   /// Queues of one kind that cover or lie in a territory: where a form goes, whose auditors a note is sealed to.
-  [[nodiscard]] std::vector<const protocol::Queue*> queues_of(protocol::QueueKind kind, std::string_view territory) const;
+  [[nodiscard]] std::vector<const protocol::Queue*> queues_of(protocol::QueueKind kind,
+                                                              std::string_view territory) const;
 
  private:
   KnownDirectory(protocol::VerifiedDirectory verified) : verified_(std::move(verified)) {}

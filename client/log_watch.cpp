@@ -71,7 +71,8 @@ Failure LogWatch::forked(std::string_view first, std::string_view second, const 
 }
 
 Failure LogWatch::shrunk(std::string_view first, std::string_view second) const {
-  return {LocalCode::log_shrunk, "the log is smaller than it was", profile_.keep_evidence("log-shrunk", both(first, second))};
+  return {LocalCode::log_shrunk, "the log is smaller than it was",
+          profile_.keep_evidence("log-shrunk", both(first, second))};
 }
 
 Outcome<void> LogWatch::advance(std::string_view note, TreeSize from, std::span<const Digest> consistency,
@@ -136,8 +137,7 @@ Outcome<void> LogWatch::compare_foreign(const Ask& ask, UnixMillis now) {
       return forked(last_->note(), theirs->note(), "another shard of the log without an order to close the one before");
     if (!last_ || theirs->size() > last_->size()) {
       // Receipts leave before their checkpoint is published: only time tells a late log from a rolled back one.
-      if (last_ && now - foreign.seen_at > foreign_grace)
-        return shrunk(theirs->note(), last_->note());
+      if (last_ && now - foreign.seen_at > foreign_grace) return shrunk(theirs->note(), last_->note());
       continue;
     }
     if (theirs->size() == last_->size()) {
@@ -164,8 +164,8 @@ Outcome<void> LogWatch::compare_foreign(const Ask& ask, UnixMillis now) {
 
 Outcome<void> LogWatch::extend_to(const audit::VerifiedCheckpoint& shown, const Ask& ask, UnixMillis now) {
   if (shown.size() == last_->size()) return forked(last_->note(), shown.note(), "two roots of one size");
-  // The log may have grown once more meanwhile: then that larger checkpoint becomes ours, and `shown` is compared with it
-  // the next time round.
+  // The log may have grown once more meanwhile: then that larger checkpoint becomes ours, and `shown` is compared with
+  // it the next time round.
   const TreeSize from = last_->size();
   auto answer = ask(from);
   if (!answer) return answer.error();

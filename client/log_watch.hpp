@@ -1,5 +1,5 @@
-// The client's watch over the broker's log (P7, P10): every checkpoint it is shown is signed by the log's key and extends
-// the last one verified. A broken promise is refused and both signed notes are kept as evidence.
+// The client's watch over the broker's log (P7, P10): every checkpoint it is shown is signed by the log's key and
+// extends the last one verified. A broken promise is refused and both signed notes are kept as evidence.
 #pragma once
 
 #include <chrono>
@@ -18,8 +18,8 @@ namespace pli::client {
 
 /// Whether `origin` is a shard of `log`: log "/" year "-" n.
 [[nodiscard]] bool is_shard_of(std::string_view origin, std::string_view log);
-/// Checks a note by the invitation's log key; the key's name is the origin the note itself claims, which must be a shard
-/// of `log`. Errors: receipt_invalid.
+/// Checks a note by the invitation's log key; the key's name is the origin the note itself claims, which must be a
+/// shard of `log`. Errors: receipt_invalid.
 [[nodiscard]] Outcome<audit::VerifiedCheckpoint> verify_log_note(std::string_view note, std::string_view log,
                                                                  const crypto::SignPublic& log_key);
 /// The verifier key for that origin.

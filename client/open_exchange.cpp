@@ -33,27 +33,36 @@ struct Wiped {
 
 // ---- the checks ------------------------------------------------------------------------------------------------
 
-/// One way in, its header read and signed by somebody the directory shows.
+/// A header, read, signed by somebody the directory shows; with the way in that came with it, if any.
 struct Part {
   const protocol::AccessPart* wire = nullptr;
+  Bytes address_bytes;
   protocol::Address address;
   protocol::Seal seal;
+  crypto::Signature signature{};
   const protocol::Member* sender = nullptr;
 };
 
-Outcome<Part> read_part(const protocol::AccessPart& wire, const KnownDirectory& directory) {
-  auto address = protocol::decode_address(wire.address);
-  auto seal = protocol::decode_seal(wire.seal);
-  if (!address || !seal || protocol::exchange_id(wire.address, wire.seal) != wire.exchange)
+Outcome<Part> read_header(const protocol::ExchangeId& exchange, const Bytes& address_bytes, const Bytes& seal_bytes,
+                          const crypto::Signature& signature, const KnownDirectory& directory) {
+  auto address = protocol::decode_address(address_bytes);
+  auto seal = protocol::decode_seal(seal_bytes);
+  if (!address || !seal || protocol::exchange_id(address_bytes, seal_bytes) != exchange)
     return Failure(LocalCode::address_mismatch, "address and seal are not this exchange's");
-  const bool authentic = crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange,
-                                                         wire.exchange, wire.signature)
-                             .has_value();
+  const bool authentic =
+      crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange, exchange, signature)
+          .has_value();
   if (!authentic) return Failure(LocalCode::sender_unproven, "the signature does not verify");
   const protocol::Member* sender = directory.member_by_sign(address->sender_key);
   if (sender == nullptr || sender->id != address->sender)
     return Failure(LocalCode::sender_unproven, "the directory shows no such key for this sender");
-  return Part{&wire, std::move(*address), *seal, sender};
+  return Part{nullptr, address_bytes, std::move(*address), *seal, signature, sender};
+}
+
+Outcome<Part> read_part(const protocol::AccessPart& wire, const KnownDirectory& directory) {
+  auto part = read_header(wire.exchange, wire.address, wire.seal, wire.signature, directory);
+  if (part) part->wire = &wire;
+  return part;
 }
 
 /// The file key, if this way in has one for us.
@@ -113,7 +122,7 @@ Outcome<protocol::Plaintext> read_payload(const Part& original, ByteView payload
     return Failure(LocalCode::bad_padding, "not the bucket this size belongs to");
   auto plaintext = protocol::decode_plaintext(clear.bytes);
   if (!plaintext) return Failure(LocalCode::payload_mismatch, "a plaintext that cannot be read");
-  if (!equal(plaintext->address, original.wire->address)) {
+  if (!equal(plaintext->address, original.address_bytes)) {
     crypto::wipe(plaintext->content);
     return Failure(LocalCode::address_mismatch, "the address inside is not the one outside");
   }
@@ -138,7 +147,8 @@ Outcome<Bytes> seal_note(const Session& session, const std::string& text) {
   auto sealed = crypto::seal_bytes(*padded, auditors);
   crypto::wipe(*padded);
   if (!sealed) return local(LocalCode::directory_unproven, sealed.error());
-  if (sealed->size() > protocol::sealed_note_bytes_max) return Failure(LocalCode::usage, "too many auditors for a note");
+  if (sealed->size() > protocol::sealed_note_bytes_max)
+    return Failure(LocalCode::usage, "too many auditors for a note");
   return std::move(*sealed);
 }
 
@@ -213,7 +223,8 @@ Outcome<Bytes> fetch_part(Session& session, const protocol::OpeningId& opening, 
     return {};
   };
   auto collected = collect();
-  for (const std::uint64_t number : flying) static_cast<void>(connection.take(number, std::chrono::milliseconds::zero()));
+  for (const std::uint64_t number : flying)
+    static_cast<void>(connection.take(number, std::chrono::milliseconds::zero()));
   if (!collected) return collected.error();
   return out;
 }
@@ -238,6 +249,30 @@ Outcome<void> fetch_missing(Session& session, const protocol::OpeningId& opening
   if (!payload) return payload.error();
   opened.payload = std::move(*payload);
   return {};
+}
+
+/// The exchange's own header where only ways in that others added came with the reply: to a member who was given access
+/// later, the queue shows it now.
+Outcome<std::optional<protocol::QueueItem>> find_header(Session& session, const protocol::ExchangeId& exchange,
+                                                        const protocol::Opened& opened) {
+  const auto is_own = [&](const protocol::AccessPart& part) { return part.exchange == exchange; };
+  if (std::any_of(opened.access.begin(), opened.access.end(), is_own)) return std::optional<protocol::QueueItem>();
+  ClientStore& store = session.profile().store();
+  auto found = store.find_received(exchange);
+  if (found && !*found) {
+    if (auto refreshed = Inbox(session).refresh(); !refreshed) return refreshed.error();
+    found = store.find_received(exchange);
+  }
+  if (!found) return store_failure(found.error());
+  if (!*found) return std::optional<protocol::QueueItem>();
+  if ((*found)->item.visible) return std::optional<protocol::QueueItem>((*found)->item);
+  const protocol::QueueItem& place = (*found)->item;
+  auto shown = session.ask<protocol::Items>(protocol::List{place.queue, QueueNumber{place.head.number.value - 1}, 1});
+  if (!shown) return shown.error();
+  if (shown->items.empty() || shown->items[0].exchange != exchange || !shown->items[0].visible)
+    return std::optional<protocol::QueueItem>();
+  if (auto kept = store.set_visible(place.queue, shown->items[0]); !kept) return store_failure(kept.error());
+  return std::optional<protocol::QueueItem>(std::move(shown->items[0]));
 }
 
 std::string describe(const protocol::ExchangeId& exchange, const protocol::Opened& opened, const Failure& failure) {
@@ -299,21 +334,27 @@ Outcome<std::optional<Failure>> compare_gossip(Session& session, const protocol:
 }  // namespace
 
 Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const protocol::ExchangeId& exchange,
-                                       const Keys& keys, const KnownDirectory& directory, ReleaseSession& release) {
+                                       const std::optional<protocol::QueueItem>& header, const Keys& keys,
+                                       const KnownDirectory& directory, ReleaseSession& release) {
   const auto own = std::find_if(opened.access.begin(), opened.access.end(),
                                 [&](const protocol::AccessPart& part) { return part.exchange == exchange; });
-  if (own == opened.access.end()) return Failure(LocalCode::address_mismatch, "the exchange itself is missing");
-  auto original = read_part(*own, directory);
+  if (own == opened.access.end() && !header)
+    return Failure(LocalCode::address_mismatch, "the exchange's own header is missing");
+  auto original = own != opened.access.end()
+                      ? read_part(*own, directory)
+                      : read_header(exchange, header->address, header->seal, header->signature, directory);
   if (!original) return original.error();
 
   std::optional<Failure> first;
   std::optional<crypto::FileKey> file_key;
   const auto try_part = [&](const Part& part) {
     auto entered = enter(part, original->seal, keys, directory, release);
-    if (entered) file_key = std::move(*entered);
-    else if (!first || is(*first, LocalCode::no_stanza_for_me)) first = entered.error();
+    if (entered)
+      file_key = std::move(*entered);
+    else if (!first || is(*first, LocalCode::no_stanza_for_me))
+      first = entered.error();
   };
-  try_part(*original);
+  if (original->wire != nullptr) try_part(*original);
   for (const protocol::AccessPart& wire : opened.access) {
     if (file_key) break;
     if (wire.exchange == exchange) continue;
@@ -324,6 +365,7 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
                               part->seal.payload_size == original->seal.payload_size;
     if (gives_access) try_part(*part);
   }
+  if (!file_key && !first) return Failure(LocalCode::no_stanza_for_me, "no way in that names this exchange");
   if (!file_key) return std::move(*first);
 
   auto plaintext = read_payload(*original, opened.payload, *file_key);
@@ -331,14 +373,15 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
   VerifiedContent out;
   out.address = std::move(original->address);
   out.seal = original->seal;
-  out.signature = own->signature;
+  out.signature = original->signature;
   out.sender_label = original->sender->label;
   out.file_key = std::move(*file_key);
   out.plaintext = std::move(*plaintext);
   return out;
 }
 
-Outcome<OpenedExchange> open_exchange(Session& session, const protocol::ExchangeId& exchange, const OpenOptions& options) {
+Outcome<OpenedExchange> open_exchange(Session& session, const protocol::ExchangeId& exchange,
+                                      const OpenOptions& options) {
   auto note = seal_note(session, options.note);
   if (!note) return note.error();
   protocol::Open request = make_request(session, exchange, options.motif, *note);
@@ -355,13 +398,16 @@ Outcome<OpenedExchange> open_exchange(Session& session, const protocol::Exchange
   if (auto fetched = fetch_missing(session, protocol::opening_id(request.request), *opened); !fetched)
     return fetched.error();
 
-  auto content = verify_opened(*opened, exchange, session.keys(), session.directory(), session.release());
+  auto header = find_header(session, exchange, *opened);
+  if (!header) return header.error();
+  auto content = verify_opened(*opened, exchange, *header, session.keys(), session.directory(), session.release());
   OpenedExchange out;
   if (content) {
     auto form = protocol::Form::decode(content->plaintext.content);
     if (form && static_cast<std::uint16_t>(form->kind()) != content->address.kind)
       content = Failure(LocalCode::address_mismatch, "the form inside is of another kind than the address says");
-    else if (form) out.form = std::move(*form);
+    else if (form)
+      out.form = std::move(*form);
   }
   if (!content) {
     Failure failure = content.error();

@@ -29,8 +29,7 @@ Failure store_failure(const Error& error) { return local(LocalCode::local_store,
 
 /// year·100 + month, UTC: how release epochs are named (protocol/exchange.hpp).
 std::uint32_t month_of(UnixMillis time) {
-  const auto day = std::chrono::floor<std::chrono::days>(
-      std::chrono::sys_time<milliseconds>(milliseconds(time.value)));
+  const auto day = std::chrono::floor<std::chrono::days>(std::chrono::sys_time<milliseconds>(milliseconds(time.value)));
   const std::chrono::year_month_day date(day);
   return static_cast<std::uint32_t>(static_cast<int>(date.year())) * 100 + static_cast<unsigned>(date.month());
 }
@@ -77,8 +76,7 @@ class Flush {
   Flush(const Profile& profile, const Clock& clock, Session& session, const Outbox::Progress& progress)
       : profile_(profile), store_(profile.store()), clock_(clock), session_(session), progress_(progress) {}
   ~Flush() {
-    for (const Sent& each : flying_)
-      static_cast<void>(session_.connection().take(each.number, milliseconds::zero()));
+    for (const Sent& each : flying_) static_cast<void>(session_.connection().take(each.number, milliseconds::zero()));
   }
   Flush(const Flush&) = delete;
   Flush& operator=(const Flush&) = delete;
@@ -87,8 +85,8 @@ class Flush {
     auto items = store_.outbox();
     if (!items) return store_failure(items.error());
     for (const OutboxItem& item : *items) {
-      const bool waits = item.state == OutboxState::queued || item.state == OutboxState::sealed ||
-                         item.state == OutboxState::sent;
+      const bool waits =
+          item.state == OutboxState::queued || item.state == OutboxState::sealed || item.state == OutboxState::sent;
       if (!waits) continue;
       waiting_.push_back({item.id, 0});
       total_ += item.bytes;
@@ -106,7 +104,8 @@ class Flush {
     // Receipts convince only when their checkpoints are part of the log everybody sees.
     if (!report_.stopped && any)
       if (auto checked = session_.check_log(); !checked) report_.stopped = checked.error();
-    if (auto shredded = store_.shred(); !shredded && !report_.stopped) report_.stopped = store_failure(shredded.error());
+    if (auto shredded = store_.shred(); !shredded && !report_.stopped)
+      report_.stopped = store_failure(shredded.error());
     return std::move(report_);
   }
 
@@ -119,7 +118,7 @@ class Flush {
     Waiting waiting;
     std::uint64_t number = 0;
     OutboxItem item;
-    protocol::Envelope envelope;   ///< as sent: parts that were staged are empty
+    protocol::Envelope envelope;  ///< as sent: parts that were staged are empty
     int busy = 0;
   };
 
@@ -161,8 +160,12 @@ class Flush {
     if (!draft) return draft.error();
     auto heads = head_of(profile_, draft->queue);
     if (!heads) return heads.error();
-    const SealContext context{session_.keys().current, session_.invitation(), session_.directory(), session_.release(),
-                              session_.log().last() ? session_.log().last()->note() : std::string(), std::move(*heads),
+    const SealContext context{session_.keys().current,
+                              session_.invitation(),
+                              session_.directory(),
+                              session_.release(),
+                              session_.log().last() ? session_.log().last()->note() : std::string(),
+                              std::move(*heads),
                               clock_.now()};
     auto sealed = seal_exchange(*draft, context);
     crypto::wipe(draft->content);
@@ -237,8 +240,7 @@ class Flush {
 
   Outcome<void> refused(OutboxItem item, Waiting waiting, const protocol::Refusal& refusal) {
     switch (refusal.code) {
-      case Code::stale_directory:
-        return reseal(std::move(item), waiting, refusal);
+      case Code::stale_directory: return reseal(std::move(item), waiting, refusal);
       case Code::busy:
       case Code::log_unavailable:
       case Code::stopped:
@@ -250,8 +252,7 @@ class Flush {
         return Failure(refusal);
       case Code::clock_skew:
         return drop_sealing(std::move(item), waiting, refusal);  // sealed anew, and dated anew, at the next flush
-      default:
-        break;
+      default: break;
     }
     if (auto kept = store_.set_outbox_state(item.id, OutboxState::refused, refusal); !kept)
       return store_failure(kept.error());
@@ -347,8 +348,8 @@ Outcome<std::optional<SealedExchange>> seal_offline(const Profile& profile, cons
   if (!checkpoint) return store_failure(checkpoint.error());
   auto heads = head_of(profile, draft.queue);
   if (!heads) return heads.error();
-  auto sealed = seal_exchange(draft, {keys.current, *invitation, *directory, release, checkpoint->value_or(std::string()),
-                                      std::move(*heads), now});
+  auto sealed = seal_exchange(draft, {keys.current, *invitation, *directory, release,
+                                      checkpoint->value_or(std::string()), std::move(*heads), now});
   if (sealed) return std::optional<SealedExchange>(std::move(*sealed));
   // A queue we know nothing of yet, a directory run out: the next connection tells. A bad form never gets better.
   if (is(sealed.error(), LocalCode::directory_unproven)) return later;

@@ -1,5 +1,6 @@
-// What was sent and is not yet proven received. Durable before it says so (SQLite, synchronous=FULL), sealed as soon as it
-// can be, sent as often as needed, always the same bytes, until the broker's receipt has been verified (P8; design §5).
+// What was sent and is not yet proven received. Durable before it says so (SQLite, synchronous=FULL), sealed as soon as
+// it can be, sent as often as needed, always the same bytes, until the broker's receipt has been verified (P8; design
+// §5).
 //
 //   queued ──seal──▶ sealed ──submit──▶ receipted ──▶ (cosigned: another issue)
 //     ▲                 │ STALE_DIRECTORY: refused by the broker, so never accepted
@@ -23,30 +24,30 @@ enum class OutboxState : std::uint8_t { queued = 1, sealed = 2, sent = 3, receip
 [[nodiscard]] std::string_view text_of(OutboxState state);
 
 struct OutboxItem {
-  std::int64_t id = 0;                              ///< of this profile; stays the same through re-sealing
+  std::int64_t id = 0;  ///< of this profile; stays the same through re-sealing
   OutboxState state = OutboxState::queued;
   protocol::Kind kind = protocol::Kind::signalement_individuel;
   std::string queue;
   Digest case_id{};
   UnixMillis created_at{};
-  std::optional<protocol::ExchangeId> exchange;     ///< once sealed
-  std::vector<protocol::ExchangeId> replaced;       ///< ids of earlier sealings the broker refused as stale, oldest first
-  std::uint64_t bytes = 0;                          ///< locked + payload, once sealed
+  std::optional<protocol::ExchangeId> exchange;  ///< once sealed
+  std::vector<protocol::ExchangeId> replaced;    ///< ids of earlier sealings the broker refused as stale, oldest first
+  std::uint64_t bytes = 0;                       ///< locked + payload, once sealed
   std::optional<protocol::Refusal> last_refusal;
   UnixMillis receipted_at{};
-  std::filesystem::path receipt;                    ///< once receipted
+  std::filesystem::path receipt;  ///< once receipted
 };
 
 /// What became of one item in a flush.
 struct Flushed {
   OutboxItem item;
-  bool resealed = false;                            ///< its roster or release key had changed
-  bool duplicate = false;                           ///< the broker had it already
-  std::optional<Failure> failure;                   ///< why it still waits or was refused
+  bool resealed = false;           ///< its roster or release key had changed
+  bool duplicate = false;          ///< the broker had it already
+  std::optional<Failure> failure;  ///< why it still waits or was refused
 };
 struct FlushReport {
   std::vector<Flushed> done;
-  std::optional<Failure> stopped;                   ///< why it ended early; what is not done stays queued
+  std::optional<Failure> stopped;  ///< why it ended early; what is not done stays queued
 };
 
 class Outbox {

@@ -102,7 +102,8 @@ Outcome<Keys> Profile::unlock(const crypto::SecretKey& passphrase) const {
   Keys keys{std::move(*current), {}};
   std::vector<std::filesystem::path> former;
   std::error_code failed;
-  for (std::filesystem::directory_iterator it(folder_ / "former", failed), end; !failed && it != end; it.increment(failed))
+  for (std::filesystem::directory_iterator it(folder_ / "former", failed), end; !failed && it != end;
+       it.increment(failed))
     if (it->path().extension() == ".age") former.push_back(it->path());
   std::sort(former.begin(), former.end());
   if (former.size() > former_identities_max) former.resize(former_identities_max);

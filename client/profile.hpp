@@ -60,18 +60,21 @@ class Profile {
   /// The new one takes the place of the present one, which moves to former/. Errors: local_store.
   [[nodiscard]] Outcome<void> replace_identity(const crypto::Identity& identity, const crypto::SecretKey& passphrase,
                                                int work_factor);
-  /// Errors: usage (no identity), wrong_passphrase, local_store. Former identities under another passphrase are left out.
+  /// Errors: usage (no identity), wrong_passphrase, local_store. Former identities under another passphrase are left
+  /// out.
   [[nodiscard]] Outcome<Keys> unlock(const crypto::SecretKey& passphrase) const;
 
   /// Errors: no_invitation (none yet, or not one).
   [[nodiscard]] Outcome<protocol::Invitation> invitation() const;
-  /// Checks and keeps it. A second one must name the same contract, log and log key. Errors: no_invitation, local_store.
+  /// Checks and keeps it. A second one must name the same contract, log and log key. Errors: no_invitation,
+  /// local_store.
   [[nodiscard]] Outcome<void> accept_invitation(std::string_view text);
 
   /// Errors: local_store when another program holds it.
   [[nodiscard]] Outcome<ProfileLock> lock() const;
 
-  /// Writes a file under evidence/ and returns its path; an empty path when even that failed (the finding matters more).
+  /// Writes a file under evidence/ and returns its path; an empty path when even that failed (the finding matters
+  /// more).
   std::filesystem::path keep_evidence(std::string_view what, std::string_view text) const;
 
  private:

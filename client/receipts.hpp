@@ -17,7 +17,7 @@ struct VerifiedReceipt {
   audit::Receipt receipt;
   std::string origin;
   TreeSize size{};
-  std::optional<protocol::ExchangeId> exchange;   ///< what it is a receipt for, where the record shows it
+  std::optional<protocol::ExchangeId> exchange;  ///< what it is a receipt for, where the record shows it
 };
 
 /// From the wire to a verified receipt. Errors: receipt_invalid.

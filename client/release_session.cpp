@@ -26,7 +26,8 @@ protocol::Release ReleaseSession::share(const crypto::ReleaseKey& release_key) c
   return release;
 }
 
-Result<crypto::ReleaseKey> ReleaseSession::open_grant(const crypto::BoxPublic& broker, const crypto::BoxedRelease& grant) {
+Result<crypto::ReleaseKey> ReleaseSession::open_grant(const crypto::BoxPublic& broker,
+                                                      const crypto::BoxedRelease& grant) {
   auto shared = shared_with(broker);
   if (!shared) return shared.error();
   return crypto::opening::open_grant(grant, **shared);
@@ -35,7 +36,8 @@ Result<crypto::ReleaseKey> ReleaseSession::open_grant(const crypto::BoxPublic& b
 Result<const crypto::BoxKey*> ReleaseSession::shared_with(const crypto::BoxPublic& broker) {
   auto found = shared_.find(broker);
   if (found == shared_.end()) {
-    // One for each month a roster's exchanges were released in; a broker that shows ever new keys gets no memory for it.
+    // One for each month a roster's exchanges were released in; a broker that shows ever new keys gets no memory for
+    // it.
     if (shared_.size() >= keys_max) return Error{Errc::over_limit, "release keys of one session"};
     auto key = pair_.shared_with(broker);
     if (!key) return key.error();

@@ -27,7 +27,8 @@ class ReleaseSession {
   /// 1 of 1, the broker. Needs ready().
   [[nodiscard]] protocol::Release share(const crypto::ReleaseKey& release_key) const;
   /// R from a grant boxed with this release key. Errors: authentication_failed, invalid_input.
-  [[nodiscard]] Result<crypto::ReleaseKey> open_grant(const crypto::BoxPublic& broker, const crypto::BoxedRelease& grant);
+  [[nodiscard]] Result<crypto::ReleaseKey> open_grant(const crypto::BoxPublic& broker,
+                                                      const crypto::BoxedRelease& grant);
 
  private:
   [[nodiscard]] Result<const crypto::BoxKey*> shared_with(const crypto::BoxPublic& broker);

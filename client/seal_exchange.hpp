@@ -17,10 +17,10 @@ namespace pli::client {
 /// What somebody wants sent, before it is sealed. `content` is in clear: keep it short-lived.
 struct Draft {
   protocol::Kind kind = protocol::Kind::signalement_individuel;
-  Bytes content;                         ///< Form::encode()
-  std::string queue;                     ///< "ged/89"
-  Digest case_id{};                      ///< zeros when the kind opens a case
-  Digest in_reply_to{};                  ///< zeros when none
+  Bytes content;         ///< Form::encode()
+  std::string queue;     ///< "ged/89"
+  Digest case_id{};      ///< zeros when the kind opens a case
+  Digest in_reply_to{};  ///< zeros when none
   protocol::Urgency urgency = protocol::Urgency::normale;
   std::vector<std::string> handling;
   std::vector<std::pair<std::string, std::string>> attributes;
@@ -39,8 +39,8 @@ struct SealContext {
   const crypto::Identity& identity;
   const protocol::Invitation& invitation;
   const KnownDirectory& directory;
-  const ReleaseSession& release;         ///< ready
-  std::string checkpoint;                ///< last verified, verbatim; empty when none
+  const ReleaseSession& release;  ///< ready
+  std::string checkpoint;         ///< last verified, verbatim; empty when none
   /// Head of the destination queue, where the sender sits in it too: what its readers can compare, and nothing of
   /// queues that are not theirs.
   std::vector<protocol::GossipHead> heads;

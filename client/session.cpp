@@ -92,8 +92,8 @@ Session::Session(const Profile& profile, const Keys& keys, const Clock& clock, p
 Outcome<std::unique_ptr<Session>> Session::open(const Profile& profile, const Keys& keys, const Clock& clock) {
   auto invitation = profile.invitation();
   if (!invitation) return invitation.error();
-  auto connection = dial(invitation->endpoint, invitation->broker, keys.current.curve_secret(),
-                         keys.current.public_identity().curve);
+  auto connection =
+      dial(invitation->endpoint, invitation->broker, keys.current.curve_secret(), keys.current.public_identity().curve);
   if (!connection) return connection.error();
   return open(profile, keys, clock, std::move(*connection));
 }
@@ -102,8 +102,7 @@ Outcome<std::unique_ptr<Session>> Session::open(const Profile& profile, const Ke
                                                 std::unique_ptr<Connection> connection) {
   auto invitation = profile.invitation();
   if (!invitation) return invitation.error();
-  std::unique_ptr<Session> session(
-      new Session(profile, keys, clock, std::move(*invitation), std::move(connection)));
+  std::unique_ptr<Session> session(new Session(profile, keys, clock, std::move(*invitation), std::move(connection)));
   if (auto loaded = session->log_.load(); !loaded) return loaded.error();
   if (auto hello = session->say_hello(); !hello) return hello.error();
   if (auto compared = session->compare_foreign(); !compared) return compared.error();
@@ -120,7 +119,8 @@ Outcome<void> Session::refresh() {
 
 Outcome<void> Session::say_hello() {
   const TreeSize known = log_.known_size();
-  auto reply = ask<protocol::HelloReply>(protocol::Hello{protocol::protocol_version, protocol::protocol_version, known});
+  auto reply =
+      ask<protocol::HelloReply>(protocol::Hello{protocol::protocol_version, protocol::protocol_version, known});
   if (!reply) return reply.error();
   if (auto advanced = log_.advance(reply->checkpoint, known, reply->consistency, clock_.now()); !advanced)
     return advanced;
@@ -223,7 +223,8 @@ Outcome<bool> Session::fetch_directory(DirectoryNumber known) {
       if (concerns(change, mine, *directory_, *directory)) changes.push_back(std::move(change));
   }
   auto kept = profile_.store().set_directory(*directory, changes);
-  // A later version another program of this profile has just kept: ours was verified, and the next session reads that one.
+  // A later version another program of this profile has just kept: ours was verified, and the next session reads that
+  // one.
   if (!kept && kept.error().code != Errc::conflict) return store_failure(kept.error());
   directory_ = std::make_unique<const KnownDirectory>(std::move(*directory));
   return true;
@@ -234,8 +235,7 @@ Outcome<std::optional<protocol::VerifiedDirectory>> Session::verify_version(cons
   const auto trusted = directory_ ? protocol::AuthoritySet{directory_->verified().head().threshold,
                                                            directory_->verified().head().authorities}
                                   : invitation_.authorities;
-  auto verified =
-      protocol::verify_directory_note(page.note, trusted, directory_ ? &directory_->verified() : nullptr);
+  auto verified = protocol::verify_directory_note(page.note, trusted, directory_ ? &directory_->verified() : nullptr);
   if (!verified) return local(LocalCode::directory_unproven, verified.error());
   const protocol::DirectoryHead& head = verified->head();
   if (head.contract != invitation_.contract) return unproven("a version of another contract");
@@ -244,8 +244,8 @@ Outcome<std::optional<protocol::VerifiedDirectory>> Session::verify_version(cons
   auto proof = verify_proof(page.leaf);
   if (!proof) return Failure(LocalCode::directory_unproven, "the version is not proven in the log");
   const auto& leaf = proof->receipt.leaf;
-  const bool named = leaf.directory && leaf.directory->number == head.number &&
-                     leaf.directory->digest == verified->digest();
+  const bool named =
+      leaf.directory && leaf.directory->number == head.number && leaf.directory->digest == verified->digest();
   if (!named) return unproven("the log names another version");
   return std::optional<protocol::VerifiedDirectory>(std::move(*verified));
 }

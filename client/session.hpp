@@ -26,17 +26,19 @@ class Session {
   /// Dials the invitation's endpoint, says hello, checks the log and brings the directory up to date.
   /// `profile`, `keys` and `clock` must outlive the session.
   /// Errors: those of dial(); no_invitation; log_forked, log_shrunk; directory_unproven; local_store; refusals.
-  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys, const Clock& clock);
+  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys,
+                                                              const Clock& clock);
   /// The same over a connection that stands already.
-  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys, const Clock& clock,
+  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys,
+                                                              const Clock& clock,
                                                               std::unique_ptr<Connection> connection);
 
   [[nodiscard]] const Profile& profile() const { return profile_; }
   [[nodiscard]] const Keys& keys() const { return keys_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] const protocol::Invitation& invitation() const { return invitation_; }
-  [[nodiscard]] const std::string& member_id() const { return member_; }   ///< as the broker knows our key
-  [[nodiscard]] UnixMillis broker_time() const { return broker_time_; }    ///< at hello
+  [[nodiscard]] const std::string& member_id() const { return member_; }  ///< as the broker knows our key
+  [[nodiscard]] UnixMillis broker_time() const { return broker_time_; }   ///< at hello
   [[nodiscard]] std::uint64_t exchange_bytes_max() const { return exchange_bytes_max_; }
   [[nodiscard]] const KnownDirectory& directory() const { return *directory_; }
   [[nodiscard]] LogWatch& log() { return log_; }

@@ -31,7 +31,8 @@ class Upload {
     count_ = static_cast<std::uint32_t>((part.size() + protocol::chunk_bytes_max - 1) / protocol::chunk_bytes_max);
   }
   ~Upload() {
-    for (const InFlight& each : flying_) static_cast<void>(session_.connection().take(each.number, milliseconds::zero()));
+    for (const InFlight& each : flying_)
+      static_cast<void>(session_.connection().take(each.number, milliseconds::zero()));
   }
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;

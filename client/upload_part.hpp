@@ -16,6 +16,7 @@ namespace pli::client {
 inline constexpr int busy_waits_max = 20;
 
 /// Carries a signed directory version to the broker. Errors: refusals, unreachable, receipt_invalid.
-[[nodiscard]] Outcome<protocol::Published> publish_directory(Session& session, const std::string& note, const Bytes& bundle);
+[[nodiscard]] Outcome<protocol::Published> publish_directory(Session& session, const std::string& note,
+                                                             const Bytes& bundle);
 
 }  // namespace pli::client

@@ -39,14 +39,13 @@ void append_stanza(Bytes& header, std::string_view arguments, ByteView body);
 /// `--- mac`, which ends a header.
 void append_header_end(Bytes& header, const FileKey& file_key);
 /// The file key under a key used once (so the nonce is zero): the body of X25519 and scrypt stanzas.
-[[nodiscard]] ByteArray<age_wrapped_key_bytes> wrap_file_key(const FileKey& file_key,
-                                                             const Transient<32>& wrap_key);
+[[nodiscard]] ByteArray<age_wrapped_key_bytes> wrap_file_key(const FileKey& file_key, const Transient<32>& wrap_key);
 
 /// Fills `out` from `in` as far as there is anything. Errors: those of `in`.
 [[nodiscard]] Result<std::size_t> fill_from(const Source& in, std::span<std::uint8_t> out);
 
 /// Header, payload nonce and chunks to `out`, armored or not. Errors: those of `in` and `out`.
-[[nodiscard]] Result<void> seal_stream(const FileKey& file_key, ByteView header, const Source& in,
-                                       const Sink& out, bool armor);
+[[nodiscard]] Result<void> seal_stream(const FileKey& file_key, ByteView header, const Source& in, const Sink& out,
+                                       bool armor);
 
 }  // namespace pli::crypto

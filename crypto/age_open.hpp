@@ -34,8 +34,8 @@ inline constexpr int scrypt_work_factor_default = 18;
 
 /// Keys to try. A passphrase is tried on scrypt stanzas only.
 struct AgeKeys {
-  std::span<const SecretKey> identities;        ///< X25519 secrets
-  const SecretKey* passphrase = nullptr;        ///< the passphrase's bytes
+  std::span<const SecretKey> identities;  ///< X25519 secrets
+  const SecretKey* passphrase = nullptr;  ///< the passphrase's bytes
 };
 
 /// Unwraps the file key from a whole header (through the LF of `---`), and checks the header's MAC.

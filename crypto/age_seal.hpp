@@ -47,7 +47,8 @@ class PayloadSealer {
 };
 
 /// `age -r`: a whole file, streamed. `armor` writes the PEM form.
-[[nodiscard]] Result<void> seal_file(const Source& in, const Sink& out, std::span<const AgePublic> recipients, bool armor);
+[[nodiscard]] Result<void> seal_file(const Source& in, const Sink& out, std::span<const AgePublic> recipients,
+                                     bool armor);
 
 /// age through memory (sealed notes, copies to oneself).
 [[nodiscard]] Result<Bytes> seal_bytes(ByteView plaintext, std::span<const AgePublic> recipients);

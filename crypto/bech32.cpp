@@ -65,8 +65,7 @@ std::string encode(std::string_view lower_prefix, LetterCase letter_case, ByteVi
 }
 
 /// Only the one case is taken: age itself refuses "AGE1…" and "age-secret-key-1…".
-bool decode(std::string_view text, std::string_view lower_prefix, LetterCase letter_case,
-            std::span<std::uint8_t> key) {
+bool decode(std::string_view text, std::string_view lower_prefix, LetterCase letter_case, std::span<std::uint8_t> key) {
   if (text.size() != lower_prefix.size() + 1 + key_groups + checksum_groups) return false;
   for (std::size_t i = 0; i < lower_prefix.size(); ++i) {
     if (text[i] != in_case(lower_prefix[i], letter_case)) return false;
@@ -77,8 +76,8 @@ bool decode(std::string_view text, std::string_view lower_prefix, LetterCase let
   bool known = true;
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const char c = text[lower_prefix.size() + 1 + i];
-    const auto at = std::find_if(alphabet.begin(), alphabet.end(),
-                                 [&](char letter) { return in_case(letter, letter_case) == c; });
+    const auto at =
+        std::find_if(alphabet.begin(), alphabet.end(), [&](char letter) { return in_case(letter, letter_case) == c; });
     known = known && at != alphabet.end();
     groups[i] = known ? static_cast<std::uint8_t>(at - alphabet.begin()) : std::uint8_t{0};
     checksum.add(groups[i]);
@@ -96,9 +95,7 @@ bool decode(std::string_view text, std::string_view lower_prefix, LetterCase let
 
 }  // namespace
 
-std::string to_recipient_text(const AgePublic& key) {
-  return encode(recipient_prefix, LetterCase::lower, key.bytes);
-}
+std::string to_recipient_text(const AgePublic& key) { return encode(recipient_prefix, LetterCase::lower, key.bytes); }
 
 Result<AgePublic> parse_recipient(std::string_view text) {
   AgePublic key;

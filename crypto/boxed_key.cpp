@@ -21,7 +21,8 @@ Result<SecretKey> unbox_key(std::string_view name, std::string_view file, const 
   PLI_INVARIANT(startup_secret.size() == startup_secret_bytes);
   std::string bound = first_line(name);
   std::size_t line_end = file.find('\n');
-  if (line_end == std::string_view::npos || file.substr(0, line_end) != bound) return Error{Errc::invalid_input, "not the key file of this name"};
+  if (line_end == std::string_view::npos || file.substr(0, line_end) != bound)
+    return Error{Errc::invalid_input, "not the key file of this name"};
   std::string_view body = file.substr(line_end + 1);
   if (!body.ends_with('\n')) return Error{Errc::invalid_input, "key file is cut short"};
   body.remove_suffix(1);

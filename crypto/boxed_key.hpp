@@ -15,6 +15,7 @@ inline constexpr std::size_t startup_secret_bytes = 32;
 /// `name` is ours ("curve", "log", "release-202611"): a file moved under another name will not open.
 [[nodiscard]] std::string box_key(std::string_view name, const SecretKey& secret, const SecretKey& startup_secret);
 /// Errors: invalid_input (shape or another name), authentication_failed (another start-up secret, altered bytes).
-[[nodiscard]] Result<SecretKey> unbox_key(std::string_view name, std::string_view file, const SecretKey& startup_secret);
+[[nodiscard]] Result<SecretKey> unbox_key(std::string_view name, std::string_view file,
+                                          const SecretKey& startup_secret);
 
 }  // namespace pli::crypto

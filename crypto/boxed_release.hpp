@@ -9,8 +9,7 @@ namespace pli::crypto {
 
 enum class ReleasePurpose : std::uint8_t { share = 1, grant = 2 };
 
-[[nodiscard]] BoxedRelease box_release(ReleasePurpose purpose, const ReleaseKey& release_key,
-                                       const BoxKey& session);
+[[nodiscard]] BoxedRelease box_release(ReleasePurpose purpose, const ReleaseKey& release_key, const BoxKey& session);
 /// Errors: authentication_failed, alike for another session, another purpose, an altered byte.
 [[nodiscard]] Result<ReleaseKey> unbox_release(ReleasePurpose purpose, const BoxedRelease& boxed,
                                                const BoxKey& session);

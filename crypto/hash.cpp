@@ -37,9 +37,7 @@ Sha256::Sha256() {
   crypto_hash_sha256_init(new (state_.data()) crypto_hash_sha256_state);
 }
 
-void Sha256::update(ByteView bytes) {
-  crypto_hash_sha256_update(state_in(state_), bytes.data(), bytes.size());
-}
+void Sha256::update(ByteView bytes) { crypto_hash_sha256_update(state_in(state_), bytes.data(), bytes.size()); }
 
 Digest Sha256::finish() {
   Digest out;

@@ -7,7 +7,6 @@
 #include "base/bytes.hpp"
 #include "crypto/secret.hpp"
 
-
 namespace pli::crypto {
 
 [[nodiscard]] Digest sha256(ByteView bytes);

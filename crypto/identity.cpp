@@ -14,11 +14,7 @@ Transient<32> derive(const SecretKey& seed, std::string_view use) {
 }  // namespace
 
 Identity::Identity(SecretKey seed, SecretKey curve, SigningKey sign, SecretKey age, PublicIdentity keys)
-    : seed_(std::move(seed)),
-      curve_(std::move(curve)),
-      sign_(std::move(sign)),
-      age_(std::move(age)),
-      public_(keys) {}
+    : seed_(std::move(seed)), curve_(std::move(curve)), sign_(std::move(sign)), age_(std::move(age)), public_(keys) {}
 
 Identity Identity::generate() { return from_seed(SecretKey::random(32)); }
 

@@ -29,8 +29,7 @@ Result<Identity> parse_plaintext(std::string_view text) {
   const auto format = take_line(text);
   const auto seed_line = take_line(text);
   const auto key_line = take_line(text);
-  if (format != first_line || !seed_line || !seed_line->starts_with(seed_mark) || !key_line ||
-      !text.empty()) {
+  if (format != first_line || !seed_line || !seed_line->starts_with(seed_mark) || !key_line || !text.empty()) {
     return no_identity();
   }
   auto seed = from_hex(seed_line->substr(seed_mark.size()));
@@ -52,13 +51,7 @@ Result<Bytes> write_identity_file(const Identity& identity, const SecretKey& pas
   std::string age_line = to_identity_text(identity.age_secret());
   std::string text;
   text.reserve(256);  // never grows beyond, so no copy is left behind
-  text.append(first_line)
-      .append("\n")
-      .append(seed_mark)
-      .append(seed)
-      .append("\n")
-      .append(age_line)
-      .append("\n");
+  text.append(first_line).append("\n").append(seed_mark).append(seed).append("\n").append(age_line).append("\n");
   wipe_text(seed);
   wipe_text(age_line);
   Bytes out;
@@ -84,8 +77,7 @@ Result<Identity> read_identity_file(ByteView file, const SecretKey& passphrase) 
   keys.passphrase = &passphrase;
   auto plaintext = open_bytes(file, keys);
   if (!plaintext) {
-    if (plaintext.error() == AgeFailure::memory)
-      return Error{Errc::unavailable, "not enough memory for scrypt"};
+    if (plaintext.error() == AgeFailure::memory) return Error{Errc::unavailable, "not enough memory for scrypt"};
     return Error{Errc::authentication_failed, "wrong passphrase or damaged identity file"};
   }
   auto identity = parse_plaintext(as_text(*plaintext));

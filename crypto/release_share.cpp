@@ -28,8 +28,7 @@ BoxPair BoxPair::from_secret(SecretKey secret32) {
 Result<BoxKey> BoxPair::shared_with(const BoxPublic& other) const {
   PLI_INVARIANT(secret_.size() == crypto_box_SECRETKEYBYTES);  // not moved from
   BoxKey out;
-  if (crypto_box_beforenm(out.expose_for_writing().data(), other.bytes.data(), secret_.expose().data()) !=
-      0) {
+  if (crypto_box_beforenm(out.expose_for_writing().data(), other.bytes.data(), secret_.expose().data()) != 0) {
     return Error{Errc::invalid_input, "low-order box key"};
   }
   return out;
@@ -38,8 +37,7 @@ Result<BoxKey> BoxPair::shared_with(const BoxPublic& other) const {
 BoxedRelease box_release(ReleasePurpose purpose, const ReleaseKey& release_key, const BoxKey& session) {
   Transient<content_bytes> content;
   content.expose_for_writing()[0] = static_cast<std::uint8_t>(purpose);
-  std::copy(release_key.expose().begin(), release_key.expose().end(),
-            content.expose_for_writing().begin() + 1);
+  std::copy(release_key.expose().begin(), release_key.expose().end(), content.expose_for_writing().begin() + 1);
   BoxedRelease out;
   random_bytes(std::span(out).first(nonce_bytes));
   crypto_box_easy_afternm(out.data() + nonce_bytes, content.expose().data(), content_bytes, out.data(),
@@ -74,8 +72,6 @@ Digest release_commitment(const Digest& address_digest, const ReleaseKey& releas
   return sha256({as_bytes("pli-release/1"), address_digest, release_key.expose()});
 }
 
-Digest file_key_commitment(const FileKey& file_key) {
-  return sha256({as_bytes("pli-filekey/1"), file_key.expose()});
-}
+Digest file_key_commitment(const FileKey& file_key) { return sha256({as_bytes("pli-filekey/1"), file_key.expose()}); }
 
 }  // namespace pli::crypto

@@ -9,8 +9,8 @@
 
 namespace pli::crypto {
 
-void wipe(std::span<std::uint8_t> bytes);                  ///< sodium_memzero: not optimised away.
-[[nodiscard]] bool same_secret(ByteView a, ByteView b);    ///< Constant time for equal lengths.
+void wipe(std::span<std::uint8_t> bytes);                ///< sodium_memzero: not optimised away.
+[[nodiscard]] bool same_secret(ByteView a, ByteView b);  ///< Constant time for equal lengths.
 
 /// A long-lived secret in guarded, locked, non-dumped pages (sodium_malloc). Moves, wipes itself; no copy.
 /// Costs several pages and system calls: one for an identity or an epoch, not one for each exchange.

@@ -29,9 +29,8 @@ Bytes seal_box(ByteView plaintext, AssociatedData bound, ByteView key) {
   PLI_INVARIANT(key.size() == crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
   Bytes out(secret_box_overhead_bytes + plaintext.size());
   random_bytes(std::span(out).first(nonce_bytes));
-  crypto_aead_xchacha20poly1305_ietf_encrypt(out.data() + nonce_bytes, nullptr, plaintext.data(),
-                                             plaintext.size(), bound.bytes.data(), bound.bytes.size(),
-                                             nullptr, out.data(), key.data());
+  crypto_aead_xchacha20poly1305_ietf_encrypt(out.data() + nonce_bytes, nullptr, plaintext.data(), plaintext.size(),
+                                             bound.bytes.data(), bound.bytes.size(), nullptr, out.data(), key.data());
   return out;
 }
 

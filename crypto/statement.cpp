@@ -20,14 +20,10 @@ Bytes signed_bytes(StatementName name, const Digest& digest) {
 
 const char* text_of(StatementName name) {
   switch (name) {
-    case StatementName::exchange:
-      return "exchange";
-    case StatementName::open:
-      return "open";
-    case StatementName::card:
-      return "card";
-    case StatementName::renewal:
-      return "renewal";
+    case StatementName::exchange: return "exchange";
+    case StatementName::open: return "open";
+    case StatementName::card: return "card";
+    case StatementName::renewal: return "renewal";
   }
   PLI_INVARIANT(false);  // only a cast makes another name
   return "";
@@ -37,8 +33,7 @@ Signature sign_statement(const SigningKey& key, StatementName name, ByteView byt
   return sign_raw(key, signed_bytes(name, sha256(bytes)));
 }
 
-Result<void> verify_statement(const SignPublic& key, StatementName name, ByteView bytes,
-                              const Signature& signature) {
+Result<void> verify_statement(const SignPublic& key, StatementName name, ByteView bytes, const Signature& signature) {
   return verify_statement_digest(key, name, sha256(bytes), signature);
 }
 

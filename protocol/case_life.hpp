@@ -13,8 +13,17 @@ namespace pli::protocol {
 
 enum class CaseState : std::uint8_t {
   none = 0,  ///< before the first exchange
-  soumis = 1, recu = 2, complement_demande = 3, recevable = 4, hors_perimetre = 5, a_l_ordre_du_jour = 6,
-  en_evaluation = 7, decide = 8, retour_effectue = 9, clos = 10, efface = 11,
+  soumis = 1,
+  recu = 2,
+  complement_demande = 3,
+  recevable = 4,
+  hors_perimetre = 5,
+  a_l_ordre_du_jour = 6,
+  en_evaluation = 7,
+  decide = 8,
+  retour_effectue = 9,
+  clos = 10,
+  efface = 11,
 };
 [[nodiscard]] std::string_view text_of(CaseState state);
 [[nodiscard]] std::optional<CaseState> case_state_of_number(std::uint8_t number);

@@ -169,9 +169,9 @@ const Choice* find_name(Choices list, std::string_view name) {
   return nullptr;
 }
 
-constexpr std::array<Kind, 6> form_kinds = {Kind::signalement_individuel, Kind::signalement_de_structure,
-                                            Kind::complement,             Kind::retour,
-                                            Kind::decision,               Kind::information_de_volet};
+constexpr std::array<Kind, 6> form_kinds = {
+    Kind::signalement_individuel, Kind::signalement_de_structure, Kind::complement, Kind::retour, Kind::decision,
+    Kind::information_de_volet};
 
 bool has_form(Kind kind) { return std::find(form_kinds.begin(), form_kinds.end(), kind) != form_kinds.end(); }
 
@@ -317,9 +317,7 @@ void visit(V& v, Content& content) {
       v.list("faits", facts_label, content.facts, form_facts_max);
       v.object("appreciation", appraisal_label, content.appraisal, Need::optional);
       break;
-    case Kind::retour:
-      v.choice("code", "Retour", content.retour_code, codes_retour, Need::required);
-      break;
+    case Kind::retour: v.choice("code", "Retour", content.retour_code, codes_retour, Need::required); break;
     case Kind::decision:
       v.choice("issue", "Issue", content.outcome, issues, Need::required);
       v.text("motif", "Motif", content.reason, Need::required);
@@ -347,13 +345,11 @@ std::chrono::year_month_day date_of(std::uint32_t number) {
 }
 
 std::uint32_t number_of(std::chrono::year_month_day date) {
-  return static_cast<std::uint32_t>(static_cast<int>(date.year())) * 10000 +
-         static_cast<unsigned>(date.month()) * 100 + static_cast<unsigned>(date.day());
+  return static_cast<std::uint32_t>(static_cast<int>(date.year())) * 10000 + static_cast<unsigned>(date.month()) * 100 +
+         static_cast<unsigned>(date.day());
 }
 
-bool is_date(std::uint32_t number) {
-  return number >= 1900'00'00 && number < 2200'00'00 && date_of(number).ok();
-}
+bool is_date(std::uint32_t number) { return number >= 1900'00'00 && number < 2200'00'00 && date_of(number).ok(); }
 
 /// "2026-03-12", or 0.
 std::uint32_t parse_date(std::string_view text) {
@@ -373,8 +369,8 @@ std::string typed_date(std::uint32_t number) {
 }
 
 std::string french_date(std::uint32_t number) {
-  static constexpr std::array<std::string_view, 12> months = {"janvier", "février", "mars",      "avril",
-                                                              "mai",     "juin",    "juillet",   "août",
+  static constexpr std::array<std::string_view, 12> months = {"janvier",   "février", "mars",     "avril",
+                                                              "mai",       "juin",    "juillet",  "août",
                                                               "septembre", "octobre", "novembre", "décembre"};
   const unsigned day = number % 100;
   std::string out = day == 1 ? "1er" : std::to_string(day);
@@ -535,7 +531,8 @@ class JsonReader {
     return std::nullopt;
   }
 
-  /// Names the place of an unknown field, never what was typed there: a misplaced quotation mark turns content into names.
+  /// Names the place of an unknown field, never what was typed there: a misplaced quotation mark turns content into
+  /// names.
   void finish() {
     std::size_t position = 0;
     for (auto field = object_.begin(); field != object_.end(); ++field) {
@@ -628,7 +625,8 @@ class Checker {
   void choices(std::string_view name, std::string_view, std::vector<int>& values, Choices list) {
     std::vector<int> sorted = values;
     std::sort(sorted.begin(), sorted.end());
-    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) add(name, "une même valeur est donnée deux fois.");
+    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+      add(name, "une même valeur est donnée deux fois.");
     for (int value : sorted)
       if (find_number(list, value) == nullptr) add(name, "valeur hors liste.");
   }
@@ -645,7 +643,8 @@ class Checker {
                         "inconnu.");
         break;
       case Line::siren:
-        if (!is_siren(value)) add(name, "un numéro SIREN de neuf chiffres est attendu ; vérifiez-le, ou mettez inconnu.");
+        if (!is_siren(value))
+          add(name, "un numéro SIREN de neuf chiffres est attendu ; vérifiez-le, ou mettez inconnu.");
         break;
       case Line::rna:
         if (value.size() != 10 || value[0] != 'W' || !all_digits(std::string_view(value).substr(1)))
@@ -743,7 +742,8 @@ void check_person(const Person& person, const std::string& path, Problems& probl
     problems.add(path + ".tranche_age", "donnez la date de naissance ou la tranche d'âge, pas les deux.");
   const bool young = person.age_band == form::MOINS_DE_13 || person.age_band == form::DE_13_A_17;
   if (person.age_band != 0 && ((young && person.minor == form::NON) || (!young && person.minor == form::OUI)))
-    problems.add(path + ".mineur", "ne s'accorde pas avec la tranche d'âge ; corrigez l'un ou l'autre, ou mettez inconnu.");
+    problems.add(path + ".mineur",
+                 "ne s'accorde pas avec la tranche d'âge ; corrigez l'un ou l'autre, ou mettez inconnu.");
 }
 
 bool contains_with_others(const std::vector<int>& values, int alone) {
@@ -757,14 +757,16 @@ void check_whole(const Content& content, Problems& problems) {
   if (content.kind == Kind::signalement_individuel &&
       std::count_if(persons.begin(), persons.end(),
                     [](const Person& person) { return person.category == form::PERSONNE_SIGNALEE; }) != 1)
-    problems.add("personnes", "une personne signalée, et une seule, est attendue ; faites un signalement pour chacune.");
+    problems.add("personnes",
+                 "une personne signalée, et une seule, est attendue ; faites un signalement pour chacune.");
   if (content.sender && contains_with_others(content.sender->steps, form::AUCUNE_DEMARCHE))
     problems.add("emetteur.demarches", "aucune ne va pas avec d'autres démarches.");
   if (content.structure && contains_with_others(content.structure->municipal_links, form::AUCUN_LIEN))
     problems.add("structure.liens_municipaux", "aucun ne va pas avec d'autres liens.");
 
   const bool needs_fact = content.kind != Kind::retour && content.kind != Kind::decision;
-  const bool dated = std::any_of(content.facts.begin(), content.facts.end(), [](const Fact& fact) { return fact.date != 0; });
+  const bool dated =
+      std::any_of(content.facts.begin(), content.facts.end(), [](const Fact& fact) { return fact.date != 0; });
   // A complément may only correct an identity. An appraisal never travels alone.
   const bool corrects = content.kind == Kind::complement && (!persons.empty() || content.structure);
   if (needs_fact && !dated && !corrects)
@@ -866,7 +868,8 @@ class ScreenWriter {
   void choices(std::string_view, std::string_view label, std::vector<int>& values, Choices list) {
     std::string names;
     for (int value : values)
-      if (const Choice* found = find_number(list, value)) names += (names.empty() ? "" : ", ") + std::string(found->french);
+      if (const Choice* found = find_number(list, value))
+        names += (names.empty() ? "" : ", ") + std::string(found->french);
     field(label, names.empty() ? "non précisé" : names);
   }
   void line(std::string_view, std::string_view label, std::string& value, Line, Need) {
@@ -1058,8 +1061,13 @@ bool all_known(const Message& in) {
 }
 
 bool read(const form::Fait& in, Fact& out) {
-  out = {in.date(), in.lieu(), in.commune(), in.has_connaissance() ? in.connaissance() : 0, in.description(),
-         in.has_frequence() ? in.frequence() : 0, in.has_temoin() ? in.temoin() : 0};
+  out = {in.date(),
+         in.lieu(),
+         in.commune(),
+         in.has_connaissance() ? in.connaissance() : 0,
+         in.description(),
+         in.has_frequence() ? in.frequence() : 0,
+         in.has_temoin() ? in.temoin() : 0};
   return all_known(in);
 }
 
@@ -1069,14 +1077,19 @@ bool read(const form::Appreciation& in, Appraisal& out) {
 }
 
 bool read(const form::Personne& in, Person& out) {
-  out = {in.has_categorie() ? in.categorie() : 0, in.nom(), in.prenoms(), in.date_naissance(),
-         in.has_tranche_age() ? in.tranche_age() : 0, in.has_mineur() ? in.mineur() : 0, in.commune()};
+  out = {in.has_categorie() ? in.categorie() : 0,
+         in.nom(),
+         in.prenoms(),
+         in.date_naissance(),
+         in.has_tranche_age() ? in.tranche_age() : 0,
+         in.has_mineur() ? in.mineur() : 0,
+         in.commune()};
   return all_known(in);
 }
 
 bool read(const form::Structure& in, Structure& out) {
-  out = {in.nom(), in.has_nature() ? in.nature() : 0, in.adresse(), in.commune(), in.siren(), in.rna(),
-         read_numbers(in.liens_municipaux())};
+  out = {in.nom(), in.has_nature() ? in.nature() : 0,  in.adresse(), in.commune(), in.siren(),
+         in.rna(), read_numbers(in.liens_municipaux())};
   return all_known(in);
 }
 
@@ -1164,7 +1177,8 @@ std::optional<Content> from_protobuf(Kind kind, ByteView bytes) {
   return out;
 }
 
-// ---- sealed content: u8 1 ‖ u16 kind ‖ u32-prefixed protobuf ‖ u8 n ‖ n × (string8 name ‖ string8 type ‖ u32-prefixed) -
+// ---- sealed content: u8 1 ‖ u16 kind ‖ u32-prefixed protobuf ‖ u8 n ‖ n × (string8 name ‖ string8 type ‖
+// u32-prefixed) -
 
 constexpr std::size_t protobuf_at = 1 + 2 + 4;
 
@@ -1204,11 +1218,10 @@ bool is_media_type(std::string_view text) {
   if (text.size() > media_type_bytes_max) return false;
   const std::size_t slash = text.find('/');
   if (slash == 0 || slash == std::string_view::npos || slash + 1 == text.size()) return false;
-  return std::all_of(text.begin(), text.end(),
-                     [slash, &text](const char& c) {
-                       if (c == '/') return &c == text.data() + slash;
-                       return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '+' || c == '-';
-                     });
+  return std::all_of(text.begin(), text.end(), [slash, &text](const char& c) {
+    if (c == '/') return &c == text.data() + slash;
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '+' || c == '-';
+  });
 }
 
 Result<void> check_attachment(const std::vector<Attachment>& present, const Attachment& attachment) {
@@ -1225,7 +1238,8 @@ bool fits_exchange(Kind kind, std::size_t content_bytes) {
   constexpr std::size_t age_nonce = 16;
   constexpr std::size_t age_chunk = 64 * 1024;
   constexpr std::size_t age_tag = 16;
-  const std::size_t around = 4 + address_bytes_max + 4 + 2 + checkpoint_bytes_max + 1 + gossip_heads_max * (1 + 71 + 8 + 32);
+  const std::size_t around =
+      4 + address_bytes_max + 4 + 2 + checkpoint_bytes_max + 1 + gossip_heads_max * (1 + 71 + 8 + 32);
   const std::size_t padded = bucket_for(kind, content_bytes + around);
   return locked_bytes_max + age_nonce + padded + (padded / age_chunk + 1) * age_tag <= exchange_bytes_max;
 }
@@ -1320,7 +1334,8 @@ Result<Form> Form::decode(ByteView bytes) {
     attachment.media_type = in.string8();
     attachment.bytes = to_bytes(in.bytes32());
     if (!in.ok()) return wrong;
-    if (auto checked = check_attachment(attachments, attachment); !checked) return Error{Errc::invalid_input, checked.error().detail};
+    if (auto checked = check_attachment(attachments, attachment); !checked)
+      return Error{Errc::invalid_input, checked.error().detail};
     attachments.push_back(std::move(attachment));
   }
   if (!in.at_end()) return wrong;

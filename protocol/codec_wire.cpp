@@ -735,8 +735,7 @@ void read_request(Checker& check, const wire::Request& in, RequestBody& out) {
     case wire::Request::kAcknowledge: return read_body<Acknowledge>(check, in.acknowledge(), out);
     case wire::Request::kFollow: return read_body<Follow>(check, in.follow(), out);
     case wire::Request::kDirectory: return read_body<GetDirectory>(check, in.directory(), out);
-    case wire::Request::kPublishDirectory:
-      return read_body<PublishDirectory>(check, in.publish_directory(), out);
+    case wire::Request::kPublishDirectory: return read_body<PublishDirectory>(check, in.publish_directory(), out);
     case wire::Request::kCheckpoint: return read_body<GetCheckpoint>(check, in.checkpoint(), out);
     case wire::Request::kProve: return read_body<Prove>(check, in.prove(), out);
     case wire::Request::kRecords: return read_body<GetRecords>(check, in.records(), out);

@@ -34,8 +34,7 @@ constexpr std::array<CodeRow, 18> code_rows = {{
     {Code::revoked,
      "REVOKED",
      {"Votre accès a été retiré de l'annuaire ou n'est pas en vigueur aujourd'hui, ou votre clé a été remplacée par "
-      "une "
-      "plus récente.",
+      "une plus récente.",
       "Appelez l'interlocuteur à la préfecture : il vous dira ce qu'il en est et, s'il y a lieu, inscrira une "
       "nouvelle carte.",
       "The directory entry of this key is revoked, expired, not yet valid, or the key has been renewed.",

@@ -24,7 +24,7 @@ struct FormProblem {
 };
 
 struct Attachment {
-  std::string name;                      ///< file name without folder
+  std::string name;  ///< file name without folder
   std::string media_type;
   Bytes bytes;
   bool operator==(const Attachment&) const = default;
@@ -35,27 +35,28 @@ class Form {
  public:
   /// Reads a JSON form ("type": "signalement_individuel", …). Unknown fields and values outside a closed list are
   /// refused; every problem found is reported, not only the first. `is_known_commune` answers for INSEE codes.
-  /// With `now`, no date may lie after the latest day it is then anywhere (UTC+14); without, only the calendar is checked.
-  /// A field that does not exist is named by its place ("faits[0].(champ 3)"), never by what was typed.
-  /// Error: the list of problems, never empty.
+  /// With `now`, no date may lie after the latest day it is then anywhere (UTC+14); without, only the calendar is
+  /// checked. A field that does not exist is named by its place ("faits[0].(champ 3)"), never by what was typed. Error:
+  /// the list of problems, never empty.
   using KnownCommune = bool (*)(void* context, std::string_view code);  ///< null = any well-formed code
-  [[nodiscard]] static Result<Form, std::vector<FormProblem>> from_json(std::string_view json, KnownCommune is_known_commune,
-                                                                        void* context,
+  [[nodiscard]] static Result<Form, std::vector<FormProblem>> from_json(std::string_view json,
+                                                                        KnownCommune is_known_commune, void* context,
                                                                         std::optional<UnixMillis> now = std::nullopt);
   /// A retour: one closed code, no free text.
   [[nodiscard]] static Result<Form> retour(std::string_view code);
   /// A decision: a closed outcome and a short reason, sealed to the instance.
   [[nodiscard]] static Result<Form> decision(std::string_view outcome, std::string_view reason);
   /// Content as it was sealed; held to the same rules as what is typed, but for communes (their table changes) and
-  /// for control characters, which are only kept off the screen. A field or value this version does not know is refused:
-  /// a form shown without a part of it would mislead. Errors: invalid_input. Safe on hostile input.
+  /// for control characters, which are only kept off the screen. A field or value this version does not know is
+  /// refused: a form shown without a part of it would mislead. Errors: invalid_input. Safe on hostile input.
   [[nodiscard]] static Result<Form> decode(ByteView content);
 
   [[nodiscard]] const Bytes& encode() const { return bytes_; }
   [[nodiscard]] Kind kind() const { return kind_; }
-  [[nodiscard]] std::string to_json() const;             ///< canonical order, field names as typed; attachments apart
-  [[nodiscard]] std::string to_french_text() const;      ///< for the screen: facts, then appraisals, apart
-  [[nodiscard]] std::string commune() const;             ///< INSEE code that routes it: residence or address, "2A004"; may be empty
+  [[nodiscard]] std::string to_json() const;         ///< canonical order, field names as typed; attachments apart
+  [[nodiscard]] std::string to_french_text() const;  ///< for the screen: facts, then appraisals, apart
+  [[nodiscard]] std::string commune()
+      const;  ///< INSEE code that routes it: residence or address, "2A004"; may be empty
   [[nodiscard]] Urgency urgency() const;
   [[nodiscard]] const std::vector<Attachment>& attachments() const { return attachments_; }
   /// Errors: over_limit (attachments_max, exchange_bytes_max), invalid_input (name, also one given twice; media type).

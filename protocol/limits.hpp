@@ -10,19 +10,19 @@ namespace pli::protocol {
 using namespace std::chrono_literals;
 
 // The wire (design §6).
-inline constexpr std::size_t message_bytes_max = 64 * 1024;         ///< one request or reply
+inline constexpr std::size_t message_bytes_max = 64 * 1024;  ///< one request or reply
 inline constexpr std::size_t message_frames_max = 8;
-inline constexpr std::size_t transport_bytes_max = 128 * 1024;      ///< ZMQ MAXMSGSIZE: beyond it the peer is dropped
-inline constexpr std::size_t inline_bytes_max = 48 * 1024;          ///< locked + payload that ride inside `submit`
-inline constexpr std::size_t chunk_bytes_max = 48 * 1024;           ///< one put_chunk or get_chunk
-inline constexpr std::size_t list_items_max = 64;                   ///< headers in one reply
+inline constexpr std::size_t transport_bytes_max = 128 * 1024;  ///< ZMQ MAXMSGSIZE: beyond it the peer is dropped
+inline constexpr std::size_t inline_bytes_max = 48 * 1024;      ///< locked + payload that ride inside `submit`
+inline constexpr std::size_t chunk_bytes_max = 48 * 1024;       ///< one put_chunk or get_chunk
+inline constexpr std::size_t list_items_max = 64;               ///< headers in one reply
 inline constexpr std::size_t list_bytes_max = 56 * 1024;
-inline constexpr std::size_t directory_bytes_max = 48 * 1024;       ///< entries in one directory reply
+inline constexpr std::size_t directory_bytes_max = 48 * 1024;  ///< entries in one directory reply
 inline constexpr std::size_t records_items_max = 64;
 inline constexpr std::size_t records_bytes_max = 56 * 1024;
-inline constexpr std::size_t refusal_subject_bytes_max = 96;        ///< a rule, a field, or "from,to"
-inline constexpr std::size_t proof_digests_max = 64;                ///< inclusion or consistency; a tree is at most 63 tall
-inline constexpr std::size_t checkpoint_bytes_max = 16 * 1024;      ///< signed note with its cosignatures
+inline constexpr std::size_t refusal_subject_bytes_max = 96;    ///< a rule, a field, or "from,to"
+inline constexpr std::size_t proof_digests_max = 64;            ///< inclusion or consistency; a tree is at most 63 tall
+inline constexpr std::size_t checkpoint_bytes_max = 16 * 1024;  ///< signed note with its cosignatures
 
 // Exchanges.
 inline constexpr std::size_t exchange_bytes_max = 8 * 1024 * 1024;  ///< locked + payload; configuration may lower it
@@ -32,20 +32,20 @@ inline constexpr std::size_t handling_max = 8;
 inline constexpr std::size_t attributes_max = 8;
 inline constexpr std::size_t release_shares_max = 8;
 inline constexpr std::size_t gossip_heads_max = 32;
-inline constexpr std::size_t locked_bytes_max = 64 * 1024 + 40;     ///< age header limit + lock overhead
+inline constexpr std::size_t locked_bytes_max = 64 * 1024 + 40;  ///< age header limit + lock overhead
 
 // Openings.
 inline constexpr std::size_t opening_bytes_max = 512;
-inline constexpr std::size_t note_bucket_bytes = 512;               ///< the sealed note's plaintext, padded
+inline constexpr std::size_t note_bucket_bytes = 512;  ///< the sealed note's plaintext, padded
 inline constexpr std::size_t note_text_bytes_max = note_bucket_bytes - 4;
 inline constexpr std::size_t sealed_note_bytes_max = 56 * 1024;
-inline constexpr std::size_t retour_bucket_bytes = 4096;            ///< an unreleased retour (design §10)
-inline constexpr std::size_t access_parts_max = 16;                 ///< of one exchange
+inline constexpr std::size_t retour_bucket_bytes = 4096;  ///< an unreleased retour (design §10)
+inline constexpr std::size_t access_parts_max = 16;       ///< of one exchange
 
 // Time.
-inline constexpr std::chrono::milliseconds clock_skew_max = 300s;       ///< created-at ahead of the broker
-inline constexpr std::chrono::milliseconds opening_age_max = 300s;      ///< an older opening request is refused
-inline constexpr std::chrono::milliseconds opening_replay_window = 600s;///< the same request gets the same answer
+inline constexpr std::chrono::milliseconds clock_skew_max = 300s;         ///< created-at ahead of the broker
+inline constexpr std::chrono::milliseconds opening_age_max = 300s;        ///< an older opening request is refused
+inline constexpr std::chrono::milliseconds opening_replay_window = 600s;  ///< the same request gets the same answer
 inline constexpr std::chrono::milliseconds directory_validity_max = 30LL * 24 * 3600 * 1000ms;
 inline constexpr std::chrono::milliseconds directory_alarm_before = 10LL * 24 * 3600 * 1000ms;
 inline constexpr std::chrono::milliseconds lease_life = 5LL * 7 * 24 * 3600 * 1000ms;
@@ -59,28 +59,28 @@ inline constexpr std::size_t authorities_max = 16;
 inline constexpr std::size_t directory_bundle_bytes_max = 8 * 1024 * 1024;
 
 // Fairness: for each enrolled identity.
-inline constexpr std::size_t in_flight_max = 256;                   ///< requests being worked on; the next is BUSY
-inline constexpr std::size_t refusals_per_minute_max = 30;          ///< then BUSY, unevaluated
+inline constexpr std::size_t in_flight_max = 256;           ///< requests being worked on; the next is BUSY
+inline constexpr std::size_t refusals_per_minute_max = 30;  ///< then BUSY, unevaluated
 inline constexpr std::size_t spool_bytes_per_identity_max = 4 * exchange_bytes_max;
 inline constexpr std::size_t spool_parts_per_identity_max = 16;
-inline constexpr std::size_t chunk_credit = 8;                      ///< chunks in flight for one part
-inline constexpr std::size_t follow_credit_max = 4096;              ///< headers pushed ahead of the next credit
+inline constexpr std::size_t chunk_credit = 8;          ///< chunks in flight for one part
+inline constexpr std::size_t follow_credit_max = 4096;  ///< headers pushed ahead of the next credit
 inline constexpr std::size_t follow_queues_max = 64;
 
 // The core.
-inline constexpr std::size_t batch_requests_max = 256;              ///< requests in one commit
-inline constexpr std::size_t gate_queue_max = 4096;                 ///< messages waiting for the gate; then BUSY
+inline constexpr std::size_t batch_requests_max = 256;  ///< requests in one commit
+inline constexpr std::size_t gate_queue_max = 4096;     ///< messages waiting for the gate; then BUSY
 
 // Files people hand over.
 inline constexpr std::size_t card_bytes_max = 4096;
 inline constexpr std::size_t invitation_bytes_max = 16 * 1024;
 inline constexpr std::size_t receipt_bytes_max = 512 * 1024;
-inline constexpr std::size_t form_bytes_max = 256 * 1024;           ///< JSON of a form, attachments apart
+inline constexpr std::size_t form_bytes_max = 256 * 1024;  ///< JSON of a form, attachments apart
 inline constexpr std::size_t attachments_max = 5;
 inline constexpr std::size_t attachment_name_bytes_max = 120;
 inline constexpr std::size_t media_type_bytes_max = 100;
-inline constexpr std::size_t free_text_chars_max = 1000;            ///< short on purpose
-inline constexpr std::size_t line_chars_max = 200;                  ///< a name, a place, an address
+inline constexpr std::size_t free_text_chars_max = 1000;  ///< short on purpose
+inline constexpr std::size_t line_chars_max = 200;        ///< a name, a place, an address
 inline constexpr std::size_t form_facts_max = 20;
 inline constexpr std::size_t form_persons_max = 8;
 

@@ -29,8 +29,8 @@ Roles senders() { return roles_of({Role::referent, Role::maire, Role::outil}); }
 
 /// Those who may hold a seat in an instance.
 Roles instance_roles() {
-  return roles_of({Role::secretariat, Role::membre_ged, Role::membre_clir, Role::membre_cpraf, Role::parquet,
-                   Role::service});
+  return roles_of(
+      {Role::secretariat, Role::membre_ged, Role::membre_clir, Role::membre_cpraf, Role::parquet, Role::service});
 }
 
 // Kinds are named one by one: a kind of a later issue is shown to nobody until a rule names it.
@@ -54,10 +54,20 @@ void add_forbids(std::vector<Rule>& out) {
     out.push_back({"interdit.auteur", true, act, every_role(), relations_of({Relation::author}), {}, instances});
     out.push_back({"interdit.recuse", true, act, every_role(), relations_of({Relation::recused}), {}, instances});
   }
-  out.push_back({"interdit.auteur", true, Act::submit, every_role(), relations_of({Relation::author}),
-                 {Kind::decision, Kind::acces}, {}});
-  out.push_back({"interdit.recuse", true, Act::submit, every_role(), relations_of({Relation::recused}),
-                 {Kind::decision, Kind::acces}, {}});
+  out.push_back({"interdit.auteur",
+                 true,
+                 Act::submit,
+                 every_role(),
+                 relations_of({Relation::author}),
+                 {Kind::decision, Kind::acces},
+                 {}});
+  out.push_back({"interdit.recuse",
+                 true,
+                 Act::submit,
+                 every_role(),
+                 relations_of({Relation::recused}),
+                 {Kind::decision, Kind::acces},
+                 {}});
 }
 
 void add_submissions(std::vector<Rule>& out) {
@@ -65,22 +75,57 @@ void add_submissions(std::vector<Rule>& out) {
   const Roles collectivite = roles_of({Role::referent, Role::maire});
   const Relations here = relations_of({Relation::same_territory});
   const Relations seated = relations_of({Relation::seated});
-  out.push_back({"depot.signalement", false, Act::submit, collectivite, here, {Kind::signalement_individuel},
-                 {QueueKind::ged}});
-  out.push_back({"depot.signalement", false, Act::submit, collectivite, here, {Kind::signalement_de_structure},
+  out.push_back(
+      {"depot.signalement", false, Act::submit, collectivite, here, {Kind::signalement_individuel}, {QueueKind::ged}});
+  out.push_back({"depot.signalement",
+                 false,
+                 Act::submit,
+                 collectivite,
+                 here,
+                 {Kind::signalement_de_structure},
                  {QueueKind::clir}});
-  out.push_back({"depot.information", false, Act::submit, roles_of({Role::outil}), here,
-                 {Kind::information_de_volet}, instances});
-  out.push_back({"depot.complement", false, Act::submit, senders(), relations_of({Relation::case_party}),
-                 {Kind::complement}, instances});
-  out.push_back({"depot.decision", false, Act::submit, roles_of({Role::secretariat}),
-                 relations_of({Relation::case_instance}), {Kind::decision}, instances});
-  out.push_back({"depot.retour", false, Act::submit, roles_of({Role::secretariat}),
-                 relations_of({Relation::case_instance}), {Kind::retour}, {QueueKind::org}});
-  out.push_back({"depot.acces", false, Act::submit, roles_of({Role::membre_ged, Role::secretariat}), seated,
-                 {Kind::acces}, {QueueKind::ged}});
-  out.push_back({"depot.acces", false, Act::submit, roles_of({Role::membre_clir, Role::secretariat}), seated,
-                 {Kind::acces}, {QueueKind::clir}});
+  out.push_back({"depot.information",
+                 false,
+                 Act::submit,
+                 roles_of({Role::outil}),
+                 here,
+                 {Kind::information_de_volet},
+                 instances});
+  out.push_back({"depot.complement",
+                 false,
+                 Act::submit,
+                 senders(),
+                 relations_of({Relation::case_party}),
+                 {Kind::complement},
+                 instances});
+  out.push_back({"depot.decision",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::decision},
+                 instances});
+  out.push_back({"depot.retour",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::retour},
+                 {QueueKind::org}});
+  out.push_back({"depot.acces",
+                 false,
+                 Act::submit,
+                 roles_of({Role::membre_ged, Role::secretariat}),
+                 seated,
+                 {Kind::acces},
+                 {QueueKind::ged}});
+  out.push_back({"depot.acces",
+                 false,
+                 Act::submit,
+                 roles_of({Role::membre_clir, Role::secretariat}),
+                 seated,
+                 {Kind::acces},
+                 {QueueKind::clir}});
   Roles readers = instance_roles();
   readers.bits = static_cast<std::uint16_t>(readers.bits | senders().bits);
   out.push_back({"depot.anomalie", false, Act::submit, readers, {}, {Kind::anomalie}, {QueueKind::audit}});
@@ -94,18 +139,30 @@ void add_reading(std::vector<Rule>& out) {
   };
   const Relations seated = relations_of({Relation::seated});
   const Relations own = relations_of({Relation::seated, Relation::addressee_org});
-  for (const Ids& ids : {Ids{Act::deliver, "remise.ged", "remise.clir", "remise.cpraf", "remise.destinataire"},
-                         Ids{Act::open, "ouverture.ged", "ouverture.clir", "ouverture.cpraf",
-                             "ouverture.destinataire"}}) {
-    out.push_back({ids.ged, false, ids.act,
-                   roles_of({Role::membre_ged, Role::secretariat, Role::parquet, Role::service}), seated, ged_kinds(),
+  for (const Ids& ids :
+       {Ids{Act::deliver, "remise.ged", "remise.clir", "remise.cpraf", "remise.destinataire"},
+        Ids{Act::open, "ouverture.ged", "ouverture.clir", "ouverture.cpraf", "ouverture.destinataire"}}) {
+    out.push_back({ids.ged,
+                   false,
+                   ids.act,
+                   roles_of({Role::membre_ged, Role::secretariat, Role::parquet, Role::service}),
+                   seated,
+                   ged_kinds(),
                    {QueueKind::ged}});
-    out.push_back({ids.clir, false, ids.act,
-                   roles_of({Role::membre_clir, Role::secretariat, Role::parquet, Role::service}), seated,
-                   clir_kinds(), {QueueKind::clir}});
-    out.push_back({ids.cpraf, false, ids.act,
-                   roles_of({Role::membre_cpraf, Role::secretariat, Role::parquet, Role::service}), seated,
-                   cpraf_kinds(), {QueueKind::cpraf}});
+    out.push_back({ids.clir,
+                   false,
+                   ids.act,
+                   roles_of({Role::membre_clir, Role::secretariat, Role::parquet, Role::service}),
+                   seated,
+                   clir_kinds(),
+                   {QueueKind::clir}});
+    out.push_back({ids.cpraf,
+                   false,
+                   ids.act,
+                   roles_of({Role::membre_cpraf, Role::secretariat, Role::parquet, Role::service}),
+                   seated,
+                   cpraf_kinds(),
+                   {QueueKind::cpraf}});
     out.push_back({ids.own, false, ids.act, senders(), own, {Kind::retour}, {QueueKind::org, QueueKind::person}});
   }
 }
@@ -119,20 +176,26 @@ std::vector<Rule> make_rules() {
   // The party's rule stands first: an elected member of an instance who follows a case of their own commune is
   // answered under "suivi.partie", and so told only commune_view.
   out.push_back({"suivi.partie", false, Act::follow_case, senders(), relations_of({Relation::case_party}), {}, {}});
-  out.push_back({"suivi.instance", false, Act::follow_case, instance_roles(), relations_of({Relation::case_instance}),
-                 {}, {}});
+  out.push_back(
+      {"suivi.instance", false, Act::follow_case, instance_roles(), relations_of({Relation::case_instance}), {}, {}});
 
   out.push_back({"annuaire.soi", false, Act::see_entry, every_role(), relations_of({Relation::self}), {}, {}});
-  out.push_back({"annuaire.collegue", false, Act::see_entry, every_role(), relations_of({Relation::colleague}), {}, {}});
-  out.push_back({"annuaire.correspondant", false, Act::see_entry, every_role(),
-                 relations_of({Relation::correspondent}), {}, {}});
+  out.push_back(
+      {"annuaire.collegue", false, Act::see_entry, every_role(), relations_of({Relation::colleague}), {}, {}});
+  out.push_back(
+      {"annuaire.correspondant", false, Act::see_entry, every_role(), relations_of({Relation::correspondent}), {}, {}});
   out.push_back({"annuaire.auditeur", false, Act::see_entry, roles_of({Role::auditeur}), {}, {}, {}});
 
   out.push_back({"annuaire.publication", false, Act::publish_directory, roles_of({Role::operateur}), {}, {}, {}});
   out.push_back({"journal.lecture", false, Act::read_records, roles_of({Role::auditeur}), {}, {}, {}});
   out.push_back({"connexion", false, Act::connect, every_role(), {}, {}, {}});
-  out.push_back({"etat.lecture", false, Act::read_health,
-                 roles_of({Role::operateur, Role::auditeur, Role::secretariat}), {}, {}, {}});
+  out.push_back({"etat.lecture",
+                 false,
+                 Act::read_health,
+                 roles_of({Role::operateur, Role::auditeur, Role::secretariat}),
+                 {},
+                 {},
+                 {}});
   return out;
 }
 
@@ -141,10 +204,10 @@ struct CompiledRule {
   std::string_view id;
   std::uint16_t roles;
   std::uint16_t needs;
-  std::uint8_t queues;   ///< bit of each queue kind; unused when any_queue
+  std::uint8_t queues;  ///< bit of each queue kind; unused when any_queue
   bool any_kind;
   bool any_queue;
-  std::uint64_t kinds;   ///< bit of each kind's number, all of which are below 64
+  std::uint64_t kinds;  ///< bit of each kind's number, all of which are below 64
 };
 struct CompiledAct {
   std::vector<CompiledRule> forbids;
@@ -297,8 +360,8 @@ Relations relations_to_entry(const Directory& directory, const Member& viewer, c
 }
 
 bool may_see_entry(const Directory& directory, const Member& viewer, const Entry& entry) {
-  return decide({Act::see_entry, viewer.roles, relations_to_entry(directory, viewer, entry), std::nullopt,
-                 std::nullopt})
+  return decide(
+             {Act::see_entry, viewer.roles, relations_to_entry(directory, viewer, entry), std::nullopt, std::nullopt})
       .allowed;
 }
 

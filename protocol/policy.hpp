@@ -26,16 +26,16 @@ inline constexpr std::size_t act_count = 9;
 
 /// How the subject stands to the object. The core computes it; several can hold at once.
 enum class Relation : std::uint8_t {
-  seated,             ///< sits in the destination queue now, and its key is in the exchange's roster
-  addressee_org,      ///< the queue is its own organisation's or its own
-  case_party,         ///< its organisation sent the case's first exchange
-  case_instance,      ///< sits in the instance that holds the case
-  author,             ///< same person or same organisation as the first sender of the case
-  recused,            ///< withdrew from this case
-  same_territory,     ///< its territory covers or lies in the queue's
-  self,               ///< the entry is its own
-  colleague,          ///< the entry is of a member of an instance it sits in, or of that instance
-  correspondent,      ///< the entry is of a queue it may write to, or of a member it may hear from or write to
+  seated,          ///< sits in the destination queue now, and its key is in the exchange's roster
+  addressee_org,   ///< the queue is its own organisation's or its own
+  case_party,      ///< its organisation sent the case's first exchange
+  case_instance,   ///< sits in the instance that holds the case
+  author,          ///< same person or same organisation as the first sender of the case
+  recused,         ///< withdrew from this case
+  same_territory,  ///< its territory covers or lies in the queue's
+  self,            ///< the entry is its own
+  colleague,       ///< the entry is of a member of an instance it sits in, or of that instance
+  correspondent,   ///< the entry is of a queue it may write to, or of a member it may hear from or write to
 };
 inline constexpr std::size_t relation_count = 10;
 struct Relations {
@@ -49,8 +49,8 @@ struct Question {
   Act act = Act::connect;
   Roles roles;
   Relations relations;
-  std::optional<Kind> kind;             ///< submit, deliver, open
-  std::optional<QueueKind> queue;       ///< submit, deliver, open
+  std::optional<Kind> kind;        ///< submit, deliver, open
+  std::optional<QueueKind> queue;  ///< submit, deliver, open
 };
 
 struct Decision {
@@ -66,10 +66,10 @@ struct Rule {
   std::string_view id;
   bool forbid = false;
   Act act = Act::connect;
-  Roles roles;                          ///< any of them
-  Relations needs;                      ///< all of them
-  std::vector<Kind> kinds;              ///< any of them; empty = every kind
-  std::vector<QueueKind> queues;        ///< any of them; empty = every queue
+  Roles roles;                    ///< any of them
+  Relations needs;                ///< all of them
+  std::vector<Kind> kinds;        ///< any of them; empty = every kind
+  std::vector<QueueKind> queues;  ///< any of them; empty = every queue
 };
 [[nodiscard]] const std::vector<Rule>& rules();
 

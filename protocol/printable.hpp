@@ -20,8 +20,8 @@ namespace pli::protocol {
 [[nodiscard]] bool steers_display(char32_t character);
 
 enum class Newlines { keep, replace };
-/// The same text with each such character, and each byte that is not UTF-8, replaced by U+FFFD, so that the place shows.
-/// Tabs become spaces. No terminal escape sequence comes through.
+/// The same text with each such character, and each byte that is not UTF-8, replaced by U+FFFD, so that the place
+/// shows. Tabs become spaces. No terminal escape sequence comes through.
 [[nodiscard]] std::string printable(std::string_view text, Newlines newlines = Newlines::replace);
 
 }  // namespace pli::protocol

@@ -26,10 +26,11 @@ inline constexpr std::uint32_t protocol_version = 1;
 struct Hello {
   std::uint32_t version_min = protocol_version;
   std::uint32_t version_max = protocol_version;
-  TreeSize known_size{};            ///< of the client's last verified checkpoint; 0 = none
+  TreeSize known_size{};  ///< of the client's last verified checkpoint; 0 = none
   bool operator==(const Hello&) const = default;
 };
-/// One chunk of a part named by its SHA-256; chunks of chunk_bytes_max, the last shorter; any order, any number of times.
+/// One chunk of a part named by its SHA-256; chunks of chunk_bytes_max, the last shorter; any order, any number of
+/// times.
 struct PutChunk {
   Digest part{};
   std::uint64_t part_size = 0;
@@ -38,7 +39,7 @@ struct PutChunk {
   bool operator==(const PutChunk&) const = default;
 };
 struct Submit {
-  Envelope envelope;                ///< locked or payload empty = staged under the digest the seal names
+  Envelope envelope;  ///< locked or payload empty = staged under the digest the seal names
   bool operator==(const Submit&) const = default;
 };
 /// Headers of one queue after a number; or, with an empty queue, of every case of mine (Cases).
@@ -49,14 +50,14 @@ struct List {
   bool operator==(const List&) const = default;
 };
 struct ListCases {
-  Digest after{};                   ///< case id to start after; zeros = from the first
+  Digest after{};  ///< case id to start after; zeros = from the first
   std::uint32_t items_max = 64;
   bool operator==(const ListCases&) const = default;
 };
 struct Open {
-  Bytes request;                    ///< opening request, signed
+  Bytes request;  ///< opening request, signed
   crypto::Signature signature{};
-  Bytes note;                       ///< age file to the auditors, or empty
+  Bytes note;  ///< age file to the auditors, or empty
   bool operator==(const Open&) const = default;
 };
 enum class PartKind : std::uint8_t { payload = 1, locked = 2 };
@@ -64,13 +65,13 @@ enum class PartKind : std::uint8_t { payload = 1, locked = 2 };
 struct GetChunk {
   Digest opening{};
   PartKind part = PartKind::payload;
-  std::uint32_t access = 0;         ///< which access part, for `locked`
+  std::uint32_t access = 0;  ///< which access part, for `locked`
   std::uint32_t index = 0;
   bool operator==(const GetChunk&) const = default;
 };
 struct Acknowledge {
   std::string queue;
-  QueueNumber number{};             ///< cumulative
+  QueueNumber number{};  ///< cumulative
   bool operator==(const Acknowledge&) const = default;
 };
 struct FollowFrom {
@@ -85,13 +86,13 @@ struct Follow {
   bool operator==(const Follow&) const = default;
 };
 struct GetDirectory {
-  DirectoryNumber known{};          ///< version the client holds; entries unchanged since travel without their bytes
-  std::uint64_t after_position = 0; ///< 0 = from the first visible; else position + 1 of the last received
+  DirectoryNumber known{};           ///< version the client holds; entries unchanged since travel without their bytes
+  std::uint64_t after_position = 0;  ///< 0 = from the first visible; else position + 1 of the last received
   bool operator==(const GetDirectory&) const = default;
 };
 struct PublishDirectory {
   std::string note;
-  Bytes bundle;                     ///< changed entries; empty = staged under bundle_digest
+  Bytes bundle;  ///< changed entries; empty = staged under bundle_digest
   Digest bundle_digest{};
   std::uint64_t bundle_size = 0;
   bool operator==(const PublishDirectory&) const = default;
@@ -118,7 +119,7 @@ struct GetHealth {
 using RequestBody = std::variant<Hello, PutChunk, Submit, List, ListCases, Open, GetChunk, Acknowledge, Follow,
                                  GetDirectory, PublishDirectory, GetCheckpoint, Prove, GetRecords, GetHealth>;
 struct Request {
-  std::uint64_t id = 0;             ///< chosen by the client; the reply carries it
+  std::uint64_t id = 0;  ///< chosen by the client; the reply carries it
   RequestBody body;
   bool operator==(const Request&) const = default;
 };
@@ -127,16 +128,16 @@ struct Request {
 
 /// Where a leaf stands, with what the caller may see of its record. Becomes a receipt file.
 struct LeafProof {
-  std::string leaf;                 ///< encoded leaf
-  Bytes disclosure;                 ///< encoded disclosure
+  std::string leaf;  ///< encoded leaf
+  Bytes disclosure;  ///< encoded disclosure
   LeafIndex index{};
   std::vector<Digest> proof;
-  std::string checkpoint;           ///< signed note
+  std::string checkpoint;  ///< signed note
   bool operator==(const LeafProof&) const = default;
 };
 struct HelloReply {
   std::uint32_t version = protocol_version;
-  std::string member;               ///< who the transport key says the caller is
+  std::string member;  ///< who the transport key says the caller is
   UnixMillis time{};
   DirectoryNumber directory{};
   Digest directory_digest{};
@@ -156,38 +157,38 @@ struct ChunkStored {
 struct Accepted {
   ExchangeId exchange{};
   LeafProof proof;
-  bool duplicate = false;           ///< already stood there; the same leaf
+  bool duplicate = false;  ///< already stood there; the same leaf
   bool operator==(const Accepted&) const = default;
 };
 /// One header, as a queue's member is shown it.
 struct QueueItem {
   std::string queue;
-  audit::QueueHead head;            ///< number and chain value after this exchange
+  audit::QueueHead head;  ///< number and chain value after this exchange
   ExchangeId exchange{};
   Bytes address;
   Bytes seal;
   crypto::Signature signature{};
   UnixMillis accepted_at{};
   LeafIndex leaf{};
-  bool visible = true;              ///< false: only number, head and exchange id are shown (not on its roster), so the chain holds
+  bool visible = true;  ///< false: only number, head and exchange id are shown (not on its roster), so the chain holds
   bool operator==(const QueueItem&) const = default;
 };
 struct Items {
   std::vector<QueueItem> items;
   bool more = false;
-  QueueNumber acknowledged{};       ///< the caller's cursor in the queue asked for
-  audit::QueueHead head;            ///< the queue's newest
+  QueueNumber acknowledged{};  ///< the caller's cursor in the queue asked for
+  audit::QueueHead head;       ///< the queue's newest
   bool operator==(const Items&) const = default;
 };
 struct CaseItem {
   Digest case_id{};
-  std::uint16_t kind = 0;           ///< of the first exchange
-  std::string queue;                ///< the instance
-  std::string state;                ///< commune_view for a collectivité, the state for the instance
+  std::uint16_t kind = 0;  ///< of the first exchange
+  std::string queue;       ///< the instance
+  std::string state;       ///< commune_view for a collectivité, the state for the instance
   UnixMillis opened_at{};
   UnixMillis updated_at{};
   std::uint32_t exchanges = 0;
-  bool commune = false;             ///< whether `state` is a commune_view
+  bool commune = false;  ///< whether `state` is a commune_view
   bool operator==(const CaseItem&) const = default;
 };
 struct Cases {
@@ -196,21 +197,21 @@ struct Cases {
   bool operator==(const Cases&) const = default;
 };
 struct AccessPart {
-  ExchangeId exchange{};            ///< the exchange itself, or the `acces` exchange that made this part
-  Bytes address;                    ///< of that exchange
+  ExchangeId exchange{};  ///< the exchange itself, or the `acces` exchange that made this part
+  Bytes address;          ///< of that exchange
   Bytes seal;
   crypto::Signature signature{};
-  Bytes locked;                     ///< empty = fetch with get_chunk
+  Bytes locked;  ///< empty = fetch with get_chunk
   std::uint32_t release_epoch = 0;
-  crypto::BoxPublic release_key;    ///< the broker's key the grant was boxed with
+  crypto::BoxPublic release_key;  ///< the broker's key the grant was boxed with
   crypto::BoxedRelease grant{};
   bool operator==(const AccessPart&) const = default;
 };
 struct Opened {
   ExchangeId exchange{};
   std::vector<AccessPart> access;
-  Bytes payload;                    ///< empty = fetch with get_chunk
-  LeafProof proof;                  ///< of this very opening
+  Bytes payload;    ///< empty = fetch with get_chunk
+  LeafProof proof;  ///< of this very opening
   bool operator==(const Opened&) const = default;
 };
 struct Chunk {
@@ -230,7 +231,7 @@ struct Pushed {
 };
 struct DirectoryItem {
   std::uint64_t position = 0;
-  Bytes entry;                      ///< empty = unchanged since `known`
+  Bytes entry;  ///< empty = unchanged since `known`
   std::vector<Digest> proof;
   bool operator==(const DirectoryItem&) const = default;
 };
@@ -238,7 +239,7 @@ struct DirectoryPage {
   std::string note;
   std::vector<DirectoryItem> items;
   bool more = false;
-  LeafProof leaf;                   ///< the version's own leaf in the log
+  LeafProof leaf;  ///< the version's own leaf in the log
   bool operator==(const DirectoryPage&) const = default;
 };
 struct Published {
@@ -263,11 +264,11 @@ struct RecordItem {
 };
 struct Records {
   std::vector<RecordItem> items;
-  TreeSize size{};                  ///< of the newest committed tree
+  TreeSize size{};  ///< of the newest committed tree
   bool operator==(const Records&) const = default;
 };
 struct Health {
-  std::string state;                ///< "ok", "LOG_UNAVAILABLE"…
+  std::string state;  ///< "ok", "LOG_UNAVAILABLE"…
   std::uint64_t tree_size = 0;
   std::uint64_t exchanges = 0;
   DirectoryNumber directory{};

@@ -1,10 +1,10 @@
 #include "client/command/contract_file.hpp"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <chrono>
 #include <set>
 #include <sstream>
-#include <toml++/toml.h>
 
 #include "base/file.hpp"
 #include "protocol/policy.hpp"
@@ -79,10 +79,11 @@ Result<ContractFile> load_contract_file(const std::filesystem::path& path) {
   try {
     table = toml::parse(as_text(*bytes));
   } catch (const toml::parse_error& problem) {
-    return Error{Errc::invalid_input, "ligne " + std::to_string(problem.source().begin.line) + " : ce n'est pas du TOML"};
+    return Error{Errc::invalid_input,
+                 "ligne " + std::to_string(problem.source().begin.line) + " : ce n'est pas du TOML"};
   }
-  static const std::set<std::string, std::less<>> known = {"contrat",     "titre", "parties",  "departement", "debut",
-                                                           "fin", "engagements", "domaine", "adresse"};
+  static const std::set<std::string, std::less<>> known = {"contrat", "titre",       "parties", "departement", "debut",
+                                                           "fin",     "engagements", "domaine", "adresse"};
   for (const auto& [key, value] : table)
     if (known.find(key.str()) == known.end()) return refuse(std::string(key.str()), "clé inconnue");
 
@@ -112,7 +113,8 @@ Result<ContractFile> load_contract_file(const std::filesystem::path& path) {
   if (!protocol::is_log_name(out.log))
     return refuse("departement", "un numéro de département (« 89 », « 2a ») et un nom de domaine sont attendus");
   if (*ends <= *starts) return refuse("fin", "la fin doit suivre le début");
-  if (endpoint->rfind("tcp://", 0) != 0) return refuse("adresse", "elle commence par tcp://, par exemple tcp://10.0.0.5:7410");
+  if (endpoint->rfind("tcp://", 0) != 0)
+    return refuse("adresse", "elle commence par tcp://, par exemple tcp://10.0.0.5:7410");
   out.endpoint = *endpoint;
   out.contract = {*id, *title, *parties, *territory, *starts, *ends, *engagements};
   for (const char* kind : {"ged/", "clir/", "cpraf/", "audit/"}) out.queues.push_back(kind + *territory);
@@ -123,7 +125,8 @@ std::string to_toml(const ContractFile& file) {
   const protocol::Contract& contract = file.contract;
   std::string domain = file.log.substr(0, file.log.find("/pli/"));
   return "# Contrat de sécurité intégrée, volet « radicalisation et séparatisme ». Écrit par « pli init ».\n"
-         "contrat = " + toml_text(contract.id) + "\ntitre = " + toml_text(contract.title) +
+         "contrat = " +
+         toml_text(contract.id) + "\ntitre = " + toml_text(contract.title) +
          "\nparties = " + toml_text(contract.parties) + "\ndepartement = " + toml_text(contract.territory) +
          "\ndebut = " + iso_date(contract.starts) + "\nfin = " + iso_date(contract.ends) +
          "\nengagements = " + toml_text(contract.engagements) + "\ndomaine = " + toml_text(domain) +

@@ -13,9 +13,9 @@ namespace pli::client::command {
 
 struct ContractFile {
   protocol::Contract contract;
-  std::string log;                        ///< "<domaine>/pli/<département>"
+  std::string log;  ///< "<domaine>/pli/<département>"
   std::string endpoint;
-  std::vector<std::string> queues;        ///< "ged/89", "clir/89", "cpraf/89", "audit/89"
+  std::vector<std::string> queues;  ///< "ged/89", "clir/89", "cpraf/89", "audit/89"
   bool operator==(const ContractFile&) const = default;
 };
 

@@ -6,7 +6,8 @@
 
 namespace pli::client::command {
 
-/// Puts a draft into the outbox, tries to send it and says what became of it. Exit code: 0 receipted, 3 queued, 1 refused.
+/// Puts a draft into the outbox, tries to send it and says what became of it. Exit code: 0 receipted, 3 queued, 1
+/// refused.
 [[nodiscard]] int post(Sitting& sitting, const Draft& draft);
 /// Sends what waits and says what became of each.
 [[nodiscard]] int flush_outbox(Sitting& sitting, std::optional<std::int64_t> only);

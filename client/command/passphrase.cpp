@@ -40,8 +40,7 @@ Outcome<crypto::SecretKey> read_from_file(const std::filesystem::path& path, boo
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return Failure(LocalCode::local_store, "passphrase file cannot be opened");
   struct stat info {};
-  if (::fstat(fd, &info) != 0 ||
-      (must_be_private && ((info.st_mode & 0077) != 0 || info.st_uid != ::geteuid()))) {
+  if (::fstat(fd, &info) != 0 || (must_be_private && ((info.st_mode & 0077) != 0 || info.st_uid != ::geteuid()))) {
     ::close(fd);
     return Failure(LocalCode::usage, "passphrase file must be yours and closed to others: chmod 600");
   }

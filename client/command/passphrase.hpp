@@ -1,5 +1,5 @@
-// Where a passphrase comes from: a file of ours that nobody else may read, a systemd credential, or the terminal without
-// echo. Never an argument, never the environment.
+// Where a passphrase comes from: a file of ours that nobody else may read, a systemd credential, or the terminal
+// without echo. Never an argument, never the environment.
 #pragma once
 
 #include <filesystem>

@@ -12,7 +12,8 @@ namespace {
 
 constexpr const char* epilogue =
     "Danger immédiat : appelez le 17 ou le 112. Pli ne transporte ni document classifié ni « Diffusion restreinte ».\n"
-    "Codes de sortie : 0 fait, 1 refusé par le serveur, 2 commande incorrecte, 3 serveur injoignable ou envoi en attente,\n"
+    "Codes de sortie : 0 fait, 1 refusé par le serveur, 2 commande incorrecte, 3 serveur injoignable ou envoi en "
+    "attente,\n"
     "4 vérification en échec, 5 erreur locale. Aide d'une commande : pli COMMANDE --help";
 
 /// What CLI11 found wrong, for an officer; its own words follow in brackets.

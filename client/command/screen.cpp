@@ -31,9 +31,7 @@ std::string format(const std::tm& time, const char* pattern) {
 }
 
 /// Columns a terminal gives a text: characters, not bytes.
-std::size_t width_of(std::string_view text) {
-  return protocol::count_characters(text).value_or(text.size());
-}
+std::size_t width_of(std::string_view text) { return protocol::count_characters(text).value_or(text.size()); }
 
 }  // namespace
 

@@ -31,15 +31,15 @@ class JsonObject {
   JsonObject& texts(std::string_view name, const std::vector<std::string>& values);
   JsonObject& raw(std::string_view name, std::string_view json);  ///< a value that is JSON already
   JsonObject& null(std::string_view name);
-  void print() const;                                             ///< one line on standard output
+  void print() const;  ///< one line on standard output
 
  private:
   struct Value;
   std::unique_ptr<Value> value_;
 };
 
-void say(std::string_view line);    ///< one line on standard output
-void warn(std::string_view line);   ///< one line on standard error
+void say(std::string_view line);   ///< one line on standard output
+void warn(std::string_view line);  ///< one line on standard error
 
 /// Cause and next step, in the verb's language, on standard error (or as JSON on standard output); its exit code.
 [[nodiscard]] int report(const Sitting& sitting, const Failure& failure,
@@ -53,12 +53,12 @@ struct Column {
 /// Columns as wide as they need; nothing when there is no row.
 void print_table(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows);
 
-[[nodiscard]] std::string short_id(const Digest& id);      ///< first 8 hex digits
-[[nodiscard]] std::string local_time(UnixMillis time);     ///< "23/11/2026 21:17"
-[[nodiscard]] std::string iso_time(UnixMillis time);       ///< "2026-11-23T20:17:03.412Z"
+[[nodiscard]] std::string short_id(const Digest& id);   ///< first 8 hex digits
+[[nodiscard]] std::string local_time(UnixMillis time);  ///< "23/11/2026 21:17"
+[[nodiscard]] std::string iso_time(UnixMillis time);    ///< "2026-11-23T20:17:03.412Z"
 
-/// The one among `candidates` that begins with `prefix` (8 to 64 hex digits). Errors: not_found as a refusal would say it,
-/// usage (malformed, or several).
+/// The one among `candidates` that begins with `prefix` (8 to 64 hex digits). Errors: not_found as a refusal would say
+/// it, usage (malformed, or several).
 [[nodiscard]] Outcome<Digest> resolve_id(std::string_view prefix, const std::vector<Digest>& candidates);
 /// Ids this profile knows: received headers, their cases, outbox.
 [[nodiscard]] Outcome<std::vector<Digest>> known_ids(const Profile& profile);

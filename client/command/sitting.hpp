@@ -15,8 +15,8 @@ namespace pli::client::command {
 
 /// Options every verb understands.
 struct GlobalOptions {
-  std::filesystem::path home;                                ///< empty: $PLI_HOME, else ~/.pli
-  std::optional<std::filesystem::path> passphrase_file;      ///< 0600 and ours
+  std::filesystem::path home;                            ///< empty: $PLI_HOME, else ~/.pli
+  std::optional<std::filesystem::path> passphrase_file;  ///< 0600 and ours
   bool json = false;
 };
 

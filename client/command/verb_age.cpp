@@ -1,4 +1,5 @@
-// pli seal / pli unseal: plain age v1 files, interchangeable with `age -r`, `age -p` and `age -d -i`. No profile needed.
+// pli seal / pli unseal: plain age v1 files, interchangeable with `age -r`, `age -p` and `age -d -i`. No profile
+// needed.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -73,7 +74,8 @@ class Streams {
   }
   [[nodiscard]] Result<void> finish() {
     if (temporary_.empty()) return {};
-    if (::fsync(out_) != 0 || ::rename(temporary_.c_str(), output_.c_str()) != 0) return Error{Errc::io_error, "output"};
+    if (::fsync(out_) != 0 || ::rename(temporary_.c_str(), output_.c_str()) != 0)
+      return Error{Errc::io_error, "output"};
     temporary_.clear();
     return {};
   }
@@ -117,14 +119,15 @@ int seal(Sitting& sitting, const AgeOptions& options) {
   if (by_passphrase) {
     auto passphrase = read_passphrase(sitting.options().passphrase_file, "");
     if (!passphrase) return report(sitting, passphrase.error(), Language::english);
-    done = crypto::opening::seal_file_with_passphrase(streams.source(bar), streams.sink(), *passphrase, options.work_factor,
-                                                      options.armor);
+    done = crypto::opening::seal_file_with_passphrase(streams.source(bar), streams.sink(), *passphrase,
+                                                      options.work_factor, options.armor);
   } else {
     done = crypto::seal_file(streams.source(bar), streams.sink(), recipients, options.armor);
   }
   if (done) done = streams.finish();
   if (!done)
-    return report(sitting, local(done.error().code == Errc::io_error ? LocalCode::local_store : LocalCode::usage, done.error()),
+    return report(sitting,
+                  local(done.error().code == Errc::io_error ? LocalCode::local_store : LocalCode::usage, done.error()),
                   Language::english);
   return 0;
 }
@@ -170,7 +173,8 @@ int unseal(Sitting& sitting, const AgeOptions& options) {
     if (sitting.json())
       JsonObject().text("error", "age").text("cause", words).print();
     else
-      warn("Error: " + words + (done.error() == AgeFailure::no_match ? ": none of these identities opens the file" : ""));
+      warn("Error: " + words +
+           (done.error() == AgeFailure::no_match ? ": none of these identities opens the file" : ""));
     return static_cast<int>(ExitClass::verification_failed);
   }
   if (auto finished = streams.finish(); !finished)
@@ -183,9 +187,11 @@ int unseal(Sitting& sitting, const AgeOptions& options) {
 void add_age(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto sealing = std::make_shared<AgeOptions>();
   auto* verb = app.add_subcommand("seal", "Seal a plain file as age v1 does (standard input to standard output)");
-  verb->footer("Example: pli seal -r age1… < plain > sealed.age     (opens with: age -d -i key.txt sealed.age)\n"
-               "With --passphrase-file instead of -r, under a passphrase (scrypt), as age -p.");
-  verb->add_option("-r,--recipient", sealing->recipients, "age recipient; may be given several times")->allow_extra_args(false);
+  verb->footer(
+      "Example: pli seal -r age1… < plain > sealed.age     (opens with: age -d -i key.txt sealed.age)\n"
+      "With --passphrase-file instead of -r, under a passphrase (scrypt), as age -p.");
+  verb->add_option("-r,--recipient", sealing->recipients, "age recipient; may be given several times")
+      ->allow_extra_args(false);
   verb->add_flag("-a,--armor", sealing->armor, "PEM form, for text channels");
   verb->add_option("-o,--output", sealing->output, "Output file (default: standard output)");
   verb->add_option("--work-factor", sealing->work_factor, "scrypt work factor (18)")->check(CLI::Range(1, 20));
@@ -195,7 +201,8 @@ void add_age(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto opening = std::make_shared<AgeOptions>();
   verb = app.add_subcommand("unseal", "Open a plain age v1 file, armored or not (standard input to standard output)");
   verb->footer("Example: pli unseal -i key.txt < sealed.age > plain");
-  verb->add_option("-i,--identity", opening->identities, "age identity file, or one of pli's; may be given several times")
+  verb->add_option("-i,--identity", opening->identities,
+                   "age identity file, or one of pli's; may be given several times")
       ->allow_extra_args(false);
   verb->add_option("-o,--output", opening->output, "Output file (default: standard output)");
   verb->add_option("input", opening->input, "Input file (default: standard input)");

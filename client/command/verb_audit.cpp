@@ -25,7 +25,8 @@ std::optional<UnixMillis> day_of(const std::string& text) {
   if (std::sscanf(text.c_str(), "%4d-%2u-%2u%c", &year, &month, &day, &rest) != 3) return std::nullopt;
   std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
   if (!date.ok()) return std::nullopt;
-  return UnixMillis{std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::sys_days(date).time_since_epoch()).count()};
+  return UnixMillis{
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::sys_days(date).time_since_epoch()).count()};
 }
 
 std::string text_field(const AuditedRecord& record, std::string_view name) {
@@ -36,7 +37,8 @@ std::string text_field(const AuditedRecord& record, std::string_view name) {
   return plain ? text : to_hex(*value);
 }
 
-bool matches(const AuditedRecord& record, const Filter& filter, std::optional<UnixMillis> from, std::optional<UnixMillis> to) {
+bool matches(const AuditedRecord& record, const Filter& filter, std::optional<UnixMillis> from,
+             std::optional<UnixMillis> to) {
   auto differs = [](const std::string& wanted, const std::string& found) { return !wanted.empty() && wanted != found; };
   if (differs(filter.act, std::string(audit::text_of(record.leaf.type)))) return false;
   if (differs(filter.member, text_field(record, "actor"))) return false;
@@ -49,11 +51,13 @@ bool matches(const AuditedRecord& record, const Filter& filter, std::optional<Un
 int list(Sitting& sitting, const Filter& filter) {
   std::optional<UnixMillis> from;
   std::optional<UnixMillis> to;
-  if (!filter.from.empty() && !(from = day_of(filter.from))) return usage_error(sitting, "--from attend une date : 2026-11-23");
+  if (!filter.from.empty() && !(from = day_of(filter.from)))
+    return usage_error(sitting, "--from attend une date : 2026-11-23");
   if (!filter.to.empty() && !(to = day_of(filter.to))) return usage_error(sitting, "--to attend une date : 2026-11-23");
   if (!filter.act.empty() && !audit::leaf_type_of(filter.act))
-    return usage_error(sitting, "acte inconnu ; l'un de : collecte, modification, consultation, communication, transfert, "
-                                "interconnexion, effacement, refus, connexion, habilitation, export, agrement, verification");
+    return usage_error(sitting,
+                       "acte inconnu ; l'un de : collecte, modification, consultation, communication, transfert, "
+                       "interconnexion, effacement, refus, connexion, habilitation, export, agrement, verification");
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   std::uint64_t size = (*session)->log().known_size().value;
@@ -70,19 +74,21 @@ int list(Sitting& sitting, const Filter& filter) {
         out.number("leaf", static_cast<std::int64_t>(record.index.value)).text("act", audit::text_of(record.leaf.type));
         out.text("time", iso_time(record.leaf.time));
         for (const auto& field : record.record.fields)
-          if (field.opening) out.text("field_" + field.opening->field.name, text_field(record, field.opening->field.name));
+          if (field.opening)
+            out.text("field_" + field.opening->field.name, text_field(record, field.opening->field.name));
         out.print();
         continue;
       }
       std::string exchange = text_field(record, "exchange");
       rows.push_back({std::to_string(record.index.value), local_time(record.leaf.time),
-                      std::string(audit::text_of(record.leaf.type)), text_field(record, "actor"), text_field(record, "role"),
-                      exchange.substr(0, 8), text_field(record, "queue"), text_field(record, "motif"),
-                      text_field(record, "outcome"), text_field(record, "rule")});
+                      std::string(audit::text_of(record.leaf.type)), text_field(record, "actor"),
+                      text_field(record, "role"), exchange.substr(0, 8), text_field(record, "queue"),
+                      text_field(record, "motif"), text_field(record, "outcome"), text_field(record, "rule")});
     }
     next = records->back().index.value + 1;
   }
-  print_table({{"Place"}, {"Date"}, {"Acte"}, {"Qui"}, {"Rôle"}, {"Échange"}, {"File"}, {"Motif"}, {"Issue"}, {"Règle"}}, rows);
+  print_table(
+      {{"Place"}, {"Date"}, {"Acte"}, {"Qui"}, {"Rôle"}, {"Échange"}, {"File"}, {"Motif"}, {"Issue"}, {"Règle"}}, rows);
   if (rows.empty() && !sitting.json()) say("Aucun acte ne correspond.");
   return 0;
 }
@@ -125,18 +131,25 @@ int verify(Sitting& sitting) {
       if (finding.leaf) out.number("leaf", static_cast<std::int64_t>(finding.leaf->value));
       out.text("subject", finding.subject).print();
     }
-    JsonObject().boolean("verified", result->clean()).number("size", static_cast<std::int64_t>(result->size.value))
-        .text("root", to_hex(result->root)).number("records", static_cast<std::int64_t>(result->records))
+    JsonObject()
+        .boolean("verified", result->clean())
+        .number("size", static_cast<std::int64_t>(result->size.value))
+        .text("root", to_hex(result->root))
+        .number("records", static_cast<std::int64_t>(result->records))
         .number("signatures", static_cast<std::int64_t>(result->signatures))
-        .number("findings", static_cast<std::int64_t>(result->findings.size())).print();
+        .number("findings", static_cast<std::int64_t>(result->findings.size()))
+        .print();
   } else if (result->clean()) {
-    say("Journal vérifié : " + std::to_string(result->records) + " enregistrements, " + std::to_string(result->signatures) +
-        " signatures, files et annuaire continus, arbre de taille " + std::to_string(result->size.value) + ".");
-    say("Rien n'a été modifié, retiré ni inventé jusqu'à cette place. Conservez le point de contrôle : pli audit checkpoint");
+    say("Journal vérifié : " + std::to_string(result->records) + " enregistrements, " +
+        std::to_string(result->signatures) + " signatures, files et annuaire continus, arbre de taille " +
+        std::to_string(result->size.value) + ".");
+    say("Rien n'a été modifié, retiré ni inventé jusqu'à cette place. Conservez le point de contrôle : pli audit "
+        "checkpoint");
   } else {
     warn("LE JOURNAL N'EST PAS INTÈGRE : " + std::to_string(result->findings.size()) + " constat(s).");
     for (const Finding& finding : result->findings)
-      warn("  " + (finding.leaf ? "place " + std::to_string(finding.leaf->value) + " : " : "") + french(finding.problem) +
+      warn("  " + (finding.leaf ? "place " + std::to_string(finding.leaf->value) + " : " : "") +
+           french(finding.problem) +
            (finding.subject.empty() ? "" : " (" + protocol::printable(finding.subject) + ")") + " [" +
            std::string(text_of(finding.problem)) + "]");
   }
@@ -150,8 +163,11 @@ int checkpoint(Sitting& sitting) {
   const auto& last = (*session)->log().last();
   if (!last) return usage_error(sitting, "le journal n'a encore montré aucun point de contrôle");
   if (sitting.json())
-    JsonObject().text("note", last->note()).number("size", static_cast<std::int64_t>(last->size().value))
-        .text("root", to_hex(last->root())).print();
+    JsonObject()
+        .text("note", last->note())
+        .number("size", static_cast<std::int64_t>(last->size().value))
+        .text("root", to_hex(last->root()))
+        .print();
   else
     std::fwrite(last->note().data(), 1, last->note().size(), stdout);
   return 0;

@@ -58,8 +58,9 @@ int list(Sitting& sitting) {
       continue;
     }
     const auto* row = protocol::row_of_number(item.kind);
-    rows.push_back({short_id(item.case_id), row != nullptr ? std::string(row->french) : "?", item.queue, french_state(item),
-                    local_time(item.opened_at), local_time(item.updated_at), std::to_string(item.exchanges)});
+    rows.push_back({short_id(item.case_id), row != nullptr ? std::string(row->french) : "?", item.queue,
+                    french_state(item), local_time(item.opened_at), local_time(item.updated_at),
+                    std::to_string(item.exchanges)});
   }
   if (rows.empty() && !sitting.json()) say("Aucun dossier.");
   print_table({{"Dossier"}, {"Nature"}, {"Instance"}, {"État"}, {"Ouvert le"}, {"Dernier acte"}, {"Envois"}}, rows);
@@ -168,8 +169,10 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   };
   auto decision = std::make_shared<Act>();
   verb = group->add_subcommand("decide", "Enregistrer la décision de l'instance, scellée à ses membres (secrétariat)");
-  verb->footer("Exemple : pli case decide 3f9a2c71 --outcome pris_en_compte --reason \"séance du 3 décembre\"\n"
-               "Issues : " + joined(protocol::decision_outcomes()));
+  verb->footer(
+      "Exemple : pli case decide 3f9a2c71 --outcome pris_en_compte --reason \"séance du 3 décembre\"\n"
+      "Issues : " +
+      joined(protocol::decision_outcomes()));
   verb->add_option("id", decision->id, "Numéro du dossier")->required();
   verb->add_option("--outcome", decision->code, "Issue, dans la liste fermée")->required();
   verb->add_option("--reason", decision->reason, "Motif court ; lisible des seuls membres");
@@ -187,9 +190,8 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_option("--code", answer->code, "Code, dans la liste fermée")->required();
   verb->callback([&sitting, &verdict, answer] {
     auto form = protocol::Form::retour(answer->code);
-    verdict.exit_code =
-        form ? act(sitting, answer->id, form, true)
-             : usage_error(sitting, "code inconnu ; l'un de : " + joined(protocol::retour_codes()));
+    verdict.exit_code = form ? act(sitting, answer->id, form, true)
+                             : usage_error(sitting, "code inconnu ; l'un de : " + joined(protocol::retour_codes()));
   });
 }
 

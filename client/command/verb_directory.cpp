@@ -1,8 +1,8 @@
 // pli directory enrol|revoke|charter|sign|publish|show|history: the authority's gestures, offline but for publish.
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <unistd.h>
+#include <algorithm>
 
 #include "base/file.hpp"
 #include "client/authority.hpp"
@@ -37,7 +37,8 @@ struct EnrolOptions {
 };
 
 /// Where a role sits when nobody says otherwise.
-std::vector<std::string> seats_of(const EnrolOptions& options, const protocol::Roles& roles, std::string_view departement) {
+std::vector<std::string> seats_of(const EnrolOptions& options, const protocol::Roles& roles,
+                                  std::string_view departement) {
   std::vector<std::string> out;
   auto at = [&](const char* kind) { out.push_back(kind + std::string(departement)); };
   if (roles.has(Role::membre_ged) || roles.has(Role::secretariat)) at("ged/");
@@ -79,12 +80,16 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
     Enrolment who;
     for (const std::string& name : options.roles) {
       auto role = protocol::role_of(name);
-      if (!role) return usage_error(sitting, "unknown role; one of referent, maire, secretariat, membre_ged, membre_clir, "
-                                             "membre_cpraf, parquet, service, auditeur, operateur, outil");
+      if (!role)
+        return usage_error(sitting,
+                           "unknown role; one of referent, maire, secretariat, membre_ged, membre_clir, "
+                           "membre_cpraf, parquet, service, auditeur, operateur, outil");
       who.roles.add(*role);
     }
-    if (options.id.empty() || who.roles.empty()) return usage_error(sitting, "--id and --role are needed for a new member");
-    std::string departement = authority->directory().contract() != nullptr ? authority->directory().contract()->territory : "";
+    if (options.id.empty() || who.roles.empty())
+      return usage_error(sitting, "--id and --role are needed for a new member");
+    std::string departement =
+        authority->directory().contract() != nullptr ? authority->directory().contract()->territory : "";
     who.id = options.id;
     who.person = options.person.empty() ? options.id : options.person;
     who.organisation = options.organisation;
@@ -112,8 +117,12 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
   if (auto written = write_file_durably(path, as_bytes(text), FileMode::world_readable); !written)
     return failed(sitting, local(LocalCode::local_store, written.error()));
   if (sitting.json()) {
-    JsonObject().text("member", member).text("card_fingerprint", print).text("invitation", path.string())
-        .text("invitation_fingerprint", protocol::fingerprint(text)).print();
+    JsonObject()
+        .text("member", member)
+        .text("card_fingerprint", print)
+        .text("invitation", path.string())
+        .text("invitation_fingerprint", protocol::fingerprint(text))
+        .print();
     return 0;
   }
   say((card->renews ? "Renewed " : "Enrolled ") + member + ".");
@@ -158,14 +167,17 @@ int sign(Sitting& sitting, const fs::path& folder, const std::optional<fs::path>
   }
   if (!version) return usage_error(sitting, "no authority key in this folder: name one with --key");
   if (sitting.json()) {
-    JsonObject().number("number", static_cast<std::int64_t>(version->head.number.value))
+    JsonObject()
+        .number("number", static_cast<std::int64_t>(version->head.number.value))
         .number("signatures", static_cast<std::int64_t>(version->signed_by.size()))
-        .number("threshold", static_cast<std::int64_t>(version->head.threshold)).boolean("complete", version->complete())
+        .number("threshold", static_cast<std::int64_t>(version->head.threshold))
+        .boolean("complete", version->complete())
         .print();
     return 0;
   }
-  say("Version " + std::to_string(version->head.number.value) + ": " + std::to_string(version->signed_by.size()) + " of " +
-      std::to_string(version->head.threshold) + " signatures, valid until " + local_time(version->head.not_after) + ".");
+  say("Version " + std::to_string(version->head.number.value) + ": " + std::to_string(version->signed_by.size()) +
+      " of " + std::to_string(version->head.threshold) + " signatures, valid until " +
+      local_time(version->head.not_after) + ".");
   say(version->complete() ? "Complete: pli directory publish" : "Another key holder must sign.");
   return 0;
 }
@@ -189,8 +201,11 @@ int publish(Sitting& sitting, const fs::path& folder, bool offline) {
   std::string number = std::to_string(version->number.value);
   if (offline) {
     if (sitting.json())
-      JsonObject().number("number", static_cast<std::int64_t>(version->number.value)).text("note", version->note.string())
-          .text("bundle", version->bundle.string()).print();
+      JsonObject()
+          .number("number", static_cast<std::int64_t>(version->number.value))
+          .text("note", version->note.string())
+          .text("bundle", version->bundle.string())
+          .print();
     else
       say("Version " + number + " is in " + version->note.string() + " and " + version->bundle.string() + ".");
     return 0;
@@ -204,10 +219,13 @@ int publish(Sitting& sitting, const fs::path& folder, bool offline) {
   auto published = publish_directory(**session, std::string(as_text(*note)), *bundle);
   if (!published) return failed(sitting, published.error());
   if (sitting.json())
-    JsonObject().number("number", static_cast<std::int64_t>(published->number.value))
-        .number("leaf", static_cast<std::int64_t>(published->proof.index.value)).print();
+    JsonObject()
+        .number("number", static_cast<std::int64_t>(published->number.value))
+        .number("leaf", static_cast<std::int64_t>(published->proof.index.value))
+        .print();
   else
-    say("Version " + number + " is in force; leaf " + std::to_string(published->proof.index.value) + " of the log says so.");
+    say("Version " + number + " is in force; leaf " + std::to_string(published->proof.index.value) +
+        " of the log says so.");
   return 0;
 }
 
@@ -219,9 +237,16 @@ void show_members(const Sitting& sitting, const std::vector<const protocol::Memb
       if (member->roles.has(static_cast<Role>(i))) roles.emplace_back(protocol::text_of(static_cast<Role>(i)));
     const char* state = member->revoked_at ? "revoked" : member->valid_at(now) ? "valid" : "not valid now";
     if (sitting.json()) {
-      JsonObject().text("member", member->id).texts("roles", roles).text("organisation", member->organisation)
-          .text("territory", member->territory).texts("seats", member->seats).text("label", member->label)
-          .text("not_after", iso_time(member->not_after)).text("state", state).print();
+      JsonObject()
+          .text("member", member->id)
+          .texts("roles", roles)
+          .text("organisation", member->organisation)
+          .text("territory", member->territory)
+          .texts("seats", member->seats)
+          .text("label", member->label)
+          .text("not_after", iso_time(member->not_after))
+          .text("state", state)
+          .print();
       continue;
     }
     std::string joined;
@@ -260,9 +285,13 @@ int history(Sitting& sitting, const fs::path& folder) {
   std::vector<std::vector<std::string>> rows;
   for (const PublishedVersion& version : *versions) {
     if (sitting.json())
-      JsonObject().number("number", static_cast<std::int64_t>(version.number.value)).text("digest", to_hex(version.digest))
-          .text("not_after", iso_time(version.not_after)).number("entries", static_cast<std::int64_t>(version.entries))
-          .text("note", version.note.string()).print();
+      JsonObject()
+          .number("number", static_cast<std::int64_t>(version.number.value))
+          .text("digest", to_hex(version.digest))
+          .text("not_after", iso_time(version.not_after))
+          .number("entries", static_cast<std::int64_t>(version.entries))
+          .text("note", version.note.string())
+          .print();
     else
       rows.push_back({std::to_string(version.number.value), to_hex(version.digest), local_time(version.not_after),
                       std::to_string(version.entries)});
@@ -276,16 +305,18 @@ int history(Sitting& sitting, const fs::path& folder) {
 void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto* group = app.add_subcommand("directory", "The directory (annuaire): enrol, revoke, sign, publish (authorities)");
   group->require_subcommand(1);
-  group->footer("Example: pli directory enrol card.txt --authority yonne/authority --id m.durand --role referent "
-                "--organisation 218900249 --territory 89024");
+  group->footer(
+      "Example: pli directory enrol card.txt --authority yonne/authority --id m.durand --role referent "
+      "--organisation 218900249 --territory 89024");
   auto with_folder = [](CLI::App* verb, fs::path& folder) {
     verb->add_option("--authority", folder, "The authority's folder")->required();
   };
 
   auto who = std::make_shared<EnrolOptions>();
   auto* verb = group->add_subcommand("enrol", "Enrol the holder of a card, or renew his keys");
-  verb->footer("Example: pli directory enrol card.txt --authority yonne/authority --id m.durand --role referent "
-               "--organisation 218900249 --territory 89024 --label \"M. Durand, référent, Auxerre\"");
+  verb->footer(
+      "Example: pli directory enrol card.txt --authority yonne/authority --id m.durand --role referent "
+      "--organisation 218900249 --territory 89024 --label \"M. Durand, référent, Auxerre\"");
   verb->add_option("card", who->card, "Card file")->required();
   with_folder(verb, who->authority);
   verb->add_option("--id", who->id, "Member id: small letters, digits, dots, dashes");
@@ -316,12 +347,15 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto charter = std::make_shared<std::pair<fs::path, Charter>>();
   auto charter_days = std::make_shared<std::int64_t>(365);
   verb = group->add_subcommand("charter", "Enter a charter signed by préfet, maire and procureur");
-  verb->footer("Example: pli directory charter charte-auxerre --authority yonne/authority --territory 89024 "
-               "--party prefecture --party maire-auxerre --party parquet");
+  verb->footer(
+      "Example: pli directory charter charte-auxerre --authority yonne/authority --territory 89024 "
+      "--party prefecture --party maire-auxerre --party parquet");
   verb->add_option("id", charter->second.id, "Charter id")->required();
   with_folder(verb, charter->first);
   verb->add_option("--territory", charter->second.territory, "INSEE commune code")->required();
-  verb->add_option("--party", charter->second.parties, "Signatory; at least three")->allow_extra_args(false)->required();
+  verb->add_option("--party", charter->second.parties, "Signatory; at least three")
+      ->allow_extra_args(false)
+      ->required();
   verb->add_option("--days", *charter_days, "Days it is in force")->check(CLI::Range(1, 1830));
   verb->callback([&sitting, &verdict, charter, charter_days] {
     charter->second.not_before = {sitting.clock().now().value / day_ms * day_ms};

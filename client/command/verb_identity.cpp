@@ -24,10 +24,13 @@ int make_identity(Sitting& sitting, int work_factor) {
   auto passphrase = read_new_passphrase(sitting.options().passphrase_file, "Choisissez une phrase de passe : ");
   if (!passphrase) return report(sitting, passphrase.error());
   auto identity = crypto::Identity::generate();
-  if (auto kept = (*profile)->write_identity(identity, *passphrase, work_factor); !kept) return report(sitting, kept.error());
+  if (auto kept = (*profile)->write_identity(identity, *passphrase, work_factor); !kept)
+    return report(sitting, kept.error());
   if (sitting.json()) {
-    JsonObject().text("home", (*profile)->folder().string())
-        .text("recipient", crypto::to_recipient_text(identity.public_identity().age)).print();
+    JsonObject()
+        .text("home", (*profile)->folder().string())
+        .text("recipient", crypto::to_recipient_text(identity.public_identity().age))
+        .print();
     return 0;
   }
   say("Identité créée dans " + (*profile)->folder().string() + ".");
@@ -60,7 +63,9 @@ int show_identity(Sitting& sitting) {
     JsonObject out;
     out.text("home", (*profile)->folder().string()).boolean("identity", (*profile)->has_identity());
     if (known)
-      out.text("member", invitation->member).text("contract", invitation->contract).text("endpoint", invitation->endpoint)
+      out.text("member", invitation->member)
+          .text("contract", invitation->contract)
+          .text("endpoint", invitation->endpoint)
           .text("log", invitation->log);
     out.print();
     return 0;

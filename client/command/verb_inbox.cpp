@@ -21,16 +21,28 @@ using protocol::LocalCode;
 
 std::vector<std::string> row_for(const InboxItem& item) {
   if (!item.visible)
-    return {item.queue, std::to_string(item.head.number.value), short_id(item.exchange), "(ne vous est pas adressé)", "", "",
-            "", ""};
+    return {item.queue,
+            std::to_string(item.head.number.value),
+            short_id(item.exchange),
+            "(ne vous est pas adressé)",
+            "",
+            "",
+            "",
+            ""};
   const auto* row = protocol::row_of_number(item.address.kind);
   bool urgent = item.address.urgency == static_cast<std::uint8_t>(protocol::Urgency::urgente);
-  return {item.queue, std::to_string(item.head.number.value), short_id(item.exchange), row != nullptr ? std::string(row->french) : "?",
-          urgent ? "URGENT" : "", item.address.sender + (item.sender_proven ? "" : " (non prouvé)"), local_time(item.accepted_at),
+  return {item.queue,
+          std::to_string(item.head.number.value),
+          short_id(item.exchange),
+          row != nullptr ? std::string(row->french) : "?",
+          urgent ? "URGENT" : "",
+          item.address.sender + (item.sender_proven ? "" : " (non prouvé)"),
+          local_time(item.accepted_at),
           item.opened ? "ouvert" : ""};
 }
 
-const std::vector<Column> inbox_columns = {{"File"}, {"N°"}, {"Numéro"}, {"Nature"}, {"Urgence"}, {"De"}, {"Reçu le"}, {""}};
+const std::vector<Column> inbox_columns = {{"File"},    {"N°"}, {"Numéro"},  {"Nature"},
+                                           {"Urgence"}, {"De"}, {"Reçu le"}, {""}};
 
 /// Members see changes of their instances until they acknowledge them (design §4).
 void show_directory_changes(Sitting& sitting, const Profile& profile) {
@@ -87,7 +99,8 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
         }
         return true;
       },
-      idle_seconds > 0 ? std::chrono::milliseconds(std::chrono::seconds(idle_seconds)) : std::chrono::milliseconds(std::chrono::hours(24 * 365)));
+      idle_seconds > 0 ? std::chrono::milliseconds(std::chrono::seconds(idle_seconds))
+                       : std::chrono::milliseconds(std::chrono::hours(24 * 365)));
   return ended ? 0 : report(sitting, ended.error());
 }
 
@@ -103,7 +116,8 @@ std::vector<protocol::Attachment> attachments_of(const OpenedExchange& opened) {
 }
 
 int write_out(Sitting& sitting, const OpenedExchange& opened, const fs::path& folder) {
-  if (auto made = create_private_folder(folder); !made) return report(sitting, local(LocalCode::local_store, made.error()));
+  if (auto made = create_private_folder(folder); !made)
+    return report(sitting, local(LocalCode::local_store, made.error()));
   std::string stem = short_id(opened.exchange);
   std::vector<std::pair<std::string, ByteView>> files;
   std::string json = opened.form ? opened.form->to_json() : "{}";
@@ -162,13 +176,15 @@ int open_one(Sitting& sitting, Session& session, const protocol::ExchangeId& id,
     for (const auto& attachment : attachments) names.push_back(attachment.name);
     line.texts("attachments", names).print();
   } else {
-    say("──── " + short_id(id) + " — de " + address.sender + (label.empty() ? "" : ", " + protocol::printable(label)) + ", " +
-        local_time(address.created_at) + " ────");
-    say(opened->form ? opened->form->to_french_text() : "(cet envoi ne porte pas de formulaire lisible par cette version)");
+    say("──── " + short_id(id) + " — de " + address.sender + (label.empty() ? "" : ", " + protocol::printable(label)) +
+        ", " + local_time(address.created_at) + " ────");
+    say(opened->form ? opened->form->to_french_text()
+                     : "(cet envoi ne porte pas de formulaire lisible par cette version)");
     for (const auto& attachment : attachments)
       say("Pièce jointe : " + protocol::printable(attachment.name) + " (" + std::to_string(attachment.bytes.size()) +
           " octets ; --out DOSSIER --motif extraction pour l'enregistrer)");
-    say("Cette ouverture est inscrite au journal, à la place " + std::to_string(opened->opening.receipt.index.value) + ".");
+    say("Cette ouverture est inscrite au journal, à la place " + std::to_string(opened->opening.receipt.index.value) +
+        ".");
   }
   if (out) code = std::max(code, write_out(sitting, *opened, *out));
   return code;
@@ -181,7 +197,8 @@ int open(Sitting& sitting, const OpenVerbOptions& options) {
   auto motif = protocol::motif_of(options.motif);
   if (!motif) return usage_error(sitting, "il faut dire pourquoi vous ouvrez : --motif, l'un de" + list);
   if (options.out && *motif != protocol::Motif::extraction)
-    return usage_error(sitting, "enregistrer sur le disque demande le motif d'extraction : --motif extraction --out DOSSIER");
+    return usage_error(sitting,
+                       "enregistrer sur le disque demande le motif d'extraction : --motif extraction --out DOSSIER");
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   Inbox box(**session);
@@ -247,9 +264,11 @@ void add_inbox(CLI::App& app, Sitting& sitting, Verdict& verdict) {
 
 void add_open(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto options = std::make_shared<OpenVerbOptions>();
-  auto* verb = app.add_subcommand("open", "Ouvrir pour un motif ; l'ouverture est inscrite au journal avant toute lecture");
-  verb->footer("Exemple : pli open 3f9a2c71 --motif evaluation --note \"séance du 3 décembre\"\n"
-               "La note, 508 octets au plus, n'est lisible que des auditeurs. N'y nommez personne.");
+  auto* verb =
+      app.add_subcommand("open", "Ouvrir pour un motif ; l'ouverture est inscrite au journal avant toute lecture");
+  verb->footer(
+      "Exemple : pli open 3f9a2c71 --motif evaluation --note \"séance du 3 décembre\"\n"
+      "La note, 508 octets au plus, n'est lisible que des auditeurs. N'y nommez personne.");
   verb->add_option("id", options->ids, "Numéros (8 caractères au moins)")->required();
   verb->add_option("--motif", options->motif, "Motif, dans la liste fermée");
   verb->add_option("--note", options->note, "Précision pour les auditeurs");

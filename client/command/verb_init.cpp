@@ -76,25 +76,33 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   auto made = init_contract(options.folder, std::move(request));
   if (!made) return report(sitting, made.error(), Language::english);
   std::string contract = to_toml(file);
-  if (auto written = write_file_durably(options.folder / "contrat.toml", as_bytes(contract), FileMode::owner_only); !written)
+  if (auto written = write_file_durably(options.folder / "contrat.toml", as_bytes(contract), FileMode::owner_only);
+      !written)
     return report(sitting, local(LocalCode::local_store, written.error()), Language::english);
   if (sitting.json()) {
-    JsonObject().text("authority", made->authority.string()).text("broker", made->broker.string())
-        .text("contract", (options.folder / "contrat.toml").string()).text("log", file.log)
-        .text("log_key", to_hex(made->log_key.bytes)).text("broker_key", to_hex(made->broker_curve.bytes)).print();
+    JsonObject()
+        .text("authority", made->authority.string())
+        .text("broker", made->broker.string())
+        .text("contract", (options.folder / "contrat.toml").string())
+        .text("log", file.log)
+        .text("log_key", to_hex(made->log_key.bytes))
+        .text("broker_key", to_hex(made->broker_curve.bytes))
+        .print();
     return 0;
   }
   say("Made " + options.folder.string() + ":");
   say("  authority/    keys of the authority (" + std::to_string(options.threshold) + " of " +
       std::to_string(options.authorities) + "), directory. Keep it off the broker's machine.");
   say("  broker/       broker.toml, keys");
-  say("  startup/      the start-up secret. Move it off the broker's disk (systemd credential, tmpfs): whoever holds both can");
+  say("  startup/      the start-up secret. Move it off the broker's disk (systemd credential, tmpfs): whoever holds "
+      "both can");
   say("                release what the broker keeps.");
   say("  contrat.toml  the contract as it was read");
   say("Next:");
   std::string authority = made->authority.string();
   say("  pli directory enrol CARD --authority " + authority + " --id ... --role ...   (each member)");
-  say("  pli directory sign --authority " + authority + "    (" + std::to_string(options.threshold) + " times, one key each)");
+  say("  pli directory sign --authority " + authority + "    (" + std::to_string(options.threshold) +
+      " times, one key each)");
   say("  pli directory publish --authority " + authority + " --offline");
   say("  pli-broker init --config " + (made->broker / "broker.toml").string() + " --directory NOTE --bundle FILE");
   return 0;
@@ -107,15 +115,18 @@ void add_init(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto* verb = app.add_subcommand("init", "Make an authority, a broker's keys and a configuration (operators)");
   verb->footer("Example: pli init yonne --contract contrat.toml --authorities 3 --threshold 2");
   verb->add_option("folder", options->folder, "New folder")->required();
-  auto* from_file = verb->add_option("--contract", options->contract_file, "Contract file (config/examples/contrat.example.toml)");
+  auto* from_file =
+      verb->add_option("--contract", options->contract_file, "Contract file (config/examples/contrat.example.toml)");
   verb->add_option("--departement", options->departement, "Without a contract file: the département, 89, 2a, 971")
       ->excludes(from_file);
-  verb->add_option("--dns", options->domain, "Without a contract file: the domain that names the log")->excludes(from_file);
+  verb->add_option("--dns", options->domain, "Without a contract file: the domain that names the log")
+      ->excludes(from_file);
   verb->add_option("--endpoint", options->endpoint, "Without a contract file: where members reach the broker")
       ->excludes(from_file);
   verb->add_option("--authorities", options->authorities, "Authority keys to make")->check(CLI::Range(1, 16));
   verb->add_option("--threshold", options->threshold, "How many of them sign a version")->check(CLI::Range(1, 16));
-  verb->add_option("--work-factor", options->work_factor, "scrypt work factor of the authority keys (18; lower only for trials)")
+  verb->add_option("--work-factor", options->work_factor,
+                   "scrypt work factor of the authority keys (18; lower only for trials)")
       ->check(CLI::Range(1, 20));
   verb->callback([&sitting, &verdict, options] {
     if (!options->contract_file && options->departement.empty()) {

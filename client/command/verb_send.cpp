@@ -1,7 +1,7 @@
 // pli send, pli outbox list|flush|discard, pli receipt show|verify
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <unistd.h>
 
 #include "base/file.hpp"
 #include "client/command/outbox_screen.hpp"
@@ -43,11 +43,8 @@ void print_item(const Sitting& sitting, const Flushed& flushed) {
           (flushed.resealed ? " (scellé à nouveau : les destinataires avaient changé)" : ""));
       say("  Reçu vérifié, à conserver : " + item.receipt.string());
       break;
-    case OutboxState::refused:
-      warn("Refusé par le serveur : " + what);
-      break;
-    default:
-      say("En attente d'envoi, scellé et gardé sur cette machine : " + what + " (pli outbox flush)");
+    case OutboxState::refused: warn("Refusé par le serveur : " + what); break;
+    default: say("En attente d'envoi, scellé et gardé sur cette machine : " + what + " (pli outbox flush)");
   }
 }
 
@@ -98,8 +95,11 @@ int report_problems(const Sitting& sitting, const std::vector<protocol::FormProb
   if (!sitting.json()) warn("Le formulaire n'est pas complet ; rien n'a été envoyé. À corriger :");
   for (const auto& problem : problems) {
     if (sitting.json())
-      JsonObject().text("error", protocol::text_of(problem.code)).text("field", problem.field)
-          .text("cause", problem.french).print();
+      JsonObject()
+          .text("error", protocol::text_of(problem.code))
+          .text("field", problem.field)
+          .text("cause", problem.french)
+          .print();
     else
       warn("  - " + (problem.field.empty() ? "" : problem.field + " : ") + problem.french);
   }
@@ -131,9 +131,9 @@ std::optional<std::string> route(Sitting& sitting, const protocol::Form& form, i
   std::string commune = form.commune();
   std::string departement = commune.empty() ? own : lower(config::departement_of(commune).value_or(own));
   if (departement != own) {
-    exit_code = usage_error(sitting, "la commune de ce formulaire relève du département " + departement +
-                                         " et non du " + own +
-                                         " : adressez-vous à votre interlocuteur à la préfecture ; rien n'a été envoyé");
+    exit_code =
+        usage_error(sitting, "la commune de ce formulaire relève du département " + departement + " et non du " + own +
+                                 " : adressez-vous à votre interlocuteur à la préfecture ; rien n'a été envoyé");
     return std::nullopt;
   }
   return queue_kind_for(form.kind()) + departement;
@@ -192,8 +192,9 @@ int list_outbox(Sitting& sitting) {
       print_item(sitting, {item, !item.replaced.empty(), false, std::nullopt});
       continue;
     }
-    const char* state = item.state == OutboxState::receipted ? "reçu" :
-                        item.state == OutboxState::refused   ? "refusé" : "en attente";
+    const char* state = item.state == OutboxState::receipted ? "reçu"
+                        : item.state == OutboxState::refused ? "refusé"
+                                                             : "en attente";
     rows.push_back({std::to_string(item.id), state, item.exchange ? short_id(*item.exchange) : "-",
                     std::string(protocol::row_of(item.kind)->french), item.queue, local_time(item.created_at),
                     item.last_refusal ? to_text(*item.last_refusal) : ""});
@@ -204,7 +205,7 @@ int list_outbox(Sitting& sitting) {
 }
 
 std::optional<std::pair<std::string, crypto::SignPublic>> log_of(Sitting& sitting, const std::optional<fs::path>& file,
-                                                                  int& exit_code) {
+                                                                 int& exit_code) {
   if (file) {
     auto bytes = read_file(*file, protocol::invitation_bytes_max);
     if (!bytes) {
@@ -261,8 +262,8 @@ int verify_receipt(Sitting& sitting, const fs::path& file, const std::optional<f
   }
   say("Reçu authentique.");
   say("  Journal    " + verified->origin);
-  say("  Inscrit    le " + local_time(receipt.leaf.time) + ", à la place " + std::to_string(receipt.index.value) + " sur " +
-      std::to_string(verified->size.value));
+  say("  Inscrit    le " + local_time(receipt.leaf.time) + ", à la place " + std::to_string(receipt.index.value) +
+      " sur " + std::to_string(verified->size.value));
   say("  Acte       " + std::string(audit::text_of(receipt.leaf.type)));
   if (verified->exchange) say("  Échange    " + to_hex(*verified->exchange));
   if (fields)
@@ -331,7 +332,8 @@ void add_send(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_option("--attach", options->attachments, "Pièce jointe ; 5 au plus")->allow_extra_args(false);
   verb->add_option("--queue", options->queue, "File de destination (par défaut : selon la commune du formulaire)");
   verb->add_option("--case", options->case_id, "Dossier concerné : son numéro, 8 caractères au moins");
-  verb->add_option("--handling", options->handling, "Condition : ged-only, ask-before-transfer, eyes-only, no-copy-to:ORG")
+  verb->add_option("--handling", options->handling,
+                   "Condition : ged-only, ask-before-transfer, eyes-only, no-copy-to:ORG")
       ->allow_extra_args(false);
   verb->callback([&sitting, &verdict, options] { verdict.exit_code = send(sitting, *options); });
 }

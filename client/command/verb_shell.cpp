@@ -74,7 +74,8 @@ Input read_line(std::string& pending, std::string& line, std::chrono::seconds id
 int shell(Sitting& sitting, std::chrono::seconds idle) {
   bool terminal = ::isatty(STDIN_FILENO) == 1;
   if (auto keys = sitting.keys(); !keys) return report(sitting, keys.error());
-  if (terminal) say("Séance ouverte. Les verbes de pli sans « pli » ; « fin » pour terminer, « verrouiller » pour une pause.");
+  if (terminal)
+    say("Séance ouverte. Les verbes de pli sans « pli » ; « fin » pour terminer, « verrouiller » pour une pause.");
   std::string pending;
   std::string line;
   int worst = 0;
@@ -98,7 +99,8 @@ int shell(Sitting& sitting, std::chrono::seconds idle) {
       continue;
     }
     if (words->empty()) continue;
-    if (words->size() == 1 && (words->front() == "fin" || words->front() == "exit" || words->front() == "quit")) return worst;
+    if (words->size() == 1 && (words->front() == "fin" || words->front() == "exit" || words->front() == "quit"))
+      return worst;
     if (words->size() == 1 && words->front() == "verrouiller") {
       sitting.lock();
       continue;

@@ -15,9 +15,7 @@ TEST(Result, HoldsAValueOrAnError) {
   EXPECT_EQ(half(3).error().code, Errc::invalid_input);
 }
 
-TEST(ResultDeathTest, ReadingTheValueOfAFailureTerminates) {
-  EXPECT_DEATH((void)*half(3), "");
-}
+TEST(ResultDeathTest, ReadingTheValueOfAFailureTerminates) { EXPECT_DEATH((void)*half(3), ""); }
 
 TEST(ResultDeathTest, ABrokenInvariantTerminatesAndNamesItself) {
   EXPECT_DEATH(PLI_INVARIANT(1 == 2), "broken invariant: 1 == 2");

@@ -130,9 +130,11 @@ TEST_F(AuditorTest, P5FindsAnOpeningPutIntoAnotherMembersName) {
 }
 
 TEST_F(AuditorTest, P5FindsARecordThatSaysSomethingElseThanWasSigned) {
-  const std::vector<std::pair<std::string, Bytes>> lies = {
-      {"motif", to_bytes("suivi")}, {"exchange", Bytes(32, 7)}, {"note", to_bytes("another note")}, {"directory", to_bytes("0")},
-      {"person", to_bytes("somebody")}};
+  const std::vector<std::pair<std::string, Bytes>> lies = {{"motif", to_bytes("suivi")},
+                                                           {"exchange", Bytes(32, 7)},
+                                                           {"note", to_bytes("another note")},
+                                                           {"directory", to_bytes("0")},
+                                                           {"person", to_bytes("somebody")}};
   for (const auto& [field, value] : lies) {
     MemoryBroker honest = broker_;
     audit::Record forged = opening_by("ged.un", world_.identity("ged.un"));
@@ -220,7 +222,8 @@ TEST_F(AuditorTest, P8FindsAGapAndABrokenChain) {
     set(record, "number", as_bytes(number));
     broker_.add_record(type, record);
     const auto report = audit();
-    EXPECT_TRUE(has(report, std::string_view(number) == "7" ? Problem::queue_gap : Problem::queue_broken)) << list(report);
+    EXPECT_TRUE(has(report, std::string_view(number) == "7" ? Problem::queue_gap : Problem::queue_broken))
+        << list(report);
     broker_ = honest;
   }
 }
@@ -270,8 +273,10 @@ TEST_F(AuditorTest, P7FindsALeafLeftOut) {
 TEST_F(AuditorTest, P7FindsALogCutShort) {
   broker_.bend = [](const protocol::Request& request, protocol::ReplyBody& reply) {
     auto* records = std::get_if<protocol::Records>(&reply);
-    if (records != nullptr && std::get<protocol::GetRecords>(request.body).from.value >= 3) records->items.clear();
-    else if (records != nullptr && records->items.size() > 3) records->items.resize(3);
+    if (records != nullptr && std::get<protocol::GetRecords>(request.body).from.value >= 3)
+      records->items.clear();
+    else if (records != nullptr && records->items.size() > 3)
+      records->items.resize(3);
   };
   EXPECT_TRUE(has(audit(), Problem::leaf_missing));
 }

@@ -59,7 +59,9 @@ class AuthorityTest : public ::testing::Test {
     out.not_after = spring + std::chrono::hours(24 * 365);
     return out;
   }
-  static protocol::Card card(const crypto::Identity& identity) { return protocol::make_card(identity, spring, nullptr); }
+  static protocol::Card card(const crypto::Identity& identity) {
+    return protocol::make_card(identity, spring, nullptr);
+  }
   static UnixMillis in(int days) { return spring + std::chrono::hours(24 * days); }
   /// Signs with the first two keys and publishes.
   static client::PublishedVersion publish(Authority& authority, UnixMillis now = spring) {
@@ -116,7 +118,8 @@ TEST_F(AuthorityTest, RefusesARequestThatCannotBe) {
   for (std::size_t i = 0; i < mistakes.size(); ++i) {
     auto wrong = request();
     mistakes[i](wrong);
-    EXPECT_FAILS_WITH(client::init_contract(folder_.path() / std::to_string(i), std::move(wrong)), LocalCode::usage) << i;
+    EXPECT_FAILS_WITH(client::init_contract(folder_.path() / std::to_string(i), std::move(wrong)), LocalCode::usage)
+        << i;
     EXPECT_FALSE(std::filesystem::exists(folder_.path() / std::to_string(i) / "authority" / "contract.txt")) << i;
   }
 }
@@ -176,7 +179,8 @@ TEST_F(AuthorityTest, FewerThanKSignaturesPublishNothing) {
   ASSERT_TRUE(once.has_value());
   EXPECT_FALSE(once->complete());
   EXPECT_FAILS_WITH(authority.publish(), LocalCode::usage);
-  EXPECT_FAILS_WITH(authority.sign(authority.key_files()[2], secret("maire")), LocalCode::usage) << "the same key twice";
+  EXPECT_FAILS_WITH(authority.sign(authority.key_files()[2], secret("maire")), LocalCode::usage)
+      << "the same key twice";
   auto pending = authority.pending();
   ASSERT_TRUE(pending.has_value() && *pending);
   EXPECT_EQ((*pending)->signed_by, std::vector<std::string>{"exemple.fr/maire"});
@@ -244,7 +248,8 @@ TEST_F(DraftTest, RenewingMovesTheOldKeysAside) {
   EXPECT_EQ(member.keys, renewed.public_identity());
   EXPECT_EQ(member.former_age, std::vector<crypto::AgePublic>{identity_.public_identity().age});
   EXPECT_EQ(draft_.directory().queue("ged/89")->keys, std::vector<crypto::AgePublic>{renewed.public_identity().age});
-  EXPECT_FAILS_WITH(draft_.renew(protocol::make_card(crypto::Identity::generate(), spring, &identity_)), LocalCode::usage)
+  EXPECT_FAILS_WITH(draft_.renew(protocol::make_card(crypto::Identity::generate(), spring, &identity_)),
+                    LocalCode::usage)
       << "by a key no longer held";
   EXPECT_FAILS_WITH(draft_.renew(card(crypto::Identity::generate())), LocalCode::usage);
 }
@@ -277,7 +282,8 @@ TEST_F(DraftTest, RemovingAMemberNeverWidensARoster) {
   }
   for (const std::string& member : members) {
     const auto before = draft_.directory().queue("ged/89")->keys;
-    ASSERT_TRUE((members.front() == member ? draft_.change_seats(member, {}) : draft_.revoke(member, spring)).has_value());
+    ASSERT_TRUE(
+        (members.front() == member ? draft_.change_seats(member, {}) : draft_.revoke(member, spring)).has_value());
     const auto after = draft_.directory().queue("ged/89")->keys;
     EXPECT_EQ(after.size() + 1, before.size());
     EXPECT_TRUE(std::includes(before.begin(), before.end(), after.begin(), after.end()));

@@ -27,7 +27,8 @@ class ConnectionTest : public Sitting {
       keys.insert(world_.identity(who).public_identity().curve);
     return keys;
   }
-  static Outcome<std::unique_ptr<client::Connection>> dial(const std::string& endpoint, const crypto::CurvePublic& broker,
+  static Outcome<std::unique_ptr<client::Connection>> dial(const std::string& endpoint,
+                                                           const crypto::CurvePublic& broker,
                                                            const crypto::Identity& identity,
                                                            std::chrono::milliseconds within = 5s) {
     return client::dial(endpoint, broker, identity.curve_secret(), identity.public_identity().curve, within);
@@ -108,7 +109,8 @@ TEST_F(ConnectionTest, TellsWhenSomebodyElseListens) {
       if (peer >= 0) ::close(peer);
     }
   });
-  EXPECT_FAILS_WITH(dial(rude.endpoint(), world_.broker_public, world_.identity("ged.un")), LocalCode::wrong_broker_key);
+  EXPECT_FAILS_WITH(dial(rude.endpoint(), world_.broker_public, world_.identity("ged.un")),
+                    LocalCode::wrong_broker_key);
   rude.close();
   closer.join();
 }
@@ -251,8 +253,7 @@ TEST_F(ConnectionTest, P8EveryItemArrivesOnceThoughTheSenderIsKilled) {
       ASSERT_TRUE(item.has_value() && *item);
       EXPECT_EQ((*item)->state, client::OutboxState::receipted);
       EXPECT_EQ(broker.accepted(*(*item)->exchange), 1U);
-      EXPECT_TRUE(
-          client::verify_receipt_file((*item)->receipt, world_.log, world_.log_key.public_key()).has_value());
+      EXPECT_TRUE(client::verify_receipt_file((*item)->receipt, world_.log, world_.log_key.public_key()).has_value());
     }
   });
 }

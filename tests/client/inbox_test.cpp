@@ -79,9 +79,8 @@ TEST_F(InboxTest, P8NoticesAWithheldHeader) {
   send(3);
   for (const std::size_t missing : {0U, 1U, 2U}) {
     auto desk = connected("ged.un");
-    bend<protocol::Items>([&](protocol::Items& items) {
-      items.items.erase(items.items.begin() + static_cast<std::ptrdiff_t>(missing));
-    });
+    bend<protocol::Items>(
+        [&](protocol::Items& items) { items.items.erase(items.items.begin() + static_cast<std::ptrdiff_t>(missing)); });
     auto shown = refresh(*desk);
     EXPECT_FAILS_WITH(shown, LocalCode::queue_withheld);
     EXPECT_TRUE(std::filesystem::exists(shown.error().evidence));
@@ -192,12 +191,13 @@ TEST_F(InboxTest, FollowHandsOverWhatIsThereAndWhatComes) {
     if (more-- > 0) sent_.push_back(send_report(*sender, report()));
   };
   std::vector<protocol::ExchangeId> seen;
-  auto followed = client::Inbox(*desk->session).follow(
-      [&](const client::InboxItem& item) {
-        seen.push_back(item.exchange);
-        return true;
-      },
-      std::chrono::milliseconds(1));
+  auto followed = client::Inbox(*desk->session)
+                      .follow(
+                          [&](const client::InboxItem& item) {
+                            seen.push_back(item.exchange);
+                            return true;
+                          },
+                          std::chrono::milliseconds(1));
   ASSERT_TRUE(followed.has_value()) << why(followed);
   EXPECT_EQ(seen, sent_);
 }
@@ -232,12 +232,13 @@ TEST_F(InboxTest, FollowAsksForTheListWhenAPushLeavesPlacesOut) {
     sent_.push_back(send_report(*sender, report()));
   };
   std::vector<bool> visible;
-  auto followed = client::Inbox(*desk->session).follow(
-      [&](const client::InboxItem& item) {
-        visible.push_back(item.visible);
-        return true;
-      },
-      std::chrono::milliseconds(1));
+  auto followed = client::Inbox(*desk->session)
+                      .follow(
+                          [&](const client::InboxItem& item) {
+                            visible.push_back(item.visible);
+                            return true;
+                          },
+                          std::chrono::milliseconds(1));
   ASSERT_TRUE(followed.has_value()) << why(followed);
   EXPECT_EQ(visible, (std::vector<bool>{false, true, true}));
 }
@@ -255,9 +256,9 @@ TEST_F(InboxTest, FollowRefusesAPushThatDoesNotFollow) {
       for (protocol::QueueItem& item : push.items) item.head.head[0] ^= 1;
     });
   };
-  EXPECT_FAILS_WITH(client::Inbox(*desk->session).follow([](const client::InboxItem&) { return true; },
-                                                         std::chrono::milliseconds(1)),
-                    LocalCode::queue_withheld);
+  EXPECT_FAILS_WITH(
+      client::Inbox(*desk->session).follow([](const client::InboxItem&) { return true; }, std::chrono::milliseconds(1)),
+      LocalCode::queue_withheld);
 }
 
 }  // namespace

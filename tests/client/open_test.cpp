@@ -27,7 +27,8 @@ class OpenTest : public Sitting {
     };
   }
   /// Refused with this code, with evidence, and reported to the auditors under it.
-  void refused_and_reported(const protocol::ExchangeId& exchange, LocalCode code, const std::string& reader = "ged.un") {
+  void refused_and_reported(const protocol::ExchangeId& exchange, LocalCode code,
+                            const std::string& reader = "ged.un") {
     auto desk = connected(reader);
     auto opened = open(*desk, exchange);
     EXPECT_FAILS_WITH(opened, code);
@@ -147,12 +148,14 @@ TEST_F(OpenTest, P4ShowsNothingUnlessThisVeryOpeningIsProvenRecorded) {
   bend_opened([&](protocol::Opened& opened) { of_another = opened.proof; });
   ASSERT_TRUE(open(*desk, other).has_value());
   const std::vector<std::function<void(protocol::Opened&)>> lies = {
-      [&](protocol::Opened& opened) { opened.proof = *of_another; },                      // another opening's
+      [&](protocol::Opened& opened) { opened.proof = *of_another; },  // another opening's
       [](protocol::Opened& opened) { opened.proof.disclosure.back() ^= 1; },
       [](protocol::Opened& opened) { opened.proof.proof.pop_back(); },
       [](protocol::Opened& opened) { opened.proof.checkpoint[3] ^= 1; },
-      [&](protocol::Opened& opened) { opened.proof = broker_.prove(opened.proof.index, {"act", "outcome", "exchange"}); },
-      [&](protocol::Opened& opened) {                                                     // a record of a refusal
+      [&](protocol::Opened& opened) {
+        opened.proof = broker_.prove(opened.proof.index, {"act", "outcome", "exchange"});
+      },
+      [&](protocol::Opened& opened) {  // a record of a refusal
         audit::Record refusal = broker_.record(opened.proof.index.value);
         for (audit::Field& field : refusal.fields)
           if (field.name == "outcome") field.value = to_bytes("FORBIDDEN");
@@ -367,7 +370,7 @@ TEST_F(CraftedTest, RefusesBadPadding) {
   refused_and_reported(send(craft), LocalCode::bad_padding);
   craft.padded = [](Bytes& padded) { padded.resize(padded.size() + 64); };  // another bucket than the size's
   refused_and_reported(send(craft), LocalCode::bad_padding);
-  craft.padded = [](Bytes& padded) { padded[0] = 0x7F; };                   // a length beyond the bucket
+  craft.padded = [](Bytes& padded) { padded[0] = 0x7F; };  // a length beyond the bucket
   refused_and_reported(send(craft), LocalCode::bad_padding);
 }
 
@@ -406,8 +409,9 @@ TEST_F(OpenTest, AMemberGivesANewcomerAccess) {
   draft.queue = "ged/89";
   draft.case_id = id;
   draft.in_reply_to = id;
-  const client::SealContext context{giver->keys.current, giver->session->invitation(), giver->session->directory(),
-                                    giver->session->release(), {}, {}, clock_.now()};
+  const client::SealContext context{
+      giver->keys.current, giver->session->invitation(), giver->session->directory(), giver->session->release(), {}, {},
+      clock_.now()};
   auto sealed = client::seal_access(draft, opened->content.seal, opened->content.file_key, context);
   ASSERT_TRUE(sealed.has_value()) << why(sealed);
   client::Outbox outbox(giver->profile, clock_);
@@ -431,8 +435,9 @@ TEST_F(OpenTest, RefusesToWrapAnotherKey) {
   draft.queue = "ged/89";
   draft.case_id = id;
   draft.in_reply_to = id;
-  const client::SealContext context{giver->keys.current, giver->session->invitation(), giver->session->directory(),
-                                    giver->session->release(), {}, {}, clock_.now()};
+  const client::SealContext context{
+      giver->keys.current, giver->session->invitation(), giver->session->directory(), giver->session->release(), {}, {},
+      clock_.now()};
   EXPECT_FAILS_WITH(client::seal_access(draft, opened->content.seal, crypto::FileKey::random(), context),
                     LocalCode::file_key_mismatch);
 }
@@ -465,12 +470,17 @@ TEST_F(OpenTest, P7HearsFromASenderThatTheLogForked) {
   client::Draft draft =
       client::draft_of(*protocol::Form::decision(protocol::decision_outcomes().front(), "Vu en séance."), "ged/89");
   draft.case_id = id;
-  const client::SealContext context{secretariat->keys.current, secretariat->session->invitation(),
-                                    secretariat->session->directory(), secretariat->session->release(),
-                                    secretariat->session->log().last()->note(), {}, clock_.now()};
+  const client::SealContext context{secretariat->keys.current,
+                                    secretariat->session->invitation(),
+                                    secretariat->session->directory(),
+                                    secretariat->session->release(),
+                                    secretariat->session->log().last()->note(),
+                                    {},
+                                    clock_.now()};
   auto sealed = client::seal_exchange(draft, context);
   ASSERT_TRUE(sealed.has_value()) << why(sealed);
-  auto carried = broker_.handle(secretariat->keys.current.public_identity().curve, {1, protocol::Submit{sealed->envelope}});
+  auto carried =
+      broker_.handle(secretariat->keys.current.public_identity().curve, {1, protocol::Submit{sealed->envelope}});
   ASSERT_TRUE(std::holds_alternative<protocol::Accepted>(carried));
 
   auto opened = open(*reader, sealed->id);
@@ -549,9 +559,13 @@ TEST_F(OpenTest, EveryRetourHasOneSize) {
   for (const std::string_view code : protocol::retour_codes()) {
     client::Draft draft = client::draft_of(*protocol::Form::retour(code), "org/219900001");
     draft.case_id = id;
-    const client::SealContext context{secretariat->keys.current, secretariat->session->invitation(),
-                                      secretariat->session->directory(), secretariat->session->release(),
-                                      secretariat->session->log().last()->note(), {}, clock_.now()};
+    const client::SealContext context{secretariat->keys.current,
+                                      secretariat->session->invitation(),
+                                      secretariat->session->directory(),
+                                      secretariat->session->release(),
+                                      secretariat->session->log().last()->note(),
+                                      {},
+                                      clock_.now()};
     auto sealed = client::seal_exchange(draft, context);
     ASSERT_TRUE(sealed.has_value()) << why(sealed);
     sizes.insert(sealed->seal.payload_size);

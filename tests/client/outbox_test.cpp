@@ -275,7 +275,8 @@ TEST_F(OutboxTest, WaitsOutABusyBroker) {
   const OutboxItem item = put(*desk);
   int busy = 3;
   broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
-    if (std::holds_alternative<protocol::Submit>(request.body) && busy-- > 0) return protocol::Refusal{Code::busy, {}, 1};
+    if (std::holds_alternative<protocol::Submit>(request.body) && busy-- > 0)
+      return protocol::Refusal{Code::busy, {}, 1};
     return std::nullopt;
   };
   static_cast<void>(flush(*desk));
@@ -315,7 +316,8 @@ TEST_F(OutboxTest, ForgetsNothingForAReceiptThatProvesNothing) {
         refusal.add("act", "submit");
         refusal.add("exchange", accepted.exchange);
         refusal.add("outcome", "FORBIDDEN");
-        accepted.proof = broker.prove(broker.add_record(audit::LeafType::refus, refusal), {"act", "exchange", "outcome"});
+        accepted.proof =
+            broker.prove(broker.add_record(audit::LeafType::refus, refusal), {"act", "exchange", "outcome"});
       },
   };
   for (std::size_t i = 0; i < lies.size(); ++i) {
@@ -400,10 +402,11 @@ TEST_F(OutboxTest, TellsHowFarALargeOneHasCome) {
   static_cast<void>(put(*desk, report("Corvelle", 500'000)));
   std::vector<std::uint64_t> seen;
   std::uint64_t whole = 0;
-  auto flushed = client::Outbox(desk->profile, clock_).flush(*desk->session, [&](std::uint64_t sent, std::uint64_t total) {
-    seen.push_back(sent);
-    whole = total;
-  });
+  auto flushed =
+      client::Outbox(desk->profile, clock_).flush(*desk->session, [&](std::uint64_t sent, std::uint64_t total) {
+        seen.push_back(sent);
+        whole = total;
+      });
   ASSERT_TRUE(flushed.has_value());
   ASSERT_GT(seen.size(), 5U);
   EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));

@@ -21,7 +21,8 @@ class ProfileTest : public ::testing::Test {
 TEST_F(ProfileTest, IsItsOwnersAlone) {
   auto profile = open();
   using std::filesystem::perms;
-  EXPECT_EQ(std::filesystem::status(profile.folder()).permissions() & (perms::group_all | perms::others_all), perms::none);
+  EXPECT_EQ(std::filesystem::status(profile.folder()).permissions() & (perms::group_all | perms::others_all),
+            perms::none);
 }
 
 TEST_F(ProfileTest, UnlocksWithItsPassphraseOnly) {
@@ -95,8 +96,8 @@ TEST_F(ProfileTest, EvidenceNeverReplacesEvidence) {
 
 TEST_F(ProfileTest, AStateFileThatIsNotOursIsLeftAlone) {
   static_cast<void>(open());
-  ASSERT_TRUE(write_file_durably(folder_.path() / "profil" / "state.db", as_bytes("not a database, but somebody's file"),
-                                 FileMode::owner_only)
+  ASSERT_TRUE(write_file_durably(folder_.path() / "profil" / "state.db",
+                                 as_bytes("not a database, but somebody's file"), FileMode::owner_only)
                   .has_value());
   std::error_code ignored;
   std::filesystem::remove(folder_.path() / "profil" / "state.db-wal", ignored);

@@ -27,7 +27,9 @@ using protocol::LocalCode;
 [[nodiscard]] inline protocol::Form report(const std::string& name = "Corvelle", std::size_t attachment_bytes = 0) {
   const std::string json =
       R"({"type": "signalement_individuel", "emetteur": {"service": "Police municipale", "origine": "habitant"},)"
-      R"( "personnes": [{"categorie": "personne_signalee", "nom": ")" + name + R"(", "commune": "89024"}],)"
+      R"( "personnes": [{"categorie": "personne_signalee", "nom": ")" +
+      name +
+      R"(", "commune": "89024"}],)"
       R"( "faits": [{"date": "2025-03-12", "connaissance": "rapporte", "description": "Un fait inventé."}]})";
   auto form = protocol::Form::from_json(json, nullptr, nullptr);
   EXPECT_TRUE(form.has_value());
@@ -47,7 +49,7 @@ struct Desk {
   ScratchFolder folder;
   client::Profile profile;
   client::Keys keys;
-  MemoryConnection* connection = nullptr;      ///< of the session
+  MemoryConnection* connection = nullptr;  ///< of the session
   std::unique_ptr<client::Session> session;
 };
 
@@ -101,7 +103,7 @@ class Sitting : public ::testing::Test {
   SmallWorld world_;
   ManualClock clock_{spring};
   MemoryBroker broker_;
-  MemoryBroker* shown_;                        ///< the broker connections end in
+  MemoryBroker* shown_;  ///< the broker connections end in
 };
 
 template <class T, class CodeType>

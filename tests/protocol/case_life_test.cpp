@@ -13,8 +13,18 @@ namespace {
 using S = CaseState;
 
 std::vector<S> all_states() {
-  return {S::none,          S::soumis,        S::recu,  S::complement_demande, S::recevable, S::hors_perimetre, S::a_l_ordre_du_jour,
-          S::en_evaluation, S::decide, S::retour_effectue,    S::clos,      S::efface};
+  return {S::none,
+          S::soumis,
+          S::recu,
+          S::complement_demande,
+          S::recevable,
+          S::hors_perimetre,
+          S::a_l_ordre_du_jour,
+          S::en_evaluation,
+          S::decide,
+          S::retour_effectue,
+          S::clos,
+          S::efface};
 }
 
 /// The whole life on this road, by hand: from, kind, to, and whether somebody must have read the case before.

@@ -25,7 +25,8 @@ Bytes bytes_of(Seeded& random, std::size_t size) {
 
 std::uint64_t number(Seeded& random) {
   // Small and huge alike, since variable-length integers differ in every length.
-  const std::uint64_t wide = (static_cast<std::uint64_t>(random.below(std::size_t{1} << 32)) << 32) | random.below(std::size_t{1} << 32);
+  const std::uint64_t wide =
+      (static_cast<std::uint64_t>(random.below(std::size_t{1} << 32)) << 32) | random.below(std::size_t{1} << 32);
   return wide >> random.below(64);
 }
 
@@ -34,7 +35,12 @@ std::uint32_t small(Seeded& random) { return static_cast<std::uint32_t>(number(r
 UnixMillis time(Seeded& random) { return {static_cast<std::int64_t>(number(random) >> 1)}; }
 
 std::string queue(Seeded& random) {
-  static const std::vector<std::string> some = {"ged/89", "clir/2a", "cpraf/971", "org/210890240", "person/m.durand", "audit/89",
+  static const std::vector<std::string> some = {"ged/89",
+                                                "clir/2a",
+                                                "cpraf/971",
+                                                "org/210890240",
+                                                "person/m.durand",
+                                                "audit/89",
                                                 "person/" + std::string(64, 'x')};
   return some[random.below(some.size())];
 }
@@ -52,8 +58,11 @@ std::vector<Digest> digests(Seeded& random) {
 }
 
 LeafProof leaf_proof(Seeded& random) {
-  return {ascii(random, random.below(audit::leaf_bytes_max)), bytes_of(random, random.below(2000)), {number(random)},
-          digests(random), ascii(random, random.below(700))};
+  return {ascii(random, random.below(audit::leaf_bytes_max)),
+          bytes_of(random, random.below(2000)),
+          {number(random)},
+          digests(random),
+          ascii(random, random.below(700))};
 }
 
 audit::QueueHead head(Seeded& random) { return {{number(random)}, random.array<32>()}; }
@@ -101,18 +110,21 @@ std::string state(Seeded& random, bool commune) {
 /// One maker for each verb, in the order of RequestBody.
 std::vector<std::function<RequestBody(Seeded&)>> request_makers() {
   return {
-      [](Seeded& r) -> RequestBody { return Hello{small(r), small(r), {number(r)}}; },
+      [](Seeded& r) -> RequestBody {
+        return Hello{small(r), small(r), {number(r)}};
+      },
       [](Seeded& r) -> RequestBody {
         return PutChunk{r.array<32>(), number(r), small(r), bytes_of(r, r.below(3000))};
       },
       [](Seeded& r) -> RequestBody {
         Submit body;
-        body.envelope = {bytes_of(r, r.below(400)), bytes_of(r, seal_bytes),     r.array<64>(),
+        body.envelope = {bytes_of(r, r.below(400)), bytes_of(r, seal_bytes),    r.array<64>(),
                          bytes_of(r, r.below(900)), bytes_of(r, r.below(3000)), bytes_of(r, r.below(150))};
         return body;
       },
       [](Seeded& r) -> RequestBody {
-        return List{r.below(3) == 0 ? "" : queue(r), {number(r)}, static_cast<std::uint32_t>(r.below(list_items_max + 1))};
+        return List{
+            r.below(3) == 0 ? "" : queue(r), {number(r)}, static_cast<std::uint32_t>(r.below(list_items_max + 1))};
       },
       [](Seeded& r) -> RequestBody {
         return ListCases{r.array<32>(), static_cast<std::uint32_t>(r.below(list_items_max + 1))};
@@ -123,7 +135,9 @@ std::vector<std::function<RequestBody(Seeded&)>> request_makers() {
       [](Seeded& r) -> RequestBody {
         return GetChunk{r.array<32>(), r.below(2) == 0 ? PartKind::payload : PartKind::locked, small(r), small(r)};
       },
-      [](Seeded& r) -> RequestBody { return Acknowledge{queue(r), {number(r)}}; },
+      [](Seeded& r) -> RequestBody {
+        return Acknowledge{queue(r), {number(r)}};
+      },
       [](Seeded& r) -> RequestBody {
         Follow body;
         body.queues.resize(r.below(follow_queues_max + 1));
@@ -131,7 +145,9 @@ std::vector<std::function<RequestBody(Seeded&)>> request_makers() {
         body.credit = static_cast<std::uint32_t>(r.below(follow_credit_max + 1));
         return body;
       },
-      [](Seeded& r) -> RequestBody { return GetDirectory{{number(r)}, number(r)}; },
+      [](Seeded& r) -> RequestBody {
+        return GetDirectory{{number(r)}, number(r)};
+      },
       [](Seeded& r) -> RequestBody {
         return PublishDirectory{ascii(r, r.below(2000)), bytes_of(r, r.below(3000)), r.array<32>(),
                                 r.below(directory_bundle_bytes_max + 1)};
@@ -149,8 +165,8 @@ std::vector<std::function<RequestBody(Seeded&)>> request_makers() {
 std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
   return {
       [](Seeded& r) -> ReplyBody {
-        return Refusal{static_cast<Code>(1 + r.below(static_cast<std::size_t>(Code::stopped))), ascii(r, r.below(refusal_subject_bytes_max + 1)),
-                       small(r)};
+        return Refusal{static_cast<Code>(1 + r.below(static_cast<std::size_t>(Code::stopped))),
+                       ascii(r, r.below(refusal_subject_bytes_max + 1)), small(r)};
       },
       [](Seeded& r) -> ReplyBody {
         HelloReply body;
@@ -166,9 +182,15 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
         body.exchange_bytes_max = number(r);
         return body;
       },
-      [](Seeded& r) -> ReplyBody { return ChunkStored{number(r), small(r), r.below(2) == 0}; },
-      [](Seeded& r) -> ReplyBody { return Accepted{r.array<32>(), leaf_proof(r), r.below(2) == 0}; },
-      [](Seeded& r) -> ReplyBody { return Items{queue_items(r), r.below(2) == 0, {number(r)}, head(r)}; },
+      [](Seeded& r) -> ReplyBody {
+        return ChunkStored{number(r), small(r), r.below(2) == 0};
+      },
+      [](Seeded& r) -> ReplyBody {
+        return Accepted{r.array<32>(), leaf_proof(r), r.below(2) == 0};
+      },
+      [](Seeded& r) -> ReplyBody {
+        return Items{queue_items(r), r.below(2) == 0, {number(r)}, head(r)};
+      },
       [](Seeded& r) -> ReplyBody {
         Cases body;
         body.items.resize(r.below(list_items_max + 1));
@@ -194,7 +216,9 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
         body.proof = leaf_proof(r);
         return body;
       },
-      [](Seeded& r) -> ReplyBody { return Chunk{small(r), number(r), bytes_of(r, r.below(chunk_bytes_max + 1))}; },
+      [](Seeded& r) -> ReplyBody {
+        return Chunk{small(r), number(r), bytes_of(r, r.below(chunk_bytes_max + 1))};
+      },
       [](Seeded& r) -> ReplyBody { return Acknowledged{{number(r)}}; },
       [](Seeded& r) -> ReplyBody { return Pushed{queue_items(r)}; },
       [](Seeded& r) -> ReplyBody {
@@ -206,14 +230,17 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
         body.leaf = leaf_proof(r);
         return body;
       },
-      [](Seeded& r) -> ReplyBody { return Published{{number(r)}, leaf_proof(r)}; },
-      [](Seeded& r) -> ReplyBody { return CheckpointReply{ascii(r, r.below(700)), digests(r)}; },
+      [](Seeded& r) -> ReplyBody {
+        return Published{{number(r)}, leaf_proof(r)};
+      },
+      [](Seeded& r) -> ReplyBody {
+        return CheckpointReply{ascii(r, r.below(700)), digests(r)};
+      },
       [](Seeded& r) -> ReplyBody { return Proven{leaf_proof(r)}; },
       [](Seeded& r) -> ReplyBody {
         Records body;
         body.items.resize(r.below(20));
-        for (RecordItem& item : body.items)
-          item = {{number(r)}, ascii(r, r.below(500)), bytes_of(r, r.below(1500))};
+        for (RecordItem& item : body.items) item = {{number(r)}, ascii(r, r.below(500)), bytes_of(r, r.below(1500))};
         body.size = {number(r)};
         return body;
       },
@@ -363,8 +390,10 @@ TEST(WireRequest, HasExactlyOneVerb) {
 }
 
 TEST(WireRequest, AVerbThatDoesNotExistIsRefused) {
-  for (std::uint32_t verb : {17U, 18U, 100U, 20000U}) EXPECT_FALSE(decode_request(joined({id_seven, field(verb, {})}))) << verb;
-  for (std::uint32_t verb : {18U, 19U, 100U, 20000U}) EXPECT_FALSE(decode_reply(joined({id_seven, field(verb, {})}))) << verb;
+  for (std::uint32_t verb : {17U, 18U, 100U, 20000U})
+    EXPECT_FALSE(decode_request(joined({id_seven, field(verb, {})}))) << verb;
+  for (std::uint32_t verb : {18U, 19U, 100U, 20000U})
+    EXPECT_FALSE(decode_reply(joined({id_seven, field(verb, {})}))) << verb;
 }
 
 TEST(WireRequest, AFieldThatIsNotInTheSchemaIsRefusedAtEveryDepth) {
@@ -479,16 +508,18 @@ TEST(WireLimits, KeysDigestsAndSignaturesAreOfTheirOneSize) {
   };
   const Bytes request = field(1, as_bytes("request"));
   const std::vector<Fixed> requests = {
-      {3, 1, 32, {}},                                             // put_chunk.part
-      {4, 3, 64, field(2, Bytes(seal_bytes, 1))},                 // submit.signature
-      {6, 1, 32, {}},                                             // list_cases.after
-      {7, 2, 64, request},                                        // open.signature
-      {8, 1, 32, {0x10, 0x01}},                                   // get_chunk.opening, with part = payload
-      {12, 3, 32, {}},                                            // publish_directory.bundle_digest
-      {14, 1, 32, {}},                                            // prove.exchange
+      {3, 1, 32, {}},                              // put_chunk.part
+      {4, 3, 64, field(2, Bytes(seal_bytes, 1))},  // submit.signature
+      {6, 1, 32, {}},                              // list_cases.after
+      {7, 2, 64, request},                         // open.signature
+      {8, 1, 32, {0x10, 0x01}},                    // get_chunk.opening, with part = payload
+      {12, 3, 32, {}},                             // publish_directory.bundle_digest
+      {14, 1, 32, {}},                             // prove.exchange
   };
   for (const Fixed& fixed : requests) {
-    auto with = [&](std::size_t size) { return field(fixed.verb, joined({fixed.others, field(fixed.number, Bytes(size, 1))})); };
+    auto with = [&](std::size_t size) {
+      return field(fixed.verb, joined({fixed.others, field(fixed.number, Bytes(size, 1))}));
+    };
     EXPECT_TRUE(decode_request(with(fixed.size))) << fixed.verb;
     for (std::size_t size : {std::size_t{0}, fixed.size - 1, fixed.size + 1}) {
       const auto wrong = decode_request(with(size));
@@ -595,7 +626,8 @@ TEST(WireLists, OnlyKnownValuesAreRead) {
   };
   EXPECT_EQ(wrong([](CaseItem& item) { item.kind = 0; }), Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) { item.kind = 9999; }), Errc::invalid_input);
-  EXPECT_EQ(wrong([](CaseItem& item) { item.state = "decide"; }), Errc::invalid_input) << "a commune is never told this";
+  EXPECT_EQ(wrong([](CaseItem& item) { item.state = "decide"; }), Errc::invalid_input)
+      << "a commune is never told this";
   EXPECT_EQ(wrong([](CaseItem& item) { item.state = "perdu"; }), Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) { item.queue = "ged"; }), Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) {
@@ -619,7 +651,8 @@ TEST(WireLists, AQueueIdIsWellFormedWhereverItStands) {
 TEST(WireLists, WhatIsShownOfARefusalCannotSteerATerminal) {
   for (const char* subject : {"release\n", "a b", "\x1b[31m", "d\xc3\xa9p\xc3\xb4t", "\x7f"})
     EXPECT_EQ(reply_error_of(Refusal{Code::invalid, subject, 0}), Errc::invalid_input) << subject;
-  EXPECT_EQ(reply_error_of(Refusal{Code::invalid, std::string(refusal_subject_bytes_max + 1, 'x'), 0}), Errc::over_limit);
+  EXPECT_EQ(reply_error_of(Refusal{Code::invalid, std::string(refusal_subject_bytes_max + 1, 'x'), 0}),
+            Errc::over_limit);
   HelloReply hello;
   hello.member = "m.durand\n";
   EXPECT_EQ(reply_error_of(hello), Errc::invalid_input);

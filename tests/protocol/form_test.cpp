@@ -81,7 +81,8 @@ struct Parts {
   std::string more;
 
   [[nodiscard]] std::string json() const {
-    return R"({"type": )" + type + R"(, "emetteur": )" + sender + R"(, "personnes": )" + persons + R"(, "faits": )" + facts + more + "}";
+    return R"({"type": )" + type + R"(, "emetteur": )" + sender + R"(, "personnes": )" + persons + R"(, "faits": )" +
+           facts + more + "}";
   }
 };
 
@@ -98,8 +99,8 @@ Parts with_person(const std::string& person) {
 }
 
 std::string structure_form(const std::string& structure) {
-  return R"({"type": "signalement_de_structure", "emetteur": {"service": "Vie associative"}, "structure": )" + structure +
-         R"(, "faits": [{"date": "2025-03-12", "connaissance": "document", "description": "Un fait."}]})";
+  return R"({"type": "signalement_de_structure", "emetteur": {"service": "Vie associative"}, "structure": )" +
+         structure + R"(, "faits": [{"date": "2025-03-12", "connaissance": "document", "description": "Un fait."}]})";
 }
 
 Form good() {
@@ -134,8 +135,8 @@ TEST(FormExamples, EveryTypeHasOne) {
     ASSERT_TRUE(form) << path;
     kinds.insert(form->kind());
   }
-  EXPECT_EQ(kinds, (std::set<Kind>{Kind::signalement_individuel, Kind::signalement_de_structure, Kind::complement, Kind::retour,
-                                   Kind::decision, Kind::information_de_volet}));
+  EXPECT_EQ(kinds, (std::set<Kind>{Kind::signalement_individuel, Kind::signalement_de_structure, Kind::complement,
+                                   Kind::retour, Kind::decision, Kind::information_de_volet}));
 }
 
 /// Takes // comments out; a quoted string may hold slashes.
@@ -171,8 +172,10 @@ TEST(FormExamples, TheCommentedTemplateOfEachTypeIsAForm) {
 
 TEST(FormExamples, TheReadmeListsEveryValueThatExists) {
   const std::string readme = file_text(source / "config/forms/README.md");
-  for (std::string_view code : retour_codes()) EXPECT_NE(readme.find("`" + std::string(code) + "`"), std::string::npos) << code;
-  for (std::string_view code : decision_outcomes()) EXPECT_NE(readme.find("`" + std::string(code) + "`"), std::string::npos) << code;
+  for (std::string_view code : retour_codes())
+    EXPECT_NE(readme.find("`" + std::string(code) + "`"), std::string::npos) << code;
+  for (std::string_view code : decision_outcomes())
+    EXPECT_NE(readme.find("`" + std::string(code) + "`"), std::string::npos) << code;
   // Every other list shows itself when a value is wrong.
   auto listed = [&](const std::string& json, const std::string& field) {
     for (const FormProblem& problem : problems_of(json)) {
@@ -182,7 +185,8 @@ TEST(FormExamples, TheReadmeListsEveryValueThatExists) {
       std::stringstream values(problem.french.substr(colon + 2));
       int count = 0;
       for (std::string value; std::getline(values, value, ','); ++count) {
-        value.erase(std::remove_if(value.begin(), value.end(), [](char c) { return c == ' ' || c == '.'; }), value.end());
+        value.erase(std::remove_if(value.begin(), value.end(), [](char c) { return c == ' ' || c == '.'; }),
+                    value.end());
         EXPECT_NE(readme.find("`" + value + "`"), std::string::npos) << field << ": " << value;
       }
       EXPECT_GT(count, 1) << field;
@@ -272,11 +276,12 @@ TEST(FormSchema, HasNoFieldForReligionEthnicityHealthJudicialHistoryOrScore) {
     const std::string code = line.substr(0, line.find("//"));
     fields += code + "\n";
   }
-  std::transform(fields.begin(), fields.end(), fields.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(fields.begin(), fields.end(), fields.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   ASSERT_NE(fields.find("date_naissance"), std::string::npos);
-  for (const char* forbidden : {"religi", "confession", "croyance", "pratique", "ethni", "nationalit", "race", "sante", "medical",
-                                "psych", "judiciaire", "casier", "condamn", "antecedent", "score", "note_", "niveau", "rang",
-                                "fsprt", "chef_de_file"})
+  for (const char* forbidden : {"religi", "confession", "croyance", "pratique",   "ethni",  "nationalit",  "race",
+                                "sante",  "medical",    "psych",    "judiciaire", "casier", "condamn",     "antecedent",
+                                "score",  "note_",      "niveau",   "rang",       "fsprt",  "chef_de_file"})
     EXPECT_EQ(fields.find(forbidden), std::string::npos) << forbidden;
 }
 
@@ -300,9 +305,12 @@ TEST(FormCheck, NamesTheFieldAtFault) {
   const std::string long_text(free_text_chars_max + 1, 'x');
   const std::string long_line(line_chars_max + 1, 'x');
   auto fact = [](const std::string& fields) {
-    return with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": "Un fait.", )" + fields + "}").json();
+    return with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": "Un fait.", )" + fields + "}")
+        .json();
   };
-  auto person = [](const std::string& fields) { return with_person(R"({"categorie": "personne_signalee", )" + fields + "}").json(); };
+  auto person = [](const std::string& fields) {
+    return with_person(R"({"categorie": "personne_signalee", )" + fields + "}").json();
+  };
   auto sender = [](const std::string& object) {
     Parts parts;
     parts.sender = object;
@@ -329,12 +337,18 @@ TEST(FormCheck, NamesTheFieldAtFault) {
       {with_fact("5").json(), "faits[0]"},
       {with_fact(R"({"date": "2025-03-12", "description": "Un fait."})").json(), "faits[0].connaissance"},
       {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte"})").json(), "faits[0].description"},
-      {with_fact(R"({"date": "2025-03-12", "connaissance": "inconnu", "description": "x"})").json(), "faits[0].connaissance"},
-      {with_fact(R"({"date": "2025-03-12", "connaissance": "Rapporte", "description": "x"})").json(), "faits[0].connaissance"},
-      {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": "  \n "})").json(), "faits[0].description"},
-      {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": ")" + long_text + "\"}").json(), "faits[0].description"},
-      {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": 3})").json(), "faits[0].description"},
-      {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": null})").json(), "faits[0].description"},
+      {with_fact(R"({"date": "2025-03-12", "connaissance": "inconnu", "description": "x"})").json(),
+       "faits[0].connaissance"},
+      {with_fact(R"({"date": "2025-03-12", "connaissance": "Rapporte", "description": "x"})").json(),
+       "faits[0].connaissance"},
+      {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": "  \n "})").json(),
+       "faits[0].description"},
+      {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": ")" + long_text + "\"}").json(),
+       "faits[0].description"},
+      {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": 3})").json(),
+       "faits[0].description"},
+      {with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": null})").json(),
+       "faits[0].description"},
       {fact(R"("frequence": "souvent")"), "faits[0].frequence"},
       {fact(R"("temoin": "M. Untel")"), "faits[0].temoin"},
       {fact(R"("lieu": ")" + long_line + "\""), "faits[0].lieu"},
@@ -374,8 +388,10 @@ TEST(FormCheck, NamesTheFieldAtFault) {
       {structure_form(R"({"nature": "autre_commerce", "siren": "12345"})"), "structure.siren"},
       {structure_form(R"({"nature": "autre_commerce", "siren": "123456789"})"), "structure.siren"},
       {structure_form(R"({"nature": "autre_commerce", "rna": "X123456789"})"), "structure.rna"},
-      {structure_form(R"({"nature": "autre_commerce", "commune": "00000"})"), "structure.commune", LocalCode::unknown_commune},
-      {structure_form(R"({"nature": "autre_commerce", "liens_municipaux": ["aucun", "subvention"]})"), "structure.liens_municipaux"},
+      {structure_form(R"({"nature": "autre_commerce", "commune": "00000"})"), "structure.commune",
+       LocalCode::unknown_commune},
+      {structure_form(R"({"nature": "autre_commerce", "liens_municipaux": ["aucun", "subvention"]})"),
+       "structure.liens_municipaux"},
       {R"({"type": "signalement_de_structure", "emetteur": {"service": "S"}})", "structure"},
       // the others
       {R"({"type": "retour"})", "code"},
@@ -415,8 +431,10 @@ TEST(FormCheck, OneFactMustBeDatedAndAnAppraisalAloneIsNothing) {
   EXPECT_EQ(code(parts.json()), LocalCode::missing_dated_fact);
   EXPECT_EQ(code(R"({"type": "complement", "appreciation": {"commentaire": "x"}})"), LocalCode::missing_dated_fact);
   EXPECT_EQ(code(R"({"type": "complement", "faits": []})"), LocalCode::missing_dated_fact);
-  EXPECT_EQ(code(R"({"type": "information_de_volet", "volet": "justice", "objet": "x"})"), LocalCode::missing_dated_fact);
-  EXPECT_TRUE(read_form(R"({"type": "complement", "personnes": [{"categorie": "personne_signalee", "nom": "Corvelle"}]})"));
+  EXPECT_EQ(code(R"({"type": "information_de_volet", "volet": "justice", "objet": "x"})"),
+            LocalCode::missing_dated_fact);
+  EXPECT_TRUE(
+      read_form(R"({"type": "complement", "personnes": [{"categorie": "personne_signalee", "nom": "Corvelle"}]})"));
 }
 
 TEST(FormCheck, ReportsEveryProblemAndNotOnlyTheFirst) {
@@ -425,7 +443,8 @@ TEST(FormCheck, ReportsEveryProblemAndNotOnlyTheFirst) {
   parts.persons = R"([{"categorie": "personne_signalee", "commune": "00000", "taille": 1}])";
   parts.facts = R"([{"date": "hier", "connaissance": "vu", "description": ""}])";
   EXPECT_EQ(all_fields(problems_of(parts.json())),
-            "emetteur.origine personnes[0].(champ 3) faits[0].date faits[0].connaissance emetteur.service personnes[0].commune "
+            "emetteur.origine personnes[0].(champ 3) faits[0].date faits[0].connaissance emetteur.service "
+            "personnes[0].commune "
             "faits[0].description faits");
 }
 
@@ -434,9 +453,10 @@ TEST(FormCheck, NeverRepeatsWhatWasTyped) {
   Parts parts;
   parts.type = R"("signalement_individuel", ")" + secret + R"(": ")" + secret + "\"";
   parts.sender = R"({"service": 1, ")" + secret + R"(": "x"})";
-  parts.persons = R"([{"categorie": ")" + secret + R"(", "nom": ")" + secret + secret + std::string(300, 'x') + R"(", "commune": ")" + secret +
-                  R"(", "date_naissance": ")" + secret + "\"}]";
-  parts.facts = R"([{"date": ")" + secret + R"(", "description": ")" + secret + std::string(2000, 'x') + R"(", "temoin": ")" + secret + "\"}]";
+  parts.persons = R"([{"categorie": ")" + secret + R"(", "nom": ")" + secret + secret + std::string(300, 'x') +
+                  R"(", "commune": ")" + secret + R"(", "date_naissance": ")" + secret + "\"}]";
+  parts.facts = R"([{"date": ")" + secret + R"(", "description": ")" + secret + std::string(2000, 'x') +
+                R"(", "temoin": ")" + secret + "\"}]";
   const auto problems = problems_of(parts.json());
   EXPECT_GE(problems.size(), 9U);
   for (const FormProblem& problem : problems) {
@@ -449,7 +469,8 @@ TEST(FormCheck, CountsCharactersNotBytes) {
   std::string text;
   for (std::size_t i = 0; i < free_text_chars_max; ++i) text += "é";
   auto json = [](const std::string& description) {
-    return with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": ")" + description + "\"}").json();
+    return with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": ")" + description + "\"}")
+        .json();
   };
   EXPECT_TRUE(read_form(json(text)));
   EXPECT_FALSE(read_form(json(text + "é")));
@@ -494,7 +515,8 @@ TEST(FormCheck, NoFactIsDatedAfterTodayAnywhere) {
   EXPECT_TRUE(read_form(dated("2025-06-16"), noon)) << "the 16th has begun at UTC+12";
   EXPECT_EQ(all_fields(problems_of(dated("2025-06-17"), noon)), "faits[0].date");
   EXPECT_TRUE(read_form(dated("2030-01-01"))) << "without a clock only the calendar is checked";
-  EXPECT_EQ(all_fields(problems_of(with_person(R"({"categorie": "personne_signalee", "date_naissance": "2025-06-17"})").json(), noon)),
+  EXPECT_EQ(all_fields(problems_of(
+                with_person(R"({"categorie": "personne_signalee", "date_naissance": "2025-06-17"})").json(), noon)),
             "personnes[0].date_naissance");
 }
 
@@ -505,8 +527,10 @@ TEST(FormCheck, CorsicaMayBeTypedSmall) {
 }
 
 TEST(FormCheck, WithoutATableAnyWellFormedCodePasses) {
-  EXPECT_TRUE(Form::from_json(with_person(R"({"categorie": "personne_signalee", "commune": "99999"})").json(), nullptr, nullptr));
-  EXPECT_FALSE(Form::from_json(with_person(R"({"categorie": "personne_signalee", "commune": "9999"})").json(), nullptr, nullptr));
+  EXPECT_TRUE(Form::from_json(with_person(R"({"categorie": "personne_signalee", "commune": "99999"})").json(), nullptr,
+                              nullptr));
+  EXPECT_FALSE(Form::from_json(with_person(R"({"categorie": "personne_signalee", "commune": "9999"})").json(), nullptr,
+                               nullptr));
 }
 
 TEST(FormRouting, APersonGoesByResidenceAStructureByAddressAndNothingElse) {
@@ -591,9 +615,31 @@ TEST(FormAttachments, RideInTheContentAndComeBack) {
 }
 
 TEST(FormAttachments, ANameIsOneFileOnAnySystem) {
-  const std::vector<std::string> bad = {"", ".", "..", ".cache", "-rf", " a", "a ", "a.", "a/b", "/etc/passwd", "..\\b", "a\\b", "c:d",
-                                        "a*", "a?", "a|b", "a<b", "a\"b", std::string("a\0b", 3), "a\nb", "a\x1b[2Jb", "a\u202egpj.exe",
-                                        "a\x7f", "\xff", std::string(attachment_name_bytes_max + 1, 'x')};
+  const std::vector<std::string> bad = {"",
+                                        ".",
+                                        "..",
+                                        ".cache",
+                                        "-rf",
+                                        " a",
+                                        "a ",
+                                        "a.",
+                                        "a/b",
+                                        "/etc/passwd",
+                                        "..\\b",
+                                        "a\\b",
+                                        "c:d",
+                                        "a*",
+                                        "a?",
+                                        "a|b",
+                                        "a<b",
+                                        "a\"b",
+                                        std::string("a\0b", 3),
+                                        "a\nb",
+                                        "a\x1b[2Jb",
+                                        "a\u202egpj.exe",
+                                        "a\x7f",
+                                        "\xff",
+                                        std::string(attachment_name_bytes_max + 1, 'x')};
   for (const std::string& name : bad) {
     Form form = good();
     auto done = form.attach({name, "text/plain", {}});
@@ -601,7 +647,8 @@ TEST(FormAttachments, ANameIsOneFileOnAnySystem) {
     EXPECT_EQ(done.error().code, Errc::invalid_input);
     EXPECT_EQ(form, good()) << "a refused attachment leaves the form as it was";
   }
-  for (const char* type : {"", "text", "/plain", "text/", "text/plain; charset=utf-8", "Text/Plain", "a/b/c", "te xt/plain"}) {
+  for (const char* type :
+       {"", "text", "/plain", "text/", "text/plain; charset=utf-8", "Text/Plain", "a/b/c", "te xt/plain"}) {
     Form form = good();
     EXPECT_FALSE(form.attach({"a.txt", type, {}})) << type;
   }
@@ -612,7 +659,8 @@ TEST(FormAttachments, ANameIsOneFileOnAnySystem) {
 
 TEST(FormAttachments, AreAtMostFive) {
   Form form = good();
-  for (std::size_t i = 0; i < attachments_max; ++i) ASSERT_TRUE(form.attach({"piece-" + std::to_string(i), "text/plain", {}}));
+  for (std::size_t i = 0; i < attachments_max; ++i)
+    ASSERT_TRUE(form.attach({"piece-" + std::to_string(i), "text/plain", {}}));
   auto sixth = form.attach({"piece-de-trop", "text/plain", {}});
   ASSERT_FALSE(sixth);
   EXPECT_EQ(sixth.error().code, Errc::over_limit);
@@ -632,7 +680,8 @@ TEST(FormDecode, RefusesEveryTruncation) {
   Form form = good();
   ASSERT_TRUE(form.attach({"a.txt", "text/plain", Bytes(30, 1)}));
   const Bytes& whole = form.encode();
-  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(Form::decode(ByteView(whole).first(size))) << size;
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_FALSE(Form::decode(ByteView(whole).first(size))) << size;
   Bytes longer = whole;
   longer.push_back(0);
   EXPECT_FALSE(Form::decode(longer));
@@ -708,7 +757,8 @@ TEST(FormDecode, HoldsWhatArrivesToTheRulesOfWhatIsTyped) {
   // The same dated on a day that does not exist (2025-02-30), then on one that does.
   Bytes dated = {0x1a, 0x0a, 0x08, 0, 0, 0, 0, 0x20, 0x01, 0x2a, 0x01, 'x'};
   auto put_date = [&](std::uint32_t date) {
-    for (std::size_t i = 0; i < 4; ++i) dated[3 + i] = static_cast<std::uint8_t>((date >> (7 * i) & 0x7f) | (i < 3 ? 0x80 : 0));
+    for (std::size_t i = 0; i < 4; ++i)
+      dated[3 + i] = static_cast<std::uint8_t>((date >> (7 * i) & 0x7f) | (i < 3 ? 0x80 : 0));
   };
   put_date(20250228);
   EXPECT_TRUE(Form::decode(content_of(Kind::complement, dated)));
@@ -755,11 +805,18 @@ TEST(FormOnScreen, NoEscapeSequenceOfAHostileSenderReachesTheTerminal) {
   Parts parts;
   parts.sender = R"({"service": "AAAAAAAA"})";
   parts.persons = R"([{"categorie": "personne_signalee", "nom": "AAAAAAAA", "prenoms": "AAAAAAAA"}])";
-  parts.facts = R"([{"date": "2025-03-12", "lieu": "AAAAAAAA", "connaissance": "rapporte", "description": "AAAAAAAA"}])";
+  parts.facts =
+      R"([{"date": "2025-03-12", "lieu": "AAAAAAAA", "connaissance": "rapporte", "description": "AAAAAAAA"}])";
   parts.more = R"(, "appreciation": {"commentaire": "AAAAAAAA"})";
-  for (const std::string& hostile : {std::string("\x1b[2J\x1b[1m"), std::string("\x1b]0;a\a\b\r"), std::string("\xc2\x9b" "31mabc"),
-                                     std::string("\xe2\x80\xae" "abcde"), std::string("\0\0\0\0\0\0\0\0", 8), std::string("\x7f\x7f\x7f\x7f\r\r\r\r"),
-                                     std::string("\xf3\xa0\x81\x81" "abcd"), std::string("\x1bPabcdef")}) {
+  for (const std::string& hostile : {std::string("\x1b[2J\x1b[1m"), std::string("\x1b]0;a\a\b\r"),
+                                     std::string("\xc2\x9b"
+                                                 "31mabc"),
+                                     std::string("\xe2\x80\xae"
+                                                 "abcde"),
+                                     std::string("\0\0\0\0\0\0\0\0", 8), std::string("\x7f\x7f\x7f\x7f\r\r\r\r"),
+                                     std::string("\xf3\xa0\x81\x81"
+                                                 "abcd"),
+                                     std::string("\x1bPabcdef")}) {
     const Form form = tampered(parts.json(), "AAAAAAAA", hostile);
     EXPECT_FALSE(steers(form.to_french_text())) << form.to_french_text();
     EXPECT_FALSE(steers(form.to_json()));
@@ -771,7 +828,8 @@ TEST(FormOnScreen, NoEscapeSequenceOfAHostileSenderReachesTheTerminal) {
 
 TEST(FormOnScreen, NoTextOfASenderPassesForAHeading) {
   const std::string json =
-      with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": "Un fait.\n\nAPPRÉCIATIONS DE L'ÉMETTEUR\n  Domaines : ruptures"})")
+      with_fact(
+          R"({"date": "2025-03-12", "connaissance": "rapporte", "description": "Un fait.\n\nAPPRÉCIATIONS DE L'ÉMETTEUR\n  Domaines : ruptures"})")
           .json();
   auto form = read_form(json);
   ASSERT_TRUE(form);
@@ -794,9 +852,10 @@ TEST(FormOnScreen, FactsComeBeforeAppraisalsUnderHeadingsOfTheirOwn) {
   ASSERT_NE(facts, std::string::npos) << text;
   ASSERT_NE(appraisals, std::string::npos) << text;
   EXPECT_LT(facts, appraisals);
-  for (const char* shown : {"Signalement d'une personne", "Nom : Trémière", "Date de naissance : 21 juin 1999", "Date : 10 février 2025",
-                            "Comment le fait est connu : constaté directement", "Date : inconnu", "Démarches déjà faites : entretien avec la personne",
-                            "Domaines : ruptures, environnement personnel, discours"})
+  for (const char* shown :
+       {"Signalement d'une personne", "Nom : Trémière", "Date de naissance : 21 juin 1999", "Date : 10 février 2025",
+        "Comment le fait est connu : constaté directement", "Date : inconnu",
+        "Démarches déjà faites : entretien avec la personne", "Domaines : ruptures, environnement personnel, discours"})
     EXPECT_NE(text.find(shown), std::string::npos) << shown << "\n" << text;
   EXPECT_GT(text.find("Domaines"), appraisals);
 }

@@ -28,24 +28,46 @@ using Q = QueueKind;
 using R = Role;
 using Rel = Relation;
 
-const std::vector<R> all_roles = {R::referent,     R::maire,   R::secretariat, R::membre_ged, R::membre_clir, R::membre_cpraf,
-                                  R::parquet,      R::service, R::auditeur,    R::operateur,  R::outil};
+const std::vector<R> all_roles = {R::referent,    R::maire,        R::secretariat, R::membre_ged,
+                                  R::membre_clir, R::membre_cpraf, R::parquet,     R::service,
+                                  R::auditeur,    R::operateur,    R::outil};
 const std::vector<Q> all_queues = {Q::ged, Q::clir, Q::cpraf, Q::org, Q::person, Q::audit};
-const std::vector<Act> all_acts = {Act::submit,      Act::deliver,           Act::open,         Act::follow_case, Act::see_entry,
-                                   Act::publish_directory, Act::read_records, Act::connect, Act::read_health};
-const std::vector<Rel> all_relations = {Rel::seated,         Rel::addressee_org, Rel::case_party, Rel::case_instance,
-                                        Rel::author,         Rel::recused,       Rel::same_territory, Rel::self,
-                                        Rel::colleague,      Rel::correspondent};
+const std::vector<Act> all_acts = {Act::submit,       Act::deliver,   Act::open,
+                                   Act::follow_case,  Act::see_entry, Act::publish_directory,
+                                   Act::read_records, Act::connect,   Act::read_health};
+const std::vector<Rel> all_relations = {Rel::seated,    Rel::addressee_org, Rel::case_party,     Rel::case_instance,
+                                        Rel::author,    Rel::recused,       Rel::same_territory, Rel::self,
+                                        Rel::colleague, Rel::correspondent};
 
 std::vector<Permitted> permitted() {
   std::vector<Permitted> out = {
       // A commune reports a person to the GED, a structure to the CLIR, of its own département.
-      {Act::submit, {R::referent, R::maire}, {K::signalement_individuel}, {Q::ged}, {Rel::same_territory}, "depot.signalement"},
-      {Act::submit, {R::referent, R::maire}, {K::signalement_de_structure}, {Q::clir}, {Rel::same_territory}, "depot.signalement"},
+      {Act::submit,
+       {R::referent, R::maire},
+       {K::signalement_individuel},
+       {Q::ged},
+       {Rel::same_territory},
+       "depot.signalement"},
+      {Act::submit,
+       {R::referent, R::maire},
+       {K::signalement_de_structure},
+       {Q::clir},
+       {Rel::same_territory},
+       "depot.signalement"},
       // A tool of another volet informs either.
-      {Act::submit, {R::outil}, {K::information_de_volet}, {Q::ged, Q::clir}, {Rel::same_territory}, "depot.information"},
+      {Act::submit,
+       {R::outil},
+       {K::information_de_volet},
+       {Q::ged, Q::clir},
+       {Rel::same_territory},
+       "depot.information"},
       // Whoever opened a case adds to it.
-      {Act::submit, {R::referent, R::maire, R::outil}, {K::complement}, {Q::ged, Q::clir}, {Rel::case_party}, "depot.complement"},
+      {Act::submit,
+       {R::referent, R::maire, R::outil},
+       {K::complement},
+       {Q::ged, Q::clir},
+       {Rel::case_party},
+       "depot.complement"},
       // The secretariat of the instance that holds the case decides, and answers.
       {Act::submit, {R::secretariat}, {K::decision}, {Q::ged, Q::clir}, {Rel::case_instance}, "depot.decision"},
       {Act::submit, {R::secretariat}, {K::retour}, {Q::org}, {Rel::case_instance}, "depot.retour"},
@@ -54,7 +76,8 @@ std::vector<Permitted> permitted() {
       {Act::submit, {R::membre_clir, R::secretariat}, {K::acces}, {Q::clir}, {Rel::seated}, "depot.acces"},
       // Whoever reads may report to the auditors what he had to refuse; nobody reads it but in the journal.
       {Act::submit,
-       {R::referent, R::maire, R::outil, R::secretariat, R::membre_ged, R::membre_clir, R::membre_cpraf, R::parquet, R::service},
+       {R::referent, R::maire, R::outil, R::secretariat, R::membre_ged, R::membre_clir, R::membre_cpraf, R::parquet,
+        R::service},
        {K::anomalie},
        {Q::audit},
        {},
@@ -184,7 +207,8 @@ TEST(Policy, P6PermitsExactlyWhatIsListedForEveryRoleActKindQueueAndSetOfRelatio
             const Question question{act, set_of(std::vector<R>{role}), {bits}, kind, queue};
             bool expected = std::any_of(permits.begin(), permits.end(),
                                         [&](Relations needs) { return includes(question.relations, needs); });
-            if (keeps_out && (question.relations.has(Rel::author) || question.relations.has(Rel::recused))) expected = false;
+            if (keeps_out && (question.relations.has(Rel::author) || question.relations.has(Rel::recused)))
+              expected = false;
             ++asked;
             if (decide(question).allowed != expected) {
               FAIL() << describe(question) << ": expected " << (expected ? "allowed" : "denied") << ", rule "
@@ -193,7 +217,8 @@ TEST(Policy, P6PermitsExactlyWhatIsListedForEveryRoleActKindQueueAndSetOfRelatio
             allowed += expected ? 1 : 0;
           }
         }
-  EXPECT_EQ(asked, all_acts.size() * all_roles.size() * (kind_table().size() + 1) * (all_queues.size() + 1) * relation_sets);
+  EXPECT_EQ(asked,
+            all_acts.size() * all_roles.size() * (kind_table().size() + 1) * (all_queues.size() + 1) * relation_sets);
   EXPECT_GT(allowed, 0U);
 }
 
@@ -242,7 +267,8 @@ TEST(Policy, SeveralRolesAddUpExceptWhereOneForbids) {
       for (auto queue : queues_and_none())
         for (Relations relations : sets) {
           std::vector<bool> alone;
-          for (R role : all_roles) alone.push_back(decide({act, set_of(std::vector<R>{role}), relations, kind, queue}).allowed);
+          for (R role : all_roles)
+            alone.push_back(decide({act, set_of(std::vector<R>{role}), relations, kind, queue}).allowed);
           for (std::size_t i = 0; i < all_roles.size(); ++i)
             for (std::size_t j = i + 1; j < all_roles.size(); ++j) {
               const Question both{act, set_of(std::vector<R>{all_roles[i], all_roles[j]}), relations, kind, queue};
@@ -272,12 +298,12 @@ TEST(Policy, ARelationThatForbidsNeverPermits) {
 }
 
 TEST(Policy, ForbidsNameThemselvesEvenWhereNothingWouldPermit) {
-  EXPECT_EQ(decide({Act::open, set_of(std::vector<R>{R::membre_ged}), set_of(std::vector<Rel>{Rel::seated, Rel::author}),
-                    K::signalement_individuel, Q::ged})
+  EXPECT_EQ(decide({Act::open, set_of(std::vector<R>{R::membre_ged}),
+                    set_of(std::vector<Rel>{Rel::seated, Rel::author}), K::signalement_individuel, Q::ged})
                 .rule,
             "interdit.auteur");
-  EXPECT_EQ(decide({Act::open, set_of(std::vector<R>{R::membre_ged}), set_of(std::vector<Rel>{Rel::seated, Rel::recused}),
-                    K::signalement_individuel, Q::ged})
+  EXPECT_EQ(decide({Act::open, set_of(std::vector<R>{R::membre_ged}),
+                    set_of(std::vector<Rel>{Rel::seated, Rel::recused}), K::signalement_individuel, Q::ged})
                 .rule,
             "interdit.recuse");
   EXPECT_EQ(decide({Act::submit, set_of(std::vector<R>{R::secretariat}),
@@ -303,14 +329,15 @@ TEST(Policy, NobodyWithoutARoleMayDoAnything) {
 }
 
 TEST(Policy, WithoutAnyRelationOnlyOfficesOfTheHouseAndReportsOfAnomaliesAreOpen) {
-  const std::set<std::pair<Act, R>> offices = {
-      {Act::publish_directory, R::operateur}, {Act::read_records, R::auditeur},  {Act::read_health, R::operateur},
-      {Act::read_health, R::auditeur},        {Act::read_health, R::secretariat}, {Act::see_entry, R::auditeur}};
+  const std::set<std::pair<Act, R>> offices = {{Act::publish_directory, R::operateur}, {Act::read_records, R::auditeur},
+                                               {Act::read_health, R::operateur},       {Act::read_health, R::auditeur},
+                                               {Act::read_health, R::secretariat},     {Act::see_entry, R::auditeur}};
   for (Act act : all_acts)
     for (R role : all_roles)
       for (auto kind : kinds_and_none())
         for (auto queue : queues_and_none()) {
-          const bool reports = act == Act::submit && kind == K::anomalie && queue == Q::audit && role != R::auditeur && role != R::operateur;
+          const bool reports = act == Act::submit && kind == K::anomalie && queue == Q::audit && role != R::auditeur &&
+                               role != R::operateur;
           const bool expected = act == Act::connect || offices.count({act, role}) == 1 || reports;
           EXPECT_EQ(decide({act, set_of(std::vector<R>{role}), {}, kind, queue}).allowed, expected)
               << static_cast<int>(act) << " " << text_of(role);
@@ -330,9 +357,9 @@ TEST(Policy, AuditorsAndOperatorsNeverSubmitReceiveOrOpenWhateverElseTheyAre) {
 }
 
 TEST(Policy, AnElectedMemberWhoFollowsACaseOfTheirOwnCommuneIsAPartyFirst) {
-  const Decision decision = decide({Act::follow_case, set_of(std::vector<R>{R::maire, R::membre_clir}),
-                                    set_of(std::vector<Rel>{Rel::case_party, Rel::case_instance, Rel::author}),
-                                    std::nullopt, std::nullopt});
+  const Decision decision =
+      decide({Act::follow_case, set_of(std::vector<R>{R::maire, R::membre_clir}),
+              set_of(std::vector<Rel>{Rel::case_party, Rel::case_instance, Rel::author}), std::nullopt, std::nullopt});
   EXPECT_TRUE(decision.allowed);
   EXPECT_EQ(decision.rule, "suivi.partie");
 }
@@ -416,7 +443,8 @@ class Visibility : public ::testing::Test {
     add("outil-transport", {R::outil}, "transports-89", "89", {"org/transports-89"});
     add("secretaire-21", {R::secretariat}, "prefecture-21", "21", {"ged/21"});
     add("referent-dijon", {R::referent}, "dijon", "21231", {"org/dijon"});
-    for (const char* queue : {"ged/89", "clir/89", "ged/21"}) add_queue(queue, std::string(queue).substr(std::string(queue).size() - 2), "");
+    for (const char* queue : {"ged/89", "clir/89", "ged/21"})
+      add_queue(queue, std::string(queue).substr(std::string(queue).size() - 2), "");
     add_queue("audit/89", "89", "");
     add_queue("org/auxerre", "89024", "auxerre");
     add_queue("org/sens", "89387", "sens");
@@ -449,8 +477,8 @@ class Visibility : public ::testing::Test {
     out[0] = next_++;
     return out;
   }
-  void add(const std::string& id, const std::vector<R>& roles, const std::string& organisation, const std::string& territory,
-           const std::vector<std::string>& seats) {
+  void add(const std::string& id, const std::vector<R>& roles, const std::string& organisation,
+           const std::string& territory, const std::vector<std::string>& seats) {
     Member member;
     member.id = id;
     member.person = "p." + id;
@@ -469,7 +497,8 @@ class Visibility : public ::testing::Test {
   void add_queue(const std::string& id, const std::string& territory, const std::string& organisation) {
     Queue queue{id, *queue_kind_of(id), territory, organisation, {}};
     for (const auto& [name, member] : members_)
-      if (std::find(member.seats.begin(), member.seats.end(), id) != member.seats.end()) queue.keys.push_back(member.keys.age);
+      if (std::find(member.seats.begin(), member.seats.end(), id) != member.seats.end())
+        queue.keys.push_back(member.keys.age);
     std::sort(queue.keys.begin(), queue.keys.end());
     queues_.emplace(id, queue);
   }
@@ -482,23 +511,26 @@ class Visibility : public ::testing::Test {
 using Ids = std::set<std::string>;
 
 TEST_F(Visibility, AReferentSeesThoseHeWritesToAndHearsFromAndHisOwnHouse) {
-  EXPECT_EQ(seen_by("referent-auxerre"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "org/auxerre", "referent-auxerre",
-                                              "maire-auxerre", "secretaire"}));
-  EXPECT_EQ(seen_by("referent-dijon"), (Ids{"csi-89", "audit/89", "ged/21", "org/dijon", "referent-dijon", "secretaire-21"}));
+  EXPECT_EQ(seen_by("referent-auxerre"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "org/auxerre",
+                                              "referent-auxerre", "maire-auxerre", "secretaire"}));
+  EXPECT_EQ(seen_by("referent-dijon"),
+            (Ids{"csi-89", "audit/89", "ged/21", "org/dijon", "referent-dijon", "secretaire-21"}));
 }
 
 TEST_F(Visibility, AToolSeesAsMuchAsAReferent) {
-  EXPECT_EQ(seen_by("outil-transport"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "org/transports-89", "outil-transport",
-                                             "secretaire"}));
+  EXPECT_EQ(seen_by("outil-transport"),
+            (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "org/transports-89", "outil-transport", "secretaire"}));
 }
 
 TEST_F(Visibility, AMemberOfAnInstanceSeesItsSeatsTheCommunesItServesAndNoOtherInstance) {
-  EXPECT_EQ(seen_by("ged-1"), (Ids{"csi-89", "audit/89", "ged/89", "org/auxerre", "org/sens", "org/transports-89", "ged-1",
-                                   "ged-2", "secretaire", "referent-auxerre", "maire-auxerre", "referent-sens",
-                                   "outil-transport"}));
-  EXPECT_EQ(seen_by("clir-1"), (Ids{"csi-89", "audit/89", "clir/89", "org/auxerre", "org/sens", "org/transports-89", "clir-1",
-                                    "secretaire", "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
-  EXPECT_EQ(seen_by("secretaire-21"), (Ids{"csi-89", "audit/89", "ged/21", "org/dijon", "secretaire-21", "referent-dijon"}));
+  EXPECT_EQ(seen_by("ged-1"),
+            (Ids{"csi-89", "audit/89", "ged/89", "org/auxerre", "org/sens", "org/transports-89", "ged-1", "ged-2",
+                 "secretaire", "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
+  EXPECT_EQ(seen_by("clir-1"),
+            (Ids{"csi-89", "audit/89", "clir/89", "org/auxerre", "org/sens", "org/transports-89", "clir-1",
+                 "secretaire", "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
+  EXPECT_EQ(seen_by("secretaire-21"),
+            (Ids{"csi-89", "audit/89", "ged/21", "org/dijon", "secretaire-21", "referent-dijon"}));
 }
 
 TEST_F(Visibility, AnOperatorSeesHimselfTheContractAndTheAuditQueueNotHisOfficesMembers) {
@@ -508,9 +540,11 @@ TEST_F(Visibility, AnOperatorSeesHimselfTheContractAndTheAuditQueueNotHisOffices
 TEST_F(Visibility, AnAuditorSeesEverything) { EXPECT_EQ(seen_by("auditrice").size(), directory_->entries().size()); }
 
 TEST_F(Visibility, NobodyOfACollectiviteSeesWhoSitsInTheGed) {
-  for (const char* viewer : {"referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport", "referent-dijon"}) {
+  for (const char* viewer :
+       {"referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport", "referent-dijon"}) {
     const Ids seen = seen_by(viewer);
-    for (const char* hidden : {"ged-1", "ged-2", "clir-1"}) EXPECT_EQ(seen.count(hidden), 0U) << viewer << " sees " << hidden;
+    for (const char* hidden : {"ged-1", "ged-2", "clir-1"})
+      EXPECT_EQ(seen.count(hidden), 0U) << viewer << " sees " << hidden;
   }
 }
 

@@ -35,15 +35,16 @@ TEST(Printable, KeepsLineFeedsOnlyWhereAsked) {
 }
 
 TEST(Printable, ReplacesWhatTurnsTheReadingOrderOrHides) {
-  for (const char* hidden : {"\u202e", "\u202a", "\u2066", "\u2069", "\u200e", "\u200f", "\u061c", "\u2028", "\u2029", "\ufeff",
-                             "\ufff9", "\U000e0041"})
+  for (const char* hidden : {"\u202e", "\u202a", "\u2066", "\u2069", "\u200e", "\u200f", "\u061c", "\u2028", "\u2029",
+                             "\ufeff", "\ufff9", "\U000e0041"})
     EXPECT_EQ(printable(hidden), "\xef\xbf\xbd");
 }
 
 TEST(Printable, ReplacesBytesThatAreNotUtf8) {
   // Lone continuation, cut sequence, overlong slash, surrogate, past the last character, 8-bit escape introducer.
   EXPECT_EQ(printable("\x9b"s + "31m"), "\xef\xbf\xbd"s + "31m");
-  for (const std::string& bad : {"\x80"s, "\xc3"s, "\xc0\xaf"s, "\xe0\x80\xaf"s, "\xed\xa0\x80"s, "\xf4\x90\x80\x80"s, "\xff"s, "\xf8\x88\x80\x80\x80"s}) {
+  for (const std::string& bad : {"\x80"s, "\xc3"s, "\xc0\xaf"s, "\xe0\x80\xaf"s, "\xed\xa0\x80"s, "\xf4\x90\x80\x80"s,
+                                 "\xff"s, "\xf8\x88\x80\x80\x80"s}) {
     EXPECT_FALSE(count_characters(bad).has_value());
     const std::string shown = printable(bad);
     EXPECT_TRUE(count_characters(shown).has_value());
