@@ -27,11 +27,9 @@ constexpr std::size_t tail_entries = 3 * 8192;
 /// Entries written at once, so that neighbours share pages.
 constexpr std::size_t tail_slice = 192;
 
-/// Pages in the WAL: when the write-back starts, when few enough are left to finish between two commits, and when the
-/// store waits for the disk rather than let the WAL grow on.
+/// Pages in the WAL: when the write-back starts, and when few enough are left to finish between two commits.
 constexpr int wal_start_frames = 1024;
 constexpr int wal_finish_frames = 256;
-constexpr int wal_frames_max = 16384;
 
 constexpr int busy_timeout_ms = 5000;
 /// Where the payload's digest stands in a seal (protocol/exchange.hpp).
@@ -204,10 +202,14 @@ audit::Leaf leaf_of(audit::LeafType type, UnixMillis time, const Digest& record,
 }  // namespace
 
 struct Store::State {
-  State(const std::filesystem::path& path, const std::string& vfs)
-      : file(path), database(path.string(), SQLite::OPEN_READWRITE, busy_timeout_ms, vfs), tail(tail_entries) {}
+  State(const std::filesystem::path& path, const StoreOptions& options)
+      : file(path),
+        wal_pages_max(options.wal_pages_max),
+        database(path.string(), SQLite::OPEN_READWRITE, busy_timeout_ms, options.vfs),
+        tail(tail_entries) {}
 
   std::filesystem::path file;
+  const int wal_pages_max;
   SQLite::Database database;
   std::unique_ptr<Writeback> writeback;
   FingerTail tail;
@@ -437,7 +439,9 @@ void Store::State::keep_wal_short() {
   if (wal_frames < wal_start_frames) return;
   if (writeback) {
     if (writeback->failed()) throw Damaged{"the WAL cannot be written back"};
-    if (wal_frames < wal_frames_max) {
+    if (wal_frames >= wal_pages_max) {
+      writeback->wait();
+    } else {
       if (writeback->busy()) return;
       if (wal_frames - writeback->frames_done() > wal_finish_frames) {
         writeback->start();
@@ -467,7 +471,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, co
   }
   ::close(descriptor);
   try {
-    auto state = std::make_unique<State>(file, options.vfs);
+    auto state = std::make_unique<State>(file, options);
     SQLite::Database& db = state->database;
     sqlite3_db_config(db.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     const std::int64_t application = db.execAndGet("PRAGMA application_id").getInt64();

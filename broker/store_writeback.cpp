@@ -31,13 +31,22 @@ void Writeback::start() {
   wake_.notify_one();
 }
 
+void Writeback::wait() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return !busy_; });
+}
+
 void Writeback::run() {
   std::optional<SQLite::Database> database;
   while (true) {
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [this] { return wanted_ || stopping_; });
-      if (stopping_) break;
+      if (stopping_) {
+        busy_ = false;
+        idle_.notify_all();
+        break;
+      }
       wanted_ = false;
     }
     try {
@@ -56,7 +65,9 @@ void Writeback::run() {
     } catch (const SQLite::Exception&) {
       failed_ = true;
     }
+    const std::lock_guard lock(mutex_);
     busy_ = false;
+    idle_.notify_all();
   }
 }
 

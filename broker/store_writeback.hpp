@@ -22,6 +22,7 @@ class Writeback {
 
   void start();  ///< One run. Only when not busy().
   [[nodiscard]] bool busy() const { return busy_; }
+  void wait();                            ///< until not busy()
   [[nodiscard]] int frames_done() const { return frames_done_; }  ///< of the WAL as the last run found it
   [[nodiscard]] bool failed() const { return failed_; }
   void reset_frames() { frames_done_ = 0; }  ///< the WAL began anew
@@ -36,6 +37,7 @@ class Writeback {
   std::atomic<int> frames_done_ = 0;
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable idle_;
   bool wanted_ = false;
   bool stopping_ = false;
   std::thread thread_;

@@ -271,7 +271,8 @@ Outcome<std::optional<protocol::QueueItem>> find_header(Session& session, const 
   if (!shown) return shown.error();
   if (shown->items.empty() || shown->items[0].exchange != exchange || !shown->items[0].visible)
     return std::optional<protocol::QueueItem>();
-  if (auto kept = store.set_visible(place.queue, shown->items[0]); !kept) return store_failure(kept.error());
+  shown->items[0].queue = place.queue;
+  shown->items[0].head = place.head;
   return std::optional<protocol::QueueItem>(std::move(shown->items[0]));
 }
 
@@ -414,7 +415,10 @@ Outcome<OpenedExchange> open_exchange(Session& session, const protocol::Exchange
     failure.evidence = session.profile().keep_evidence("exchange", describe(exchange, *opened, failure));
     return failure;
   }
-  if (auto marked = session.profile().store().mark_opened(exchange); !marked) return store_failure(marked.error());
+  ClientStore& store = session.profile().store();
+  if (*header)
+    if (auto kept = store.set_visible((*header)->queue, **header); !kept) return store_failure(kept.error());
+  if (auto marked = store.mark_opened(exchange); !marked) return store_failure(marked.error());
   auto alarm = compare_gossip(session, content->plaintext);
   if (!alarm) return alarm.error();
   out.exchange = exchange;

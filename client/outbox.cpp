@@ -24,6 +24,8 @@ constexpr std::size_t window = 32;
 /// A roster can change again while we seal; a broker that calls every sealing stale is not waited for.
 constexpr int reseals_max = 3;
 constexpr milliseconds busy_wait_max{5000};
+/// The broker's rule while no version of the directory is in force.
+constexpr std::string_view expired_directory_rule = "annuaire.expire";
 
 Failure store_failure(const Error& error) { return local(LocalCode::local_store, error); }
 
@@ -68,6 +70,15 @@ void put_sealing(OutboxRow& row, SealedExchange sealed) {
   row.item.exchange = sealed.id;
   row.item.bytes = sealed.envelope.locked.size() + sealed.envelope.payload.size();
   row.envelope = std::move(sealed.envelope);
+}
+
+/// A sealing the broker refused: its id stays as a link, the form is sealed again.
+void forget_sealing(OutboxRow& row) {
+  if (row.item.exchange) row.item.replaced.push_back(*row.item.exchange);
+  row.item.exchange.reset();
+  row.envelope.reset();
+  row.item.bytes = 0;
+  row.item.state = OutboxState::queued;
 }
 
 /// One flush: what is waiting, what is on its way, what has become of it.
@@ -203,7 +214,8 @@ class Flush {
     flying_.pop_front();
     auto reply = session_.connection().take(sent.number, reply_within);
     if (!reply) return reply.error();
-    if (const auto* accepted = std::get_if<protocol::Accepted>(&*reply)) return receipted(sent, *accepted);
+    if (const auto* accepted = std::get_if<protocol::Accepted>(&*reply)) 
+      return receipted(sent.item, sent.waiting, accepted->exchange, accepted->proof, accepted->duplicate);
     const auto* refusal = std::get_if<protocol::Refusal>(&*reply);
     if (refusal == nullptr) return Failure(LocalCode::unreachable, "a reply to something else");
     if (refusal->code == Code::busy && sent.busy < busy_waits_max) {
@@ -214,39 +226,66 @@ class Flush {
     return refused(sent.item, sent.waiting, *refusal);
   }
 
-  Outcome<void> receipted(const Sent& sent, const protocol::Accepted& accepted) {
-    auto proof = session_.verify_proof(accepted.proof);
+  Outcome<void> receipted(const OutboxItem& item, const Waiting& waiting, const protocol::ExchangeId& accepted,
+                          const protocol::LeafProof& leaf_proof, bool duplicate) {
+    auto proof = session_.verify_proof(leaf_proof);
     if (!proof) return proof.error();
-    if (accepted.exchange != *sent.item.exchange || proof->exchange != sent.item.exchange)
+    if (accepted != *item.exchange || proof->exchange != item.exchange)
       return Failure(LocalCode::receipt_invalid, "a receipt for something else",
                      profile_.keep_evidence("receipt", audit::to_text(proof->receipt)));
-    auto written = write_receipt(profile_, *sent.item.exchange, proof->receipt);
+    auto written = write_receipt(profile_, *item.exchange, proof->receipt);
     if (!written) return written.error();
     const UnixMillis now = clock_.now();
-    if (auto kept = store_.set_receipted(sent.waiting.id, now); !kept) return store_failure(kept.error());
+    if (auto kept = store_.set_receipted(item.id, now); !kept) return store_failure(kept.error());
     Flushed done;
-    done.item = sent.item;
+    done.item = item;
     done.item.state = OutboxState::receipted;
     done.item.receipted_at = now;
     done.item.receipt = std::move(*written);
     done.item.last_refusal.reset();
-    done.resealed = sent.waiting.reseals != 0;
-    done.duplicate = accepted.duplicate;
-    sent_bytes_ += sent.item.bytes;
+    done.resealed = waiting.reseals != 0;
+    done.duplicate = duplicate;
+    sent_bytes_ += item.bytes;
     tell(sent_bytes_);
     report_.done.push_back(std::move(done));
     return {};
   }
 
+  /// Whether an item was sealed before the member's keys were renewed.
+  Outcome<bool> signed_by_former_key(const OutboxItem& item) {
+    auto row = store_.outbox_row(item.id);
+    if (!row) return store_failure(row.error());
+    if (!*row || !(*row)->envelope) return false;
+    auto address = protocol::decode_address((*row)->envelope->address);
+    return address && address->sender_key != session_.keys().current.public_identity().sign;
+  }
+
+  /// The broker takes nothing signed by a key since replaced, not even what it has: its log says whether it has it.
+  Outcome<void> settle_former(OutboxItem item, const Waiting& waiting, const protocol::Refusal& refusal) {
+    auto proven = session_.ask<protocol::Proven>(protocol::Prove{*item.exchange});
+    if (proven) return receipted(item, waiting, *item.exchange, proven->proof, true);
+    if (!is(proven.error(), Code::not_found)) return proven.error();
+    return reseal(std::move(item), waiting, refusal);
+  }
+
   Outcome<void> refused(OutboxItem item, Waiting waiting, const protocol::Refusal& refusal) {
     switch (refusal.code) {
       case Code::stale_directory: return reseal(std::move(item), waiting, refusal);
+      case Code::revoked:
+        if (auto ours = signed_by_former_key(item); !ours) return ours.error();
+        else if (*ours) return settle_former(std::move(item), waiting, refusal);
+        [[fallthrough]];
       case Code::busy:
       case Code::log_unavailable:
       case Code::stopped:
-      case Code::revoked:
       case Code::unknown_key:
         // Nothing about this exchange; the next one would meet the same.
+        if (auto kept = store_.set_outbox_state(item.id, OutboxState::sealed, refusal); !kept)
+          return store_failure(kept.error());
+        return Failure(refusal);
+      case Code::forbidden:
+        if (refusal.subject != expired_directory_rule) break;
+        // The authority is late, not the sender wrong.
         if (auto kept = store_.set_outbox_state(item.id, OutboxState::sealed, refusal); !kept)
           return store_failure(kept.error());
         return Failure(refusal);
@@ -262,7 +301,7 @@ class Flush {
     return {};
   }
 
-  /// The broker refused this sealing as stale, so it was not and will not be accepted: the form is sealed again.
+  /// The broker refused this sealing and does not have it, so it will not be accepted: the form is sealed again.
   Outcome<void> reseal(OutboxItem item, Waiting waiting, const protocol::Refusal& refusal) {
     if (waiting.reseals >= reseals_max) return drop_sealing(std::move(item), waiting, refusal);
     auto row = store_.outbox_row(item.id);
@@ -275,7 +314,7 @@ class Flush {
       note(std::move(item), waiting, Failure(refusal));
       return {};
     }
-    if (auto replaced = forget_sealing(**row, refusal); !replaced) return replaced;
+    if (auto replaced = forget(**row, refusal); !replaced) return replaced;
     if (auto refreshed = session_.refresh(); !refreshed) return refreshed;
     total_ -= std::min(total_, item.bytes);
     ++waiting.reseals;
@@ -287,19 +326,15 @@ class Flush {
     auto row = store_.outbox_row(item.id);
     if (!row) return store_failure(row.error());
     if (*row && !(*row)->form.empty())
-      if (auto replaced = forget_sealing(**row, refusal); !replaced) return replaced;
+      if (auto replaced = forget(**row, refusal); !replaced) return replaced;
     item.last_refusal = refusal;
     item.state = OutboxState::queued;
     note(std::move(item), waiting, Failure(refusal));
     return {};
   }
 
-  Outcome<void> forget_sealing(OutboxRow& row, const protocol::Refusal& refusal) {
-    if (row.item.exchange) row.item.replaced.push_back(*row.item.exchange);
-    row.item.exchange.reset();
-    row.envelope.reset();
-    row.item.bytes = 0;
-    row.item.state = OutboxState::queued;
+  Outcome<void> forget(OutboxRow& row, const protocol::Refusal& refusal) {
+    forget_sealing(row);
     row.item.last_refusal = refusal;
     if (auto kept = store_.update_outbox(row); !kept) return store_failure(kept.error());
     return {};
@@ -428,6 +463,19 @@ Outcome<FlushReport> Outbox::flush(Session& session, const Progress& progress) {
   auto held = profile_.lock();
   if (!held) return Failure(LocalCode::queued, "another program is sending from this profile");
   return Flush(profile_, clock_, session, progress).run();
+}
+
+Outcome<OutboxItem> Outbox::retry(std::int64_t id) {
+  auto held = profile_.lock();
+  if (!held) return held.error();
+  auto row = profile_.store().outbox_row(id);
+  if (!row) return store_failure(row.error());
+  if (!*row || (*row)->item.state != OutboxState::refused || (*row)->form.empty())
+    return Failure(LocalCode::usage, "only a refused item with its form can be tried again");
+  OutboxRow again = std::move(**row);
+  forget_sealing(again);
+  if (auto kept = profile_.store().update_outbox(again); !kept) return store_failure(kept.error());
+  return std::move(again.item);
 }
 
 Outcome<void> Outbox::discard(std::int64_t id) {

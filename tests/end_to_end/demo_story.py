@@ -7,9 +7,8 @@ on loopback. Used by ./demo and by the end-to-end tests.
 import argparse
 import csv
 import json
-import os
 import pathlib
-import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -388,6 +387,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", required=True, help="folder of the programs")
     parser.add_argument("--folder", help="where to play (default: a new temporary folder)")
+    parser.add_argument("--discard", action="store_true", help="remove the folder when all went as told")
     arguments = parser.parse_args()
     folder = pathlib.Path(arguments.folder or tempfile.mkdtemp(prefix="pli-demo-")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -404,7 +404,10 @@ def main():
         if department.broker is not None:
             department.broker.terminate()
             department.broker.wait(timeout=30)
-    epilogue(department)
+    if arguments.discard:
+        shutil.rmtree(folder)
+    else:
+        epilogue(department)
     return 0
 
 

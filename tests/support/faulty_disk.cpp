@@ -86,7 +86,7 @@ const sqlite3_io_methods methods = {2,       x_close,    x_read,    x_write,  x_
                                     x_reserved, x_control, x_sector, x_traits,   x_map,     x_shm_lock, x_barrier, x_unmap,
                                     nullptr, nullptr};
 
-int x_open(sqlite3_vfs*, sqlite3_filename name, sqlite3_file* f, int flags, int* out_flags) {
+int x_open(sqlite3_vfs*, const char* name, sqlite3_file* f, int flags, int* out_flags) {
   File* file = new (f) File{};
   const int code = platform()->xOpen(platform(), name, file->real(), flags, out_flags);
   if (file->real()->pMethods != nullptr) file->base.pMethods = &methods;

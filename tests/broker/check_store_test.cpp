@@ -1,0 +1,239 @@
+#include "broker/check_store.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+
+#include "crypto/hash.hpp"
+#include "crypto/random.hpp"
+#include "protocol/limits.hpp"
+#include "tests/broker/core_fixture.hpp"
+
+namespace pli::testing {
+namespace {
+
+class CheckStore : public CoreTest {
+ protected:
+  /// Two cases with every kind of row, then closed.
+  CheckStore() {
+    const Sealed first = accept({});
+    accept({});
+    EXPECT_EQ(refusal_in(open("ged.1", first.id)), "");
+    accept(step(protocol::Kind::decision, "secretariat", "ged/89", first.id));
+    accept(step(protocol::Kind::retour, "secretariat", department.organisation_queue("referent.auxerre"), first.id));
+    EXPECT_EQ(refusal_in(publish(department.enrol("ged.neuf", "service-9", {protocol::Role::membre_ged}, {"ged/89"}))), "");
+    EXPECT_EQ(refusal_in(submit(department.seal_access("ged.1", first))), "");
+    EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Acknowledge{"ged/89", {2}})), "");
+    EXPECT_EQ(refusal_in(open("clir.1", first.id)), "NOT_FOUND");
+  }
+  std::vector<std::string> problems() {
+    broker::CheckOptions options;
+    options.log = department.log();
+    const auto keys = broker::KeyRing::open(house.key_paths(), test_startup_secret(), house.now);
+    const auto report = broker::check_store(house.database(), **keys, options);
+    if (!report) return {"error: " + report.error().detail};
+    std::vector<std::string> names;
+    for (const auto& problem : report->problems) names.push_back(problem.name);
+    return names;
+  }
+  void expect_found(const char* sql, const char* name) {
+    SCOPED_TRACE(sql);
+    const std::filesystem::path copy = house.folder() / "whole.db";
+    copy_database(house.database(), copy);
+    run_sql(house.database(), sql);
+    const std::vector<std::string> found = problems();
+    EXPECT_NE(std::find(found.begin(), found.end(), name), found.end()) << ::testing::PrintToString(found);
+    copy_database(copy, house.database());
+    EXPECT_EQ(problems(), std::vector<std::string>{});
+  }
+};
+
+TEST_F(CheckStore, FindsNothingInAWholeStore) {
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+  house.restart();
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+  broker::CheckOptions options;
+  options.log = department.log();
+  const auto report = broker::check_store(house.database(), house.keys(), options);
+  EXPECT_EQ(report->exchanges, 5U);
+  EXPECT_EQ(report->leaves, house.store().tree_size().value);
+}
+
+TEST_F(CheckStore, NamesEachBrokenInvariant) {
+  house.close();  // nobody may hold the file open while it is copied about
+  struct Damage {
+    const char* sql;
+    const char* name;
+  };
+  const Damage damages[] = {
+      {"UPDATE leaf SET time = time + 1 WHERE key = 3", "checkpoint.tree"},
+      {"UPDATE leaf SET time = 1 WHERE key = 3", "leaf.time"},
+      {"DELETE FROM leaf WHERE key = (SELECT max(key) FROM leaf)", "checkpoint.tree"},
+      {"DELETE FROM leaf WHERE key = 3", "leaf.order"},
+      {"UPDATE leaf SET nodes = zeroblob(32) WHERE key = 1", "leaf.nodes"},
+      {"UPDATE leaf SET nodes = NULL WHERE key = 3", "leaf.nodes"},
+      {"UPDATE leaf SET type = 99 WHERE key = 2", "leaf.layout"},
+      {"UPDATE leaf SET record = zeroblob(400) WHERE key = 2", "record.box"},
+      {"UPDATE leaf SET record = (SELECT record FROM leaf WHERE key = 3) WHERE key = 2", "record.box"},
+      {"UPDATE leaf SET month = 209912 WHERE key = 2", "record.key"},
+      {"UPDATE meta SET checkpoint = replace(checkpoint, '2026-1', '2026-2')", "checkpoint.signature"},
+      {"UPDATE exchange SET id = zeroblob(32) WHERE number = 2", "exchange.id"},
+      {"UPDATE exchange SET id = zeroblob(32) WHERE number = 2", "queue.chain"},
+      {"UPDATE exchange SET head = zeroblob(32) WHERE number = 2", "queue.chain"},
+      {"UPDATE exchange SET queue_number = 9 WHERE number = 2", "queue.chain"},
+      {"UPDATE exchange SET nonce = zeroblob(32) WHERE number = 2", "exchange.nonce"},
+      {"UPDATE exchange SET leaf = 2 WHERE number = 2", "exchange.leaf"},
+      {"UPDATE exchange SET leaf = leaf + 1 WHERE number = 2", "exchange.record"},
+      {"UPDATE exchange SET kind = 2 WHERE number = 2", "exchange.columns"},
+      {"UPDATE exchange SET signature = zeroblob(64) WHERE number = 2", "exchange.signature"},
+      {"UPDATE exchange SET address = NULL WHERE number = 2", "exchange.erased"},
+      {"UPDATE exchange SET body = 7 WHERE number = 2", "exchange.size"},
+      {"DELETE FROM exchange WHERE number = 5", "leaf.exchange"},
+      {"UPDATE roster SET keys = zeroblob(64) WHERE id = 1", "exchange.roster"},
+      {"UPDATE piece SET bytes = zeroblob(length(bytes)) WHERE key = 2 << 12", "body.locked"},
+      {"UPDATE piece SET bytes = zeroblob(length(bytes)) WHERE key = (2 << 12) + 1", "body.payload"},
+      {"DELETE FROM piece WHERE key = 2 << 12", "body.pieces"},
+      {"DELETE FROM piece WHERE key = (2 << 12) + 1", "body.size"},
+      {"INSERT INTO piece VALUES (77 << 12, zeroblob(10))", "body.orphan"},
+      {"DELETE FROM access_part WHERE number = 2", "access.missing"},
+      {"UPDATE access_part SET leased = zeroblob(72) WHERE number = 2", "access.release"},
+      {"UPDATE access_part SET leased = (SELECT leased FROM access_part WHERE number = 1) WHERE number = 2", "access.release"},
+      {"UPDATE access_part SET lease = 99 WHERE number = 2", "access.lease"},
+      {"UPDATE access_part SET of = 2 WHERE number = 5", "access.of"},
+      {"UPDATE case_file SET state = 2 WHERE number = 1", "case.state"},
+      {"UPDATE case_file SET exchanges = 9 WHERE number = 1", "case.count"},
+      {"UPDATE case_file SET queue = 2 WHERE number = 1", "case.queue"},
+      {"DELETE FROM case_file WHERE number = 2", "case.missing"},
+      {"UPDATE meta SET indexed_through = 2", "index.id"},
+      {"INSERT INTO finger VALUES (0, 5, 99)", "index.orphan"},
+      {"UPDATE cursor SET number = 99", "cursor.range"},
+      {"UPDATE cursor SET member = 'personne'", "cursor.member"},
+      {"UPDATE opening SET leaf = 9999", "opening.leaf"},
+      {"UPDATE opening SET exchange = 9999", "opening.exchange"},
+      {"UPDATE directory_version SET leaf = 2 WHERE number = 2", "directory.leaf"},
+      {"UPDATE directory_version SET note = replace(note, 'csi-89-2026', 'csi-58-2026') WHERE number = 2", "directory.leaf"},
+      {"PRAGMA foreign_keys = OFF; DELETE FROM directory_version WHERE number = 1", "directory.order"},
+      {"DELETE FROM directory_entry WHERE id = 'ged.neuf'", "directory.root"},
+      {"PRAGMA foreign_keys = OFF; UPDATE exchange SET queue = 9 WHERE number = 2", "exchange.queue"},
+  };
+  for (const Damage& damage : damages) expect_found(damage.sql, damage.name);
+}
+
+TEST_F(CheckStore, SaysWhatCannotBeReadAtAll) {
+  EXPECT_EQ(broker::check_store(house.folder() / "nothing.db", house.keys(), {}).error().code, Errc::not_found);
+  const std::filesystem::path other = house.folder() / "other.db";
+  { std::ofstream(other) << "not a database at all, whatever its name may say about it"; }
+  EXPECT_EQ(broker::check_store(other, house.keys(), {}).error().code, Errc::corruption);
+}
+
+// ---- many requests, good and bad, in random batches ---------------------------------------------------------------
+
+class RandomRequests : public CoreTest {};
+
+TEST_F(RandomRequests, LeaveAWholeStoreWhateverTheyAre) {
+  const std::uint64_t seed = [] {
+    const auto bytes = crypto::random_array<8>();
+    std::uint64_t value = 0;
+    for (const std::uint8_t byte : bytes) value = value << 8 | byte;
+    return value;
+  }();
+  std::cout << "seed " << seed << "\n";
+  std::uint64_t state = seed | 1;
+  const auto random = [&state](std::uint64_t below) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state % below;
+  };
+  const std::vector<std::string> everybody = department.member_ids();
+  const auto anybody = [&] { return everybody[random(everybody.size())]; };
+  std::vector<Sealed> sealed;
+  std::vector<Digest> accepted;
+  std::size_t replies = 0;
+  const auto some_id = [&]() -> Digest {
+    return sealed.empty() || random(8) == 0 ? Digest{static_cast<std::uint8_t>(random(256))} : sealed[random(sealed.size())].id;
+  };
+  const auto make_request = [&]() -> broker::VerifiedRequest {
+    const std::string member = anybody();
+    switch (random(14)) {
+      case 0:
+      case 1:
+      case 2: {
+        Draft draft;
+        const char* senders[] = {"referent.auxerre", "maire.sens", "referent.avallon", "secretariat", "outil.transport", "ged.1"};
+        draft.sender = senders[random(6)];
+        const protocol::Kind kinds[] = {protocol::Kind::signalement_individuel, protocol::Kind::signalement_individuel,
+                                        protocol::Kind::signalement_de_structure, protocol::Kind::complement,
+                                        protocol::Kind::decision, protocol::Kind::retour, protocol::Kind::information_de_volet};
+        draft.kind = kinds[random(7)];
+        draft.queue = draft.kind == protocol::Kind::signalement_de_structure ? "clir/89" : "ged/89";
+        if (draft.kind == protocol::Kind::retour) draft.queue = department.organisation_queue("referent.auxerre");
+        const protocol::KindRow* row = protocol::row_of(draft.kind);
+        if (row->names_case || random(10) == 0) draft.case_id = some_id();
+        if (random(10) == 0) draft.in_reply_to = some_id();
+        if (random(15) == 0) draft.created_at = house.now + std::chrono::hours(1);
+        draft.openable = false;
+        draft.content = Bytes(random(3000));
+        sealed.push_back(department.seal(draft));
+        Sealed& made = sealed.back();
+        if (random(12) == 0) made.address.roster[0] ^= 1;
+        if (random(12) == 0 && sealed.size() > 1) made.address.nonce = sealed[random(sealed.size() - 1)].address.nonce;
+        department.sign(made);
+        return house.request(random(10) == 0 ? member : draft.sender, made.verified());
+      }
+      case 3: return sealed.empty() ? house.request(member, protocol::GetCheckpoint{})
+                                    : [&] {
+                                        const Sealed& again = sealed[random(sealed.size())];
+                                        return house.request(again.address.sender, again.verified());
+                                      }();
+      case 4:
+      case 5: return house.request(member, department.open(random(10) == 0 ? "ged.1" : member, some_id(), house.now));
+      case 6: return house.request(member, protocol::List{random(2) == 0 ? "ged/89" : "clir/89", {random(5)}, 10});
+      case 7: return house.request(member, protocol::ListCases{random(3) == 0 ? some_id() : Digest{}, 5});
+      case 8: return house.request(member, protocol::Acknowledge{"ged/89", {random(30)}});
+      case 9: return house.request(member, protocol::Follow{{{"ged/89", {random(5)}}}, static_cast<std::uint32_t>(random(20))});
+      case 10: return house.request(member, protocol::Prove{some_id()});
+      case 11: return house.request(member, protocol::GetRecords{{random(50)}, 10});
+      case 12: return house.request(member, protocol::Hello{1, 1, {random(60)}});
+      default:
+        if (random(2) == 0) return house.request(member, broker::Unattributed{});
+        return house.request(member, broker::GateRefusal{{protocol::Code::bad_signature, {}, 0}, "submit", some_id()});
+    }
+  };
+
+  for (int round = 0; round < 60; ++round) {
+    house.now = house.now + std::chrono::seconds(random(90));
+    std::vector<broker::VerifiedRequest> batch;
+    std::size_t answered = 0;
+    for (std::uint64_t i = random(12); i > 0; --i) {
+      batch.push_back(make_request());
+      if (!std::holds_alternative<broker::Unattributed>(batch.back().body)) ++answered;
+    }
+    auto outcome = house.apply(std::move(batch));
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().detail;
+    std::size_t answers = 0;
+    for (const broker::Outgoing& out : outcome->outgoing) {
+      EXPECT_LE(protocol::encode(out.reply).size(), protocol::message_bytes_max);
+      if (out.answers) ++answers;
+      const auto* done = std::get_if<protocol::Accepted>(&out.reply.body);
+      if (done == nullptr) continue;
+      verified(done->proof);
+      if (!done->duplicate) accepted.push_back(done->exchange);
+    }
+    EXPECT_EQ(answers, answered);  // each exactly once
+    replies += answers;
+    if (random(6) == 0) house.tick();
+    if (random(10) == 0) house.restart();
+    if (random(15) == 0) {
+      const char* names[] = {"ged.2", "clir.1", "referent.sens"};
+      (void)house.ask("operateur", department.renew(names[random(3)]));
+    }
+  }
+  EXPECT_EQ(house.store().exchange_count(), accepted.size());
+  for (const Digest& id : accepted) EXPECT_TRUE(house.store().find_exchange(id).has_value());
+  EXPECT_GT(replies, 100U);
+  expect_whole();
+}
+
+}  // namespace
+}  // namespace pli::testing
