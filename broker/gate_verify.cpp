@@ -209,7 +209,10 @@ Verifier::Outcome Verifier::submit(const Caller& caller, protocol::Submit&& requ
     return protocol::ReplyBody(busy());
   }
   auto missing = fetch_part(caller, "locked", seal->locked_size, seal->locked, envelope.locked);
-  if (!missing) missing = fetch_part(caller, "payload", seal->payload_size, seal->payload, envelope.payload);
+  // An access part's payload is the one of the exchange it names, which the core holds.
+  const bool own_payload = address->kind != static_cast<std::uint16_t>(protocol::Kind::acces);
+  if (!missing && own_payload)
+    missing = fetch_part(caller, "payload", seal->payload_size, seal->payload, envelope.payload);
   if (missing) {
     staged_bytes_ -= bytes;
     if (missing->code == Code::busy) return protocol::ReplyBody(*std::move(missing));
