@@ -383,8 +383,12 @@ Result<BatchOutcome> CoreState::tick(UnixMillis now) {
   });
 
   // A new lease: every R under an older one is encrypted anew, some at each tick; then the old key may go.
-  bool all_rotated = rotated_to_ == batch.lease.id;
-  if (!all_rotated) {
+  if (rotating_to_ != batch.lease.id) {
+    rotating_to_ = batch.lease.id;
+    rotated_through_ = {};
+    all_rotated_ = false;
+  }
+  if (!all_rotated_) {
     const auto rows = store_.access_after(rotated_through_, rotation_step);
     for (const AccessRow& row : rows) {
       rotated_through_ = row.number;
@@ -397,13 +401,9 @@ Result<BatchOutcome> CoreState::tick(UnixMillis now) {
       batch.tx.release_under(row.number, batch.lease.id,
                              crypto::lease_release_key(*release_key, exchange->id, batch.lease.key));
     }
-    if (rows.size() < rotation_step) {
-      rotated_to_ = batch.lease.id;
-      rotated_through_ = {};
-      all_rotated = true;
-    }
+    all_rotated_ = rows.size() < rotation_step;
   }
-  const std::uint32_t lease_still_used = all_rotated ? batch.lease.id : 0;
+  const std::uint32_t lease_still_used = all_rotated_ ? batch.lease.id : 0;
   auto outcome = commit(batch);
   if (!outcome) return outcome;
   if (auto retired = keys_.retire(now, lease_still_used); !retired) return retired.error();

@@ -168,7 +168,8 @@ int unseal(Sitting& sitting, const AgeOptions& options) {
   auto done = crypto::opening::open_file(streams.source(bar), streams.sink(),
                                          {identities, passphrase ? &*passphrase : nullptr});
   if (!done) {
-    if (done.error() == AgeFailure::output) return failed(sitting, LocalCode::local_store, "reading or writing failed");
+    if (done.error() == AgeFailure::output || done.error() == AgeFailure::input || done.error() == AgeFailure::memory)
+      return failed(sitting, LocalCode::local_store, "reading, writing or memory failed");
     std::string words = std::string("age: ") + crypto::opening::name_of(done.error());
     if (sitting.json())
       JsonObject().text("error", "age").text("cause", words).print();

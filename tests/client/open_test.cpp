@@ -399,7 +399,9 @@ TEST_F(OpenTest, AMemberGivesANewcomerAccess) {
   world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
   broker_.publish(world_.sign_version(spring));
   auto newcomer = connected("ged.trois");
-  EXPECT_FAILS_WITH(open(*newcomer, id), LocalCode::no_stanza_for_me);
+  EXPECT_FAILS_WITH(open(*newcomer, id), Code::forbidden);
+  ASSERT_TRUE(client::Inbox(*newcomer->session).refresh("ged/89").has_value());
+  EXPECT_FALSE((*client::find_received(newcomer->profile, id))->visible);
 
   auto giver = connected("ged.un");
   auto opened = open(*giver, id);
@@ -423,6 +425,23 @@ TEST_F(OpenTest, AMemberGivesANewcomerAccess) {
   auto read = open(*newcomer, id);
   ASSERT_TRUE(read.has_value()) << why(read);
   EXPECT_EQ(read->content.address.sender, "r.bellerive") << "the author's signature stays";
+  EXPECT_TRUE((*client::find_received(newcomer->profile, id))->visible);
+  // Another who has never looked into the queue.
+  auto again = connected("ged.trois");
+  auto directly = open(*again, id);
+  EXPECT_TRUE(directly.has_value()) << why(directly);
+}
+
+TEST_F(OpenTest, RefusesAWayInThatLeadsElsewhere) {
+  const auto id = somebody_sends("r.bellerive", report());
+  const auto other = somebody_sends("r.clairval", report());
+  auto desk = connected("ged.un");
+  std::optional<protocol::AccessPart> part;
+  bend_opened([&](protocol::Opened& opened) { part = opened.access[0]; });
+  ASSERT_TRUE(open(*desk, other).has_value());
+  // Its own header comes from the queue, the way in is another exchange's.
+  bend_opened([&](protocol::Opened& opened) { opened.access = {*part}; });
+  EXPECT_FAILS_WITH(open(*desk, id), LocalCode::no_stanza_for_me);
 }
 
 TEST_F(OpenTest, RefusesToWrapAnotherKey) {

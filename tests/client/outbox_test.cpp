@@ -226,6 +226,55 @@ TEST_F(OutboxTest, ReadsTheFormWithTheKeyItWasSealedTo) {
   EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
 }
 
+/// Gives this desk new keys, as after a renewal published.
+class RenewedTest : public OutboxTest {
+ protected:
+  void renew(Desk& desk) {
+    crypto::Identity renewed = crypto::Identity::generate();
+    ASSERT_TRUE(world_.draft().renew(protocol::make_card(renewed, spring, &desk.keys.current)).has_value());
+    broker_.publish(world_.sign_version(spring));
+    desk.keys.former.push_back(std::move(desk.keys.current));
+    desk.keys.current = std::move(renewed);
+    ASSERT_TRUE(connect(desk).has_value());
+  }
+};
+
+TEST_F(RenewedTest, SealsAgainWhatAFormerKeySigned) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  renew(*desk);
+  static_cast<void>(flush(*desk));
+  const OutboxItem sent = find(*desk, item.id);
+  EXPECT_EQ(sent.state, OutboxState::receipted);
+  EXPECT_EQ(sent.replaced, std::vector<protocol::ExchangeId>{*item.exchange});
+  EXPECT_EQ(broker_.exchange_count(), 1U);
+}
+
+TEST_F(RenewedTest, DoesNotSendTwiceWhatWasAcceptedBeforeTheRenewal) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  desk->connection->lose_after(1);  // accepted; the receipt is lost on the way
+  EXPECT_TRUE(flush(*desk).stopped.has_value());
+  renew(*desk);
+  const auto report = flush(*desk);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_TRUE(report.done[0].duplicate);
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+  EXPECT_EQ(find(*desk, item.id).exchange, item.exchange);
+  EXPECT_EQ(broker_.exchange_count(), 1U);
+}
+
+TEST_F(RenewedTest, StopsWhenTheMemberIsRevoked) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  ASSERT_TRUE(world_.draft().revoke("r.bellerive", spring).has_value());
+  broker_.publish(world_.sign_version(spring));
+  const auto report = flush(*desk);
+  ASSERT_TRUE(report.stopped.has_value());
+  EXPECT_TRUE(client::is(*report.stopped, Code::revoked));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::sealed);
+}
+
 // ---- refusals --------------------------------------------------------------------------------------------------
 
 TEST_F(OutboxTest, KeepsWhatTheBrokerRefusesUntilItIsDiscarded) {
@@ -245,6 +294,37 @@ TEST_F(OutboxTest, KeepsWhatTheBrokerRefusesUntilItIsDiscarded) {
   client::Outbox outbox(desk->profile, clock_);
   ASSERT_TRUE(outbox.discard(item.id).has_value());
   EXPECT_TRUE(outbox.list()->empty());
+}
+
+TEST_F(OutboxTest, SendsARefusedItemAgainWhenTold) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Submit>(request.body)) return protocol::Refusal{Code::forbidden, "depot", 0};
+    return std::nullopt;
+  };
+  client::Outbox outbox(desk->profile, clock_);
+  EXPECT_FAILS_WITH(outbox.retry(item.id), LocalCode::usage);
+  static_cast<void>(flush(*desk));
+  broker_.instead = {};
+  auto again = outbox.retry(item.id);
+  ASSERT_TRUE(again.has_value()) << why(again);
+  EXPECT_EQ(again->state, OutboxState::queued);
+  static_cast<void>(flush(*desk));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+  EXPECT_EQ(find(*desk, item.id).replaced.size(), 1U);
+}
+
+TEST_F(OutboxTest, WaitsForAnAuthorityThatIsLate) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Submit>(request.body))
+      return protocol::Refusal{Code::forbidden, "annuaire.expire", 0};
+    return std::nullopt;
+  };
+  EXPECT_TRUE(flush(*desk).stopped.has_value());
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::sealed);
 }
 
 TEST_F(OutboxTest, NeverDiscardsWhatMayHaveBeenAccepted) {

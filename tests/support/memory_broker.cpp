@@ -192,6 +192,7 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
   if (!seal) return refusal(Code::invalid, seal.error().detail);
   if (address->sender != sender.id) return refusal(Code::forbidden, "expediteur");
   const protocol::ExchangeId id = protocol::exchange_id(body.envelope.address, body.envelope.seal);
+  if (address->sender_key != sender.keys.sign) return refusal(Code::revoked);  // a key since replaced
   if (!crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange, id,
                                        body.envelope.signature))
     return refusal(Code::bad_signature);
@@ -266,13 +267,34 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
   return protocol::Accepted{id, prove(leaf, sender_fields), false};
 }
 
+bool MemoryBroker::on_roster(const Stored& part, const protocol::Member& member) {
+  const auto has = [&](const crypto::AgePublic& key) {
+    return std::find(part.roster.begin(), part.roster.end(), key) != part.roster.end();
+  };
+  return has(member.keys.age) || std::any_of(member.former_age.begin(), member.former_age.end(), has);
+}
+
+std::vector<protocol::ExchangeId> MemoryBroker::ways_in(const protocol::ExchangeId& id) const {
+  std::vector<protocol::ExchangeId> out = {id};
+  for (const auto& [other, part] : exchanges_)
+    if (part.address.kind == static_cast<std::uint16_t>(protocol::Kind::acces) && part.address.in_reply_to == id)
+      out.push_back(other);
+  return out;
+}
+
+bool MemoryBroker::may_read(const protocol::ExchangeId& id, const protocol::Member& member) const {
+  const auto ways = ways_in(id);
+  return std::any_of(ways.begin(), ways.end(),
+                     [&](const protocol::ExchangeId& way) { return on_roster(exchanges_.at(way), member); });
+}
+
 protocol::QueueItem MemoryBroker::item(const Stored& stored, const protocol::ExchangeId& id,
                                        const protocol::Member& viewer) const {
   protocol::QueueItem out;
   out.queue = stored.address.queue;
   out.head = stored.head;
   out.exchange = id;
-  out.visible = std::find(stored.roster.begin(), stored.roster.end(), viewer.keys.age) != stored.roster.end();
+  out.visible = may_read(id, viewer);
   if (!out.visible) return out;
   out.address = stored.envelope.address;
   out.seal = stored.envelope.seal;
@@ -324,6 +346,7 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Open& body) {
   const auto found = exchanges_.find(request->exchange);
   if (found == exchanges_.end()) return refusal(Code::not_found);
   const Stored& stored = found->second;
+  if (!may_read(request->exchange, opener)) return refusal(Code::forbidden, "acces.absent");
   const protocol::OpeningId id = protocol::opening_id(body.request);
 
   audit::Record record = act(opener, "open");
@@ -357,11 +380,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Open& body) {
     out.grant = crypto::box_grant(*part.release_key, *shared);
     opening.whole.access.push_back(std::move(out));
   };
-  add_part(request->exchange, stored);
-  for (const auto& [other, part] : exchanges_)
-    if (part.address.kind == static_cast<std::uint16_t>(protocol::Kind::acces) &&
-        part.address.in_reply_to == request->exchange)
-      add_part(other, part);
+  for (const protocol::ExchangeId& way : ways_in(request->exchange))
+    if (on_roster(exchanges_.at(way), opener)) add_part(way, exchanges_.at(way));
   opening.whole.payload = stored.envelope.payload;
   const LeafIndex leaf = add_record(audit::LeafType::consultation, std::move(record));
   opening.whole.proof = prove(leaf, opener_fields);
@@ -454,10 +474,12 @@ ReplyBody MemoryBroker::on(const Peer&, const protocol::GetCheckpoint& body) {
   return protocol::CheckpointReply{checkpoint(), consistency(body.known_size)};
 }
 
-ReplyBody MemoryBroker::on(const Peer&, const protocol::Prove& body) {
+ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Prove& body) {
   const auto found = exchanges_.find(body.exchange);
   if (found == exchanges_.end()) return refusal(Code::not_found);
-  return protocol::Proven{prove(found->second.leaf, member_fields)};
+  const protocol::Member* sender = directory_->member(found->second.address.sender);
+  const bool own = sender != nullptr && sender->organisation == member(peer).organisation;
+  return protocol::Proven{prove(found->second.leaf, own ? sender_fields : member_fields)};
 }
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::GetRecords& body) {

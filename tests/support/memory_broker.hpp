@@ -89,6 +89,9 @@ class MemoryBroker {
   [[nodiscard]] std::optional<Bytes> take_staged(const Digest& part) const;
   [[nodiscard]] audit::Record act(const protocol::Member& member, std::string_view verb) const;
   [[nodiscard]] std::vector<Digest> consistency(TreeSize known) const;
+  [[nodiscard]] static bool on_roster(const Stored& part, const protocol::Member& member);
+  [[nodiscard]] std::vector<protocol::ExchangeId> ways_in(const protocol::ExchangeId& id) const;
+  [[nodiscard]] bool may_read(const protocol::ExchangeId& id, const protocol::Member& member) const;
   [[nodiscard]] protocol::QueueItem item(const Stored& stored, const protocol::ExchangeId& id,
                                          const protocol::Member& viewer) const;
   [[nodiscard]] std::vector<protocol::QueueItem> items_after(const std::string& queue, std::uint64_t after,
