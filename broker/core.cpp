@@ -130,8 +130,22 @@ Result<std::unique_ptr<Batch>> CoreState::begin(UnixMillis now) {
   return batch;
 }
 
-// Life of an exchange, from here to its receipt; docs/architecture.md tells the whole road.
 Result<BatchOutcome> CoreState::apply(std::vector<VerifiedRequest> requests, UnixMillis now) {
+  if (dead_) return *dead_;
+  auto outcome = apply_batch(requests, now);
+  if (!outcome) dead_ = outcome.error();
+  return outcome;
+}
+
+Result<BatchOutcome> CoreState::tick(UnixMillis now) {
+  if (dead_) return *dead_;
+  auto outcome = tick_batch(now);
+  if (!outcome) dead_ = outcome.error();
+  return outcome;
+}
+
+// Life of an exchange, from here to its receipt; docs/architecture.md tells the whole road.
+Result<BatchOutcome> CoreState::apply_batch(std::vector<VerifiedRequest>& requests, UnixMillis now) {
   auto batch = begin(now);
   if (!batch) return batch.error();
   // Transport key → member; rules; idempotence; store; queue link; case step; record, leaf, tree nodes.
@@ -356,7 +370,7 @@ std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Ope
   return std::nullopt;
 }
 
-Result<BatchOutcome> CoreState::tick(UnixMillis now) {
+Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
   auto begun = begin(now);
   if (!begun) return begun.error();
   Batch& batch = **begun;
@@ -419,7 +433,7 @@ void CoreState::published(const std::string& checkpoint) {
 
 protocol::Health CoreState::health(UnixMillis /*now*/) const {
   protocol::Health health;
-  health.state = store_.fault() ? protocol::text_of(Code::log_unavailable) : "ok";
+  health.state = dead_ || store_.fault() ? protocol::text_of(Code::log_unavailable) : "ok";
   health.tree_size = tree_.size().value;
   health.exchanges = store_.exchange_count();
   health.directory = directory_->number();

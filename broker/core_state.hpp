@@ -139,6 +139,8 @@ class CoreState final : public Core {
   Outcome refused_by_gate(Batch& batch, const Caller& caller, GateRefusal& request, Asked& asked);
 
   // ---- the batch (core.cpp) ------------------------------------------------------------------------------------
+  [[nodiscard]] Result<BatchOutcome> apply_batch(std::vector<VerifiedRequest>& requests, UnixMillis now);
+  [[nodiscard]] Result<BatchOutcome> tick_batch(UnixMillis now);
   [[nodiscard]] Result<std::unique_ptr<Batch>> begin(UnixMillis now);
   void decide_one(Batch& batch, VerifiedRequest& request);
   void refuse(Batch& batch, const Caller& caller, const Asked& asked, const Denial& denial);
@@ -196,6 +198,9 @@ class CoreState final : public Core {
   KeyRing& keys_;
   const CoreSettings settings_;
   const std::string origin_;
+
+  /// Set by the first batch that failed: what is in memory may be ahead of the store, so nothing more is done on it.
+  std::optional<Error> dead_;
 
   // The log.
   CoreTree tree_;
