@@ -16,9 +16,6 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   const protocol::OpeningRequest& wanted = request.request;
   const protocol::Member& member = caller.member;
   asked.exchange = wanted.exchange;
-  asked.key = wanted.opener_key;
-  asked.statement = request.bytes;
-  asked.signature = &request.signature;
   if (const auto motif = protocol::motif_of_number(wanted.motif)) asked.motif = protocol::text_of(*motif);
 
   if (wanted.opener != member.id) return deny(Code::invalid, "opener");
@@ -29,6 +26,11 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   }
   if (wanted.log != settings_.log) return deny(Code::invalid, "log");
   if (wanted.directory.value == 0 || wanted.directory > directory_->number()) return deny(Code::invalid, "directory");
+  // Said to this log by this member: from here on the record holds what was signed, whatever becomes of it.
+  asked.key = wanted.opener_key;
+  asked.statement = request.bytes;
+  asked.signature = &request.signature;
+  asked.note = request.note;
   if (wanted.motif == 0) return deny(Code::motif_required);
   if (asked.motif.empty()) return deny(Code::invalid, "motif");
 
@@ -79,7 +81,6 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
     return Answer{std::move(opened), granted->leaf, {}, std::move(order), {}};
   }
 
-  asked.note = request.note;
   const Decided decided{"ok", decision.rule, directory_->number(), {}, {}, {}};
   const audit::Record record = make_record(&member, asked, decided);
   const Logged logged = log(batch, audit::LeafType::consultation, record);

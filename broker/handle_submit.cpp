@@ -52,8 +52,6 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   const protocol::Address& address = request.address;
   const protocol::Member& member = caller.member;
   asked.exchange = request.id;
-  asked.key = address.sender_key;
-  asked.signature = &request.envelope.signature;
   asked.queue = address.queue;
   asked.recipients = address.roster;
   if (!is_zero(address.case_id)) asked.case_id = address.case_id;
@@ -68,6 +66,9 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     const bool was = std::find(former.begin(), former.end(), address.sender_key) != former.end();
     return was ? deny(Code::revoked) : deny(Code::invalid, "sender_key");
   }
+
+  asked.key = address.sender_key;
+  asked.signature = &request.envelope.signature;
 
   // What stands already is receipted again, whatever the directory says today.
   if (const auto row = store_.find_exchange(request.id)) {

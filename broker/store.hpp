@@ -37,6 +37,7 @@ struct StoreOptions {
   std::string vfs;                   ///< SQLite VFS by name; empty = the platform's (tests put a faulty disk here)
   bool background_writeback = true;  ///< false: the WAL is written back inside commit() (simulator)
   bool create = false;               ///< make the file when it is not there
+  int wal_pages_max = 16384;         ///< a commit waits for the write-back once the WAL is this long (128 MiB)
 };
 
 /// One accepted exchange. Of an erased one, address, seal and signature are gone; the rest stays for ever.
