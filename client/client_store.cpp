@@ -435,9 +435,10 @@ Result<void> ClientStore::set_acknowledged(const std::string& queue, QueueNumber
 
 Result<void> ClientStore::set_visible(const std::string& queue, const protocol::QueueItem& item) {
   return guarded("writing a received header", [&]() -> Result<void> {
-    SQLite::Statement write(db_->sql,
-                            "UPDATE received SET address = ?, seal = ?, signature = ?, accepted_at = ?, leaf = ?, visible = 1, "
-                            "sender_proven = 1 WHERE queue = ? AND number = ? AND exchange = ? AND visible = 0");
+    SQLite::Statement write(
+        db_->sql,
+        "UPDATE received SET address = ?, seal = ?, signature = ?, accepted_at = ?, leaf = ?, visible = 1, "
+        "sender_proven = 1 WHERE queue = ? AND number = ? AND exchange = ? AND visible = 0");
     bind_blob(write, 1, item.address);
     bind_blob(write, 2, item.seal);
     bind_blob(write, 3, item.signature);

@@ -214,7 +214,7 @@ class Flush {
     flying_.pop_front();
     auto reply = session_.connection().take(sent.number, reply_within);
     if (!reply) return reply.error();
-    if (const auto* accepted = std::get_if<protocol::Accepted>(&*reply)) 
+    if (const auto* accepted = std::get_if<protocol::Accepted>(&*reply))
       return receipted(sent.item, sent.waiting, accepted->exchange, accepted->proof, accepted->duplicate);
     const auto* refusal = std::get_if<protocol::Refusal>(&*reply);
     if (refusal == nullptr) return Failure(LocalCode::unreachable, "a reply to something else");
@@ -272,8 +272,10 @@ class Flush {
     switch (refusal.code) {
       case Code::stale_directory: return reseal(std::move(item), waiting, refusal);
       case Code::revoked:
-        if (auto ours = signed_by_former_key(item); !ours) return ours.error();
-        else if (*ours) return settle_former(std::move(item), waiting, refusal);
+        if (auto ours = signed_by_former_key(item); !ours)
+          return ours.error();
+        else if (*ours)
+          return settle_former(std::move(item), waiting, refusal);
         [[fallthrough]];
       case Code::busy:
       case Code::log_unavailable:

@@ -72,7 +72,8 @@ class Outbox {
   using Progress = std::function<void(std::uint64_t sent, std::uint64_t total)>;
   [[nodiscard]] Outcome<FlushReport> flush(Session& session, const Progress& progress = {});
 
-  /// Puts a refused item back: it is sealed anew at the next flush. Errors: usage (not refused, or no form), local_store.
+  /// Puts a refused item back: it is sealed anew at the next flush. Errors: usage (not refused, or no form),
+  /// local_store.
   [[nodiscard]] Outcome<OutboxItem> retry(std::int64_t id);
   /// Forgets an item, form included. Errors: usage (it may have been accepted: sealed or sent), local_store.
   [[nodiscard]] Outcome<void> discard(std::int64_t id);
