@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <tuple>
 
 namespace pli::protocol {
@@ -81,6 +83,45 @@ TEST(CaseLife, HasOneRowForEachStateAndKind) {
 TEST(CaseLife, EveryKindThatOpensACaseStartsFromNothingAndNoOtherDoes) {
   for (const CaseRow& row : case_table())
     EXPECT_EQ(row.from == S::none, row_of(row.kind)->opens_case) << row_of(row.kind)->name;
+}
+
+/// Every word between backquotes.
+std::vector<std::string> quoted(const std::string& cell) {
+  std::vector<std::string> out;
+  for (std::size_t at = cell.find('`'); at != std::string::npos; at = cell.find('`', at)) {
+    const std::size_t end = cell.find('`', at + 1);
+    if (end == std::string::npos) break;
+    out.push_back(cell.substr(at + 1, end - at - 1));
+    at = end + 1;
+  }
+  return out;
+}
+
+TEST(CaseLife, IsTheTableThatTheProtocolPrints) {
+  std::ifstream document(PLI_SOURCE_DIR "/docs/protocol.md");
+  std::set<std::string> printed;
+  bool inside = false;
+  for (std::string line; std::getline(document, line);) {
+    if (line.substr(0, 1) == "#") inside = line == "## Cases";
+    if (!inside || line.substr(0, 2) != "| ") continue;
+    std::vector<std::string> cells;
+    for (std::size_t at = 1, end = 0; (end = line.find('|', at)) != std::string::npos; at = end + 1)
+      cells.push_back(line.substr(at, end - at));
+    ASSERT_EQ(cells.size(), 4U) << line;
+    for (const std::string& kind : quoted(cells[1])) {
+      if (kind == "acces") continue;  // "any but efface": held by the table above
+      const auto from = quoted(cells[0]);
+      const auto to = quoted(cells[2]);
+      ASSERT_EQ(to.size(), 1U) << line;
+      printed.insert((from.empty() ? "aucun" : from[0]) + " " + kind + " " + to[0]);
+    }
+  }
+  std::set<std::string> ours;
+  for (const CaseRow& row : case_table())
+    if (row.kind != Kind::acces)
+      ours.insert(std::string(text_of(row.from)) + " " + std::string(row_of(row.kind)->name) + " " +
+                  std::string(text_of(row.to)));
+  EXPECT_EQ(printed, ours);
 }
 
 TEST(CommuneView, TellsOneOfFourThingsWhateverTheState) {
