@@ -257,7 +257,7 @@ class CoreState final : public Core {
   std::map<std::string, std::set<Peer>, std::less<>> followed_;  ///< by queue
 
   // The weekly re-encryption of R.
-  std::uint32_t rotating_to_ = 0;                                      ///< lease of the pass under way or done
+  std::uint32_t rotating_to_ = 0;  ///< lease of the pass under way or done
   ExchangeNumber rotated_through_{};
   bool all_rotated_ = false;
 };

@@ -22,7 +22,7 @@ class Writeback {
 
   void start();  ///< One run. Only when not busy().
   [[nodiscard]] bool busy() const { return busy_; }
-  void wait();                            ///< until not busy()
+  void wait();                                                    ///< until not busy()
   [[nodiscard]] int frames_done() const { return frames_done_; }  ///< of the WAL as the last run found it
   [[nodiscard]] bool failed() const { return failed_; }
   void reset_frames() { frames_done_ = 0; }  ///< the WAL began anew

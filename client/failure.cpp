@@ -23,7 +23,12 @@ protocol::Explanation explain(const Failure& failure, protocol::Language languag
 
 ExitClass exit_class(const Failure& failure) {
   using protocol::LocalCode;
-  if (std::holds_alternative<protocol::Refusal>(failure.cause)) return ExitClass::refused;
+  if (const auto* refusal = std::get_if<protocol::Refusal>(&failure.cause)) {
+    // Nothing was decided about what was asked: the same words may be answered otherwise in a moment.
+    const bool later = refusal->code == protocol::Code::busy || refusal->code == protocol::Code::log_unavailable ||
+                       refusal->code == protocol::Code::stopped;
+    return later ? ExitClass::unreachable_or_queued : ExitClass::refused;
+  }
   switch (std::get<LocalCode>(failure.cause)) {
     case LocalCode::unreachable:
     case LocalCode::queued: return ExitClass::unreachable_or_queued;

@@ -21,7 +21,8 @@ class CheckStore : public CoreTest {
     EXPECT_EQ(refusal_in(open("ged.1", first.id)), "");
     accept(step(protocol::Kind::decision, "secretariat", "ged/89", first.id));
     accept(step(protocol::Kind::retour, "secretariat", department.organisation_queue("referent.auxerre"), first.id));
-    EXPECT_EQ(refusal_in(publish(department.enrol("ged.neuf", "service-9", {protocol::Role::membre_ged}, {"ged/89"}))), "");
+    EXPECT_EQ(refusal_in(publish(department.enrol("ged.neuf", "service-9", {protocol::Role::membre_ged}, {"ged/89"}))),
+              "");
     EXPECT_EQ(refusal_in(submit(department.seal_access("ged.1", first))), "");
     EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Acknowledge{"ged/89", {2}})), "");
     EXPECT_EQ(refusal_in(open("clir.1", first.id)), "NOT_FOUND");
@@ -97,7 +98,8 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"INSERT INTO piece VALUES (77 << 12, zeroblob(10))", "body.orphan"},
       {"DELETE FROM access_part WHERE number = 2", "access.missing"},
       {"UPDATE access_part SET leased = zeroblob(72) WHERE number = 2", "access.release"},
-      {"UPDATE access_part SET leased = (SELECT leased FROM access_part WHERE number = 1) WHERE number = 2", "access.release"},
+      {"UPDATE access_part SET leased = (SELECT leased FROM access_part WHERE number = 1) WHERE number = 2",
+       "access.release"},
       {"UPDATE access_part SET lease = 99 WHERE number = 2", "access.lease"},
       {"UPDATE access_part SET of = 2 WHERE number = 5", "access.of"},
       {"UPDATE case_file SET state = 2 WHERE number = 1", "case.state"},
@@ -111,7 +113,8 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE opening SET leaf = 9999", "opening.leaf"},
       {"UPDATE opening SET exchange = 9999", "opening.exchange"},
       {"UPDATE directory_version SET leaf = 2 WHERE number = 2", "directory.leaf"},
-      {"UPDATE directory_version SET note = replace(note, 'csi-89-2026', 'csi-58-2026') WHERE number = 2", "directory.leaf"},
+      {"UPDATE directory_version SET note = replace(note, 'csi-89-2026', 'csi-58-2026') WHERE number = 2",
+       "directory.leaf"},
       {"PRAGMA foreign_keys = OFF; DELETE FROM directory_version WHERE number = 1", "directory.order"},
       {"DELETE FROM directory_entry WHERE id = 'ged.neuf'", "directory.root"},
       {"PRAGMA foreign_keys = OFF; UPDATE exchange SET queue = 9 WHERE number = 2", "exchange.queue"},
@@ -151,7 +154,8 @@ TEST_F(RandomRequests, LeaveAWholeStoreWhateverTheyAre) {
   std::vector<Digest> accepted;
   std::size_t replies = 0;
   const auto some_id = [&]() -> Digest {
-    return sealed.empty() || random(8) == 0 ? Digest{static_cast<std::uint8_t>(random(256))} : sealed[random(sealed.size())].id;
+    return sealed.empty() || random(8) == 0 ? Digest{static_cast<std::uint8_t>(random(256))}
+                                            : sealed[random(sealed.size())].id;
   };
   const auto make_request = [&]() -> broker::VerifiedRequest {
     const std::string member = anybody();
@@ -160,11 +164,16 @@ TEST_F(RandomRequests, LeaveAWholeStoreWhateverTheyAre) {
       case 1:
       case 2: {
         Draft draft;
-        const char* senders[] = {"referent.auxerre", "maire.sens", "referent.avallon", "secretariat", "outil.transport", "ged.1"};
+        const char* senders[] = {"referent.auxerre", "maire.sens",      "referent.avallon",
+                                 "secretariat",      "outil.transport", "ged.1"};
         draft.sender = senders[random(6)];
-        const protocol::Kind kinds[] = {protocol::Kind::signalement_individuel, protocol::Kind::signalement_individuel,
-                                        protocol::Kind::signalement_de_structure, protocol::Kind::complement,
-                                        protocol::Kind::decision, protocol::Kind::retour, protocol::Kind::information_de_volet};
+        const protocol::Kind kinds[] = {protocol::Kind::signalement_individuel,
+                                        protocol::Kind::signalement_individuel,
+                                        protocol::Kind::signalement_de_structure,
+                                        protocol::Kind::complement,
+                                        protocol::Kind::decision,
+                                        protocol::Kind::retour,
+                                        protocol::Kind::information_de_volet};
         draft.kind = kinds[random(7)];
         draft.queue = draft.kind == protocol::Kind::signalement_de_structure ? "clir/89" : "ged/89";
         if (draft.kind == protocol::Kind::retour) draft.queue = department.organisation_queue("referent.auxerre");
@@ -181,17 +190,19 @@ TEST_F(RandomRequests, LeaveAWholeStoreWhateverTheyAre) {
         department.sign(made);
         return house.request(random(10) == 0 ? member : draft.sender, made.verified());
       }
-      case 3: return sealed.empty() ? house.request(member, protocol::GetCheckpoint{})
-                                    : [&] {
-                                        const Sealed& again = sealed[random(sealed.size())];
-                                        return house.request(again.address.sender, again.verified());
-                                      }();
+      case 3:
+        return sealed.empty() ? house.request(member, protocol::GetCheckpoint{}) : [&] {
+          const Sealed& again = sealed[random(sealed.size())];
+          return house.request(again.address.sender, again.verified());
+        }();
       case 4:
       case 5: return house.request(member, department.open(random(10) == 0 ? "ged.1" : member, some_id(), house.now));
       case 6: return house.request(member, protocol::List{random(2) == 0 ? "ged/89" : "clir/89", {random(5)}, 10});
       case 7: return house.request(member, protocol::ListCases{random(3) == 0 ? some_id() : Digest{}, 5});
       case 8: return house.request(member, protocol::Acknowledge{"ged/89", {random(30)}});
-      case 9: return house.request(member, protocol::Follow{{{"ged/89", {random(5)}}}, static_cast<std::uint32_t>(random(20))});
+      case 9:
+        return house.request(member,
+                             protocol::Follow{{{"ged/89", {random(5)}}}, static_cast<std::uint32_t>(random(20))});
       case 10: return house.request(member, protocol::Prove{some_id()});
       case 11: return house.request(member, protocol::GetRecords{{random(50)}, 10});
       case 12: return house.request(member, protocol::Hello{1, 1, {random(60)}});

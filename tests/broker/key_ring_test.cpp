@@ -58,7 +58,8 @@ TEST_F(KeyRingTest, NoKeyOfItStandsInClearOnDisk) {
     const Bytes bytes = read_file(entry.path(), 1 << 20).value();
     for (const ByteView key : {lease->key, record->key, ring->curve_secret().expose()})
       EXPECT_EQ(std::search(bytes.begin(), bytes.end(), key.begin(), key.end()), bytes.end()) << entry.path();
-    EXPECT_EQ(std::filesystem::status(entry.path()).permissions() & std::filesystem::perms::mask, std::filesystem::perms(0600));
+    EXPECT_EQ(std::filesystem::status(entry.path()).permissions() & std::filesystem::perms::mask,
+              std::filesystem::perms(0600));
   }
 }
 
@@ -184,7 +185,7 @@ TEST(LeaseFile, RoundTripsAndRefusesWhatIsNotOne) {
 
 TEST(Months, AreTheCalendars) {
   EXPECT_EQ(month_of({0}), 197001U);
-  EXPECT_EQ(month_of({951'782'400'000}), 200002U);   // 29 February 2000
+  EXPECT_EQ(month_of({951'782'400'000}), 200002U);  // 29 February 2000
   EXPECT_EQ(month_of({951'868'799'999}), 200002U);
   EXPECT_EQ(month_of({951'868'800'000}), 200003U);
   EXPECT_EQ(month_of({1'767'225'599'999}), 202512U);
@@ -204,7 +205,8 @@ TEST(StartUpSecret, IsExactlyThirtyTwoBytes) {
     return read_startup_secret(ends[0]);
   };
   EXPECT_TRUE(equal(read_through(32).value().expose(), Bytes(32, 9)));
-  for (const std::size_t size : {0U, 31U, 33U, 64U}) EXPECT_EQ(read_through(size).error().code, Errc::invalid_input) << size;
+  for (const std::size_t size : {0U, 31U, 33U, 64U})
+    EXPECT_EQ(read_through(size).error().code, Errc::invalid_input) << size;
   EXPECT_EQ(read_startup_secret(-1).error().code, Errc::io_error);
 }
 

@@ -94,8 +94,9 @@ TEST_F(StoreTest, IsMadeForItsOwnerAloneWithTheLayoutPromised) {
   EXPECT_EQ(std::filesystem::status(file).permissions() & std::filesystem::perms::mask, std::filesystem::perms(0600));
   EXPECT_EQ(testing::query_number(file, "PRAGMA page_size"), 8192);
   EXPECT_EQ(testing::query_number(file, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
-  EXPECT_EQ(testing::query_number(file, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND "
-                                        "strict = 0 AND name NOT LIKE 'sqlite_%'"),
+  EXPECT_EQ(testing::query_number(file,
+                                  "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND "
+                                  "strict = 0 AND name NOT LIKE 'sqlite_%'"),
             0);
 }
 
@@ -158,7 +159,8 @@ TEST_F(StoreTest, FindsEverythingWhileTheIndexIsWrittenBehind) {
       for (int i = 0; i < 240 && next <= count; ++i) add(tx, next++);
       ASSERT_TRUE(tx.commit().has_value());
       if (next % 2400 == 1)
-        for (std::uint64_t n = 1; n < next; n += 97) ASSERT_TRUE(store->find_exchange(digest_of(n, "id")).has_value()) << n;
+        for (std::uint64_t n = 1; n < next; n += 97)
+          ASSERT_TRUE(store->find_exchange(digest_of(n, "id")).has_value()) << n;
     }
     expect_all_found(*store, count);
   }

@@ -145,6 +145,7 @@ TEST_F(ProfileTest, TwoProgramsShareAProfile) {
 TEST(FailureTest, HasAnExitCodeByClass) {
   using client::ExitClass;
   EXPECT_EQ(exit_class(Failure(protocol::Refusal{Code::forbidden, "depot", 0})), ExitClass::refused);
+  EXPECT_EQ(exit_class(Failure(protocol::Refusal{Code::log_unavailable, {}, 0})), ExitClass::unreachable_or_queued);
   EXPECT_EQ(exit_class(Failure(LocalCode::usage, "")), ExitClass::usage);
   EXPECT_EQ(exit_class(Failure(LocalCode::unreachable, "")), ExitClass::unreachable_or_queued);
   EXPECT_EQ(exit_class(Failure(LocalCode::log_forked, "")), ExitClass::verification_failed);

@@ -152,7 +152,8 @@ TEST_F(KillNine, P2AcceptedMeansDurableP8NothingLostNothingTwice) {
     ASSERT_NE(answer, nullptr);
     auto newer = audit::verify_checkpoint(answer->checkpoint, key);
     ASSERT_TRUE(newer);
-    EXPECT_TRUE(audit::verify_consistency(older->size(), older->root(), newer->size(), newer->root(), answer->consistency));
+    EXPECT_TRUE(
+        audit::verify_consistency(older->size(), older->root(), newer->size(), newer->root(), answer->consistency));
     ++checked;
   }
   EXPECT_GT(checked, kills);

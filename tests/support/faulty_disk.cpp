@@ -52,9 +52,7 @@ int x_write(sqlite3_file* f, const void* from, int n, sqlite3_int64 at) {
   const int code = of(f)->real()->pMethods->xWrite(of(f)->real(), from, n, at);
   return fails ? SQLITE_IOERR_WRITE : code;
 }
-int x_truncate(sqlite3_file* f, sqlite3_int64 size) {
-  return of(f)->real()->pMethods->xTruncate(of(f)->real(), size);
-}
+int x_truncate(sqlite3_file* f, sqlite3_int64 size) { return of(f)->real()->pMethods->xTruncate(of(f)->real(), size); }
 int x_sync(sqlite3_file* f, int flags) {
   ++faults().syncs;
   const bool fails = faults().trips();
@@ -65,9 +63,7 @@ int x_sync(sqlite3_file* f, int flags) {
 int x_size(sqlite3_file* f, sqlite3_int64* size) { return of(f)->real()->pMethods->xFileSize(of(f)->real(), size); }
 int x_lock(sqlite3_file* f, int level) { return of(f)->real()->pMethods->xLock(of(f)->real(), level); }
 int x_unlock(sqlite3_file* f, int level) { return of(f)->real()->pMethods->xUnlock(of(f)->real(), level); }
-int x_reserved(sqlite3_file* f, int* out) {
-  return of(f)->real()->pMethods->xCheckReservedLock(of(f)->real(), out);
-}
+int x_reserved(sqlite3_file* f, int* out) { return of(f)->real()->pMethods->xCheckReservedLock(of(f)->real(), out); }
 int x_control(sqlite3_file* f, int what, void* argument) {
   return of(f)->real()->pMethods->xFileControl(of(f)->real(), what, argument);
 }
@@ -82,9 +78,9 @@ int x_shm_lock(sqlite3_file* f, int offset, int n, int flags) {
 void x_barrier(sqlite3_file* f) { of(f)->real()->pMethods->xShmBarrier(of(f)->real()); }
 int x_unmap(sqlite3_file* f, int remove) { return of(f)->real()->pMethods->xShmUnmap(of(f)->real(), remove); }
 
-const sqlite3_io_methods methods = {2,       x_close,    x_read,    x_write,  x_truncate, x_sync,    x_size,     x_lock,    x_unlock,
-                                    x_reserved, x_control, x_sector, x_traits,   x_map,     x_shm_lock, x_barrier, x_unmap,
-                                    nullptr, nullptr};
+const sqlite3_io_methods methods = {2,          x_close,   x_read,     x_write,   x_truncate, x_sync,   x_size,
+                                    x_lock,     x_unlock,  x_reserved, x_control, x_sector,   x_traits, x_map,
+                                    x_shm_lock, x_barrier, x_unmap,    nullptr,   nullptr};
 
 int x_open(sqlite3_vfs*, const char* name, sqlite3_file* f, int flags, int* out_flags) {
   File* file = new (f) File{};

@@ -18,7 +18,7 @@ class FaultyDisk {
   /// `written_anyway`: the one that fails has done its work all the same.
   void fail_after(std::uint64_t count, bool written_anyway);
   void heal();
-  [[nodiscard]] bool failed() const;           ///< since the last fail_after()
+  [[nodiscard]] bool failed() const;  ///< since the last fail_after()
   [[nodiscard]] std::uint64_t writes() const;
   [[nodiscard]] std::uint64_t syncs() const;
 
