@@ -509,7 +509,8 @@ void read(Checker& check, const wire::Refusal& in, Refusal& out) {
   auto code = in.code() <= 0xff ? code_of_number(static_cast<std::uint8_t>(in.code())) : std::nullopt;
   check.demand(code.has_value(), "code");
   if (code) out.code = *code;
-  check.visible(in.subject(), refusal_subject_bytes_max, out.subject, "subject");
+  check.text(in.subject(), refusal_subject_bytes_max, out.subject, "subject");
+  check.demand(in.subject().empty() || is_subject(in.subject()), "subject");
   out.retry_after_ms = in.retry_after_ms();
 }
 

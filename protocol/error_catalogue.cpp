@@ -152,7 +152,7 @@ struct SubjectRow {
   Texts texts;
 };
 
-constexpr std::array<SubjectRow, 9> forbidden_rows = {{
+constexpr auto forbidden_rows = std::to_array<SubjectRow>({
     {"defaut",
      {"Aucune règle ne vous permet cet acte avec les fonctions que l'annuaire vous donne. Le refus est inscrit au "
       "journal.",
@@ -201,7 +201,7 @@ constexpr std::array<SubjectRow, 9> forbidden_rows = {{
       "Vérifiez la commune : une personne se signale dans le département où elle réside, une structure dans celui "
       "de son adresse.",
       "The queue's territory is not covered by the contract's.", "Use the queue of the right département."}},
-}};
+});
 
 constexpr Texts broken_envelope = {
     "L'envoi est abîmé : une partie ne correspond pas au reste.",
@@ -267,7 +267,7 @@ constexpr Texts wrong_position = {
     "La partie ou le numéro demandé n'existe pas.", "Recommencez l'opération depuis le début.",
     "The access part, chunk index or queue number is beyond what there is.", "Take positions from the last reply."};
 
-constexpr std::array<SubjectRow, 38> invalid_rows = {{
+constexpr auto invalid_rows = std::to_array<SubjectRow>({
     {"address", broken_envelope},
     {"seal", broken_envelope},
     {"locked", broken_envelope},
@@ -298,7 +298,14 @@ constexpr std::array<SubjectRow, 38> invalid_rows = {{
     {"note", wrong_note},
     {"handling", wrong_handling},
     {"queue", wrong_destination},
-}};
+    {"directory", wrong_directory},
+    {"not_after", wrong_directory},
+    {"bundle", wrong_directory},
+    {"exchange", wrong_exchange},
+    {"access", wrong_position},
+    {"index", wrong_position},
+    {"number", wrong_position},
+});
 
 /// By the second part of "from,to": what was asked for tells best what must come before.
 constexpr Texts decision_too_early = {
@@ -313,21 +320,21 @@ constexpr Texts complement_too_late = {
     "Ce dossier n'accepte plus de complément.",
     "Si un fait nouveau le justifie, faites un nouveau signalement. En cas d'urgence, appelez le 17 ou le 112.",
     "The case has ended; complements are no longer taken.", "Open a new case."};
-constexpr std::array<SubjectRow, 6> transition_rows = {{
+constexpr auto transition_rows = std::to_array<SubjectRow>({
     {"decide", decision_too_early},
     {"decision", decision_too_early},
     {"retour_effectue", return_too_early},
     {"retour", return_too_early},
     {"complement", complement_too_late},
     {"recu", complement_too_late},
-}};
+});
 
 constexpr Texts erased_record = {
     "La trace détaillée de cet acte a été effacée au terme du journal ; il ne peut plus être prouvé de nouveau.",
     "Le reçu que vous avez gardé reste valable et se vérifie avec « pli receipt verify ».",
     "The record of this act was dropped with its month's key at the log's term.",
     "A receipt kept by the client still verifies; the leaf stays in the tree."};
-constexpr std::array<SubjectRow, 1> erased_rows = {{{"journal", erased_record}}};
+constexpr auto erased_rows = std::to_array<SubjectRow>({{"journal", erased_record}});
 
 struct LocalRow {
   LocalCode code;
@@ -481,6 +488,7 @@ const Texts* specific_texts(const Refusal& refusal) {
   switch (refusal.code) {
     case Code::forbidden: return find_subject(forbidden_rows, refusal.subject);
     case Code::invalid: return find_subject(invalid_rows, refusal.subject);
+    case Code::erased: return find_subject(erased_rows, refusal.subject);
     case Code::illegal_transition:
       return find_subject(transition_rows, std::string_view(refusal.subject).substr(refusal.subject.find(',') + 1));
     default: return nullptr;

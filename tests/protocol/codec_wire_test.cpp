@@ -161,12 +161,19 @@ std::vector<std::function<RequestBody(Seeded&)>> request_makers() {
   };
 }
 
+std::string subject(Seeded& r, std::size_t size) {
+  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyz0123456789._,-";
+  std::string out(size, ' ');
+  for (char& c : out) c = allowed[r.below(allowed.size())];
+  return out;
+}
+
 /// One maker for each reply, in the order of ReplyBody.
 std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
   return {
       [](Seeded& r) -> ReplyBody {
         return Refusal{static_cast<Code>(1 + r.below(static_cast<std::size_t>(Code::stopped))),
-                       ascii(r, r.below(refusal_subject_bytes_max + 1)), small(r)};
+                       subject(r, r.below(refusal_subject_bytes_max + 1)), small(r)};
       },
       [](Seeded& r) -> ReplyBody {
         HelloReply body;

@@ -197,8 +197,23 @@ TEST(ErrorCatalogue, HasATextForEveryRuleThatForbids) {
   }
 }
 
+TEST(ErrorCatalogue, HasATextForEveryFieldTheBrokerCallsInvalid) {
+  const std::string general = explain({Code::invalid, "", 0}, Language::french).cause;
+  for (const char* field :
+       {"access",   "address", "attributes",  "bundle",     "case",    "contract", "directory", "exchange",
+        "handling", "index",   "in_reply_to", "kind",       "locked",  "log",      "motif",     "not_after",
+        "note",     "number",  "opener",      "opener_key", "payload", "queue",    "release",   "request",
+        "roster",   "seal",    "sender",      "sender_key", "session", "version"})
+    EXPECT_NE(explain({Code::invalid, field, 0}, Language::french).cause, general) << field;
+}
+
+TEST(ErrorCatalogue, SaysOfAnErasedRecordThatTheReceiptStillStands) {
+  EXPECT_NE(explain({Code::erased, "journal", 0}, Language::french).cause,
+            explain({Code::erased, "terme", 0}, Language::french).cause);
+}
+
 TEST(ErrorCatalogue, ExplainsASubjectItDoesNotKnowInGeneral) {
-  for (Code code : {Code::forbidden, Code::invalid, Code::illegal_transition})
+  for (Code code : {Code::forbidden, Code::invalid, Code::illegal_transition, Code::erased})
     EXPECT_EQ(explain({code, "nouveau.mot", 0}, Language::french).cause,
               explain({code, "", 0}, Language::french).cause);
 }
