@@ -140,8 +140,10 @@ TEST_F(Log, P3ACountLeftByAStoppedBrokerBecomesALeafAtTheNextStart) {
   stray(Unattributed::Reason::undecodable, 1);
   house.restart();
   house.tick();
-  EXPECT_EQ(last_line().text("act"), "input");
-  EXPECT_EQ(last_line().text("outcome"), "INVALID");
+  const JournalLine line = last_line();
+  EXPECT_EQ(line.text("act"), "input");
+  EXPECT_EQ(line.text("outcome"), "INVALID");
+  EXPECT_EQ(line.text("count"), "1");
 }
 
 TEST_F(Log, AnUnknownKeyIsToldSoAndCounted) {
@@ -263,10 +265,19 @@ TEST_F(Log, P2WhatWasReceiptedIsThereAfterACrashAtAnyMoment) {
 }
 
 TEST_F(Log, AStoreThatIsNotTheOneSignedDoesNotStart) {
-  accept({});
-  house.close();
-  run_sql(house.database(), "UPDATE leaf SET time = time + 1 WHERE key = 1");
-  EXPECT_EQ(house.open().error().code, Errc::corruption);
+  for (const char* damage : {"UPDATE leaf SET nodes = zeroblob(length(nodes)) WHERE length(nodes) > 0",
+                             "DELETE FROM leaf WHERE key = (SELECT max(key) FROM leaf)",
+                             "UPDATE leaf SET time = time + 1 WHERE key = (SELECT max(key) FROM leaf)"}) {
+    SCOPED_TRACE(damage);
+    BrokerHouse damaged(department);
+    while (damaged.store().tree_size().value % 2 == 0)
+      ASSERT_EQ(refusal_in(damaged.ask("ged.1", protocol::GetRecords{})), "FORBIDDEN(defaut)");
+    damaged.close();
+    run_sql(damaged.database(), damage);
+    const auto opened = damaged.open();
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_EQ(opened.error().code, Errc::corruption);
+  }
 }
 
 TEST_F(Log, AStoreOfAnotherShardDoesNotStart) {

@@ -173,32 +173,6 @@ TEST_F(Opening, LargePartsAreFetchedInChunks) {
   expect_whole();
 }
 
-TEST_F(Opening, P4ADatabaseAndAMembersKeyOpenNothing) {
-  // What a thief has: the body as stored, the leased R, and one member's identity; not the lease key.
-  const auto row = house.store().find_exchange(report.id);
-  ASSERT_TRUE(row.has_value());
-  const Bytes locked = house.store().body(row->number, 0, report.envelope.locked.size());
-  EXPECT_EQ(locked, report.envelope.locked);
-  const auto access = house.store().access(row->number);
-  ASSERT_EQ(access.size(), 1U);
-  std::vector<crypto::SecretKey> keys;
-  keys.push_back(department.identity("ged.1").age_secret().clone());
-  EXPECT_FALSE(crypto::opening::unwrap_file_key(locked, {keys, nullptr}));
-  const ByteView leased = access[0].leased;
-  EXPECT_EQ(
-      std::search(leased.begin(), leased.end(), report.release_key.expose().begin(), report.release_key.expose().end()),
-      leased.end());
-  // With the lease key, which lies outside the data folder under the start-up secret, it would open.
-  const auto lease = house.keys().lease(access[0].lease);
-  ASSERT_TRUE(lease.has_value());
-  const auto release_key = crypto::unlease_release_key(access[0].leased, report.id, *lease);
-  ASSERT_TRUE(release_key.has_value());
-  const auto header = crypto::opening::unlock_header(
-      locked, *release_key, {protocol::address_digest(report.envelope.address), report.seal.payload});
-  ASSERT_TRUE(header.has_value());
-  EXPECT_TRUE(crypto::opening::unwrap_file_key(*header, {keys, nullptr}));
-}
-
 TEST_F(Opening, TheWeeklyRotationLeavesEverythingReadableAndOldLeasesGo) {
   const std::uint32_t first_lease = house.store().access(house.store().find_exchange(report.id)->number)[0].lease;
   for (int week = 0; week < 7; ++week) {

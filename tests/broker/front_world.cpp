@@ -22,7 +22,7 @@ protocol::Member member(const std::string& id, const std::string& organisation, 
   out.territory = "89";
   out.label = "Personne inventée";
   out.not_before = now - std::chrono::hours(1);
-  out.not_after = now + std::chrono::hours(24 * 12);
+  out.not_after = now + std::chrono::hours(24 * 90);
   out.keys = identity.public_identity();
   return out;
 }
@@ -262,6 +262,7 @@ protocol::ReplyBody FakeCore::answer(const VerifiedRequest& request) {
           return health;
         } else if constexpr (std::is_same_v<T, protocol::Hello>) {
           protocol::HelloReply hello;
+          hello.member = directory_->member_by_curve(request.peer.key)->id;
           hello.checkpoint = published_.empty() ? "" : published_.back();
           return hello;
         } else {

@@ -381,6 +381,7 @@ TEST_F(GateChecks, ADirectoryVersionNeedsItsAuthorities) {
   bad = publish;
   auto stale = head;
   stale.number = {1};
+  stale.previous = {};
   bad.note = world_.sign_note(stale, world_.authority);
   EXPECT_EQ(recorded(verify(world_.operateur, bad)), "CONFLICT");
   bad = publish;

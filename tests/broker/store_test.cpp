@@ -93,7 +93,7 @@ TEST_F(StoreTest, IsMadeForItsOwnerAloneWithTheLayoutPromised) {
   auto store = open();
   EXPECT_EQ(std::filesystem::status(file).permissions() & std::filesystem::perms::mask, std::filesystem::perms(0600));
   EXPECT_EQ(testing::query_number(file, "PRAGMA page_size"), 8192);
-  EXPECT_EQ(testing::query_number(file, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
+  EXPECT_TRUE(std::filesystem::exists(file.string() + "-wal"));
   EXPECT_EQ(testing::query_number(file,
                                   "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND "
                                   "strict = 0 AND name NOT LIKE 'sqlite_%'"),
@@ -158,9 +158,9 @@ TEST_F(StoreTest, FindsEverythingWhileTheIndexIsWrittenBehind) {
       Transaction tx = begin(*store);
       for (int i = 0; i < 240 && next <= count; ++i) add(tx, next++);
       ASSERT_TRUE(tx.commit().has_value());
-      if (next % 2400 == 1)
-        for (std::uint64_t n = 1; n < next; n += 97)
-          ASSERT_TRUE(store->find_exchange(digest_of(n, "id")).has_value()) << n;
+      if (next % 2400 != 1) continue;
+      for (std::uint64_t n = 1; n < next; n += 97)
+        ASSERT_TRUE(store->find_exchange(digest_of(n, "id")).has_value()) << n;
     }
     expect_all_found(*store, count);
   }
@@ -288,10 +288,14 @@ TEST_F(StoreTest, P2AnyFailedWriteOrSyncClosesTheStoreAndLosesNothingReceipted) 
       first.add_body({1}, Bytes(10, 1), Bytes(20'000, 2));
       ASSERT_TRUE(first.commit().has_value());
       disk.fail_after(at, written_anyway);
-      Transaction tx = begin(*store);
-      add(tx, 2);
-      tx.add_body({2}, Bytes(10, 1), Bytes(20'000, 2));
-      const auto committed = tx.commit();
+      // Beginning may write too: the WAL starts anew there.
+      const auto committed = [&]() -> Result<void> {
+        auto tx = store->begin();
+        if (!tx) return tx.error();
+        add(*tx, 2);
+        tx->add_body({2}, Bytes(10, 1), Bytes(20'000, 2));
+        return tx->commit();
+      }();
       const bool reached = disk.failed();
       disk.heal();
       if (!reached) {
@@ -310,7 +314,7 @@ TEST_F(StoreTest, P2AnyFailedWriteOrSyncClosesTheStoreAndLosesNothingReceipted) 
       EXPECT_EQ((*recovered)->body({1}, 0, 20'010).size(), 20'010U);
       const bool second = (*recovered)->find_exchange(digest_of(2, "id")).has_value();
       EXPECT_EQ((*recovered)->exchange_count(), second ? 2U : 1U);
-      if (second) EXPECT_EQ((*recovered)->body({2}, 0, 20'010).size(), 20'010U);
+      EXPECT_EQ((*recovered)->body({2}, 0, 20'010).size(), second ? 20'010U : 0U);
       Transaction next = begin(**recovered);
       add(next, second ? 3 : 2);
       EXPECT_TRUE(next.commit().has_value());

@@ -55,7 +55,7 @@ struct Desk {
 
 class Sitting : public ::testing::Test {
  protected:
-  Sitting() : world_(), broker_((people_it(world_), world_), clock_, world_.sign_version(spring)), shown_(&broker_) {}
+  Sitting() : broker_(world_, clock_, first_version(world_)), shown_(&broker_) {}
 
   [[nodiscard]] std::unique_ptr<Desk> desk(const std::string& who) const { return std::make_unique<Desk>(world_, who); }
 
@@ -94,6 +94,10 @@ class Sitting : public ::testing::Test {
     return send_report(*sender, form);
   }
 
+  static SignedVersion first_version(SmallWorld& world) {
+    people_it(world);
+    return world.sign_version(spring);
+  }
   static std::string why(const Failure& failure) { return client::code_text(failure) + ": " + failure.detail; }
   template <class T>
   static std::string why(const Outcome<T>& outcome) {

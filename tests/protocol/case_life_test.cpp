@@ -86,7 +86,7 @@ TEST(CaseLife, EveryKindThatOpensACaseStartsFromNothingAndNoOtherDoes) {
 }
 
 /// Every word between backquotes.
-std::vector<std::string> quoted(const std::string& cell) {
+std::vector<std::string> words_in_quotes(const std::string& cell) {
   std::vector<std::string> out;
   for (std::size_t at = cell.find('`'); at != std::string::npos; at = cell.find('`', at)) {
     const std::size_t end = cell.find('`', at + 1);
@@ -108,10 +108,10 @@ TEST(CaseLife, IsTheTableThatTheProtocolPrints) {
     for (std::size_t at = 1, end = 0; (end = line.find('|', at)) != std::string::npos; at = end + 1)
       cells.push_back(line.substr(at, end - at));
     ASSERT_EQ(cells.size(), 4U) << line;
-    for (const std::string& kind : quoted(cells[1])) {
+    for (const std::string& kind : words_in_quotes(cells[1])) {
       if (kind == "acces") continue;  // "any but efface": held by the table above
-      const auto from = quoted(cells[0]);
-      const auto to = quoted(cells[2]);
+      const auto from = words_in_quotes(cells[0]);
+      const auto to = words_in_quotes(cells[2]);
       ASSERT_EQ(to.size(), 1U) << line;
       printed.insert((from.empty() ? "aucun" : from[0]) + " " + kind + " " + to[0]);
     }
