@@ -50,6 +50,7 @@ inline constexpr std::chrono::milliseconds directory_validity_max = 30LL * 24 * 
 inline constexpr std::chrono::milliseconds directory_alarm_before = 10LL * 24 * 3600 * 1000ms;
 inline constexpr std::chrono::milliseconds lease_life = 5LL * 7 * 24 * 3600 * 1000ms;
 inline constexpr std::chrono::milliseconds lease_period = 7LL * 24 * 3600 * 1000ms;
+inline constexpr std::chrono::milliseconds suspension_life = 7LL * 24 * 3600 * 1000ms;  ///< then it lapses
 
 // Directory.
 inline constexpr std::size_t directory_entries_max = 200'000;
@@ -57,6 +58,7 @@ inline constexpr std::size_t entry_bytes_max = 40 * 1024;
 inline constexpr std::size_t entry_attributes_max = 1024;
 inline constexpr std::size_t authorities_max = 16;
 inline constexpr std::size_t directory_bundle_bytes_max = 8 * 1024 * 1024;
+inline constexpr std::size_t suspension_bytes_max = 4096;
 
 // Fairness: for each enrolled identity.
 inline constexpr std::size_t in_flight_max = 256;           ///< requests being worked on; the next is BUSY
