@@ -17,8 +17,8 @@ constexpr std::size_t contract_file_bytes_max = 64 * 1024;
 Error refuse(const std::string& key, const char* why) { return {Errc::invalid_input, "« " + key + " » : " + why}; }
 
 std::int64_t days_from_civil(const toml::date& date) {
-  return std::chrono::sys_days(std::chrono::year(date.year) / static_cast<unsigned>(date.month) /
-                               static_cast<unsigned>(date.day))
+  return std::chrono::sys_days(std::chrono::year(date.year) / std::chrono::month(date.month) /
+                               std::chrono::day(date.day))
       .time_since_epoch()
       .count();
 }
