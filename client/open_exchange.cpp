@@ -348,19 +348,25 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
 
   std::optional<Failure> first;
   std::optional<crypto::FileKey> file_key;
+  const auto remember = [&](const Failure& failure) {
+    if (!first || is(*first, LocalCode::no_stanza_for_me)) first = failure;
+  };
   const auto try_part = [&](const Part& part) {
     auto entered = enter(part, original->seal, keys, directory, release);
     if (entered)
       file_key = std::move(*entered);
-    else if (!first || is(*first, LocalCode::no_stanza_for_me))
-      first = entered.error();
+    else
+      remember(entered.error());
   };
   if (original->wire != nullptr) try_part(*original);
   for (const protocol::AccessPart& wire : opened.access) {
     if (file_key) break;
     if (wire.exchange == exchange) continue;
     auto part = read_part(wire, directory);
-    if (!part) continue;
+    if (!part) {
+      remember(part.error());  // a way in that contradicts itself is said to be one, unless another way leads in
+      continue;
+    }
     const bool gives_access = part->address.kind == static_cast<std::uint16_t>(protocol::Kind::acces) &&
                               part->address.in_reply_to == exchange && part->seal.payload == original->seal.payload &&
                               part->seal.payload_size == original->seal.payload_size;

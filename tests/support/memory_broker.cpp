@@ -17,8 +17,6 @@ using protocol::Code;
 using protocol::Refusal;
 using protocol::ReplyBody;
 
-constexpr std::uint32_t epoch = 202603;  // of `spring`
-
 Refusal refusal(Code code, std::string subject = {}) { return {code, std::move(subject), 0}; }
 
 const std::vector<std::string_view> sender_fields = {"actor", "person",    "role",  "organisation", "act",  "exchange",
@@ -35,7 +33,7 @@ const std::vector<std::string_view> directory_fields = {"act", "outcome", "direc
 
 MemoryBroker::MemoryBroker(const SmallWorld& world, const Clock& clock, const SignedVersion& first)
     : world_(&world), clock_(&clock) {
-  release_[epoch] = std::make_shared<const crypto::BoxPair>(crypto::BoxPair::generate());
+  release_[epoch_] = std::make_shared<const crypto::BoxPair>(crypto::BoxPair::generate());
   audit::Record start = audit::new_record();
   start.add("act", "init");
   start.add("outcome", "ok");
@@ -150,7 +148,7 @@ ReplyBody MemoryBroker::handle(const crypto::CurvePublic& peer, const protocol::
 }
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Hello& body) {
-  if (release_.empty()) release_[epoch] = std::make_shared<const crypto::BoxPair>(crypto::BoxPair::generate());
+  if (release_.empty()) release_[epoch_] = std::make_shared<const crypto::BoxPair>(crypto::BoxPair::generate());
   protocol::HelloReply out;
   out.member = member(peer).id;
   out.time = clock_->now();
@@ -365,7 +363,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Open& body) {
 
   Opening opening;
   opening.whole.exchange = request->exchange;
-  const auto& [month, pair] = *release_.rbegin();
+  const std::uint32_t month = release_.rbegin()->first;
+  const auto& pair = release_.rbegin()->second;
   auto shared = pair->shared_with(request->session);
   if (!shared) return refusal(Code::invalid, "session");
   const auto add_part = [&](const protocol::ExchangeId& part_id, const Stored& part) {

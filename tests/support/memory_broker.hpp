@@ -34,8 +34,12 @@ class MemoryBroker {
   [[nodiscard]] std::vector<protocol::Reply> take_pushes(const crypto::CurvePublic& peer);
 
   void publish(const SignedVersion& version);
-  void drop_release_key() { release_.clear(); }  ///< the month's secret is gone
-  void add_noise_leaf();                         ///< an act of nobody in particular: the log grows
+  /// The month is over and its secret gone: `hello` tells the key of the next one (design §9).
+  void drop_release_key() {
+    release_.clear();
+    ++epoch_;
+  }
+  void add_noise_leaf();  ///< an act of nobody in particular: the log grows
 
   /// Bends each reply before it leaves.
   std::function<void(const protocol::Request&, protocol::ReplyBody&)> bend;
@@ -115,6 +119,7 @@ class MemoryBroker {
 
   const SmallWorld* world_;
   const Clock* clock_;
+  std::uint32_t epoch_ = 202603;  ///< of `spring`
   std::map<std::uint32_t, std::shared_ptr<const crypto::BoxPair>> release_;
   std::shared_ptr<const protocol::Directory> directory_;
   std::map<std::pair<protocol::EntryType, std::string>, std::uint64_t> changed_in_;
