@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t address_field_max = address_bytes_max;
 constexpr std::size_t queue_id_bytes_max = 6 + 1 + 64;  // "person" "/" subject
 constexpr std::size_t state_bytes_max = 64;
+constexpr std::uint64_t number_max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 constexpr std::size_t release_bytes_max = 2 + release_shares_max * (1 + 255 + 4 + 32 + 73);
 
 // ---- out ---------------------------------------------------------------------------------------------------------
@@ -363,9 +364,13 @@ class Checker {
     demand(queue_kind_of(in).has_value(), "queue");
     out = in;
   }
+  /// Both ends keep numbers in SQLite, which knows no larger ones; nothing honest ever counts so far.
+  std::uint64_t number(std::uint64_t in, const char* field) {
+    demand(in <= number_max, field);
+    return in <= number_max ? in : 0;
+  }
   void time(std::uint64_t in, UnixMillis& out, const char* field) {
-    demand(in <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), field);
-    out.value = static_cast<std::int64_t>(in);
+    out.value = static_cast<std::int64_t>(number(in, field));
   }
   template <class Repeated>
   void digests(const Repeated& in, std::vector<Digest>& out, const char* field) {
@@ -394,13 +399,13 @@ void read(Checker& check, const wire::Hello& in, Hello& out) {
   check.known_fields(in);
   out.version_min = in.version_min();
   out.version_max = in.version_max();
-  out.known_size = {in.known_size()};
+  out.known_size = {check.number(in.known_size(), "known_size")};
 }
 
 void read(Checker& check, const wire::PutChunk& in, PutChunk& out) {
   check.known_fields(in);
   check.fixed(in.part(), out.part, "part");
-  out.part_size = in.part_size();
+  out.part_size = check.number(in.part_size(), "part_size");
   out.index = in.index();
   check.bytes(in.bytes(), chunk_bytes_max, out.bytes, "bytes");
 }
@@ -420,7 +425,7 @@ void read(Checker& check, const wire::Submit& in, Submit& out) {
 void read(Checker& check, const wire::List& in, List& out) {
   check.known_fields(in);
   if (!in.queue().empty()) check.queue(in.queue(), out.queue);
-  out.after = {in.after()};
+  out.after = {check.number(in.after(), "after")};
   check.at_most(in.items_max(), list_items_max, "items_max");
   out.items_max = in.items_max();
 }
@@ -454,13 +459,13 @@ void read(Checker& check, const wire::GetChunk& in, GetChunk& out) {
 void read(Checker& check, const wire::Acknowledge& in, Acknowledge& out) {
   check.known_fields(in);
   check.queue(in.queue(), out.queue);
-  out.number = {in.number()};
+  out.number = {check.number(in.number(), "number")};
 }
 
 void read(Checker& check, const wire::FollowFrom& in, FollowFrom& out) {
   check.known_fields(in);
   check.queue(in.queue(), out.queue);
-  out.after = {in.after()};
+  out.after = {check.number(in.after(), "after")};
 }
 
 void read(Checker& check, const wire::Follow& in, Follow& out) {
@@ -472,8 +477,8 @@ void read(Checker& check, const wire::Follow& in, Follow& out) {
 
 void read(Checker& check, const wire::GetDirectory& in, GetDirectory& out) {
   check.known_fields(in);
-  out.known = {in.known()};
-  out.after_position = in.after_position();
+  out.known = {check.number(in.known(), "known")};
+  out.after_position = check.number(in.after_position(), "after_position");
 }
 
 void read(Checker& check, const wire::PublishDirectory& in, PublishDirectory& out) {
@@ -482,12 +487,12 @@ void read(Checker& check, const wire::PublishDirectory& in, PublishDirectory& ou
   check.bytes(in.bundle(), inline_bytes_max, out.bundle, "bundle");
   check.fixed(in.bundle_digest(), out.bundle_digest, "bundle_digest");
   check.at_most(in.bundle_size(), directory_bundle_bytes_max, "bundle_size");
-  out.bundle_size = in.bundle_size();
+  out.bundle_size = check.number(in.bundle_size(), "bundle_size");
 }
 
 void read(Checker& check, const wire::GetCheckpoint& in, GetCheckpoint& out) {
   check.known_fields(in);
-  out.known_size = {in.known_size()};
+  out.known_size = {check.number(in.known_size(), "known_size")};
 }
 
 void read(Checker& check, const wire::Prove& in, Prove& out) {
@@ -497,7 +502,7 @@ void read(Checker& check, const wire::Prove& in, Prove& out) {
 
 void read(Checker& check, const wire::GetRecords& in, GetRecords& out) {
   check.known_fields(in);
-  out.from = {in.from()};
+  out.from = {check.number(in.from(), "from")};
   check.at_most(in.items_max(), records_items_max, "items_max");
   out.items_max = in.items_max();
 }
@@ -518,7 +523,7 @@ void read(Checker& check, const wire::LeafProof& in, LeafProof& out) {
   check.known_fields(in);
   check.text(in.leaf(), audit::leaf_bytes_max, out.leaf, "leaf");
   check.bytes(in.disclosure(), message_bytes_max, out.disclosure, "disclosure");
-  out.index = {in.index()};
+  out.index = {check.number(in.index(), "index")};
   check.digests(in.proof(), out.proof, "proof");
   check.text(in.checkpoint(), checkpoint_bytes_max, out.checkpoint, "checkpoint");
 }
@@ -529,18 +534,18 @@ void read(Checker& check, const wire::HelloReply& in, HelloReply& out) {
   check.demand(is_token(in.member()), "member");
   out.member = in.member();
   check.time(in.time(), out.time, "time");
-  out.directory = {in.directory()};
+  out.directory = {check.number(in.directory(), "directory")};
   check.fixed(in.directory_digest(), out.directory_digest, "directory_digest");
   check.text(in.checkpoint(), checkpoint_bytes_max, out.checkpoint, "checkpoint");
   check.digests(in.consistency(), out.consistency, "consistency");
   out.release_epoch = in.release_epoch();
   check.fixed(in.release_key(), out.release_key.bytes, "release_key");
-  out.exchange_bytes_max = in.exchange_bytes_max();
+  out.exchange_bytes_max = check.number(in.exchange_bytes_max(), "exchange_bytes_max");
 }
 
 void read(Checker& check, const wire::ChunkStored& in, ChunkStored& out) {
   check.known_fields(in);
-  out.received_bytes = in.received_bytes();
+  out.received_bytes = check.number(in.received_bytes(), "received_bytes");
   out.credit = in.credit();
   out.complete = in.complete();
 }
@@ -554,7 +559,7 @@ void read(Checker& check, const wire::Accepted& in, Accepted& out) {
 
 void read(Checker& check, const wire::QueueHead& in, audit::QueueHead& out) {
   check.known_fields(in);
-  out.number = {in.number()};
+  out.number = {check.number(in.number(), "number")};
   check.fixed(in.head(), out.head, "head");
 }
 
@@ -574,14 +579,14 @@ void read(Checker& check, const wire::QueueItem& in, QueueItem& out) {
     check.demand(in.address().empty() && in.seal().empty() && in.signature().empty(), "visible");
   }
   check.time(in.accepted_at(), out.accepted_at, "accepted_at");
-  out.leaf = {in.leaf()};
+  out.leaf = {check.number(in.leaf(), "leaf")};
 }
 
 void read(Checker& check, const wire::Items& in, Items& out) {
   check.known_fields(in);
   read_list(check, in.items(), list_items_max, out.items, "items");
   out.more = in.more();
-  out.acknowledged = {in.acknowledged()};
+  out.acknowledged = {check.number(in.acknowledged(), "acknowledged")};
   read(check, in.head(), out.head);
 }
 
@@ -645,13 +650,13 @@ void read(Checker& check, const wire::Opened& in, Opened& out) {
 void read(Checker& check, const wire::Chunk& in, Chunk& out) {
   check.known_fields(in);
   out.index = in.index();
-  out.part_size = in.part_size();
+  out.part_size = check.number(in.part_size(), "part_size");
   check.bytes(in.bytes(), chunk_bytes_max, out.bytes, "bytes");
 }
 
 void read(Checker& check, const wire::Acknowledged& in, Acknowledged& out) {
   check.known_fields(in);
-  out.number = {in.number()};
+  out.number = {check.number(in.number(), "number")};
 }
 
 void read(Checker& check, const wire::Pushed& in, Pushed& out) {
@@ -661,7 +666,7 @@ void read(Checker& check, const wire::Pushed& in, Pushed& out) {
 
 void read(Checker& check, const wire::DirectoryItem& in, DirectoryItem& out) {
   check.known_fields(in);
-  out.position = in.position();
+  out.position = check.number(in.position(), "position");
   check.bytes(in.entry(), entry_bytes_max, out.entry, "entry");
   check.digests(in.proof(), out.proof, "proof");
 }
@@ -677,7 +682,7 @@ void read(Checker& check, const wire::DirectoryPage& in, DirectoryPage& out) {
 
 void read(Checker& check, const wire::Published& in, Published& out) {
   check.known_fields(in);
-  out.number = {in.number()};
+  out.number = {check.number(in.number(), "number")};
   read(check, in.proof(), out.proof);
 }
 
@@ -694,7 +699,7 @@ void read(Checker& check, const wire::Proven& in, Proven& out) {
 
 void read(Checker& check, const wire::RecordItem& in, RecordItem& out) {
   check.known_fields(in);
-  out.index = {in.index()};
+  out.index = {check.number(in.index(), "index")};
   check.text(in.leaf(), audit::leaf_bytes_max, out.leaf, "leaf");
   check.bytes(in.disclosure(), message_bytes_max, out.disclosure, "disclosure");
 }
@@ -702,18 +707,18 @@ void read(Checker& check, const wire::RecordItem& in, RecordItem& out) {
 void read(Checker& check, const wire::Records& in, Records& out) {
   check.known_fields(in);
   read_list(check, in.items(), records_items_max, out.items, "items");
-  out.size = {in.size()};
+  out.size = {check.number(in.size(), "size")};
 }
 
 void read(Checker& check, const wire::Health& in, Health& out) {
   check.known_fields(in);
   check.visible(in.state(), state_bytes_max, out.state, "state");
-  out.tree_size = in.tree_size();
-  out.exchanges = in.exchanges();
-  out.directory = {in.directory()};
+  out.tree_size = check.number(in.tree_size(), "tree_size");
+  out.exchanges = check.number(in.exchanges(), "exchanges");
+  out.directory = {check.number(in.directory(), "directory")};
   check.time(in.directory_not_after(), out.directory_not_after, "directory_not_after");
   check.time(in.started_at(), out.started_at, "started_at");
-  out.free_disk_bytes = in.free_disk_bytes();
+  out.free_disk_bytes = check.number(in.free_disk_bytes(), "free_disk_bytes");
 }
 
 template <class Body, class Wire, class Variant>

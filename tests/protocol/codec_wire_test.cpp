@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -23,16 +24,18 @@ Bytes bytes_of(Seeded& random, std::size_t size) {
   return out;
 }
 
-std::uint64_t number(Seeded& random) {
+std::uint64_t any_u64(Seeded& random) {
   // Small and huge alike, since variable-length integers differ in every length.
   const std::uint64_t wide =
       (static_cast<std::uint64_t>(random.below(std::size_t{1} << 32)) << 32) | random.below(std::size_t{1} << 32);
   return wide >> random.below(64);
 }
 
-std::uint32_t small(Seeded& random) { return static_cast<std::uint32_t>(number(random)); }
+std::uint64_t number(Seeded& random) { return any_u64(random) >> 1; }
 
-UnixMillis time(Seeded& random) { return {static_cast<std::int64_t>(number(random) >> 1)}; }
+std::uint32_t small(Seeded& random) { return static_cast<std::uint32_t>(any_u64(random)); }
+
+UnixMillis time(Seeded& random) { return {static_cast<std::int64_t>(number(random))}; }
 
 std::string queue(Seeded& random) {
   static const std::vector<std::string> some = {"ged/89",
@@ -265,7 +268,7 @@ TEST(WireRequest, EveryVerbComesBackAsItWentWhateverItHolds) {
   ASSERT_EQ(makers.size(), std::variant_size_v<RequestBody>);
   for (std::size_t verb = 0; verb < makers.size(); ++verb)
     for (int turn = 0; turn < 200; ++turn) {
-      const Request request{number(random), makers[verb](random)};
+      const Request request{any_u64(random), makers[verb](random)};
       ASSERT_EQ(request.body.index(), verb);
       const Bytes bytes = encode(request);
       if (bytes.size() > message_bytes_max) continue;
@@ -284,7 +287,7 @@ TEST(WireReply, EveryReplyComesBackAsItWentWhateverItHolds) {
   for (std::size_t verb = 0; verb < makers.size(); ++verb) {
     int compared = 0;
     for (int turn = 0; turn < 200; ++turn) {
-      const Reply reply{number(random), makers[verb](random)};
+      const Reply reply{any_u64(random), makers[verb](random)};
       ASSERT_EQ(reply.body.index(), verb);
       const Bytes bytes = encode(reply);
       if (bytes.size() > message_bytes_max) continue;
@@ -664,6 +667,62 @@ TEST(WireLists, WhatIsShownOfARefusalCannotSteerATerminal) {
   hello.member = "m.durand\n";
   EXPECT_EQ(reply_error_of(hello), Errc::invalid_input);
   EXPECT_EQ(reply_error_of(Health{"ok\x1b", 0, 0, {}, {}, {}, 0}), Errc::invalid_input);
+}
+
+TEST(WireLimits, NoNumberUsesItsHighestBit) {
+  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  const auto page = [](std::uint64_t n) { return DirectoryPage{"", {{n, {}, {}}}, false, {}}; };
+  const auto item = [](std::uint64_t number, std::uint64_t leaf) {
+    QueueItem out;
+    out.queue = "ged/89";
+    out.head.number = {number};
+    out.visible = false;
+    out.leaf = {leaf};
+    return out;
+  };
+  const auto proof = [](std::uint64_t n) { return LeafProof{"", {}, {n}, {}, ""}; };
+  const auto hello = [](std::uint64_t directory, std::uint64_t bytes_max) {
+    HelloReply out;
+    out.member = "m.durand";
+    out.directory = {directory};
+    out.exchange_bytes_max = bytes_max;
+    return out;
+  };
+  const auto requests = [&](std::uint64_t n) {
+    return std::vector<RequestBody>{Hello{1, 1, {n}},           PutChunk{{}, n, 0, {}},       List{"ged/89", {n}, 1},
+                                    Acknowledge{"ged/89", {n}}, Follow{{{"ged/89", {n}}}, 1}, GetDirectory{{n}, 0},
+                                    GetDirectory{{}, n},        GetCheckpoint{{n}},           GetRecords{{n}, 1}};
+  };
+  const auto replies = [&](std::uint64_t n) {
+    return std::vector<ReplyBody>{hello(n, 0),
+                                  hello(0, n),
+                                  ChunkStored{n, 0, false},
+                                  Accepted{{}, proof(n), false},
+                                  Items{{item(n, 0)}, false, {}, {}},
+                                  Items{{item(0, n)}, false, {}, {}},
+                                  Items{{}, false, {n}, {}},
+                                  Items{{}, false, {}, {{n}, {}}},
+                                  Chunk{0, n, {}},
+                                  Acknowledged{{n}},
+                                  Pushed{{item(n, 0)}},
+                                  page(n),
+                                  Published{{n}, {}},
+                                  Proven{proof(n)},
+                                  Records{{{{n}, "", {}}}, {}},
+                                  Records{{}, {n}},
+                                  Health{"ok", n, 0, {}, {}, {}, 0},
+                                  Health{"ok", 0, n, {}, {}, {}, 0},
+                                  Health{"ok", 0, 0, {n}, {}, {}, 0},
+                                  Health{"ok", 0, 0, {}, {}, {}, n}};
+  };
+  for (std::size_t i = 0; i < requests(most).size(); ++i) {
+    EXPECT_TRUE(decode_request(encode(Request{1, requests(most)[i]}))) << i;
+    EXPECT_EQ(error_of(requests(most + 1)[i]), Errc::invalid_input) << i;
+  }
+  for (std::size_t i = 0; i < replies(most).size(); ++i) {
+    EXPECT_TRUE(decode_reply(encode(Reply{1, replies(most)[i]}))) << i;
+    EXPECT_EQ(reply_error_of(replies(most + 1)[i]), Errc::invalid_input) << i;
+  }
 }
 
 TEST(WireLists, ATimeBeyondWhatCountsIsRefused) {
