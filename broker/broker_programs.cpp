@@ -10,8 +10,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "audit/note.hpp"
 #include "base/file.hpp"
 #include "broker/broker.hpp"
+#include "broker/check_store.hpp"
 #include "broker/config.hpp"
 #include "broker/key_ring.hpp"
 #include "broker/log.hpp"
@@ -104,13 +106,16 @@ CoreSettings core_settings(const Config& config) {
   return {config.log, config.shard, config.limits.exchange_bytes_max};
 }
 
+Failure keys_failure(const Error& error) {
+  return failure(exit_local_error, "KEYS", error,
+                 "Check `key_folder`, `leases` and that the start-up secret is the one they were made under.");
+}
+
 Outcome<std::unique_ptr<KeyRing>> open_keys(const Config& config, UnixMillis now) {
   auto secret = read_secret(config);
   if (!secret) return secret.error();
   auto keys = KeyRing::open(key_paths(config), *std::move(secret), now);
-  if (!keys)
-    return failure(exit_local_error, "KEYS", keys.error(),
-                   "Check `key_folder`, `leases` and that the start-up secret is the one they were made under.");
+  if (!keys) return keys_failure(keys.error());
   return *std::move(keys);
 }
 
@@ -368,24 +373,74 @@ int init_broker(const ProgramOptions& options) {
 
 // ---- check -------------------------------------------------------------------------------------------------------
 
+namespace {
+
+/// The list of what is broken, by the names of docs/storage.md, "Invariants".
+void print_checked(const Config& config, const CheckReport& found, bool more, bool json) {
+  const std::string_view state = found.problems.empty() ? "whole" : "broken";
+  if (json) {
+    nlohmann::json problems = nlohmann::json::array();
+    for (const StoreProblem& problem : found.problems)
+      problems.push_back({{"name", problem.name}, {"where", problem.where}});
+    nlohmann::json out = {{"state", state},
+                          {"origin", config.origin()},
+                          {"leaves", found.leaves},
+                          {"exchanges", found.exchanges},
+                          {"problems", std::move(problems)}};
+    if (more) out["more"] = true;
+    std::cout << out.dump() << std::endl;
+    return;
+  }
+  for (const StoreProblem& problem : found.problems) std::cout << problem.name << ": " << problem.where << "\n";
+  if (more) std::cout << "and more\n";
+  std::cout << "pli-broker: " << state << ": " << config.origin() << " leaves " << found.leaves << " exchanges "
+            << found.exchanges << " problems " << found.problems.size() << std::endl;
+}
+
+Failure check_failure(const Error& error) {
+  if (error.code == Errc::corruption)
+    return failure(exit_verification_failed, "DATABASE_UNREADABLE", error, "Keep the files; compare with a backup.");
+  return failure(exit_local_error, "DATABASE", error, "Check `data_folder`, its disk and its owner.");
+}
+
+}  // namespace
+
 int check_broker(const ProgramOptions& options) {
   crypto::initialise();
   auto config = read_config(options);
   if (!config) return report(config.error(), options.json);
-  auto outside = OutsideFile::open(config->outside_checkpoint);
+  auto secret = read_secret(*config);
+  if (!secret) return report(secret.error(), options.json);
+  // Before the database, which only grows: what a broker publishes meanwhile is then no rollback.
+  auto outside = OutsideFile::read(config->outside_checkpoint);
   if (!outside) return report(outside_failure(outside.error()), options.json);
-  auto keys = open_keys(*config, SystemClock().now());
-  if (!keys) return report(keys.error(), options.json);
-  auto store = open_store(*config, false);
-  if (!store) return report(store.error(), options.json);
-  if (auto extends = demand_published_tree(*config, **keys, **store, *outside); !extends)
-    return report(extends.error(), options.json);
-  auto core = Core::open(**store, **keys, core_settings(*config));
-  if (!core) {
-    return report(failure(exit_verification_failed, "DATABASE", core.error(), "Keep the files; compare with a backup."),
-                  options.json);
-  }
-  return exit_done;
+  CheckOptions wanted;
+  wanted.log = config->log;
+  if (const auto note = audit::parse_note(outside->note))
+    if (const auto head = audit::parse_tree_head(note->text)) wanted.root_wanted = head->size;
+
+  std::shared_ptr<const KeyRing> keys;
+  std::optional<Failure> no_keys;
+  const auto read_keys = [&]() -> Result<std::shared_ptr<const KeyRing>> {
+    auto ring = KeyRing::read(key_paths(*config), *std::move(secret));
+    if (!ring) {
+      no_keys = keys_failure(ring.error());
+      return ring.error();
+    }
+    keys = *std::move(ring);
+    return keys;
+  };
+  auto found = check_store(config->database(), read_keys, wanted);
+  if (no_keys) return report(*no_keys, options.json);
+  if (!found) return report(check_failure(found.error()), options.json);
+  const auto root_at = [&](TreeSize) {
+    return found->root ? Result<Digest>(*found->root) : Result<Digest>(Error{Errc::corruption, "no such tree"});
+  };
+  auto extends = demand_extension(*outside, verifier_key(*config, *keys), {found->leaves}, root_at);
+  // What is broken is named first: a tree that is not whole extends nothing.
+  if (!extends && found->problems.empty()) return report(extension_failure(extends.error()), options.json);
+  print_checked(*config, *found, found->problems.size() == wanted.problems_max, options.json);
+  return found->problems.empty() ? exit_done : exit_verification_failed;
 }
 
 }  // namespace pli::broker

@@ -25,7 +25,8 @@ struct ProgramOptions {
 [[nodiscard]] int run_broker(const ProgramOptions& options);
 /// Data folder, lease file, first leaf and directory version, outside checkpoint. Never twice.
 [[nodiscard]] int init_broker(const ProgramOptions& options);
-/// Reads everything, changes nothing; not while the broker runs.
+/// Names each broken invariant of the store (docs/storage.md, "Invariants") and ends with exit_verification_failed when
+/// there is one. Changes nothing and locks nothing: it may run beside the broker.
 [[nodiscard]] int check_broker(const ProgramOptions& options);
 
 }  // namespace pli::broker

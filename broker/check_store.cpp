@@ -42,20 +42,19 @@ class Checker {
       : db_(database), keys_(keys), options_(options) {}
 
   CheckReport run() {
-    db_.exec("BEGIN");
     pages();
     meta();
     leaves();
     directory();
     queues_and_rosters();
     exchanges();
+    twice();
     cases();
     access();
     index();
     pieces();
     cursors();
     openings();
-    db_.exec("COMMIT");
     return std::move(report_);
   }
 
@@ -99,6 +98,7 @@ class Checker {
     while (rows.executeStep()) {
       const std::uint64_t index = edge.size().value;
       const std::string where = "leaf " + decimal(index);
+      if (index == options_.root_wanted.value) report_.root = edge.root();
       expect(number_at(rows, 0) == (shard_ << leaf_key_shard_shift | index), "leaf.order", where);
       audit::Leaf plain;
       plain.type = static_cast<audit::LeafType>(rows.getColumn(1).getInt());
@@ -124,6 +124,7 @@ class Checker {
         record({index}, plain, static_cast<std::uint32_t>(number_at(rows, 6)), blob_at(rows, 7));
     }
     report_.leaves = edge.size().value;
+    if (edge.size() == options_.root_wanted) report_.root = edge.root();
     const audit::VerifierKey key{origin_, audit::KeyType::ed25519, keys_.log_key().public_key()};
     const auto checkpoint =
         audit::is_key_name(origin_) ? audit::verify_checkpoint(checkpoint_, key) : Error{Errc::invalid_input, "origin"};
@@ -242,6 +243,13 @@ class Checker {
       expect(keys.size() % 32 == 0 && std::is_sorted(roster.keys.begin(), roster.keys.end()), "roster.keys", where);
       rosters_[number_at(rosters, 0)] = {digest_at(rosters, 1), std::move(roster.keys)};
     }
+  }
+
+  /// The index finds one row for an id and one for a nonce; a second one would hide behind it.
+  void twice() {
+    none("exchange.twice", "exchange",
+         "SELECT max(number) FROM exchange GROUP BY id HAVING count(*) > 1 UNION "
+         "SELECT max(number) FROM exchange GROUP BY nonce HAVING count(*) > 1");
   }
 
   void exchanges() {
@@ -490,15 +498,30 @@ class Checker {
 }  // namespace
 
 Result<CheckReport> check_store(const std::filesystem::path& file, const KeyRing& keys, const CheckOptions& options) {
+  const auto lent = [&]() -> Result<std::shared_ptr<const KeyRing>> {
+    return std::shared_ptr<const KeyRing>(std::shared_ptr<void>(), &keys);
+  };
+  return check_store(file, lent, options);
+}
+
+Result<CheckReport> check_store(const std::filesystem::path& file, const KeySource& read_keys,
+                                const CheckOptions& options) {
   if (!std::filesystem::exists(file)) return Error{Errc::not_found, "check: no database file"};
   try {
-    SQLite::Database database(file.string(), SQLite::OPEN_READWRITE, 5000, options.vfs);
+    SQLite::Database database(file.string(), SQLite::OPEN_READONLY, 5000, options.vfs);
     database.exec(store_connection_pragmas);
     sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     if (database.execAndGet("PRAGMA application_id").getInt64() != store_application_id ||
         database.execAndGet("PRAGMA user_version").getInt64() != store_schema_version)
       return Error{Errc::corruption, "check: not a database of ours, or of another schema"};
-    return Checker(database, keys, options).run();
+    database.exec("BEGIN");
+    // The first read takes the snapshot; keys made before it are all its rows can stand under.
+    (void)database.execAndGet("SELECT count(*) FROM meta");
+    auto keys = read_keys();
+    if (!keys) return keys.error();
+    CheckReport report = Checker(database, **keys, options).run();
+    database.exec("COMMIT");
+    return report;
   } catch (const SQLite::Exception& e) {
     const bool damaged = e.getErrorCode() == SQLITE_CORRUPT || e.getErrorCode() == SQLITE_NOTADB;
     return Error{damaged ? Errc::corruption : Errc::io_error, std::string("check: ") + e.getErrorStr()};

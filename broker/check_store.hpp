@@ -1,11 +1,15 @@
 // fsck: every invariant of the store, one by one. Reads a snapshot; changes nothing; takes no writer epoch, so it may
-// run beside a broker. Used by `pli-broker check` and by every crash test.
+// run beside a broker, whose WAL grows meanwhile. Used by `pli-broker check` and by every crash test.
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/id.hpp"
 #include "base/result.hpp"
 #include "broker/key_ring.hpp"
 
@@ -24,11 +28,13 @@ struct CheckOptions {
   std::string log;         ///< origin without the shard
   bool signatures = true;  ///< verify each exchange's Ed25519 signature: most of the time it takes
   std::size_t problems_max = 1000;
+  TreeSize root_wanted{};  ///< the report says the root of the tree's first so many leaves
 };
 
 struct CheckReport {
   std::uint64_t exchanges = 0;
   std::uint64_t leaves = 0;
+  std::optional<Digest> root;          ///< of `root_wanted` leaves; nothing when there are fewer
   std::vector<StoreProblem> problems;  ///< empty = the store is whole
 };
 
@@ -36,6 +42,11 @@ struct CheckReport {
 /// and cases, not of exchanges.
 /// Errors: not_found, io_error, corruption (so damaged that it cannot be read through).
 [[nodiscard]] Result<CheckReport> check_store(const std::filesystem::path& file, const KeyRing& keys,
+                                              const CheckOptions& options);
+/// The same beside a broker, which makes keys while it runs: `read_keys` is called once, when the snapshot stands, so
+/// that no row of it is under a key made since. Errors: those of `read_keys` besides.
+using KeySource = std::function<Result<std::shared_ptr<const KeyRing>>()>;
+[[nodiscard]] Result<CheckReport> check_store(const std::filesystem::path& file, const KeySource& read_keys,
                                               const CheckOptions& options);
 
 }  // namespace pli::broker

@@ -216,6 +216,13 @@ Result<void> KeyRing::create(const KeyPaths& paths, const crypto::SecretKey& sta
 }
 
 Result<std::unique_ptr<KeyRing>> KeyRing::open(const KeyPaths& paths, crypto::SecretKey startup, UnixMillis now) {
+  auto ring = read(paths, std::move(startup));
+  if (!ring) return ring.error();
+  if (auto ready = (*ring)->prepare(now); !ready) return ready.error();
+  return ring;
+}
+
+Result<std::unique_ptr<KeyRing>> KeyRing::read(const KeyPaths& paths, crypto::SecretKey startup) {
   std::unique_ptr<KeyRing> ring(new KeyRing());
   ring->paths_ = paths;
   Result<crypto::SecretKey> curve = read_key(paths, "curve", startup);
@@ -228,12 +235,10 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const KeyPaths& paths, crypto::Se
   Result<LeaseFile> first = read_lease_copy(paths.leases, startup);
   Result<LeaseFile> second = read_lease_copy(paths.leases_copy, startup);
   if (!first && !second) return first.error().code == Errc::not_found ? second.error() : first.error();
-  const bool whole = first && second && first->generation == second->generation;
+  ring->copies_agree_ = first && second && first->generation == second->generation;
   const bool take_first = first && (!second || first->generation >= second->generation);
   ring->leases_ = take_first ? *std::move(first) : *std::move(second);
   if (ring->leases_.leases.empty()) return Error{Errc::corruption, "lease file without a lease"};
-  if (!whole)
-    if (auto mended = write_both_copies(paths, ring->leases_, startup); !mended) return mended.error();
 
   std::error_code problem;
   for (const auto& entry : std::filesystem::directory_iterator(paths.folder, problem)) {
@@ -250,8 +255,15 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const KeyPaths& paths, crypto::Se
   }
   if (problem) return Error{Errc::io_error, "cannot list the key folder"};
   ring->startup_ = std::move(startup);
-  if (auto current = ring->current_release(now); !current) return current.error();
   return ring;
+}
+
+Result<void> KeyRing::prepare(UnixMillis now) {
+  if (!copies_agree_)
+    if (auto mended = write_both_copies(paths_, leases_, startup_); !mended) return mended;
+  copies_agree_ = true;
+  if (auto current = current_release(now); !current) return current.error();
+  return {};
 }
 
 Result<KeyRing::ReleasePair> KeyRing::current_release(UnixMillis now) {

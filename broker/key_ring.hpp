@@ -59,8 +59,13 @@ class KeyRing {
  public:
   /// Makes the lease file and the first release key. The CURVE and log keys are there already (`pli init`).
   [[nodiscard]] static Result<void> create(const KeyPaths& paths, const crypto::SecretKey& startup, UnixMillis now);
-  /// The newer of the two lease copies wins; one missing or damaged copy is mended. Errors: not_found,
-  /// authentication_failed (another start-up secret), corruption.
+  /// The newer of the two lease copies wins. Changes nothing on disk: whoever only looks on stops here
+  /// (`pli-broker check`). Errors: not_found, authentication_failed (another start-up secret), corruption.
+  [[nodiscard]] static Result<std::unique_ptr<KeyRing>> read(const KeyPaths& paths, crypto::SecretKey startup);
+  /// Before a broker's first batch: mends a missing, damaged or older lease copy and makes the month's release key.
+  /// Errors: io_error.
+  [[nodiscard]] Result<void> prepare(UnixMillis now);
+  /// Both, one after the other.
   [[nodiscard]] static Result<std::unique_ptr<KeyRing>> open(const KeyPaths& paths, crypto::SecretKey startup,
                                                              UnixMillis now);
 
@@ -106,6 +111,7 @@ class KeyRing {
   mutable std::mutex release_mutex_;
   std::map<std::uint32_t, crypto::BoxPair> release_;
   LeaseFile leases_;
+  bool copies_agree_ = false;
 };
 
 }  // namespace pli::broker

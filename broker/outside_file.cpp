@@ -64,6 +64,12 @@ Result<OutsideFile> OutsideFile::open(const std::filesystem::path& path) {
   return file;
 }
 
+Result<audit::OutsideSlot> OutsideFile::read(const std::filesystem::path& path) {
+  auto whole = read_file(path, file_bytes);
+  if (!whole) return whole.error().code == Errc::over_limit ? Error{Errc::corruption, "not two slots"} : whole.error();
+  return audit::newest_slot(*whole);
+}
+
 OutsideFile::OutsideFile(OutsideFile&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)), newest_(std::move(other.newest_)) {}
 

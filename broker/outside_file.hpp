@@ -24,6 +24,9 @@ class OutsideFile {
   [[nodiscard]] static Result<OutsideFile> create(const std::filesystem::path& path, const std::string& note);
   /// Errors: not_found, unavailable (another broker holds it), corruption (neither slot is whole), io_error.
   [[nodiscard]] static Result<OutsideFile> open(const std::filesystem::path& path);
+  /// The newest slot, for whoever only looks on: takes no lock and writes nothing, so it may run beside a broker.
+  /// Errors: not_found, corruption, io_error.
+  [[nodiscard]] static Result<audit::OutsideSlot> read(const std::filesystem::path& path);
   OutsideFile(OutsideFile&& other) noexcept;
   OutsideFile& operator=(OutsideFile&&) = delete;
   ~OutsideFile();

@@ -8,12 +8,15 @@
 
 #include <csignal>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/file.hpp"
 #include "broker/outside_file.hpp"
 #include "crypto/boxed_key.hpp"
+#include "crypto/hash.hpp"
 #include "tests/broker/front_world.hpp"
+#include "tests/support/store_surgery.hpp"
 
 extern char** environ;
 
@@ -132,6 +135,23 @@ class BrokerProgram : public ::testing::Test {
     out.program = std::make_unique<Program>(words("run"));
     out.ready = json::parse(out.program->line(), nullptr, false);
     if (!out.ready.is_object() || out.ready["state"] != "ready") ADD_FAILURE() << out.ready.dump();
+    return out;
+  }
+  /// SHA-256 of each file below, by its path: what a program that changes nothing leaves as it was.
+  [[nodiscard]] std::map<std::string, std::string> files_in(std::initializer_list<const char*> folders) const {
+    std::map<std::string, std::string> out;
+    for (const char* name : folders)
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path() / name)) {
+        // SQLite's shared memory is an index of the WAL, made anew by whoever opens a database nobody has open.
+        if (!entry.is_regular_file() || entry.path().extension() == ".db-shm") continue;
+        const auto bytes = read_file(entry.path(), 64 << 20);
+        if (!bytes) {
+          ADD_FAILURE() << entry.path();
+          continue;
+        }
+        if (entry.path().extension() == ".db-wal" && bytes->empty()) continue;
+        out.emplace(entry.path().string(), to_hex(crypto::sha256(*bytes)));
+      }
     return out;
   }
   static int stop(Run& run) {
@@ -270,6 +290,83 @@ TEST_F(BrokerProgram, SurvivesBeingKilledWithEveryReceiptItGave) {
     running.program->signal(SIGKILL);
     EXPECT_EQ(running.program->wait(), -1);
   }
+  EXPECT_EQ(call("check").code, 0);
+}
+
+TEST_F(BrokerProgram, CheckCountsAWholeStoreAndChangesNothing) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  for (int i = 0; i < 3; ++i) (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  running.program->signal(SIGKILL);  // the WAL is left behind: a checker must read it, and must not write it back
+  EXPECT_EQ(running.program->wait(), -1);
+  std::filesystem::remove(path("copy/leases"));  // and a lease copy is lost, which a start would mend
+
+  const auto before = files_in({"data", "keys", "copy"});
+  EXPECT_TRUE(before.contains(path("data/pli.db-wal")));
+  const Answer whole = call("check");
+  EXPECT_EQ(whole.code, 0);
+  EXPECT_EQ(whole.said["state"], "whole") << whole.said.dump();
+  EXPECT_EQ(whole.said["problems"], json::array());
+  EXPECT_EQ(whole.said["exchanges"], 3);
+  EXPECT_EQ(files_in({"data", "keys", "copy"}), before);
+  EXPECT_EQ(whole.said["leaves"].get<std::int64_t>(),
+            testing::query_number(path("data/pli.db"), "SELECT count(*) FROM leaf"));
+}
+
+TEST_F(BrokerProgram, CheckNamesWhatIsBrokenAndFails) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  testing::run_sql(path("data/pli.db"), "UPDATE exchange SET head = zeroblob(32) WHERE number = 1");
+  testing::run_sql(path("data/pli.db"), "UPDATE access_part SET lease = 99 WHERE number = 1");
+  const Answer broken = call("check");
+  EXPECT_EQ(broken.code, 4);
+  EXPECT_EQ(broken.said["state"], "broken") << broken.said.dump();
+  const auto named = [&](const char* name, const char* where) {
+    const json& problems = broken.said["problems"];
+    return std::find(problems.begin(), problems.end(), json{{"name", name}, {"where", where}}) != problems.end();
+  };
+  EXPECT_TRUE(named("queue.chain", "exchange 1")) << broken.said.dump();
+  EXPECT_TRUE(named("access.lease", "access 1")) << broken.said.dump();
+
+  Program plain({"check", "--config", path("broker.toml")});
+  std::vector<std::string> lines;
+  for (std::string line = plain.line(); !line.empty(); line = plain.line()) lines.push_back(line);
+  EXPECT_NE(std::find(lines.begin(), lines.end(), "queue.chain: exchange 1"), lines.end());
+  EXPECT_EQ(plain.wait(), 4);
+}
+
+TEST_F(BrokerProgram, CheckRunsBesideABrokerWithoutDisturbingIt) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  for (int round = 1; round <= 3; ++round) {
+    (void)submit(client, world_.seal(world_.referent, "a.martin"));
+    const Answer beside = call("check");
+    EXPECT_EQ(beside.code, 0) << beside.said.dump();
+    EXPECT_EQ(beside.said["exchanges"], round);
+  }
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  EXPECT_EQ(call("check").said["exchanges"], 4);
+}
+
+TEST_F(BrokerProgram, CheckSaysWhatItCannotRead) {
+  ASSERT_EQ(call("init").code, 0);
+  std::filesystem::rename(path("data/pli.db"), path("aside.db"));
+  expect_refused("check", 5, "DATABASE");
+  write("data/pli.db", as_bytes("not a database at all, whatever its name may say about it"));
+  expect_refused("check", 4, "DATABASE_UNREADABLE");
+  std::filesystem::rename(path("aside.db"), path("data/pli.db"));
+  write("startup.secret", crypto::SecretKey::random(32).expose());
+  expect_refused("check", 5, "KEYS");
+  write("startup.secret", startup_.expose());
   EXPECT_EQ(call("check").code, 0);
 }
 

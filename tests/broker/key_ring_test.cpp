@@ -77,6 +77,20 @@ TEST_F(KeyRingTest, LosingOneCopyOfTheLeasesLosesNothing) {
   EXPECT_EQ(KeyRing::open(paths, test_startup_secret(), monday_morning).error().code, Errc::not_found);
 }
 
+TEST_F(KeyRingTest, ReadingMendsNothingAndMakesNothing) {
+  const Bytes key = key_of(open()->current_lease(monday_morning)->key);
+  std::filesystem::remove(paths.leases_copy);
+  std::filesystem::remove(paths.folder / "release-202601.key");
+  const auto ring = KeyRing::read(paths, test_startup_secret());
+  ASSERT_TRUE(ring.has_value());
+  EXPECT_EQ(key_of(*(*ring)->lease(1)), key);
+  EXPECT_FALSE(std::filesystem::exists(paths.leases_copy));
+  EXPECT_FALSE(std::filesystem::exists(paths.folder / "release-202601.key"));
+  ASSERT_TRUE((*ring)->prepare(monday_morning));
+  EXPECT_TRUE(std::filesystem::exists(paths.leases_copy));
+  EXPECT_TRUE(std::filesystem::exists(paths.folder / "release-202601.key"));
+}
+
 TEST_F(KeyRingTest, TheNewerCopyWins) {
   const Bytes older = read_file(paths.leases, 1 << 20).value();
   Bytes newest;

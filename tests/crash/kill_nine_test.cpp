@@ -9,6 +9,7 @@
 #include "audit/inclusion.hpp"
 #include "audit/proof_file.hpp"
 #include "crypto/random.hpp"
+#include "protocol/limits.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/support/real_broker.hpp"
 
@@ -104,6 +105,42 @@ class KillNine : public ::testing::Test {
     }
   }
 
+  /// The leaf of every acceptance in the journal, read through, by exchange.
+  static std::map<protocol::ExchangeId, std::vector<LeafIndex>> acceptances(RawClient& auditor) {
+    std::map<protocol::ExchangeId, std::vector<LeafIndex>> out;
+    // Reading makes leaves of its own: the end is where it stood at first.
+    std::uint64_t size = UINT64_MAX;
+    if (auto reply = auditor.ask(protocol::GetHealth{}); reply && std::holds_alternative<protocol::Health>(*reply))
+      size = std::get<protocol::Health>(*reply).tree_size;
+    else
+      ADD_FAILURE() << "no health";
+    for (LeafIndex from{}; from.value < size;) {
+      auto reply = auditor.ask(protocol::GetRecords{from, protocol::records_items_max});
+      const auto* records = reply ? std::get_if<protocol::Records>(&*reply) : nullptr;
+      if (records == nullptr || records->items.empty()) {
+        ADD_FAILURE() << "the journal stops at " << from.value;
+        break;
+      }
+      for (const protocol::RecordItem& item : records->items) {
+        EXPECT_EQ(item.index, from);
+        ++from.value;
+        const auto record = audit::decode_disclosure(item.disclosure);
+        if (!record) {
+          ADD_FAILURE() << "no record at " << item.index.value;
+          continue;
+        }
+        const auto is = [&](const char* field, std::string_view value) {
+          const Bytes* found = record->find(field);
+          return found != nullptr && as_text(*found) == value;
+        };
+        const Bytes* exchange = record->find("exchange");
+        if (is("act", "submit") && is("outcome", "ok") && exchange != nullptr)
+          out[to_array<32>(*exchange).value()].push_back(item.index);
+      }
+    }
+    return out;
+  }
+
   Department department_;
   RealBroker broker_;
 };
@@ -157,6 +194,12 @@ TEST_F(KillNine, P2AcceptedMeansDurableP8NothingLostNothingTwice) {
     ++checked;
   }
   EXPECT_GT(checked, kills);
+  // Each exchange was accepted once: the journal has no acceptance beyond those receipted, and none has two leaves.
+  const std::map<protocol::ExchangeId, std::vector<LeafIndex>> logged = acceptances(auditor);
+  std::map<protocol::ExchangeId, std::vector<LeafIndex>> receipted;
+  for (const auto& [exchange, leaf] : held.receipts) receipted[exchange] = {leaf};
+  EXPECT_EQ(logged.size(), submissions);
+  EXPECT_TRUE(logged == receipted) << "an exchange under two leaves, or a leaf nobody holds a receipt of";
   broker_.stop();
   EXPECT_EQ(broker_.check(), 0) << "pli-broker check: every invariant of the store";
 }
