@@ -78,7 +78,7 @@ Outcome CoreState::publish(Batch& batch, const Caller& caller, VerifiedPublish& 
     switch (built.error().code) {
       case Errc::conflict: return deny(Code::conflict);
       case Errc::over_limit: return deny(Code::too_large, "bundle");
-      case Errc::authentication_failed: return deny(Code::bad_signature);
+      // The note is signed; what came with it is not what it signs, whichever entry is missing or altered.
       default: return deny(Code::invalid, "bundle");
     }
   }
