@@ -276,6 +276,12 @@ void Department::sign(Sealed& sealed) const {
                                                      crypto::StatementName::exchange, signed_bytes);
 }
 
+void Department::commit_and_sign(Sealed& sealed) const {
+  const Digest address = protocol::address_digest(protocol::encode(sealed.address));
+  sealed.seal.release_commitment = crypto::release_commitment(address, sealed.release_key);
+  sign(sealed);
+}
+
 Sealed Department::seal(const Draft& draft) const {
   Sealed out;
   const protocol::Queue* queue = directory_->queue(draft.queue);

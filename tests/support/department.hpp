@@ -99,6 +99,8 @@ class Department {
   [[nodiscard]] Sealed seal_access(const std::string& sender, const Sealed& original, UnixMillis created_at = {}) const;
   /// Signs what the draft made after a test changed address or seal.
   void sign(Sealed& sealed) const;
+  /// The same, and R committed to the address as it now is: what the gate lets through to the core.
+  void commit_and_sign(Sealed& sealed) const;
 
   [[nodiscard]] broker::VerifiedOpen open(const std::string& member, const Digest& exchange, UnixMillis now,
                                           protocol::Motif motif = protocol::Motif::evaluation) const;
