@@ -277,10 +277,11 @@ TEST(Transport, AReaderThatDoesNotReadBlocksNobodyAndIsToldToFollowAnew) {
   auto sender = running.connect(world.referent);
   const protocol::Submit submit{world.seal(world.referent, "a.martin")};
   std::size_t pushed = 0;
-  // The follower reads nothing: what the system's own buffers hold is a matter of megabytes.
+  // The follower reads nothing: what the system's own buffers hold is a matter of megabytes. The sender has no more
+  // under way than answers have room.
   while (running.core.followers() == 1 && pushed < 20'000) {
-    for (std::uint64_t id = 1; id <= 50; ++id) sender.send(protocol::Request{id, submit});
-    for (int i = 0; i < 50; ++i) {
+    for (std::uint64_t id = 1; id <= 16; ++id) sender.send(protocol::Request{id, submit});
+    for (int i = 0; i < 16; ++i) {
       ASSERT_TRUE(std::holds_alternative<protocol::Accepted>(expect_reply(sender).body));
       ++pushed;
     }
@@ -380,7 +381,7 @@ TEST(Broker, PublishesWhatWasCommittedAndServesIt) {
     auto body = client.ask(protocol::Hello{});
     return body && std::get<protocol::HelloReply>(*body).checkpoint == "checkpoint 6";
   }));
-  running.broker->stop();
+  running.broker.reset();  // it holds the file until then
   EXPECT_EQ(OutsideFile::open(running.folder.path() / "checkpoint")->newest().note, "checkpoint 6");
 }
 
