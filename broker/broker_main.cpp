@@ -32,6 +32,8 @@ int run_command(int argc, char** argv) {
     return command;
   };
   CLI::App* run = add("run", "serve until SIGTERM; one line says when it is ready");
+  run->add_flag("--accept-clock", options.accept_clock,
+                "start although the machine's clock is far from the newest key and leaf: it was compared with another");
   CLI::App* init = add("init", "make database, leases and outside checkpoint, once, from the first directory version");
   init->add_option("--directory", options.directory, "the first version's signed note")->required();
   init->add_option("--bundle", options.bundle, "its entries")->required();

@@ -19,6 +19,7 @@
 #include "broker/log.hpp"
 #include "broker/startup_secret.hpp"
 #include "broker/store.hpp"
+#include "broker/watched_clock.hpp"
 #include "crypto/random.hpp"
 
 namespace pli::broker {
@@ -111,10 +112,11 @@ Failure keys_failure(const Error& error) {
                  "Check `key_folder`, `leases` and that the start-up secret is the one they were made under.");
 }
 
-Outcome<std::unique_ptr<KeyRing>> open_keys(const Config& config, UnixMillis now) {
+/// Read, not yet prepared: nothing is made by a clock that has not been judged.
+Outcome<std::unique_ptr<KeyRing>> read_keys(const Config& config) {
   auto secret = read_secret(config);
   if (!secret) return secret.error();
-  auto keys = KeyRing::open(key_paths(config), *std::move(secret), now);
+  auto keys = KeyRing::read(key_paths(config), *std::move(secret));
   if (!keys) return keys_failure(keys.error());
   return *std::move(keys);
 }
@@ -141,6 +143,19 @@ Outcome<void> demand_published_tree(const Config& config, const KeyRing& keys, c
                                   [&](TreeSize size) { return audit::root_at(size, nodes); });
   if (!extends) return extension_failure(extends.error());
   return {};
+}
+
+Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store) {
+  constexpr std::string_view next =
+      "Compare `date` with another clock and set it right. If it is right, because the broker stood still for long or "
+      "ran under a wrong clock before, start once with --accept-clock.";
+  UnixMillis newest_leaf;
+  if (const std::uint64_t leaves = store.tree_size().value; leaves > 0)
+    if (const auto last = store.leaf({leaves - 1})) newest_leaf = last->leaf.time;
+  auto plausible = demand_plausible_clock(now, keys.newest_lease_made_at(), newest_leaf);
+  if (plausible) return {};
+  const bool ahead = plausible.error().code == Errc::over_limit;
+  return failure(exit_local_error, ahead ? "CLOCK_AHEAD" : "CLOCK_BEHIND", plausible.error(), next);
 }
 
 BrokerSettings broker_settings(const Config& config) {
@@ -217,15 +232,19 @@ void print_ready(const Config& config, const Core& core, const Store& store, con
 }
 
 int serve(const Config& config, const ProgramOptions& options, int signals) {
-  const SystemClock clock;
+  const SystemClock machine;
+  const WatchedClock clock(machine);
   auto outside = OutsideFile::open(config.outside_checkpoint);
   if (!outside) return report(outside_failure(outside.error()), options.json);
-  auto keys = open_keys(config, clock.now());
+  auto keys = read_keys(config);
   if (!keys) return report(keys.error(), options.json);
   auto store = open_store(config, false);
   if (!store) return report(store.error(), options.json);
   if (auto extends = demand_published_tree(config, **keys, **store, *outside); !extends)
     return report(extends.error(), options.json);
+  if (auto plausible = demand_clock(clock.now(), **keys, **store); !plausible && !options.accept_clock)
+    return report(plausible.error(), options.json);
+  if (auto ready = (*keys)->prepare(clock.now()); !ready) return report(keys_failure(ready.error()), options.json);
   auto core = Core::open(**store, **keys, core_settings(config));
   if (!core)
     return report(failure(exit_verification_failed, "DATABASE", core.error(), "Run `pli-broker check`."), options.json);

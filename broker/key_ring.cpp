@@ -21,6 +21,7 @@ constexpr std::uint8_t lease_file_format = 1;
 constexpr std::string_view lease_file_name = "leases";
 constexpr std::string_view release_prefix = "release-";
 constexpr std::string_view key_suffix = ".key";
+constexpr std::string_view gone_suffix = ".gone";
 
 struct Month {
   std::int64_t year = 1970;
@@ -43,10 +44,27 @@ UnixMillis end_of_month(std::uint32_t epoch) {
   return {days_before(month == 12 ? Month{year + 1, 1} : Month{year, month + 1}) * 86'400'000};
 }
 
+std::uint32_t month_after(std::uint32_t epoch) { return epoch % 100 == 12 ? epoch + 89 : epoch + 1; }
+
 std::string release_name(std::uint32_t epoch) { return std::string(release_prefix) + std::to_string(epoch); }
 
 std::filesystem::path key_path(const KeyPaths& paths, const std::string& name) {
   return paths.folder / (name + std::string(key_suffix));
+}
+
+/// Says that a month's key was destroyed: another one under its number would make sealed shares open to rubbish.
+std::filesystem::path gone_path(const KeyPaths& paths, std::uint32_t epoch) {
+  return paths.folder / (release_name(epoch) + std::string(gone_suffix));
+}
+
+/// The month of "release-YYYYMM" ‖ suffix.
+std::optional<std::uint32_t> month_in(const std::string& name, std::string_view suffix) {
+  if (!name.starts_with(release_prefix) || !name.ends_with(suffix)) return std::nullopt;
+  const std::string digits = name.substr(release_prefix.size(), name.size() - release_prefix.size() - suffix.size());
+  std::uint32_t epoch = 0;
+  const auto [stopped, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), epoch);
+  if (failure != std::errc{} || stopped != digits.data() + digits.size() || digits.size() != 6) return std::nullopt;
+  return epoch;
 }
 
 Result<crypto::SecretKey> read_key(const KeyPaths& paths, const std::string& name, const crypto::SecretKey& startup) {
@@ -240,20 +258,20 @@ Result<std::unique_ptr<KeyRing>> KeyRing::read(const KeyPaths& paths, crypto::Se
   ring->leases_ = take_first ? *std::move(first) : *std::move(second);
   if (ring->leases_.leases.empty()) return Error{Errc::corruption, "lease file without a lease"};
 
+  std::vector<std::uint32_t> epochs;
   std::error_code problem;
   for (const auto& entry : std::filesystem::directory_iterator(paths.folder, problem)) {
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with(release_prefix) || !name.ends_with(key_suffix)) continue;
-    const std::string digits =
-        name.substr(release_prefix.size(), name.size() - release_prefix.size() - key_suffix.size());
-    std::uint32_t epoch = 0;
-    const auto [stopped, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), epoch);
-    if (failure != std::errc{} || stopped != digits.data() + digits.size() || digits.size() != 6) continue;
+    if (const auto gone = month_in(name, gone_suffix)) ring->gone_.insert(*gone);
+    if (const auto epoch = month_in(name, key_suffix)) epochs.push_back(*epoch);
+  }
+  if (problem) return Error{Errc::io_error, "cannot list the key folder"};
+  for (const std::uint32_t epoch : epochs) {
+    if (ring->gone_.contains(epoch)) continue;  // a crash between the two steps of its end
     Result<crypto::SecretKey> secret = read_key(paths, release_name(epoch), startup);
     if (!secret) return secret.error();
     ring->release_.emplace(epoch, crypto::BoxPair::from_secret(*std::move(secret)));
   }
-  if (problem) return Error{Errc::io_error, "cannot list the key folder"};
   ring->startup_ = std::move(startup);
   return ring;
 }
@@ -262,12 +280,16 @@ Result<void> KeyRing::prepare(UnixMillis now) {
   if (!copies_agree_)
     if (auto mended = write_both_copies(paths_, leases_, startup_); !mended) return mended;
   copies_agree_ = true;
+  for (const std::uint32_t epoch : gone_)
+    if (auto destroyed = destroy_release(epoch); !destroyed) return destroyed;
   if (auto current = current_release(now); !current) return current.error();
   return {};
 }
 
 Result<KeyRing::ReleasePair> KeyRing::current_release(UnixMillis now) {
-  const std::uint32_t epoch = month_of(now);
+  // Should the month's number have been used up, a clock that jumped has destroyed its key: the next month's serves.
+  std::uint32_t epoch = month_of(now);
+  while (gone_.contains(epoch)) epoch = month_after(epoch);
   if (auto key = release_public(epoch)) return ReleasePair{epoch, *key};
   crypto::SecretKey secret = crypto::SecretKey::random(key_bytes);
   // On disk before anybody seals to it.
@@ -299,7 +321,9 @@ Result<void> KeyRing::write_leases() {
 }
 
 Result<KeyRing::LeaseRef> KeyRing::current_lease(UnixMillis now) {
-  if (now - leases_.leases.back().made_at >= protocol::lease_period) {
+  const auto age = now - leases_.leases.back().made_at;
+  // One of the future, from a clock that was wrong, would serve until that future.
+  if (age >= protocol::lease_period || age < -protocol::clock_back_max) {
     add_lease(leases_, now);
     if (auto written = write_leases(); !written) {
       leases_.leases.pop_back();
@@ -335,13 +359,18 @@ std::optional<ByteView> KeyRing::record_key(std::uint32_t month) const {
 }
 
 Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used) {
-  const std::uint32_t newest = leases_.leases.back().id;
-  const auto spent = [&](const LeaseFile::Lease& lease) {
-    return lease.id < lease_still_used && lease.id != newest && now - lease.made_at >= protocol::lease_life;
-  };
-  const std::size_t before = leases_.leases.size();
-  std::erase_if(leases_.leases, spent);
-  if (leases_.leases.size() != before)
+  std::vector<std::uint32_t> spent;
+  for (std::size_t i = 0; i + 1 < leases_.leases.size(); ++i) {
+    const LeaseFile::Lease& lease = leases_.leases[i];
+    // One dated ahead by a wrong clock is as old as the one that replaced it.
+    const bool ahead = lease.made_at - now > protocol::clock_back_max;
+    const UnixMillis made_at = ahead ? leases_.leases[i + 1].made_at : lease.made_at;
+    if (lease.id < lease_still_used && now - made_at >= protocol::lease_life) spent.push_back(lease.id);
+  }
+  std::erase_if(leases_.leases, [&](const LeaseFile::Lease& lease) {
+    return std::find(spent.begin(), spent.end(), lease.id) != spent.end();
+  });
+  if (!spent.empty())
     if (auto written = write_leases(); !written) return written;
 
   std::vector<std::uint32_t> gone;
@@ -357,10 +386,17 @@ Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used) {
     }
   }
   for (std::uint32_t epoch : gone) {
-    std::error_code problem;
-    std::filesystem::remove(key_path(paths_, release_name(epoch)), problem);
-    if (problem) return Error{Errc::io_error, "cannot destroy a release key"};
+    gone_.insert(epoch);
+    if (auto written = write_file_durably(gone_path(paths_, epoch), {}, FileMode::owner_only); !written) return written;
+    if (auto destroyed = destroy_release(epoch); !destroyed) return destroyed;
   }
+  return {};
+}
+
+Result<void> KeyRing::destroy_release(std::uint32_t epoch) const {
+  std::error_code problem;
+  std::filesystem::remove(key_path(paths_, release_name(epoch)), problem);
+  if (problem) return Error{Errc::io_error, "cannot destroy a release key"};
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
@@ -20,7 +21,8 @@ namespace pli::broker {
 
 struct KeyPaths {
   std::filesystem::path folder;       ///< "curve.key" (X25519 secret), "log.key" (Ed25519 seed), "release-YYYYMM.key":
-                                      ///< 32 bytes each, boxed as "curve", "log", "release-YYYYMM"
+                                      ///< 32 bytes each, boxed as "curve", "log", "release-YYYYMM"; an empty
+                                      ///< "release-YYYYMM.gone" for each destroyed
   std::filesystem::path leases;       ///< first copy
   std::filesystem::path leases_copy;  ///< second copy
 };
@@ -76,7 +78,8 @@ class KeyRing {
     std::uint32_t epoch = 0;
     crypto::BoxPublic public_key;
   };
-  /// The month's pair, made and fsynced when it is the first of the month.
+  /// The month's pair, made and fsynced when it is the first of the month. A number whose key was destroyed is never
+  /// used again: what was sealed under it is STALE_DIRECTORY, never opened with another key.
   [[nodiscard]] Result<ReleasePair> current_release(UnixMillis now);
   /// X25519 with the epoch's secret. Errors: not_found when the epoch is gone, invalid_input for a bad key.
   /// Thread-safe.
@@ -87,7 +90,9 @@ class KeyRing {
     std::uint32_t id = 0;
     ByteView key;
   };
-  [[nodiscard]] Result<LeaseRef> current_lease(UnixMillis now);  ///< a new key is on both copies before it is used
+  /// A new key is on both copies before it is used. One made more than clock_back_max ahead of `now` is replaced.
+  [[nodiscard]] Result<LeaseRef> current_lease(UnixMillis now);
+  [[nodiscard]] UnixMillis newest_lease_made_at() const { return leases_.leases.back().made_at; }
   [[nodiscard]] std::optional<ByteView> lease(std::uint32_t id) const;
   struct RecordKeyRef {
     std::uint32_t month = 0;
@@ -104,12 +109,14 @@ class KeyRing {
  private:
   KeyRing() = default;
   [[nodiscard]] Result<void> write_leases();
+  [[nodiscard]] Result<void> destroy_release(std::uint32_t epoch) const;
   KeyPaths paths_;
   crypto::SecretKey startup_;
   crypto::SecretKey curve_;
   crypto::SigningKey log_ = crypto::SigningKey::generate();
   mutable std::mutex release_mutex_;
   std::map<std::uint32_t, crypto::BoxPair> release_;
+  std::set<std::uint32_t> gone_;  ///< months whose release key was destroyed
   LeaseFile leases_;
   bool copies_agree_ = false;
 };

@@ -39,7 +39,12 @@ inline constexpr std::size_t opening_bytes_max = 512;
 inline constexpr std::size_t note_bucket_bytes = 512;  ///< the sealed note's plaintext, padded
 inline constexpr std::size_t note_text_bytes_max = note_bucket_bytes - 4;
 inline constexpr std::size_t sealed_note_bytes_max = 56 * 1024;
+/// The one size of a sealed note to so many auditors: age's two fixed lines, a stanza each; nonce, one chunk, its tag.
+[[nodiscard]] constexpr std::size_t sealed_note_bytes(std::size_t auditors) {
+  return 22 + auditors * 98 + 48 + 16 + note_bucket_bytes + 16;
+}
 inline constexpr std::size_t retour_bucket_bytes = 4096;  ///< an unreleased retour (design §10)
+inline constexpr std::size_t retour_payload_bytes = 16 + retour_bucket_bytes + 16;  ///< nonce, one chunk, its tag
 inline constexpr std::size_t access_parts_max = 16;       ///< of one exchange
 
 // Time.
@@ -50,6 +55,9 @@ inline constexpr std::chrono::milliseconds directory_validity_max = 30LL * 24 * 
 inline constexpr std::chrono::milliseconds directory_alarm_before = 10LL * 24 * 3600 * 1000ms;
 inline constexpr std::chrono::milliseconds lease_life = 5LL * 7 * 24 * 3600 * 1000ms;
 inline constexpr std::chrono::milliseconds lease_period = 7LL * 24 * 3600 * 1000ms;
+inline constexpr std::chrono::milliseconds clock_leap_max = 14LL * 24 * 3600 * 1000ms;  ///< ahead of all at a start
+inline constexpr std::chrono::milliseconds clock_back_max = 24LL * 3600 * 1000ms;       ///< behind the newest lease
+inline constexpr std::chrono::milliseconds clock_jump_max = 3600s;                      ///< a step of a running broker
 inline constexpr std::chrono::milliseconds suspension_life = 7LL * 24 * 3600 * 1000ms;  ///< then it lapses
 
 // Directory.

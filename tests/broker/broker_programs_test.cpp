@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.hpp"
+#include "broker/key_ring.hpp"
 #include "broker/outside_file.hpp"
 #include "crypto/boxed_key.hpp"
 #include "crypto/hash.hpp"
@@ -261,6 +262,36 @@ TEST_F(BrokerProgram, P10AMissingOrDamagedOutsideCheckpointDoesNotStart) {
   std::filesystem::rename(path("aside"), path("copy/checkpoint"));
   Run running = run();
   EXPECT_EQ(stop(running), 0);
+}
+
+TEST_F(BrokerProgram, AClockFarFromTheNewestKeyDoesNotStartUnlessAccepted) {
+  ASSERT_EQ(call("init").code, 0);
+  // What a start under the year 2099 would have left.
+  const UnixMillis year_2099{4'070'908'800'000};
+  LeaseFile leases;
+  {
+    const auto boxed = read_file(path("keys/leases"), 1 << 20);
+    const auto opened = crypto::unbox_key("leases", as_text(*boxed), startup_);
+    leases = decode_lease_file(opened->expose()).value();
+  }
+  leases.leases.back().made_at = year_2099;
+  ++leases.generation;
+  for (const char* copy : {"keys/leases", "copy/leases"})
+    write(copy, as_bytes(crypto::box_key("leases", encode(leases), startup_)));
+  const auto before = files_in({"keys", "copy"});
+  expect_refused("run", 5, "CLOCK_BEHIND");
+  EXPECT_EQ(files_in({"keys", "copy"}), before) << "no key is made by a clock nobody vouched for";
+  EXPECT_EQ(call("check").code, 0);
+
+  std::vector<std::string> accepting = words("run");
+  accepting.push_back("--accept-clock");
+  Run running;
+  running.program = std::make_unique<Program>(accepting);
+  running.ready = json::parse(running.program->line(), nullptr, false);
+  EXPECT_EQ(running.ready["state"], "ready") << running.ready.dump();
+  EXPECT_EQ(stop(running), 0);
+  Run again = run();  // the lease was replaced: once is enough
+  EXPECT_EQ(stop(again), 0);
 }
 
 TEST_F(BrokerProgram, AnotherStartupSecretOpensNothing) {

@@ -163,6 +163,62 @@ TEST_F(KeyRingTest, EachMonthHasAReleasePairThatGoesFiveWeeksAfterItsEnd) {
   EXPECT_TRUE(open(february + 35 * day)->release_public(202602).has_value());
 }
 
+TEST_F(KeyRingTest, ADestroyedMonthsNumberIsNeverMadeAgainWithAnotherKey) {
+  const UnixMillis year_2099{4'070'908'800'000};
+  {
+    auto ring = open();
+    EXPECT_EQ(ring->current_release(monday_morning)->epoch, 202601U);
+    ASSERT_TRUE(ring->retire(year_2099, 0));  // the operator accepted a wrong clock
+    EXPECT_FALSE(ring->release_public(202601).has_value());
+    EXPECT_EQ(ring->current_release(monday_morning)->epoch, 202602U);
+  }
+  auto ring = open();
+  const crypto::BoxPair session = crypto::BoxPair::generate();
+  EXPECT_EQ(ring->release_shared(202601, session.public_key()).error().code, Errc::not_found);
+  EXPECT_EQ(ring->current_release(monday_morning)->epoch, 202602U);
+  EXPECT_FALSE(std::filesystem::exists(paths.folder / "release-202601.key"));
+}
+
+TEST_F(KeyRingTest, ACrashWhileAReleaseKeyIsDestroyedDestroysIt) {
+  { (void)open(); }
+  // The mark is durable, the key still there.
+  ASSERT_TRUE(write_file_durably(paths.folder / "release-202601.gone", {}, FileMode::owner_only));
+  auto ring = open();
+  EXPECT_FALSE(ring->release_public(202601).has_value());
+  EXPECT_FALSE(std::filesystem::exists(paths.folder / "release-202601.key"));
+  EXPECT_EQ(ring->current_release(monday_morning)->epoch, 202602U);
+}
+
+TEST_F(KeyRingTest, AMonthUsedUpInDecemberIsFollowedByJanuary) {
+  const UnixMillis december{1'797'000'000'000};
+  ASSERT_TRUE(write_file_durably(paths.folder / "release-202612.gone", {}, FileMode::owner_only));
+  EXPECT_EQ(open(december)->current_release(december)->epoch, 202701U);
+}
+
+TEST_F(KeyRingTest, ALeaseOfTheFutureIsReplaced) {
+  const UnixMillis year_2099{4'070'908'800'000};
+  auto ring = open();
+  const std::uint32_t ahead = ring->current_lease(year_2099)->id;
+  EXPECT_EQ(ring->newest_lease_made_at(), year_2099);
+  const auto mended = ring->current_lease(monday_morning).value();
+  EXPECT_EQ(mended.id, ahead + 1);
+  EXPECT_EQ(ring->newest_lease_made_at(), monday_morning);
+  EXPECT_EQ(ring->current_lease(monday_morning + day)->id, mended.id);
+  EXPECT_EQ(ring->current_lease(monday_morning + 7 * day)->id, mended.id + 1);
+  // It goes with its time as any other: five weeks after it was replaced.
+  ASSERT_TRUE(ring->retire(monday_morning + 35 * day - 1ms, mended.id + 1));
+  EXPECT_TRUE(ring->lease(ahead).has_value());
+  ASSERT_TRUE(ring->retire(monday_morning + 35 * day, mended.id + 1));
+  EXPECT_FALSE(ring->lease(ahead).has_value());
+}
+
+TEST_F(KeyRingTest, ALeaseALittleAheadIsTheSameClock) {
+  auto ring = open();
+  const std::uint32_t id = ring->current_lease(monday_morning)->id;
+  EXPECT_EQ(ring->current_lease(monday_morning - protocol::clock_back_max)->id, id);
+  EXPECT_EQ(ring->current_lease(monday_morning - protocol::clock_back_max - 1ms)->id, id + 1);
+}
+
 TEST_F(KeyRingTest, EachMonthHasARecordKeyThatSurvives) {
   Bytes january;
   {
