@@ -36,9 +36,18 @@ ExitClass exit_class(const Failure& failure) {
     case LocalCode::no_invitation:
     case LocalCode::bad_form:
     case LocalCode::unknown_commune:
-    case LocalCode::missing_dated_fact: return ExitClass::usage;
+    case LocalCode::missing_dated_fact:
+    case LocalCode::file_missing:
+    case LocalCode::no_terminal:
+    case LocalCode::passphrases_differ:
+    case LocalCode::id_malformed:
+    case LocalCode::id_ambiguous:
+    case LocalCode::invitation_other_contract: return ExitClass::usage;
+    case LocalCode::no_identity:
     case LocalCode::wrong_passphrase:
+    case LocalCode::passphrase_file_open:
     case LocalCode::local_store: return ExitClass::local_error;
+    case LocalCode::fingerprint_differs:
     case LocalCode::wrong_broker_key:
     case LocalCode::receipt_invalid:
     case LocalCode::log_forked:

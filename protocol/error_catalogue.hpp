@@ -76,6 +76,15 @@ enum class LocalCode : std::uint8_t {
   sender_unproven,
   directory_unproven,
   local_store,
+  no_identity,
+  file_missing,
+  passphrase_file_open,
+  no_terminal,
+  passphrases_differ,
+  id_malformed,
+  id_ambiguous,
+  invitation_other_contract,
+  fingerprint_differs,
   usage,
 };
 [[nodiscard]] std::string_view text_of(LocalCode code);

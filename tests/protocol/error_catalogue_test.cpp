@@ -159,6 +159,26 @@ TEST(ErrorCatalogue, GivesEveryLocalFailureACauseAndANextStepInBothLanguages) {
   }
 }
 
+TEST(ErrorCatalogue, TellsTheCommonestMistakesApartByNamesScriptsCanRelyOn) {
+  const std::vector<std::pair<LocalCode, std::string_view>> names = {
+      {LocalCode::no_identity, "no_identity"},
+      {LocalCode::file_missing, "file_missing"},
+      {LocalCode::passphrase_file_open, "passphrase_file_open"},
+      {LocalCode::no_terminal, "no_terminal"},
+      {LocalCode::passphrases_differ, "passphrases_differ"},
+      {LocalCode::id_malformed, "id_malformed"},
+      {LocalCode::id_ambiguous, "id_ambiguous"},
+      {LocalCode::invitation_other_contract, "invitation_other_contract"},
+      {LocalCode::fingerprint_differs, "fingerprint_differs"},
+  };
+  for (const auto& [code, name] : names) EXPECT_EQ(text_of(code), name);
+}
+
+TEST(ErrorCatalogue, TellsWhatToTypeWhenThereIsNoIdentity) {
+  for (Language language : {Language::french, Language::english})
+    EXPECT_NE(explain(LocalCode::no_identity, language).next_step.find("pli identity new"), std::string::npos);
+}
+
 TEST(ErrorCatalogue, TellsNoTwoCausesAlike) {
   for (Language language : {Language::french, Language::english}) {
     std::set<std::string> causes;
