@@ -382,7 +382,38 @@ Outcome<std::optional<PendingVersion>> Authority::pending() const {
   return std::optional<PendingVersion>(std::move(out));
 }
 
+Outcome<VersionReview> Authority::review() const {
+  auto waiting = pending();
+  if (!waiting) return waiting.error();
+  if (!*waiting) return usage("no version waits for a signature");
+  auto published = last();
+  if (!published) return published.error();
+  const auto unproven = [](const char* words) { return Failure(LocalCode::directory_unproven, words); };
+  VersionReview out;
+  out.head = (*waiting)->head;
+  out.authorities_before = facts_.authorities;
+  if (published->version) {
+    out.previous = published->version->head();
+    out.authorities_before = protocol::authorities_of(*out.previous);
+  }
+  if (out.head.contract != facts_.contract) return unproven("the note is of another contract");
+  if (out.head.number.value != (out.previous ? out.previous->number.value : 0) + 1 ||
+      out.head.previous != (published->version ? published->version->digest() : Digest{}))
+    return unproven("the note does not follow the last version of the history");
+  auto bundle = protocol::decode_bundle((*waiting)->bundle);
+  if (!bundle) return local(LocalCode::directory_unproven, bundle.error());
+  auto entries = protocol::apply_bundle(published->entries, *bundle);
+  if (!entries) return local(LocalCode::directory_unproven, entries.error());
+  out.differences = differences(published->entries, *entries);
+  auto built = protocol::Directory::build(std::move(*entries));
+  if (!built) return local(LocalCode::directory_unproven, built.error());
+  if ((*built)->root() != out.head.root || (*built)->entries().size() != out.head.entries)
+    return unproven("the note signs other entries than the bundle makes");
+  return out;
+}
+
 Outcome<PendingVersion> Authority::sign(const std::filesystem::path& key_file, const crypto::SecretKey& passphrase) {
+  if (auto reviewed = review(); !reviewed) return reviewed.error();
   auto waiting = pending();
   if (!waiting) return waiting.error();
   if (!*waiting) return usage("no version waits for a signature");

@@ -71,6 +71,14 @@ struct PendingVersion {
   [[nodiscard]] bool complete() const;  ///< k of n
 };
 
+/// What a pending version would put in force, rebuilt from the history and its bundle: what a signer must have read.
+struct VersionReview {
+  protocol::DirectoryHead head;
+  std::optional<protocol::DirectoryHead> previous;  ///< none before the first version
+  std::vector<EntryDifference> differences;
+  protocol::AuthoritySet authorities_before;  ///< of the version before, else of the contract
+};
+
 struct PublishedVersion {
   DirectoryNumber number{};
   Digest digest{};
@@ -98,8 +106,11 @@ class Authority {
   /// than directory_validity_max, or none), local_store.
   [[nodiscard]] Outcome<PendingVersion> prepare(UnixMillis now, UnixMillis not_after);
   [[nodiscard]] Outcome<std::optional<PendingVersion>> pending() const;
+  /// The pending version, told by its entries alone. Errors: usage (nothing pending), directory_unproven (the note does
+  /// not continue the history, or signs other entries than the bundle makes), local_store.
+  [[nodiscard]] Outcome<VersionReview> review() const;
   /// Adds one signature to the pending version. `key_file` is one of keys/ or a copy carried here.
-  /// Errors: usage (nothing pending, not one of the authorities, signed already), wrong_passphrase, local_store.
+  /// Errors: as review(); usage (not one of the authorities, signed already), wrong_passphrase, local_store.
   [[nodiscard]] Outcome<PendingVersion> sign(const std::filesystem::path& key_file,
                                              const crypto::SecretKey& passphrase);
   /// Moves a complete version to history/ and returns what is to be carried to the broker.

@@ -44,6 +44,30 @@ Result<void> rebuild_rosters(std::vector<Entry>& entries) {
 
 }  // namespace
 
+std::vector<EntryDifference> differences(const std::vector<Entry>& before, const std::vector<Entry>& after) {
+  std::map<std::pair<EntryType, std::string>, std::pair<const Entry*, const Entry*>> pairs;
+  for (const Entry& entry : before) pairs[{entry.type, entry.id}].first = &entry;
+  for (const Entry& entry : after) pairs[{entry.type, entry.id}].second = &entry;
+  std::vector<EntryDifference> out;
+  for (const auto& [place, both] : pairs) {
+    EntryDifference difference{place.first, place.second, both.first == nullptr, {}, {}};
+    if (both.first != nullptr) difference.gone = both.first->attributes;
+    if (both.second != nullptr) difference.come = both.second->attributes;
+    // What stands in both cancels out, once for each time it stands there.
+    for (auto gone = difference.gone.begin(); gone != difference.gone.end();) {
+      const auto same = std::find(difference.come.begin(), difference.come.end(), *gone);
+      if (same == difference.come.end()) {
+        ++gone;
+        continue;
+      }
+      difference.come.erase(same);
+      gone = difference.gone.erase(gone);
+    }
+    if (difference.added || !difference.gone.empty() || !difference.come.empty()) out.push_back(std::move(difference));
+  }
+  return out;
+}
+
 Outcome<DirectoryDraft> DirectoryDraft::start(const protocol::Contract& contract) {
   return of({protocol::write_contract(contract, new_salt())});
 }

@@ -35,6 +35,19 @@ struct Charter {
   UnixMillis not_after{};
 };
 
+/// What became of one entry between two versions, attribute by attribute: also those this software does not know.
+struct EntryDifference {
+  protocol::EntryType type = protocol::EntryType::member;
+  std::string id;
+  bool added = false;
+  std::vector<std::pair<std::string, Bytes>> gone;  ///< attributes of the earlier one that the later lacks
+  std::vector<std::pair<std::string, Bytes>> come;
+  bool operator==(const EntryDifference&) const = default;
+};
+/// In the order of (type, id); a new salt alone is no difference.
+[[nodiscard]] std::vector<EntryDifference> differences(const std::vector<protocol::Entry>& before,
+                                                       const std::vector<protocol::Entry>& after);
+
 class DirectoryDraft {
  public:
   /// A new directory with its contract entry.

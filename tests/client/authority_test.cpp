@@ -1,6 +1,7 @@
 #include "client/authority.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/file.hpp"
 #include "crypto/boxed_key.hpp"
@@ -212,6 +213,82 @@ TEST_F(AuthorityTest, AnEditThrowsAwayWhatWasBeingSigned) {
   EXPECT_FAILS_WITH(authority.sign(authority.key_files()[1], secret("procureur")), LocalCode::usage);
 }
 
+TEST_F(AuthorityTest, ReviewsAVersionByItsEntriesAlone) {
+  const auto made = init();
+  Authority authority = open(made);
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(crypto::Identity::generate())).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  EXPECT_FAILS_WITH(authority.review(), LocalCode::usage) << "nothing is pending";
+  ASSERT_TRUE(authority.prepare(spring, in(30)).has_value());
+  auto first = authority.review();
+  ASSERT_TRUE(first.has_value());
+  EXPECT_FALSE(first->previous.has_value());
+  EXPECT_EQ(first->head.not_after, in(30));
+  EXPECT_EQ(first->authorities_before, authority.facts().authorities);
+  EXPECT_TRUE(std::all_of(first->differences.begin(), first->differences.end(),
+                          [](const client::EntryDifference& each) { return each.added; }));
+  static_cast<void>(publish(authority));
+
+  ASSERT_TRUE(authority.draft().revoke("ged.un", in(1)).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  ASSERT_TRUE(authority.prepare(in(1), in(31)).has_value());
+  auto second = authority.review();
+  ASSERT_TRUE(second.has_value());
+  ASSERT_TRUE(second->previous.has_value());
+  EXPECT_EQ(second->previous->number, DirectoryNumber{1});
+  ASSERT_EQ(second->differences.size(), 2U);  // the queue lost a key, the member his rights
+  EXPECT_EQ(second->differences[0].id, "ged/89");
+  EXPECT_TRUE(second->differences[0].come.empty());
+  EXPECT_EQ(second->differences[0].gone.size(), 1U);
+  EXPECT_EQ(second->differences[1].id, "ged.un");
+  ASSERT_EQ(second->differences[1].come.size(), 1U);
+  EXPECT_EQ(second->differences[1].come[0].first, "revoked");
+}
+
+TEST_F(AuthorityTest, SignsNothingWhoseBundleMakesOtherEntries) {
+  const auto made = init();
+  Authority authority = open(made);
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(crypto::Identity::generate())).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  ASSERT_TRUE(authority.prepare(spring, in(30)).has_value());
+  // Somebody on the way puts one more reader into what is carried, or into what is signed.
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.deux"), card(crypto::Identity::generate())).has_value());
+  std::vector<Bytes> entries;
+  for (std::size_t i = 0; i < authority.directory().entries().size(); ++i)
+    entries.push_back(authority.directory().entry_bytes(i));
+  const auto honest = read_file(made.authority / "pending.bundle", protocol::directory_bundle_bytes_max);
+  ASSERT_TRUE(honest.has_value());
+  ASSERT_TRUE(
+      write_file_durably(made.authority / "pending.bundle", protocol::encode_bundle(entries), FileMode::owner_only)
+          .has_value());
+  EXPECT_FAILS_WITH(authority.review(), LocalCode::directory_unproven);
+  EXPECT_FAILS_WITH(authority.sign(authority.key_files()[0], secret("prefet")), LocalCode::directory_unproven);
+  ASSERT_TRUE(write_file_durably(made.authority / "pending.bundle", *honest, FileMode::owner_only).has_value());
+  EXPECT_TRUE(authority.sign(authority.key_files()[0], secret("prefet")).has_value());
+}
+
+TEST_F(AuthorityTest, SignsNothingThatDoesNotFollowTheHistory) {
+  const auto made = init();
+  Authority authority = open(made);
+  auto pending = authority.prepare(spring, in(30));
+  ASSERT_TRUE(pending.has_value());
+  const std::vector<std::function<void(protocol::DirectoryHead&)>> changes = {
+      [](protocol::DirectoryHead& head) { head.number = DirectoryNumber{2}; },
+      [](protocol::DirectoryHead& head) { head.previous[0] ^= 1; },
+      [](protocol::DirectoryHead& head) { head.contract = "csi-21"; },
+      [](protocol::DirectoryHead& head) { head.root[0] ^= 1; },
+      [](protocol::DirectoryHead& head) { ++head.entries; },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    auto head = pending->head;
+    changes[i](head);
+    ASSERT_TRUE(
+        write_file_durably(made.authority / "pending.note", as_bytes(protocol::to_text(head)), FileMode::owner_only)
+            .has_value());
+    EXPECT_FAILS_WITH(authority.sign(authority.key_files()[0], secret("prefet")), LocalCode::directory_unproven) << i;
+  }
+}
+
 TEST_F(AuthorityTest, AVersionLastsThirtyDaysAtMost) {
   Authority authority = open(init());
   EXPECT_FAILS_WITH(authority.prepare(spring, spring + protocol::directory_validity_max + std::chrono::milliseconds(1)),
@@ -288,6 +365,25 @@ TEST_F(DraftTest, RemovingAMemberNeverWidensARoster) {
     EXPECT_EQ(after.size() + 1, before.size());
     EXPECT_TRUE(std::includes(before.begin(), before.end(), after.begin(), after.end()));
   }
+}
+
+TEST_F(DraftTest, TellsEveryAttributeThatDiffersAndNoSalt) {
+  const auto before = draft_.directory().entries();
+  EXPECT_TRUE(client::differences(before, before).empty());
+  ASSERT_TRUE(draft_.change_validity("ged.un", spring, in(700)).has_value());
+  auto changed = client::differences(before, draft_.directory().entries());
+  ASSERT_EQ(changed.size(), 1U);
+  EXPECT_FALSE(changed[0].added);
+  ASSERT_EQ(changed[0].gone.size(), 1U);
+  ASSERT_EQ(changed[0].come.size(), 1U);
+  EXPECT_EQ(changed[0].come[0].first, "not-after");
+  ASSERT_TRUE(draft_.change_validity("ged.un", spring, in(365)).has_value());
+  EXPECT_TRUE(client::differences(before, draft_.directory().entries()).empty()) << "the salt alone is another";
+  auto with_more = before;
+  with_more.back().add("unheard-of", std::string_view("1"));
+  changed = client::differences(before, with_more);
+  ASSERT_EQ(changed.size(), 1U);
+  EXPECT_EQ(changed[0].come[0].first, "unheard-of");
 }
 
 TEST_F(DraftTest, KeepsACharter) {
