@@ -29,13 +29,13 @@ inline constexpr std::size_t exchange_bytes_max = 8 * 1024 * 1024;  ///< locked 
 inline constexpr std::size_t recipients_max = 512;                  ///< keys of one roster
 inline constexpr std::size_t address_bytes_max = 2048;
 inline constexpr std::size_t handling_max = 8;
-inline constexpr std::size_t attributes_max = 8;
+inline constexpr std::size_t attributes_max = 1;  ///< in clear; only an anomaly has one
 inline constexpr std::size_t release_shares_max = 8;
 inline constexpr std::size_t gossip_heads_max = 32;
 inline constexpr std::size_t locked_bytes_max = 64 * 1024 + 40;  ///< age header limit + lock overhead
 
 // Openings.
-inline constexpr std::size_t opening_bytes_max = 512;
+inline constexpr std::size_t opening_bytes_max = 308;  ///< of the longest log and opener
 inline constexpr std::size_t note_bucket_bytes = 512;  ///< the sealed note's plaintext, padded
 inline constexpr std::size_t note_text_bytes_max = note_bucket_bytes - 4;
 inline constexpr std::size_t sealed_note_bytes_max = 56 * 1024;

@@ -49,14 +49,15 @@ TEST(OpeningRequest, LeavesAMissingMotifToWhoeverDecides) {
   EXPECT_EQ(decoded->motif, 0);
 }
 
-TEST(OpeningRequest, NeverReachesItsLimitAndIsRefusedAboveIt) {
+TEST(OpeningRequest, IsLongestWithTheLongestLogAndOpener) {
   OpeningRequest request = some_request();
   request.log = std::string(63, 'a') + "." + std::string(9, 'b') + "/pli/89";
   request.opener = std::string(64, 'o');
   const Bytes longest = encode(request);
   EXPECT_EQ(failure(decode_opening_request(longest)), "");
-  EXPECT_LT(longest.size(), opening_bytes_max);
-  EXPECT_EQ(failure(decode_opening_request(Bytes(opening_bytes_max + 1, 1))), "invalid_input opening");
+  EXPECT_EQ(longest.size(), opening_bytes_max);
+  request.opener += 'o';
+  EXPECT_EQ(failure(decode_opening_request(encode(request))), "invalid_input opening") << "unread";
 }
 
 TEST(OpeningRequest, IsNamedByTheDigestOfItsBytes) {
