@@ -412,11 +412,10 @@ Outcome<VersionReview> Authority::review() const {
   return out;
 }
 
-Outcome<PendingVersion> Authority::sign(const std::filesystem::path& key_file, const crypto::SecretKey& passphrase) {
-  if (auto reviewed = review(); !reviewed) return reviewed.error();
-  auto waiting = pending();
-  if (!waiting) return waiting.error();
-  if (!*waiting) return usage("no version waits for a signature");
+struct Authority::Signer : AuthorityKey {};
+
+Outcome<Authority::Signer> Authority::signer(const std::filesystem::path& key_file,
+                                             const crypto::SecretKey& passphrase) const {
   auto bytes = read_file(key_file, key_file_bytes_max);
   if (!bytes) return store_failure(bytes.error());
   auto key = read_key_file(*bytes, passphrase);
@@ -426,6 +425,16 @@ Outcome<PendingVersion> Authority::sign(const std::filesystem::path& key_file, c
     return each.name == key->name && each.key == key->key.public_key();
   });
   if (!known) return usage("not one of the contract's authority keys");
+  return Signer{std::move(*key)};
+}
+
+Outcome<PendingVersion> Authority::sign(const std::filesystem::path& key_file, const crypto::SecretKey& passphrase) {
+  if (auto reviewed = review(); !reviewed) return reviewed.error();
+  auto waiting = pending();
+  if (!waiting) return waiting.error();
+  if (!*waiting) return usage("no version waits for a signature");
+  auto key = signer(key_file, passphrase);
+  if (!key) return key.error();
   PendingVersion out = std::move(**waiting);
   if (std::find(out.signed_by.begin(), out.signed_by.end(), key->name) != out.signed_by.end())
     return usage("this key has signed already");
@@ -476,6 +485,30 @@ Outcome<PublishedVersion> Authority::publish() {
   std::error_code ignored;
   std::filesystem::remove(folder_ / "pending.note", ignored);
   std::filesystem::remove(folder_ / "pending.bundle", ignored);
+  return out;
+}
+
+Outcome<SignedSuspension> Authority::suspend(std::string_view member, const std::filesystem::path& key_file,
+                                             const crypto::SecretKey& passphrase, UnixMillis now) {
+  auto published = last();
+  if (!published) return published.error();
+  if (!published->version) return usage("nothing is published yet: there are no rights to take away");
+  auto in_force = protocol::Directory::build(published->entries, *published->version);
+  if (!in_force) return store_failure(in_force.error());
+  const protocol::Member* found = (*in_force)->member(member);
+  if (found == nullptr) return usage("no such member in the last published version");
+  if (found->revoked_at) return usage("this member is revoked already");
+  auto key = signer(key_file, passphrase);
+  if (!key) return key.error();
+
+  SignedSuspension out;
+  out.suspension = {facts_.contract, found->id, published->version->head().number, now};
+  audit::Note note{protocol::to_text(out.suspension), {}};
+  audit::sign_note(note, key->name, key->key);
+  out.note = audit::to_text(note);
+  if (auto made = create_private_folder(folder_ / "suspensions"); !made) return store_failure(made.error());
+  out.file = folder_ / "suspensions" / (version_stem(out.suspension.directory) + "-" + found->id + ".note");
+  if (auto kept = write(out.file, as_bytes(out.note)); !kept) return kept.error();
   return out;
 }
 

@@ -3,6 +3,7 @@
 //   contract.txt          what every invitation says        work.entries        the directory being edited
 //   keys/<name>.age       one authority key, under its own passphrase (they may be carried to other machines)
 //   pending.note, .bundle the version being signed          history/<n>.note, .bundle   versions published
+//   suspensions/<n>-<member>.note                           what one key signed in haste
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include "client/failure.hpp"
 #include "crypto/secret.hpp"
 #include "protocol/card.hpp"
+#include "protocol/suspension.hpp"
 
 namespace pli::client {
 
@@ -88,6 +90,12 @@ struct PublishedVersion {
   std::filesystem::path bundle;
 };
 
+struct SignedSuspension {
+  protocol::Suspension suspension;
+  std::string note;
+  std::filesystem::path file;
+};
+
 class Authority {
  public:
   /// Errors: local_store (no such folder, damaged).
@@ -117,6 +125,13 @@ class Authority {
   /// Errors: usage (not k signatures yet), local_store.
   [[nodiscard]] Outcome<PublishedVersion> publish();
 
+  /// Signs a suspension of a member of the last published version with one key, and keeps it in suspensions/. It takes
+  /// effect when it is carried to the broker; the working copy and a pending version stay as they are.
+  /// Errors: usage (nothing published, no such member, revoked already, not one of the authorities), wrong_passphrase,
+  /// local_store.
+  [[nodiscard]] Outcome<SignedSuspension> suspend(std::string_view member, const std::filesystem::path& key_file,
+                                                  const crypto::SecretKey& passphrase, UnixMillis now);
+
   [[nodiscard]] Outcome<std::vector<PublishedVersion>> history() const;  ///< oldest first
   [[nodiscard]] std::vector<std::filesystem::path> key_files() const;
 
@@ -128,6 +143,10 @@ class Authority {
     std::vector<protocol::Entry> entries;
   };
   [[nodiscard]] Outcome<Last> last() const;
+  struct Signer;
+  /// One of this contract's keys, from its file. Errors: usage, wrong_passphrase, local_store.
+  [[nodiscard]] Outcome<Signer> signer(const std::filesystem::path& key_file,
+                                       const crypto::SecretKey& passphrase) const;
   std::filesystem::path folder_;
   ContractFacts facts_;
   DirectoryDraft draft_;

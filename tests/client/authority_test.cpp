@@ -273,8 +273,10 @@ TEST_F(AuthorityTest, SignsNothingThatDoesNotFollowTheHistory) {
   auto pending = authority.prepare(spring, in(30));
   ASSERT_TRUE(pending.has_value());
   const std::vector<std::function<void(protocol::DirectoryHead&)>> changes = {
-      [](protocol::DirectoryHead& head) { head.number = DirectoryNumber{2}; },
-      [](protocol::DirectoryHead& head) { head.previous[0] ^= 1; },
+      [](protocol::DirectoryHead& head) {
+        head.number = DirectoryNumber{2};
+        head.previous[0] ^= 1;  // only the first version has none
+      },
       [](protocol::DirectoryHead& head) { head.contract = "csi-21"; },
       [](protocol::DirectoryHead& head) { head.root[0] ^= 1; },
       [](protocol::DirectoryHead& head) { ++head.entries; },
@@ -287,6 +289,30 @@ TEST_F(AuthorityTest, SignsNothingThatDoesNotFollowTheHistory) {
             .has_value());
     EXPECT_FAILS_WITH(authority.sign(authority.key_files()[0], secret("prefet")), LocalCode::directory_unproven) << i;
   }
+}
+
+TEST_F(AuthorityTest, OneKeySuspendsAMemberOfThePublishedVersion) {
+  Authority authority = open(init());
+  const crypto::Identity person = crypto::Identity::generate();
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(person)).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  const auto key = authority.key_files()[2];
+  // Enrolled but not published: there is nothing to take away.
+  EXPECT_FALSE(authority.suspend("ged.un", key, secret("maire"), in(1)).has_value());
+  publish(authority);
+  EXPECT_TRUE(fails_with(authority.suspend("ged.un", key, secret("faux"), in(1)), LocalCode::wrong_passphrase));
+  EXPECT_TRUE(fails_with(authority.suspend("personne", key, secret("maire"), in(1)), LocalCode::usage));
+  const auto suspended = authority.suspend("ged.un", key, secret("maire"), in(1));
+  ASSERT_TRUE(suspended.has_value()) << suspended.error().detail;
+  const auto verified = protocol::verify_suspension_note(suspended->note, authority.facts().authorities);
+  ASSERT_TRUE(verified.has_value());
+  EXPECT_EQ(*verified, (protocol::Suspension{"csi-89", "ged.un", {1}, in(1)}));
+  EXPECT_EQ(as_text(*read_file(suspended->file, 4096)), suspended->note);
+  // Revoked is revoked for ever.
+  ASSERT_TRUE(authority.draft().revoke("ged.un", in(2)).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  publish(authority, in(2));
+  EXPECT_TRUE(fails_with(authority.suspend("ged.un", key, secret("maire"), in(2)), LocalCode::usage));
 }
 
 TEST_F(AuthorityTest, AVersionLastsThirtyDaysAtMost) {
