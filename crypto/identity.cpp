@@ -2,6 +2,10 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "crypto/hash.hpp"
 
 namespace pli::crypto {
@@ -35,6 +39,27 @@ ByteArray<32> x25519_public(const SecretKey& secret) {
   // Cannot be all zero: the base point has prime order and the scalar is clamped.
   PLI_INVARIANT(crypto_scalarmult_base(out.data(), secret.expose().data()) == 0);
   return out;
+}
+
+bool is_usable_x25519(const ByteArray<32>& key) {
+  // The multiplication would tell, but a directory reads a thousand keys at each start. These are all there are
+  // (cr.yp.to/ecdh.html, "validate"), bit 255 apart, which X25519 ignores; the test asks libsodium of each.
+  static constexpr std::array<std::string_view, 7> small_order = {
+      "0000000000000000000000000000000000000000000000000000000000000000",
+      "0100000000000000000000000000000000000000000000000000000000000000",
+      "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+      "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+      "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+      "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+      "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"};
+  static const std::array<ByteArray<32>, small_order.size()> points = [] {
+    std::array<ByteArray<32>, small_order.size()> out{};
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = *to_array<32>(*from_hex(small_order[i]));
+    return out;
+  }();
+  ByteArray<32> masked = key;
+  masked[31] &= 0x7f;
+  return std::find(points.begin(), points.end(), masked) == points.end();
 }
 
 }  // namespace pli::crypto

@@ -39,4 +39,8 @@ class Identity {
 /// Base point multiplication, for X25519 secrets of any use.
 [[nodiscard]] ByteArray<32> x25519_public(const SecretKey& secret);
 
+/// Whether an X25519 public key can be sealed to: not the few points of small order, whose shared secret is zero
+/// whoever computes it, so that libsodium refuses, and with it every sealing to a roster that holds one.
+[[nodiscard]] bool is_usable_x25519(const ByteArray<32>& key);
+
 }  // namespace pli::crypto

@@ -129,6 +129,8 @@ Result<Card> parse_card(std::string_view text) {
   }
   // One spelling: an upper-case age recipient, for one, reads as the same key under another fingerprint.
   if (!rest.empty() || to_text(card) != text) return invalid("card");
+  // A key nobody can seal to would make every sealing to its roster fail.
+  if (!crypto::is_usable_x25519(*curve) || !crypto::is_usable_x25519(age->bytes)) return invalid("card");
   // One key, one use.
   if (*curve == age->bytes || *curve == *sign || *sign == age->bytes) return invalid("card");
   if (card.renews == card.keys.sign) return invalid("card");

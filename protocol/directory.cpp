@@ -410,6 +410,8 @@ Result<Member> read_member(const Entry& entry) {
 
   if (member.roles.empty()) return invalid("member without a role");
   if (member.not_after <= member.not_before) return invalid("member never valid");
+  if (!crypto::is_usable_x25519(member.keys.curve.bytes) || !crypto::is_usable_x25519(member.keys.age.bytes))
+    return invalid("member with a key nobody can seal to");
   if (!distinct(all_keys(member))) return invalid("member with one key in two places");
   // Whoever checks takes no part (design §4): an auditor is nothing else, sits with auditors only, and they
   // alone read what is sealed to the audit queue.
@@ -466,6 +468,9 @@ Result<Queue> read_queue(const Entry& entry) {
   if (std::adjacent_find(queue.keys.begin(), queue.keys.end(), [](const auto& a, const auto& b) { return a >= b; }) !=
       queue.keys.end())
     return invalid("queue keys not sorted and distinct");
+  if (!std::all_of(queue.keys.begin(), queue.keys.end(),
+                   [](const crypto::AgePublic& key) { return crypto::is_usable_x25519(key.bytes); }))
+    return invalid("queue with a key nobody can seal to");
   return queue;
 }
 

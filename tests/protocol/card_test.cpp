@@ -112,6 +112,17 @@ TEST(Card, TakesOneKeyForOneUse) {
   EXPECT_EQ(code_of_failure(parse_card(to_text(card))), "invalid_input");
 }
 
+TEST(Card, HoldsNoKeyNobodyCanSealTo) {
+  for (const std::uint8_t point : std::array<std::uint8_t, 2>{0, 1}) {
+    Card card = make_card(identity_of(1), now, nullptr);
+    card.keys.age.bytes = {point};
+    EXPECT_EQ(failure(parse_card(to_text(card))), "invalid_input card") << +point;
+    card = make_card(identity_of(1), now, nullptr);
+    card.keys.curve.bytes = {point};
+    EXPECT_EQ(failure(parse_card(to_text(card))), "invalid_input card") << +point;
+  }
+}
+
 TEST(Card, HasOneSpelling) {
   std::string text = to_text(make_card(identity_of(1), now, nullptr));
   const std::size_t at = text.find("age age1");

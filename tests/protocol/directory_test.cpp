@@ -179,6 +179,24 @@ TEST(Member, WhoAuditsIsNothingElseAndSitsNowhereElse) {
   EXPECT_EQ(code_of_failure(read_member(write_member(intruder, filled<16>(1)))), "invalid_input");
 }
 
+TEST(Member, HoldsNoKeyNobodyCanSealTo) {
+  const Member good = some_world().members[0];
+  for (const std::uint8_t point : std::array<std::uint8_t, 2>{0, 1}) {
+    Member bad = good;
+    bad.keys.age.bytes = {point};
+    EXPECT_EQ(code_of_failure(read_member(write_member(bad, filled<16>(1)))), "invalid_input") << +point;
+    bad = good;
+    bad.keys.curve.bytes = {point};
+    EXPECT_EQ(code_of_failure(read_member(write_member(bad, filled<16>(1)))), "invalid_input") << +point;
+  }
+}
+
+TEST(Queue, HoldsNoKeyNobodyCanSealTo) {
+  Queue queue = some_world().queue("ged/89");
+  queue.keys = {{ByteArray<32>{0}}, {filled<32>(2)}};
+  EXPECT_EQ(code_of_failure(read_queue(write_queue(queue, filled<16>(1)))), "invalid_input");
+}
+
 TEST(Queue, ReadsBackAsItWasWritten) {
   for (const Queue& queue : some_world().queues) {
     const Entry entry = write_queue(queue, filled<16>(7));
@@ -210,6 +228,7 @@ TEST(Queue, KeepsItsKeysSortedAndDistinctUpToTheLimit) {
     ByteArray<32> key{};
     key[0] = static_cast<std::uint8_t>(i >> 8);
     key[1] = static_cast<std::uint8_t>(i);
+    key[2] = 2;  // none of them of small order
     queue.keys.push_back({key});
   }
   const Bytes largest = encode(write_queue(queue, filled<16>(1)));
