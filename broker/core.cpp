@@ -17,7 +17,8 @@ constexpr std::chrono::milliseconds minute = std::chrono::minutes(1);
 constexpr std::chrono::milliseconds strays_saved_every = std::chrono::seconds(1);
 /// Ways in looked at by one tick: 2,000 a minute re-encrypt 20 million in a week.
 constexpr std::size_t rotation_step = 2000;
-/// What an `open` reply may hold of parts, so that the message stays under message_bytes_max.
+/// What an `open` reply may hold of parts, so that the message stays under message_bytes_max. One part alone rides
+/// along up to inline_bytes_max, as in `submit`: no decoder takes a longer one.
 constexpr std::size_t opened_bytes_max = 56 * 1024;
 
 std::string_view name_of(Unattributed::Reason reason) {
@@ -357,15 +358,18 @@ std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Ope
     opened.access.push_back(std::move(part));
   }
   // What fits rides along; the rest is fetched with get_chunk.
+  const auto rides = [&](std::uint64_t size) {
+    return size <= protocol::inline_bytes_max && bytes + size <= opened_bytes_max;
+  };
   for (std::size_t i = 0; i < opened.access.size(); ++i) {
-    if (bytes + locked_sizes[i] > opened_bytes_max) continue;
+    if (!rides(locked_sizes[i])) continue;
     bytes += locked_sizes[i];
     opened.access[i].locked = store_.body(order.parts[i].number, 0, locked_sizes[i]);
   }
   const auto own = store_.exchange(order.exchange);
   const auto own_seal = own ? protocol::decode_seal(own->seal) : Result<protocol::Seal>(broken);
   if (!own_seal) return broken;
-  if (bytes + own_seal->payload_size <= opened_bytes_max)
+  if (rides(own_seal->payload_size))
     opened.payload = store_.body(order.exchange, own_seal->locked_size, own_seal->payload_size);
   return std::nullopt;
 }

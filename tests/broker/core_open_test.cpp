@@ -173,6 +173,75 @@ TEST_F(Opening, LargePartsAreFetchedInChunks) {
   expect_whole();
 }
 
+/// What a member's client is given, through the codec both ways; parts that came empty are fetched as it fetches them.
+class OpeningOnTheWire : public ::testing::Test {
+ protected:
+  static protocol::Opened open_whole(BrokerHouse& house, const Department& department, const Sealed& sealed) {
+    const broker::VerifiedOpen request = department.open("ged.1", sealed.id, house.now);
+    const Bytes message = protocol::encode(protocol::Reply{1, house.ask("ged.1", department.open_again(request))});
+    EXPECT_LE(message.size(), protocol::message_bytes_max);
+    auto decoded = protocol::decode_reply(message);
+    EXPECT_TRUE(decoded.has_value()) << (decoded ? "" : decoded.error().detail);
+    if (!decoded || refusal_in(decoded->body) != "") return {};
+    auto opened = std::get<protocol::Opened>(std::move(decoded->body));
+    const auto fetch = [&](protocol::PartKind part, Bytes& into, std::uint64_t size) {
+      for (std::uint32_t index = 0; into.size() < size; ++index) {
+        const auto reply = house.ask("ged.1", protocol::GetChunk{request.id, part, 0, index});
+        const auto chunk = protocol::decode_reply(protocol::encode(protocol::Reply{1, reply}));
+        ASSERT_TRUE(chunk.has_value());
+        ASSERT_EQ(refusal_in(chunk->body), "");
+        append(into, std::get<protocol::Chunk>(chunk->body).bytes);
+      }
+    };
+    if (opened.access.at(0).locked.empty())
+      fetch(protocol::PartKind::locked, opened.access[0].locked, sealed.seal.locked_size);
+    if (opened.payload.empty()) fetch(protocol::PartKind::payload, opened.payload, sealed.seal.payload_size);
+    return opened;
+  }
+};
+
+TEST_F(OpeningOnTheWire, APayloadOfAnySizeArrivesWholeRidingOrFetched) {
+  DepartmentOptions few;
+  few.ged_members = 3;
+  const Department department(few);
+  BrokerHouse house(department);
+  std::vector<std::size_t> sizes = {protocol::inline_bytes_max - 1, protocol::inline_bytes_max,
+                                    protocol::inline_bytes_max + 1, 55'328};
+  for (std::size_t size = 46 * 1024; size <= 58 * 1024; size += 512) sizes.push_back(size);
+  for (const std::size_t size : sizes) {
+    SCOPED_TRACE(size);
+    Draft draft;
+    draft.openable = false;
+    Sealed sealed = department.seal(draft);
+    sealed.envelope.payload.resize(size);
+    crypto::random_bytes(sealed.envelope.payload);
+    sealed.seal.payload_size = size;
+    sealed.seal.payload = crypto::sha256(sealed.envelope.payload);
+    department.sign(sealed);
+    ASSERT_EQ(refusal_in(house.ask(draft.sender, sealed.verified())), "");
+    const protocol::Opened opened = open_whole(house, department, sealed);
+    EXPECT_EQ(opened.payload, sealed.envelope.payload);
+  }
+}
+
+TEST_F(OpeningOnTheWire, ARosterOfAnySizeUpToTheLargestIsReadByItsMembers) {
+  for (const std::size_t keys : {500UL, 501UL, protocol::recipients_max}) {
+    SCOPED_TRACE(keys);
+    DepartmentOptions many;
+    many.ged_members = keys - 1;  // and the secretariat
+    many.clir_members = 1;
+    const Department department(many);
+    ASSERT_EQ(department.directory()->queue("ged/89")->keys.size(), keys);
+    BrokerHouse house(department);
+    const Sealed sealed = department.seal({});
+    ASSERT_EQ(refusal_in(house.ask("referent.auxerre", sealed.verified())), "");
+    const protocol::Opened opened = open_whole(house, department, sealed);
+    const auto plaintext = department.read("ged.1", opened);
+    ASSERT_TRUE(plaintext.has_value());
+    EXPECT_EQ(plaintext->content, Draft{}.content);
+  }
+}
+
 TEST_F(Opening, TheWeeklyRotationLeavesEverythingReadableAndOldLeasesGo) {
   const std::uint32_t first_lease = house.store().access(house.store().find_exchange(report.id)->number)[0].lease;
   for (int week = 0; week < 7; ++week) {
