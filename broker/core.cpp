@@ -375,6 +375,9 @@ std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Ope
 }
 
 Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
+  // The month's release key is there before anybody says hello: whose session is older than the month opens all the
+  // same. Where it cannot be written `hello` says so, and what needs no new key goes on.
+  no_release_key_ = !keys_.current_release(now);
   auto begun = begin(now);
   if (!begun) return begun.error();
   Batch& batch = **begun;
@@ -435,9 +438,15 @@ void CoreState::published(const std::string& checkpoint) {
   published_size_ = head->size;
 }
 
+std::string CoreState::state_text() const {
+  if (dead_ || store_.fault()) return std::string(protocol::text_of(Code::log_unavailable));
+  if (no_release_key_) return "RELEASE_KEY_UNWRITTEN";
+  return "ok";
+}
+
 protocol::Health CoreState::health(UnixMillis /*now*/) const {
   protocol::Health health;
-  health.state = dead_ || store_.fault() ? protocol::text_of(Code::log_unavailable) : "ok";
+  health.state = state_text();
   health.tree_size = tree_.size().value;
   health.exchanges = store_.exchange_count();
   health.directory = directory_->number();

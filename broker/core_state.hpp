@@ -145,6 +145,7 @@ class CoreState final : public Core {
   void decide_one(Batch& batch, VerifiedRequest& request);
   void refuse(Batch& batch, const Caller& caller, const Asked& asked, const Denial& denial);
   void count_stray(Batch& batch, Unattributed::Reason reason);
+  [[nodiscard]] std::string state_text() const;  ///< for health: docs/protocol.md, "Wire"
   void log_strays(Batch& batch, Unattributed::Reason reason, std::uint64_t count);
   [[nodiscard]] Result<BatchOutcome> commit(Batch& batch);
   [[nodiscard]] std::optional<Error> complete(Batch& batch, Pending& pending, std::vector<Outgoing>& out);
@@ -255,6 +256,8 @@ class CoreState final : public Core {
   };
   std::map<Peer, Follower> followers_;
   std::map<std::string, std::set<Peer>, std::less<>> followed_;  ///< by queue
+
+  bool no_release_key_ = false;  ///< the month's could not be written at the last tick
 
   // The weekly re-encryption of R.
   std::uint32_t rotating_to_ = 0;  ///< lease of the pass under way or done
