@@ -185,6 +185,8 @@ void Broker::hand_out(BatchOutcome outcome, const std::vector<Staged>& staged) {
     log(LogLevel::info, "directory accepted", {{"number", outcome.new_directory->number().value}});
     directory_->set(std::move(outcome.new_directory));
   }
+  for (const ExchangeNumber number : outcome.damaged)
+    log(LogLevel::error, "release key damaged", {{"exchange_number", number.value}});
   transport_->send(std::move(outcome.outgoing));
   if (outcome.checkpoint) publisher_->offer(*std::move(outcome.checkpoint));
   for (const Staged* parts : accepted) {

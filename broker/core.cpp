@@ -338,12 +338,10 @@ std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Ope
   std::vector<std::uint64_t> locked_sizes;
   for (const AccessRow& row : order.parts) {
     const auto exchange = store_.exchange(row.number);
-    const auto lease = keys_.lease(row.lease);
-    if (!exchange || exchange->erased || !lease) return broken;
+    const auto release_key = release_key_of(row);
+    if (!exchange || exchange->erased || !release_key) return broken;
     const auto seal = protocol::decode_seal(exchange->seal);
     if (!seal) return broken;
-    const auto release_key = crypto::unlease_release_key(row.leased, exchange->id, *lease);
-    if (!release_key) return broken;
     protocol::AccessPart part;
     part.exchange = exchange->id;
     part.address = exchange->address;
@@ -408,26 +406,35 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
     rotating_to_ = batch.lease.id;
     rotated_through_ = {};
     all_rotated_ = false;
+    damaged_.clear();
   }
+  std::vector<ExchangeNumber> damaged;
   if (!all_rotated_) {
     const auto rows = store_.access_after(rotated_through_, rotation_step);
     for (const AccessRow& row : rows) {
       rotated_through_ = row.number;
       if (row.lease == batch.lease.id) continue;
-      const auto old_key = keys_.lease(row.lease);
+      const auto release_key = release_key_of(row);
       const auto exchange = store_.exchange(row.number);
-      if (!old_key || !exchange) return Error{Errc::corruption, "a release key stands under a lease that is gone"};
-      const auto release_key = crypto::unlease_release_key(row.leased, exchange->id, *old_key);
-      if (!release_key) return Error{Errc::corruption, "a release key does not open under its lease"};
+      if (!release_key || !exchange) {
+        // One that cannot be read any more must not keep all others from being read: skipped, shown, not written over.
+        damaged_.emplace(row.number, row.lease);
+        damaged.push_back(row.number);
+        continue;
+      }
       batch.tx.release_under(row.number, batch.lease.id,
                              crypto::lease_release_key(*release_key, exchange->id, batch.lease.key));
     }
     all_rotated_ = rows.size() < rotation_step;
   }
   const std::uint32_t lease_still_used = all_rotated_ ? batch.lease.id : 0;
+  // With its row mended from a backup, a damaged R needs the lease it was under, and that one alone.
+  std::set<std::uint32_t> kept;
+  for (const auto& [number, lease] : damaged_) kept.insert(lease);
   auto outcome = commit(batch);
   if (!outcome) return outcome;
-  if (auto retired = keys_.retire(now, lease_still_used); !retired) return retired.error();
+  outcome->damaged = std::move(damaged);
+  if (auto retired = keys_.retire(now, lease_still_used, kept); !retired) return retired.error();
   return outcome;
 }
 
@@ -440,6 +447,7 @@ void CoreState::published(const std::string& checkpoint) {
 
 std::string CoreState::state_text() const {
   if (dead_ || store_.fault()) return std::string(protocol::text_of(Code::log_unavailable));
+  if (!damaged_.empty()) return "RELEASE_DAMAGED " + std::to_string(damaged_.size());
   if (no_release_key_) return "RELEASE_KEY_UNWRITTEN";
   return "ok";
 }

@@ -24,6 +24,7 @@ struct BatchOutcome {
   std::vector<Outgoing> outgoing;
   std::optional<std::string> checkpoint;                     ///< the batch's signed checkpoint, when leaves were added
   std::shared_ptr<const protocol::Directory> new_directory;  ///< when a version was accepted: for the gate and ZAP
+  std::vector<ExchangeNumber> damaged;  ///< whose R was just found to open under no lease: for the operator's log
 };
 
 class Core {

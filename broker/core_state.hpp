@@ -182,6 +182,8 @@ class CoreState final : public Core {
   [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;
   [[nodiscard]] std::shared_ptr<const RosterRow> roster(RosterKey key) const;
   [[nodiscard]] bool directory_expired(UnixMillis now) const;
+  /// R of one way in; nothing when its lease is gone or its bytes are damaged.
+  [[nodiscard]] std::optional<crypto::ReleaseKey> release_key_of(const AccessRow& row) const;
 
   struct QueueState {
     QueueKey key;
@@ -263,6 +265,8 @@ class CoreState final : public Core {
   std::uint32_t rotating_to_ = 0;  ///< lease of the pass under way or done
   ExchangeNumber rotated_through_{};
   bool all_rotated_ = false;
+  /// Whose R opens under no lease, and the lease it claims: skipped and shown, until the operator mends or erases them.
+  std::map<ExchangeNumber, std::uint32_t> damaged_;
 };
 
 }  // namespace pli::broker

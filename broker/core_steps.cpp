@@ -209,6 +209,15 @@ std::shared_ptr<const RosterRow> CoreState::roster(RosterKey key) const {
   return rosters_.emplace(key, std::make_shared<const RosterRow>(*std::move(row))).first->second;
 }
 
+std::optional<crypto::ReleaseKey> CoreState::release_key_of(const AccessRow& row) const {
+  const auto exchange = store_.exchange(row.number);
+  const auto lease = keys_.lease(row.lease);
+  if (!exchange || !lease) return std::nullopt;
+  auto release_key = crypto::unlease_release_key(row.leased, exchange->id, *lease);
+  if (!release_key) return std::nullopt;
+  return *std::move(release_key);
+}
+
 bool CoreState::directory_expired(UnixMillis now) const { return now >= directory_->verified()->head().not_after; }
 
 CoreState::QueueState& CoreState::queue_state(Batch& batch, const std::string& name) {

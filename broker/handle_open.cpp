@@ -62,14 +62,19 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   order.epoch = request.release_epoch;
   order.release_key = request.release_key;
   order.session = std::move(request.session);
+  bool key_lost = false;
   for (AccessRow& part : store_.access(row->number)) {
     const auto added = part.number == row->number ? row : store_.exchange(part.number);
     if (!added) continue;
     const auto readers = roster(added->roster);
     if (!readers || !on_roster(member, *readers)) continue;
-    if (!keys_.lease(part.lease)) return deny(Code::erased, "cle");
-    order.parts.push_back(std::move(part));
+    // Proven to open before the reading is recorded: after that nothing may fail but the disk.
+    if (release_key_of(part))
+      order.parts.push_back(std::move(part));
+    else
+      key_lost = true;
   }
+  if (order.parts.empty() && key_lost) return deny(Code::erased, "cle");
   if (order.parts.empty()) return deny(Code::forbidden, "acces.absent");
 
   protocol::Opened opened;

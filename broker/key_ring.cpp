@@ -358,14 +358,15 @@ std::optional<ByteView> KeyRing::record_key(std::uint32_t month) const {
   return std::nullopt;
 }
 
-Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used) {
+Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used, const std::set<std::uint32_t>& kept) {
   std::vector<std::uint32_t> spent;
   for (std::size_t i = 0; i + 1 < leases_.leases.size(); ++i) {
     const LeaseFile::Lease& lease = leases_.leases[i];
     // One dated ahead by a wrong clock is as old as the one that replaced it.
     const bool ahead = lease.made_at - now > protocol::clock_back_max;
     const UnixMillis made_at = ahead ? leases_.leases[i + 1].made_at : lease.made_at;
-    if (lease.id < lease_still_used && now - made_at >= protocol::lease_life) spent.push_back(lease.id);
+    if (lease.id < lease_still_used && !kept.contains(lease.id) && now - made_at >= protocol::lease_life)
+      spent.push_back(lease.id);
   }
   std::erase_if(leases_.leases, [&](const LeaseFile::Lease& lease) {
     return std::find(spent.begin(), spent.end(), lease.id) != spent.end();

@@ -103,8 +103,10 @@ class KeyRing {
 
   /// Destroys what has had its time: release secrets five weeks after their month's end, lease keys five weeks after
   /// they were made. A lease with an id from `lease_still_used` on stays whatever its age: a broker that was down for
-  /// longer re-encrypts first. Errors: io_error, after which the keys may be gone from one copy and not the other.
-  [[nodiscard]] Result<void> retire(UnixMillis now, std::uint32_t lease_still_used);
+  /// longer re-encrypts first. So does one of `kept`. Errors: io_error, after which the keys may be gone from one copy
+  /// and not the other.
+  [[nodiscard]] Result<void> retire(UnixMillis now, std::uint32_t lease_still_used,
+                                    const std::set<std::uint32_t>& kept = {});
 
  private:
   KeyRing() = default;
