@@ -179,6 +179,8 @@ class CoreState final : public Core {
   /// Refuses a queue in which the member holds no seat.
   [[nodiscard]] std::optional<Denial> refuse_foreign_queue(const protocol::Member& member,
                                                            std::string_view queue) const;
+  /// Whether the directory shows the member this entry.
+  [[nodiscard]] bool sees_entry(const protocol::Member& member, protocol::EntryType type, std::string_view id) const;
   [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;
   [[nodiscard]] std::shared_ptr<const RosterRow> roster(RosterKey key) const;
   [[nodiscard]] bool directory_expired(UnixMillis now) const;

@@ -178,12 +178,16 @@ std::optional<Denial> CoreState::refuse_foreign_queue(const protocol::Member& me
   const protocol::Queue* found = directory_->queue(queue);
   if (found != nullptr && sits_in(member, queue)) return std::nullopt;
   if (found == nullptr) return not_found();
-  const auto position = directory_->position_of(protocol::EntryType::queue, queue);
-  const bool known = position && protocol::may_see_entry(*directory_, member, directory_->entries()[*position]);
+  const bool known = sees_entry(member, protocol::EntryType::queue, queue);
   ExchangeFacts facts;
   facts.queue = found;
   const protocol::Decision decision = decide(Act::deliver, member, facts, relations(member, facts));
   return known ? deny(protocol::Code::forbidden, decision.rule) : not_found(decision.rule);
+}
+
+bool CoreState::sees_entry(const protocol::Member& member, protocol::EntryType type, std::string_view id) const {
+  const auto position = directory_->position_of(type, id);
+  return position && protocol::may_see_entry(*directory_, member, directory_->entries()[*position]);
 }
 
 protocol::QueueItem CoreState::item_of(const ExchangeRow& row, std::string_view queue, bool visible) const {

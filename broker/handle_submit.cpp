@@ -91,7 +91,16 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (!std::all_of(address.handling.begin(), address.handling.end(), protocol::is_handling))
     return deny(Code::invalid, "handling");
   const protocol::Queue* queue = directory_->queue(address.queue);
-  if (queue == nullptr) return deny(Code::invalid, "queue");
+  if (queue == nullptr || !sees_entry(member, protocol::EntryType::queue, address.queue)) {
+    // Alike, and at the same point, for a queue that is not there and one that is not for the sender to know of.
+    ExchangeFacts facts;
+    facts.queue = queue;
+    facts.kind = kind;
+    const protocol::Decision decision = decide(Act::submit, member, facts, relations(member, facts));
+    Denial denial = deny(Code::invalid, "queue");
+    if (queue != nullptr) denial.rule = decision.rule;
+    return denial;
+  }
   const protocol::Seal& seal = request.seal;
   const bool is_access = kind == Kind::acces;
   if (seal.locked_size > settings_.exchange_bytes_max ||

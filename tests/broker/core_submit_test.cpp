@@ -220,6 +220,28 @@ TEST_F(Submit, AnotherMembersCaseAndNoCaseAtAllAreAnsweredAlike) {
   EXPECT_EQ(refusal_in(submit(to_nothing)), "NOT_FOUND");
 }
 
+TEST_F(Submit, AQueueOfOthersAndNoQueueAtAllAreAnsweredAlike) {
+  const std::string others = department.organisation_queue("referent.sens");
+  struct Case {
+    std::string queue;
+    const char* rule;  ///< what the journal keeps of it
+  };
+  for (const Case& each : {Case{others, "defaut"}, Case{"org/999999999", "queue"}}) {
+    SCOPED_TRACE(each.queue);
+    // Whatever else is wrong with it: an answer that came from further on would tell.
+    for (int fault = 0; fault < 4; ++fault) {
+      Sealed sealed = department.seal({});
+      sealed.address.queue = each.queue;
+      if (fault == 1) sealed.address.created_at = house.now + 1h;
+      if (fault == 2) sealed.address.roster[0] ^= 1;
+      if (fault == 3) sealed.envelope.payload.pop_back();
+      department.sign(sealed);
+      EXPECT_EQ(refusal_in(submit(sealed)), "INVALID(queue)");
+      EXPECT_EQ(last_line().text("rule"), each.rule);
+    }
+  }
+}
+
 TEST_F(Submit, AnOldDateIsFineAndFiveMinutesAheadToo) {
   Draft draft;
   draft.created_at = house.now - std::chrono::hours(24 * 20);
