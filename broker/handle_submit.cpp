@@ -117,6 +117,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   // Which case. Only a party may name it; anybody else's answer is that of a case that is not there.
   if (kind_row->opens_case && asked.case_id) return deny(Code::invalid, "case");
   if (kind_row->names_case && !asked.case_id) return deny(Code::invalid, "case");
+  if (!kind_row->opens_case && !kind_row->names_case && asked.case_id) return deny(Code::invalid, "case");
   std::optional<ExchangeRow> first;
   ExchangeFacts facts;
   facts.queue = queue;

@@ -335,6 +335,19 @@ TEST_F(CaseRoad, NoDecisionWithoutARecordedOpening) {
             "ILLEGAL_TRANSITION(decide,decide)");
 }
 
+TEST_F(CaseRoad, AnAnomalyBelongsToNoCase) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  Draft draft = step(Kind::anomalie, "ged.1", "audit/89", report.id);
+  draft.in_reply_to = report.id;
+  draft.attributes = {{"code", "bad_padding"}};
+  const protocol::CaseItem before = seen_by("secretariat");
+  EXPECT_EQ(refusal_in(submit(department.seal(draft))), "INVALID(case)");
+  draft.case_id = {};
+  accept(draft);
+  EXPECT_EQ(seen_by("secretariat"), before);
+  expect_whole();
+}
+
 TEST_F(CaseRoad, NoReturnWithoutADecision) {
   EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retour, "secretariat", home, report.id)))),
             "ILLEGAL_TRANSITION(recu,retour_effectue)");
