@@ -82,6 +82,8 @@ Outcome<void> Profile::replace_identity(const crypto::Identity& identity, const 
     former = folder_ / "former" / ("identity-" + std::to_string(n) + ".age");
     if (!std::filesystem::exists(former, ignored)) break;
   }
+  if (std::filesystem::exists(former, ignored))
+    return Failure(LocalCode::local_store, "the profile keeps as many former identities as it may");
   if (auto kept = write_file_durably(former, *present, FileMode::owner_only); !kept) return store_failure(kept.error());
   if (auto written = write_file_durably(folder_ / "identity.age", *file, FileMode::owner_only); !written)
     return store_failure(written.error());
