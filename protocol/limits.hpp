@@ -45,7 +45,7 @@ inline constexpr std::size_t sealed_note_bytes_max = 56 * 1024;
 }
 inline constexpr std::size_t retour_bucket_bytes = 4096;  ///< an unreleased retour (design §10)
 inline constexpr std::size_t retour_payload_bytes = 16 + retour_bucket_bytes + 16;  ///< nonce, one chunk, its tag
-inline constexpr std::size_t access_parts_max = 16;       ///< of one exchange
+inline constexpr std::size_t access_parts_max = 16;                                 ///< of one exchange
 
 // Time.
 inline constexpr std::chrono::milliseconds clock_skew_max = 300s;         ///< created-at ahead of the broker

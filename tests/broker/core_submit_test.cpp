@@ -348,6 +348,22 @@ TEST_F(CaseRoad, AnAnomalyBelongsToNoCase) {
   expect_whole();
 }
 
+TEST_F(CaseRoad, ARetourIsOneBucketWhateverItSays) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  Sealed exact = department.seal(step(Kind::retour, "secretariat", home, report.id));
+  ASSERT_EQ(exact.envelope.payload.size(), protocol::retour_payload_bytes);
+  for (const int more : {-1, 1}) {
+    Sealed other = exact.clone();
+    other.envelope.payload.resize(protocol::retour_payload_bytes + static_cast<std::size_t>(more));
+    other.seal.payload_size = other.envelope.payload.size();
+    other.seal.payload = crypto::sha256(other.envelope.payload);
+    department.sign(other);
+    EXPECT_EQ(refusal_in(submit(other)), "INVALID(payload_size)");
+  }
+  EXPECT_EQ(refusal_in(submit(exact)), "");
+}
+
 TEST_F(CaseRoad, NoReturnWithoutADecision) {
   EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retour, "secretariat", home, report.id)))),
             "ILLEGAL_TRANSITION(recu,retour_effectue)");
