@@ -12,6 +12,23 @@ using protocol::Code;
 using protocol::Kind;
 using protocol::Relation;
 
+namespace {
+
+/// How many keys a member's note is sealed to: those of the audit queues it is shown (docs/protocol.md, "Opening").
+std::size_t auditor_keys(const protocol::Directory& directory, const protocol::Member& member) {
+  std::vector<crypto::AgePublic> keys;
+  for (const protocol::Queue* queue : directory.queues()) {
+    const bool near =
+        protocol::covers(queue->territory, member.territory) || protocol::covers(member.territory, queue->territory);
+    if (queue->kind == protocol::QueueKind::audit && near)
+      keys.insert(keys.end(), queue->keys.begin(), queue->keys.end());
+  }
+  std::sort(keys.begin(), keys.end());
+  return static_cast<std::size_t>(std::unique(keys.begin(), keys.end()) - keys.begin());
+}
+
+}  // namespace
+
 Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& request, Asked& asked) {
   const protocol::OpeningRequest& wanted = request.request;
   const protocol::Member& member = caller.member;
@@ -26,6 +43,9 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   }
   if (wanted.log != settings_.log) return deny(Code::invalid, "log");
   if (wanted.directory.value == 0 || wanted.directory > directory_->number()) return deny(Code::invalid, "directory");
+  // One bucket to the auditors, no more: the log is no place to keep things in.
+  if (!request.note.empty() && request.note.size() != protocol::sealed_note_bytes(auditor_keys(*directory_, member)))
+    return wanted.directory == directory_->number() ? deny(Code::invalid, "note") : deny(Code::stale_directory);
   // Said to this log by this member: from here on the record holds what was signed, whatever becomes of it.
   asked.key = wanted.opener_key;
   asked.statement = request.bytes;

@@ -2,6 +2,7 @@
 
 #include "base/file.hpp"
 #include "crypto/age_open.hpp"
+#include "crypto/age_seal.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/header_unlock.hpp"
 #include "crypto/random.hpp"
@@ -51,12 +52,36 @@ TEST_F(Opening, P3IsALeafWithTheSignedStatementBeforeAnyByteLeaves) {
 
 TEST_F(Opening, TheSealedNoteIsInTheRecordAndOnlyTheAuditorIsShownIt) {
   broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
-  request.note = Bytes(700, 0x5A);
-  request.request.note = crypto::sha256(request.note);
+  const Bytes padded = crypto::pad_to(as_bytes("réunion du 14"), protocol::note_bucket_bytes).value();
+  const Bytes note = crypto::seal_bytes(padded, department.directory()->queue("audit/89")->keys).value();
+  request.note = note;
+  request.request.note = crypto::sha256(note);
   const auto reply = house.ask("ged.1", std::move(request));
+  ASSERT_EQ(refusal_in(reply), "");
   const audit::Receipt receipt = verified(std::get<protocol::Opened>(reply).proof);
   EXPECT_EQ(receipt.record.find("note"), nullptr);
-  EXPECT_EQ(*last_line().record.find("note"), Bytes(700, 0x5A));
+  EXPECT_EQ(*last_line().record.find("note"), note);
+}
+
+TEST_F(Opening, ASealedNoteIsOneBucketToTheAuditorsAndNotAByteMore) {
+  const auto with_note = [&](std::size_t size, DirectoryNumber directory) {
+    broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
+    request.request.directory = directory;
+    request.note = Bytes(size, 0x5A);
+    return refusal_in(house.ask("ged.1", std::move(request)));
+  };
+  const std::size_t one = protocol::sealed_note_bytes(1);
+  const std::uint64_t before = house.store().tree_size().value;
+  EXPECT_EQ(with_note(one - 1, {1}), "INVALID(note)");
+  EXPECT_EQ(with_note(one + 1, {1}), "INVALID(note)");
+  EXPECT_EQ(with_note(protocol::sealed_note_bytes_max, {1}), "INVALID(note)");
+  for (const JournalLine& line : journal({before})) EXPECT_EQ(line.record.find("note"), nullptr);
+  EXPECT_EQ(with_note(one, {1}), "");
+  // Sealed to the auditors of yesterday: it is the directory that is old.
+  ASSERT_EQ(refusal_in(publish(department.enrol("auditrice", "inspection", {protocol::Role::auditeur}, {"audit/89"}))),
+            "");
+  EXPECT_EQ(with_note(one, {1}), "STALE_DIRECTORY");
+  EXPECT_EQ(with_note(protocol::sealed_note_bytes(2), {2}), "");
 }
 
 TEST_F(Opening, TheSameRequestGetsTheSameLeafForTenMinutes) {
