@@ -176,9 +176,9 @@ class CoreState final : public Core {
   [[nodiscard]] bool may_know(const protocol::Member& member, const ExchangeRow& row, const ExchangeFacts& facts) const;
   [[nodiscard]] bool sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const;
   [[nodiscard]] std::optional<Digest> case_id_of(const ExchangeRow& row) const;
-  /// Refuses a queue in which the member holds no seat.
-  [[nodiscard]] std::optional<Denial> refuse_foreign_queue(const protocol::Member& member,
-                                                           std::string_view queue) const;
+  /// Refuses a queue in which the member holds no seat, and every queue under a directory past its term.
+  [[nodiscard]] std::optional<Denial> refuse_queue(const protocol::Member& member, std::string_view queue,
+                                                   UnixMillis now) const;
   /// Whether the directory shows the member this entry.
   [[nodiscard]] bool sees_entry(const protocol::Member& member, protocol::EntryType type, std::string_view id) const;
   [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;

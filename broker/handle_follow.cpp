@@ -50,12 +50,12 @@ std::size_t header_bytes(const protocol::QueueItem& item) {
   return framing + item.queue.size() + item.address.size() + item.seal.size();
 }
 
-Outcome CoreState::follow(Batch& /*batch*/, const Caller& caller, protocol::Follow& request, Asked& asked) {
+Outcome CoreState::follow(Batch& batch, const Caller& caller, protocol::Follow& request, Asked& asked) {
   if (request.queues.size() > protocol::follow_queues_max) return deny(Code::too_large, "queues");
   if (request.credit > protocol::follow_credit_max) return deny(Code::too_large, "credit");
   for (const protocol::FollowFrom& from : request.queues) {
     asked.queue = from.queue;
-    if (auto refused = refuse_foreign_queue(caller.member, from.queue)) return *std::move(refused);
+    if (auto refused = refuse_queue(caller.member, from.queue, batch.now)) return *std::move(refused);
   }
   return Answer{protocol::Pushed{}, {}, {}, {}, std::move(request)};
 }
@@ -65,7 +65,8 @@ void CoreState::start_following(const Pending& pending, const protocol::Follow& 
   forget(pending.peer);
   PushWriter writer(pending.peer, pending.request_id, true, out);
   const protocol::Member* member = directory_->member_by_curve(pending.peer.key);
-  if (member == nullptr || !member->valid_at(now)) {
+  // A version accepted later in this very batch may have taken the key or a seat: rights are those of this moment.
+  if (member == nullptr || member->keys.curve != pending.peer.key || !member->valid_at(now)) {
     writer.finish();
     return;
   }
@@ -74,6 +75,7 @@ void CoreState::start_following(const Pending& pending, const protocol::Follow& 
   follower.request_id = pending.request_id;
   follower.credit = request.credit;
   for (const protocol::FollowFrom& from : request.queues) {
+    if (std::find(member->seats.begin(), member->seats.end(), from.queue) == member->seats.end()) continue;
     QueueNumber& after = follower.after[from.queue];
     after = from.after;
     const QueueState* state = find_queue(from.queue);
@@ -91,7 +93,7 @@ void CoreState::start_following(const Pending& pending, const protocol::Follow& 
     }
   }
   writer.finish();
-  if (request.queues.empty()) return;
+  if (follower.after.empty()) return;
   for (const auto& [queue, after] : follower.after) followed_[queue].insert(pending.peer);
   followers_.emplace(pending.peer, std::move(follower));
 }

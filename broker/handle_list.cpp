@@ -12,7 +12,7 @@ using protocol::Relation;
 
 Outcome CoreState::list(Batch& batch, const Caller& caller, const protocol::List& request, Asked& asked) {
   asked.queue = request.queue;
-  if (auto refused = refuse_foreign_queue(caller.member, request.queue)) return *std::move(refused);
+  if (auto refused = refuse_queue(caller.member, request.queue, batch.now)) return *std::move(refused);
   protocol::Items items;
   const QueueState* state = find_queue(request.queue);
   if (state == nullptr) {  // nothing was ever sent to it
@@ -36,9 +36,9 @@ Outcome CoreState::list(Batch& batch, const Caller& caller, const protocol::List
   return Answer{std::move(items), {}, {}, {}, {}};
 }
 
-Outcome CoreState::list_cases(Batch& /*batch*/, const Caller& caller, const protocol::ListCases& request,
-                              Asked& asked) {
+Outcome CoreState::list_cases(Batch& batch, const Caller& caller, const protocol::ListCases& request, Asked& asked) {
   const protocol::Member& member = caller.member;
+  if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
   constexpr std::size_t page = 128;
   ExchangeNumber after;
   if (request.after != Digest{}) {
@@ -103,7 +103,7 @@ Outcome CoreState::list_cases(Batch& /*batch*/, const Caller& caller, const prot
 
 Outcome CoreState::acknowledge(Batch& batch, const Caller& caller, const protocol::Acknowledge& request, Asked& asked) {
   asked.queue = request.queue;
-  if (auto refused = refuse_foreign_queue(caller.member, request.queue)) return *std::move(refused);
+  if (auto refused = refuse_queue(caller.member, request.queue, batch.now)) return *std::move(refused);
   const QueueState* state = find_queue(request.queue);
   if (state == nullptr || request.number > state->head.number) return deny(Code::invalid, "number");
   // Cumulative, and never back: written once for each batch.

@@ -132,6 +132,7 @@ Outcome CoreState::get_chunk(Batch& batch, const Caller& caller, const protocol:
   const std::optional<ExchangeRow> row = store_.exchange(granted->exchange);
   if (!row) return not_found();
   asked.exchange = row->id;
+  if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
   // Revoked or recused since: what was granted is no longer handed out.
   const ExchangeFacts facts = facts_of(*row);
   const protocol::Decision decision = decide(Act::open, member, facts, relations(member, facts));

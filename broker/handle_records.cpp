@@ -23,11 +23,15 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
 
   std::optional<Shown> shown;
   std::string_view rule = reads.rule;
-  // Who sits in the queue it was sent to needs its place there, even when it was sent by himself.
-  if (delivered)
+  // Who sits in the queue it was sent to needs its place there, even when it was sent by himself. That is delivery, and
+  // ends with the directory's term; what one has sent, and the journal, are proven on.
+  const bool expired = directory_expired(batch.now);
+  if (delivered && !expired)
     shown = Shown::queue_member;
   else if (sent_by_organisation_of(member, *row))
     shown = Shown::sender;
+  else if (delivered && !reads)
+    return deny(Code::forbidden, "annuaire.expire");
   else if (!reads)
     return not_found(delivered.rule);
   auto proof = stored_proof(row->leaf, shown);

@@ -201,6 +201,68 @@ TEST_F(Queues, AFollowersRightsAreThoseOfTheMoment) {
   EXPECT_EQ(pushed_to(outcome, department.peer("ged.2")).size(), 1U);
 }
 
+TEST_F(Queues, WhoseKeyOrSeatGoesInTheSameBatchIsCaughtUpOnNothing) {
+  accept({});
+  const broker::Peer former = department.peer("ged.1");
+  const broker::Peer unseated = department.peer("ged.2");
+  std::vector<broker::VerifiedRequest> batch;
+  batch.push_back(house.request("ged.1", following(100)));
+  batch.push_back(house.request("ged.2", following(100)));
+  batch.push_back(house.request("operateur", department.renew("ged.1")));
+  batch.push_back(house.request("operateur", department.seat("ged.2", {})));
+  const auto outcome = house.apply(std::move(batch));
+  ASSERT_TRUE(outcome.has_value());
+  for (const broker::Peer& peer : {former, unseated}) {
+    const auto answer = pushed_to(*outcome, peer);
+    ASSERT_EQ(answer.size(), 1U);
+    EXPECT_TRUE(answer[0].items.empty());
+  }
+  const broker::BatchOutcome later = apply_one("referent.auxerre", department.seal({}).verified());
+  EXPECT_TRUE(pushed_to(later, former).empty());
+  EXPECT_TRUE(pushed_to(later, unseated).empty());
+}
+
+TEST_F(Queues, UnderADirectoryPastItsTermNothingIsDeliveredAndTheLogGoesOn) {
+  const Sealed sent = accept({});
+  const UnixMillis term = department.directory()->verified()->head().not_after;
+  const std::vector<std::pair<const char*, broker::VerifiedBody (*)(const Digest&)>> delivery = {
+      {"list",
+       [](const Digest&) -> broker::VerifiedBody {
+         return protocol::List{"ged/89", {}, 10};
+       }},
+      {"list_cases", [](const Digest&) -> broker::VerifiedBody { return protocol::ListCases{}; }},
+      {"follow",
+       [](const Digest&) -> broker::VerifiedBody {
+         return protocol::Follow{{{"ged/89", {}}}, 10};
+       }},
+      {"acknowledge",
+       [](const Digest&) -> broker::VerifiedBody {
+         return protocol::Acknowledge{"ged/89", {1}};
+       }},
+      {"prove", [](const Digest& id) -> broker::VerifiedBody { return protocol::Prove{id}; }},
+  };
+  house.now = term - 1ms;
+  const broker::VerifiedOpen opening = department.open("ged.1", sent.id, house.now);
+  const protocol::GetChunk chunk{opening.id, protocol::PartKind::payload, 0, 0};
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open_again(opening))), "");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", chunk)), "");
+  for (const auto& [name, ask] : delivery) EXPECT_EQ(refusal_in(house.ask("ged.1", ask(sent.id))), "") << name;
+  house.now = term;
+  for (const auto& [name, ask] : delivery)
+    EXPECT_EQ(refusal_in(house.ask("ged.1", ask(sent.id))), "FORBIDDEN(annuaire.expire)") << name;
+  EXPECT_EQ(refusal_in(house.ask("ged.1", chunk)), "FORBIDDEN(annuaire.expire)");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open_again(opening))), "FORBIDDEN(annuaire.expire)");
+  // What one has sent oneself, the log, the directory and what mends it.
+  EXPECT_EQ(refusal_in(house.ask("referent.auxerre", protocol::Prove{sent.id})), "");
+  EXPECT_EQ(refusal_in(house.ask("auditeur", protocol::Prove{sent.id})), "");
+  EXPECT_EQ(refusal_in(house.ask("auditeur", protocol::GetRecords{})), "");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Hello{})), "");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::GetCheckpoint{})), "");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::GetDirectory{})), "");
+  EXPECT_EQ(refusal_in(publish(department.renew_term(house.now + std::chrono::hours(24 * 29)))), "");
+  for (const auto& [name, ask] : delivery) EXPECT_EQ(refusal_in(house.ask("ged.1", ask(sent.id))), "") << name;
+}
+
 TEST_F(Queues, EachConnectionFollowsForItselfUntilItIsGone) {
   apply_one("ged.1", following(100), 1);
   apply_one("ged.1", following(100), 2);

@@ -245,6 +245,11 @@ broker::VerifiedPublish Department::revoke(const std::string& id, UnixMillis now
   return publish(directory_->verified()->head().not_after);
 }
 
+broker::VerifiedPublish Department::seat(const std::string& id, std::vector<std::string> seats) {
+  members_.at(id).seats = std::move(seats);
+  return publish({directory_->verified()->head().not_after});
+}
+
 broker::VerifiedPublish Department::renew(const std::string& id) {
   protocol::Member& member = members_.find(id)->second;
   member.former_curve.push_back(member.keys.curve);

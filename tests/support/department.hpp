@@ -85,6 +85,7 @@ class Department {
                                 std::vector<protocol::Role> roles, std::vector<std::string> seats,
                                 const std::string& territory = "89");
   broker::VerifiedPublish revoke(const std::string& id, UnixMillis now);
+  broker::VerifiedPublish seat(const std::string& id, std::vector<std::string> seats);
   broker::VerifiedPublish renew(const std::string& id);  ///< new keys; the former identity stays in former_identity()
   broker::VerifiedPublish change_contract(UnixMillis starts, UnixMillis ends, const std::string& territory = "89");
   broker::VerifiedPublish renew_term(UnixMillis not_after);  ///< a version that changes nothing
