@@ -10,7 +10,12 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t strays_in_batch_max = 64;
+using namespace std::chrono_literals;
+
 constexpr const char* health_unavailable = "LOG_UNAVAILABLE";
+// Followers who are behind are read for no faster than the transport takes it.
+constexpr std::size_t catch_up_waiting_max = 256;
+constexpr auto catch_up_pause = 1ms;
 constexpr const char* health_unpublished = "CHECKPOINT_NOT_PUBLISHED";
 
 bool is_answered_by_core(const VerifiedBody& body) { return !std::holds_alternative<Unattributed>(body); }
@@ -49,7 +54,7 @@ Result<void> Broker::open(ReleaseKeys keys, OutsideFile outside, const crypto::S
 
   TransportSinks sinks;
   sinks.received = [this](std::vector<Incoming> messages) { gate_->push(std::move(messages)); };
-  sinks.gone = [this](const Peer& peer) { inbox_.give(Gone{peer}); };
+  sinks.gone = [this](const Peer& peer, std::optional<std::uint64_t> follow) { inbox_.give(Gone{peer, follow}); };
   sinks.stray = [this](Unattributed::Reason reason) { count_stray(reason); };
   sinks.failed = [this] { end(Ending::transport_failed); };
   auto transport = Transport::open(settings_.transport, curve_secret, *directory_, std::move(sinks));
@@ -102,16 +107,18 @@ void Broker::run() {
     if (log_failed_ && ending_ == Ending::none)
       deadline = std::min(deadline, log_failed_at_ + settings_.log_unavailable);
     std::vector<Event> events = inbox_.take(protocol::batch_requests_max, deadline);
+    if (!log_failed_ && core_.behind())
+      deadline = steady_clock::now() + (transport_->waiting() < catch_up_waiting_max ? 0ms : catch_up_pause);
     if (events.empty() && inbox_.finished()) return;
 
     std::vector<VerifiedRequest> batch;
     batch.reserve(events.size());
-    std::vector<Peer> gone;
+    std::vector<Gone> gone;
     for (Event& event : events) {
       if (auto* request = std::get_if<VerifiedRequest>(&event)) {
         batch.push_back(std::move(*request));
-      } else if (auto* peer = std::get_if<Gone>(&event)) {
-        gone.push_back(std::move(peer->peer));
+      } else if (auto* left = std::get_if<Gone>(&event)) {
+        gone.push_back(std::move(*left));
       } else if (auto* published = std::get_if<Published>(&event)) {
         if (!log_failed_) core_.published(published->checkpoint);
       } else {
@@ -120,7 +127,13 @@ void Broker::run() {
     }
     if (!batch.empty()) apply(std::move(batch));
     if (!log_failed_)
-      for (const Peer& peer : gone) core_.forget(peer);
+      for (const Gone& left : gone) core_.forget(left.peer, left.follow);
+    if (!log_failed_ && core_.behind() && transport_->waiting() < catch_up_waiting_max) {
+      if (auto pushes = core_.catch_up(clock_.now()))
+        transport_->send(*std::move(pushes));
+      else
+        fail(pushes.error());
+    }
 
     const SteadyTime now = steady_clock::now();
     if (now >= next_tick) {

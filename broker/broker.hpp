@@ -59,6 +59,7 @@ class Broker {
  private:
   struct Gone {
     Peer peer;
+    std::optional<std::uint64_t> follow;  ///< this one alone
   };
   struct Published {
     std::string checkpoint;

@@ -54,6 +54,13 @@ protocol::LeafProof* proof_in(protocol::ReplyBody& body) {
 }
 
 Result<audit::TreeHead> read_checkpoint(std::string_view note) {
+/// Of a connection's follows in one batch only the last stands; the others are answered without a header.
+void drop_replaced_follows(std::vector<Pending>& batch) {
+  std::set<Peer> standing;
+  for (auto it = batch.rbegin(); it != batch.rend(); ++it)
+    if (it->answer.follow && !standing.insert(it->peer).second) it->answer.follow.reset();
+}
+
   auto parsed = audit::parse_note(note);
   if (!parsed) return parsed.error();
   return audit::parse_tree_head(parsed->text);
@@ -292,17 +299,18 @@ Result<BatchOutcome> CoreState::commit(Batch& batch) {
 
   outcome.outgoing.reserve(batch.pending.size());
   for (Pending& pending : batch.pending)
-    if (auto failed = complete(batch, pending, outcome.outgoing)) return *failed;
+    if (auto failed = complete(batch, pending, headers_left, outcome.outgoing)) return *failed;
   push_arrived(batch, outcome.outgoing);
   if (auto failed = store_.fault()) return *failed;
   outcome.new_directory = std::move(batch.new_directory);
   return outcome;
 }
 
-std::optional<Error> CoreState::complete(Batch& batch, Pending& pending, std::vector<Outgoing>& out) {
+std::optional<Error> CoreState::complete(Batch& batch, Pending& pending, std::size_t& headers_left,
+                                         std::vector<Outgoing>& out) {
   Answer& answer = pending.answer;
   if (answer.follow) {
-    start_following(pending, *answer.follow, batch.now, out);
+    start_following(pending, *answer.follow, batch.now, headers_left, out);
     return std::nullopt;
   }
   if (answer.proof_of) {
@@ -318,6 +326,8 @@ std::optional<Error> CoreState::complete(Batch& batch, Pending& pending, std::ve
     const std::string& checkpoint = newer ? checkpoint_ : published_;
     if (auto* hello = std::get_if<protocol::HelloReply>(&answer.body)) {
       hello->checkpoint = checkpoint;
+  drop_replaced_follows(batch.pending);
+  std::size_t headers_left = protocol::follow_batch_headers_max;
       hello->consistency = *std::move(proof);
     } else if (auto* reply = std::get_if<protocol::CheckpointReply>(&answer.body)) {
       reply->checkpoint = checkpoint;

@@ -39,8 +39,12 @@ class Core {
   /// Minute work: counts of unattributed input become a leaf, key ring rotates, spent replay rows go. Once a minute and
   /// at start.
   [[nodiscard]] virtual Result<BatchOutcome> tick(UnixMillis now) = 0;
-  /// A connection is gone, or reads too slowly to be pushed to: its subscriptions end.
-  virtual void forget(const Peer& peer) = 0;
+  /// A connection is gone; or it reads too slowly for this follow, which ends unless a newer one has replaced it.
+  virtual void forget(const Peer& peer, std::optional<std::uint64_t> follow) = 0;
+  /// A follower has credit and more to read than one batch gives: call catch_up() when there is nothing better to do.
+  [[nodiscard]] virtual bool behind() const = 0;
+  /// The next slice for those who are behind, in turn. Reads only. Errors: as apply().
+  [[nodiscard]] virtual Result<std::vector<Outgoing>> catch_up(UnixMillis now) = 0;
   /// This checkpoint is durable outside (design §8): `hello` and `checkpoint` serve the newest told here, or
   /// newest_checkpoint() to a client whose known size is beyond it. Told at start, before the first batch.
   virtual void published(const std::string& checkpoint) = 0;

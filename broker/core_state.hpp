@@ -114,7 +114,9 @@ class CoreState final : public Core {
 
   [[nodiscard]] Result<BatchOutcome> apply(std::vector<VerifiedRequest> requests, UnixMillis now) override;
   [[nodiscard]] Result<BatchOutcome> tick(UnixMillis now) override;
-  void forget(const Peer& peer) override;
+  void forget(const Peer& peer, std::optional<std::uint64_t> follow) override;
+  [[nodiscard]] bool behind() const override { return !behind_.empty(); }
+  [[nodiscard]] Result<std::vector<Outgoing>> catch_up(UnixMillis now) override;
   void published(const std::string& checkpoint) override;
   [[nodiscard]] std::shared_ptr<const protocol::Directory> directory() const override { return directory_; }
   [[nodiscard]] std::string newest_checkpoint() const override { return checkpoint_; }
@@ -148,14 +150,16 @@ class CoreState final : public Core {
   [[nodiscard]] std::string state_text() const;  ///< for health: docs/protocol.md, "Wire"
   void log_strays(Batch& batch, Unattributed::Reason reason, std::uint64_t count);
   [[nodiscard]] Result<BatchOutcome> commit(Batch& batch);
-  [[nodiscard]] std::optional<Error> complete(Batch& batch, Pending& pending, std::vector<Outgoing>& out);
+  [[nodiscard]] std::optional<Error> complete(Batch& batch, Pending& pending, std::size_t& headers_left,
+                                              std::vector<Outgoing>& out);
   [[nodiscard]] std::optional<Error> release(const ReleaseOrder& order, protocol::Opened& opened);
   void start_following(const Pending& pending, const protocol::Follow& request, UnixMillis now,
-                       std::vector<Outgoing>& out);
+                       std::size_t& headers_left, std::vector<Outgoing>& out);
   void push_arrived(Batch& batch, std::vector<Outgoing>& out);
 
   // ---- steps shared by verbs (core_steps.cpp) ------------------------------------------------------------------
   /// Appends record and leaf to the log. Cannot fail before the commit.
+  /// Takes what it reads from `headers_left`.
   Logged log(Batch& batch, audit::LeafType type, const audit::Record& record,
              std::optional<audit::DirectoryReference> reference = std::nullopt,
              std::optional<std::string> statement = std::nullopt);
@@ -253,7 +257,6 @@ class CoreState final : public Core {
   std::optional<UnixMillis> strays_saved_;
 
   struct Follower {
-    std::string member;
     std::uint64_t request_id = 0;
     std::uint32_t credit = 0;
     std::map<std::string, QueueNumber, std::less<>> after;
@@ -272,3 +275,13 @@ class CoreState final : public Core {
 };
 
 }  // namespace pli::broker
+  class PushWriter;
+  /// The member, when this follower may still read the queue.
+  [[nodiscard]] const protocol::Member* seated(const Peer& peer, const std::string& queue, UnixMillis now) const;
+  /// The same for all its queues. Nothing where there are none.
+  [[nodiscard]] const protocol::Member* reader(const Peer& peer, const Follower& follower, UnixMillis now) const;
+  /// At most `headers` more of each queue's backlog, as far as the credit goes. Returns how many.
+  std::size_t read_on(const protocol::Member& member, Follower& follower, std::size_t headers, PushWriter& writer);
+  [[nodiscard]] bool has_backlog(const Follower& follower) const;
+  std::set<Peer> behind_;                                        ///< have credit and a backlog
+  std::optional<Peer> last_caught_up_;                           ///< the turn is the next one's

@@ -104,6 +104,11 @@ class PolledHandOver {
     if (was_empty) bell_.ring();
   }
 
+  [[nodiscard]] std::size_t size() const {
+    std::lock_guard lock(mutex_);
+    return items_.size();
+  }
+
   /// Everything there is; never waits.
   [[nodiscard]] std::vector<T> take_all() {
     std::lock_guard lock(mutex_);
@@ -112,7 +117,7 @@ class PolledHandOver {
 
  private:
   const WakeFd& bell_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<T> items_;
 };
 

@@ -1,6 +1,7 @@
 #include "broker/transport.hpp"
 
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -38,18 +39,11 @@ constexpr std::size_t request_id_bytes_max = 11;  // of a frame that is too larg
 constexpr auto refusal_window = std::chrono::minutes(1);
 constexpr std::uint32_t own_busy_retry_ms = 20;
 constexpr std::uint32_t busy_retry_ms = 100;
+constexpr std::uint32_t no_seat_retry_ms = 1000;
+constexpr auto seat_check_every = std::chrono::seconds(1);
 // ROUTER does not say when a full connection has room again, so while one is full it is tried now and then.
 constexpr auto retry_first = std::chrono::milliseconds(1);
 constexpr auto retry_last = std::chrono::milliseconds(100);
-
-/// A routing id that ROUTER gave: 0 ‖ u32. One that a client chose could be another client's, and replies follow ids.
-bool is_given_id(ByteView id) { return id.size() == 5 && id[0] == 0; }
-
-/// Whether a was given after b: ids are counted up from a random start.
-bool is_newer(ByteView a, ByteView b) {
-  auto number = [](ByteView id) { return ByteReader(id.subspan(1)).u32(); };
-  return static_cast<std::int32_t>(number(a) - number(b)) > 0;
-}
 
 /// The CURVE key of the connection a message came by, as the ZAP handler named it.
 std::optional<crypto::CurvePublic> key_of(zmq::message_t& message) {
@@ -79,11 +73,14 @@ struct Connection {
   int fd = -1;
   std::deque<Bytes> backlog;
   std::size_t backlog_bytes = 0;
-  std::optional<std::uint64_t> cut_follow;  ///< its subscriptions ended for slowness; this follow must be told
+  std::optional<std::uint64_t> cut_follow;  ///< ended for slowness: what is still pushed for it is too late
+  bool notice_due = false;                  ///< and its follower does not know
 };
 
 struct Identity {
+  std::size_t connections = 0;
   std::size_t in_flight = 0;
+  std::size_t backlog_bytes = 0;  ///< of all its connections
   std::size_t refusals = 0;
   SteadyTime window_start{};
 };
@@ -107,14 +104,19 @@ struct Transport::State {
   void take_in(ByteView id, int fd, const std::optional<crypto::CurvePublic>& key, Incoming message,
                std::vector<Incoming>& batch);
   [[nodiscard]] std::optional<protocol::Refusal> refuse_entry(Identity& identity) const;
-  Connection& connection_of(ByteView id, int fd, const crypto::CurvePublic& key);
+  /// Null when its identity holds as many as it may.
+  Connection* connection_of(ByteView id, int fd, const crypto::CurvePublic& key);
   void read_monitor();
   void drop_connection(const std::string& id);
+  void cut_unseated();
   void answer_now(Connection& connection, std::uint64_t request, protocol::Refusal refusal);
   void send_out(Outgoing message);
   enum class Sent { done, full, gone };
   [[nodiscard]] Sent try_send(ByteView id, ByteView bytes);
   void deliver(Connection& connection, Bytes bytes, bool answers, std::uint64_t request);
+  void keep(Connection& connection, Bytes bytes);
+  void tell_of_cut(Connection& connection);
+  void drop_first(Connection& connection);
   void retry_backlogs();
   void count_refusal(Identity& identity, const protocol::ReplyBody& body) const;
   void show_counts();
@@ -126,7 +128,7 @@ struct Transport::State {
   std::string bound;
   crypto::CurvePublic public_key;
 
-  zmq::context_t context{1};
+  zmq::context_t context{1};  // one I/O thread: IoThreadBarrier
   std::unique_ptr<ZapHandler> zap;
   zmq::socket_t socket;
   zmq::socket_t monitor;
@@ -134,9 +136,12 @@ struct Transport::State {
 
   std::unordered_map<std::string, Connection> connections;
   std::unordered_map<int, std::string> by_fd;
+  std::unordered_map<int, SteadyTime> unseated;  ///< when it was accepted; has not spoken, or found no place
+  SteadyTime next_seat_check{};
   std::map<crypto::CurvePublic, Identity> identities;
   std::size_t under_way = 0;
   std::size_t backlogged = 0;
+  std::uint64_t kept_bytes = 0;
   steady_clock::duration retry_after = retry_first;
   bool receiving = true;
   std::uint64_t handshakes_refused = 0;
@@ -155,7 +160,8 @@ struct Transport::State {
 void Transport::State::open(const crypto::SecretKey& curve_secret, const DirectoryInForce& directory) {
   context.set(zmq::ctxopt::blocky, false);  // what lingers is set where it should
   if (settings.enforcement == Enforcement::on) {
-    zap = std::make_unique<ZapHandler>(context, directory, [this] { sinks.stray(Unattributed::Reason::unknown_key); });
+    zap = std::make_unique<ZapHandler>(context, directory, settings.handshakes_per_minute_max,
+                                       [this] { sinks.stray(Unattributed::Reason::unknown_key); });
   }
   socket = zmq::socket_t(context, zmq::socket_type::router);
   socket.set(zmq::sockopt::curve_server, true);
@@ -181,7 +187,7 @@ void Transport::State::open(const crypto::SecretKey& curve_secret, const Directo
   socket.set(zmq::sockopt::ipv6, settings.endpoint.find('[') != std::string::npos);
 
   if (zmq_socket_monitor(socket.handle(), monitor_endpoint,
-                         ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                         ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                              ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) != 0)
     throw zmq::error_t();
   monitor = zmq::socket_t(context, zmq::socket_type::pair);
@@ -253,6 +259,8 @@ TransportCounts Transport::counts() const {
 
 void Transport::send(std::vector<Outgoing> messages) { state_->outgoing.give_all(std::move(messages)); }
 
+std::size_t Transport::waiting() const { return state_->outgoing.size(); }
+
 Result<void> Transport::self_test(std::chrono::milliseconds timeout) {
   const crypto::SecretKey stranger = crypto::SecretKey::random(32);
   const crypto::CurvePublic key{crypto::x25519_public(stranger)};
@@ -279,6 +287,7 @@ void Transport::State::serve() {
   std::optional<SteadyTime> end;
   for (;;) {
     auto wait = std::chrono::milliseconds(-1);
+    if (!unseated.empty()) wait = seat_check_every;
     if (backlogged > 0) wait = std::chrono::ceil<std::chrono::milliseconds>(retry_after);
     std::array<zmq::pollitem_t, 3> items = {{{socket.handle(), 0, ZMQ_POLLIN, 0},
                                              {monitor.handle(), 0, ZMQ_POLLIN, 0},
@@ -298,6 +307,7 @@ void Transport::State::serve() {
     if (items[1].revents != 0) read_monitor();
     if (items[0].revents != 0) receive_some();
     if (backlogged > 0) retry_backlogs();
+    cut_unseated();
     show_counts();
     if (finishing) {
       if (!end) end = steady_clock::now() + settings.linger;
@@ -308,7 +318,7 @@ void Transport::State::serve() {
 
 void Transport::State::show_counts() {
   std::lock_guard lock(counts_mutex);
-  shown = {connections.size(), under_way, handshakes_refused, answers_dropped};
+  shown = {connections.size(), under_way, handshakes_refused, answers_dropped, kept_bytes};
 }
 
 // ---- in ----------------------------------------------------------------------------------------------------------
@@ -353,15 +363,14 @@ bool Transport::State::receive_one(std::vector<Incoming>& batch) {
 
 void Transport::State::take_in(ByteView id, int fd, const std::optional<crypto::CurvePublic>& key, Incoming message,
                                std::vector<Incoming>& batch) {
-  if (!key || message.frames.empty()) return sinks.stray(Unattributed::Reason::undecodable);
+  if (!key || !GivenId::number(id) || message.frames.empty()) return sinks.stray(Unattributed::Reason::undecodable);
   const std::uint64_t request = protocol::request_id_of(message.frames.front());
-  if (!is_given_id(id)) {
-    sinks.stray(Unattributed::Reason::undecodable);
-    const protocol::Refusal refusal{protocol::Code::invalid, "routing_id", 0};
-    (void)try_send(id, protocol::encode(protocol::Reply{request, refusal}));
+  Connection* found = connection_of(id, fd, *key);
+  if (found == nullptr) {
+    (void)try_send(id, protocol::encode(protocol::Reply{request, busy(no_seat_retry_ms)}));
     return;
   }
-  Connection& connection = connection_of(id, fd, *key);
+  Connection& connection = *found;
   Identity& identity = identities[*key];
   if (auto refusal = refuse_entry(identity)) return answer_now(connection, request, *std::move(refusal));
   ++identity.in_flight;
@@ -382,26 +391,26 @@ std::optional<protocol::Refusal> Transport::State::refuse_entry(Identity& identi
   return std::nullopt;
 }
 
-Connection& Transport::State::connection_of(ByteView id, int fd, const crypto::CurvePublic& key) {
+Connection* Transport::State::connection_of(ByteView id, int fd, const crypto::CurvePublic& key) {
   const std::string name = name_of_id(id);
-  if (auto known = connections.find(name); known != connections.end()) {
-    if (known->second.peer.key == key) return known->second;
-    drop_connection(name);  // the id has passed to somebody else: nothing meant for the former holder may follow
-  }
+  if (auto known = connections.find(name); known != connections.end()) return &known->second;
   // A descriptor is used again only after its disconnection was told, so read what was told before tying it to this
   // one.
   read_monitor();
+  if (identities[key].connections >= settings.connections_max) return nullptr;
+  ++identities[key].connections;
   Connection& connection = connections[name];
   connection.peer = {to_bytes(id), key};
-  if (fd < 0) return connection;
+  if (fd < 0) return &connection;
   if (auto other = by_fd.find(fd); other != by_fd.end()) {
     // A last message of a connection that is gone already can come late; it must not unseat its successor.
-    if (!is_newer(id, as_bytes(other->second))) return connection;
+    if (GivenId::number(id) < GivenId::number(as_bytes(other->second))) return &connection;
     drop_connection(std::string(other->second));
   }
   connection.fd = fd;
   by_fd[fd] = name;
-  return connection;
+  unseated.erase(fd);
+  return &connection;
 }
 
 void Transport::State::read_monitor() {
@@ -415,10 +424,14 @@ void Transport::State::read_monitor() {
     std::uint32_t value = 0;
     std::memcpy(&number, event.data(), sizeof number);
     std::memcpy(&value, event.data<std::uint8_t>() + sizeof number, sizeof value);
-    if (number != ZMQ_EVENT_DISCONNECTED) {
+    const int fd = static_cast<int>(value);
+    if (number == ZMQ_EVENT_ACCEPTED) {
+      unseated[fd] = steady_clock::now();
+    } else if (number == ZMQ_EVENT_DISCONNECTED) {
+      unseated.erase(fd);
+      if (auto known = by_fd.find(fd); known != by_fd.end()) drop_connection(std::string(known->second));
+    } else {
       ++handshakes_refused;
-    } else if (auto known = by_fd.find(static_cast<int>(value)); known != by_fd.end()) {
-      drop_connection(std::string(known->second));
     }
   }
 }
@@ -429,9 +442,29 @@ void Transport::State::drop_connection(const std::string& id) {
   Connection gone = std::move(known->second);
   connections.erase(known);
   if (auto tied = by_fd.find(gone.fd); tied != by_fd.end() && tied->second == id) by_fd.erase(tied);
+  Identity& identity = identities[gone.peer.key];
+  --identity.connections;
+  identity.backlog_bytes -= gone.backlog_bytes;
+  kept_bytes -= gone.backlog_bytes;
   if (!gone.backlog.empty()) --backlogged;
   answers_dropped += gone.backlog.size();
-  sinks.gone(gone.peer);
+  sinks.gone(gone.peer, std::nullopt);
+}
+
+void Transport::State::cut_unseated() {
+  const SteadyTime now = steady_clock::now();
+  if (unseated.empty() || now < next_seat_check) return;
+  next_seat_check = now + seat_check_every;
+  read_monitor();  // whose disconnection was told is not ours to touch any more
+  for (auto it = unseated.begin(); it != unseated.end();) {
+    if (now - it->second < settings.seat_within) {
+      ++it;
+      continue;
+    }
+    // ROUTER cannot turn out a peer. To libzmq this looks as if the peer had hung up.
+    (void)::shutdown(it->first, SHUT_RDWR);
+    it = unseated.erase(it);
+  }
 }
 
 // ---- out ---------------------------------------------------------------------------------------------------------
@@ -465,8 +498,13 @@ void Transport::State::send_out(Outgoing message) {
     if (message.answers)
       ++answers_dropped;
     else
-      sinks.gone(message.peer);  // a subscription that outlived its connection
+      sinks.gone(message.peer, std::nullopt);  // a subscription that outlived its connection
     return;
+  }
+  // A new follow stands: what became of the one before no longer matters.
+  if (message.answers && std::holds_alternative<protocol::Pushed>(message.reply.body)) {
+    connection->second.cut_follow.reset();
+    connection->second.notice_due = false;
   }
   deliver(connection->second, protocol::encode(message.reply), message.answers, message.reply.id);
 }
@@ -483,28 +521,49 @@ Transport::State::Sent Transport::State::try_send(ByteView id, ByteView bytes) {
 }
 
 void Transport::State::deliver(Connection& connection, Bytes bytes, bool answers, std::uint64_t request) {
-  if (connection.cut_follow && !answers) return;
+  if (!answers && connection.cut_follow == request) return;
   if (connection.backlog.empty()) {
     switch (try_send(connection.peer.routing_id, bytes)) {
       case Sent::done: return;
       case Sent::gone: return drop_connection(name_of_id(connection.peer.routing_id));
-      case Sent::full: break;
+      case Sent::full: retry_after = retry_first;
     }
-    ++backlogged;
-    retry_after = retry_first;
-  } else if (connection.backlog.size() >= settings.backlog_messages_max ||
-             connection.backlog_bytes + bytes.size() > settings.backlog_bytes_max) {
-    if (answers) {
-      ++answers_dropped;  // it asked without reading; when it asks again it gets the same answer
-      return;
-    }
-    // Its follow is answered once more when it reads again: BUSY, so that it follows anew from where it is.
-    connection.cut_follow = request;
-    sinks.gone(connection.peer);
+  }
+  if (connection.backlog.size() < settings.backlog_messages_max &&
+      identities[connection.peer.key].backlog_bytes + bytes.size() <= settings.backlog_bytes_max)
+    return keep(connection, std::move(bytes));
+  if (answers) {
+    ++answers_dropped;  // it asked without reading; when it asks again it gets the same answer
     return;
   }
+  // Its follow is answered once more when it reads again: BUSY, so that it follows anew from where it is.
+  connection.cut_follow = request;
+  connection.notice_due = true;
+  tell_of_cut(connection);
+  sinks.gone(connection.peer, request);
+}
+
+void Transport::State::tell_of_cut(Connection& connection) {
+  if (!connection.notice_due || !connection.backlog.empty()) return;
+  connection.notice_due = false;
+  keep(connection, protocol::encode(protocol::Reply{*connection.cut_follow, busy(busy_retry_ms)}));
+}
+
+void Transport::State::keep(Connection& connection, Bytes bytes) {
+  if (connection.backlog.empty()) ++backlogged;
   connection.backlog_bytes += bytes.size();
+  kept_bytes += bytes.size();
+  identities[connection.peer.key].backlog_bytes += bytes.size();
   connection.backlog.push_back(std::move(bytes));
+}
+
+void Transport::State::drop_first(Connection& connection) {
+  const std::size_t bytes = connection.backlog.front().size();
+  connection.backlog_bytes -= bytes;
+  kept_bytes -= bytes;
+  identities[connection.peer.key].backlog_bytes -= bytes;
+  connection.backlog.pop_front();
+  if (connection.backlog.empty()) --backlogged;
 }
 
 void Transport::State::retry_backlogs() {
@@ -516,17 +575,10 @@ void Transport::State::retry_backlogs() {
     while (!connection.backlog.empty() &&
            (sent = try_send(connection.peer.routing_id, connection.backlog.front())) == Sent::done) {
       moved = true;
-      connection.backlog_bytes -= connection.backlog.front().size();
-      connection.backlog.pop_front();
-      if (connection.backlog.empty() && connection.cut_follow) {
-        Bytes notice = protocol::encode(protocol::Reply{*connection.cut_follow, busy(busy_retry_ms)});
-        connection.cut_follow.reset();
-        connection.backlog_bytes = notice.size();
-        connection.backlog.push_back(std::move(notice));
-      }
+      drop_first(connection);
+      tell_of_cut(connection);
     }
     if (sent == Sent::gone) gone.push_back(id);
-    if (connection.backlog.empty()) --backlogged;
   }
   for (const std::string& id : gone) drop_connection(id);
   retry_after = moved ? retry_first : std::min<steady_clock::duration>(retry_after * 2, retry_last);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,16 +27,22 @@ struct TransportSettings {
   std::size_t in_flight_max = protocol::in_flight_max;   ///< requests of one identity under way
   std::size_t under_way_max = protocol::gate_queue_max;  ///< requests under way in all
   std::size_t refusals_per_minute_max = protocol::refusals_per_minute_max;
-  std::size_t peer_messages_max = 256;     ///< messages waiting for one connection, in libzmq
-  std::size_t backlog_messages_max = 256;  ///< and behind them, here
-  std::size_t backlog_bytes_max = 4 * 1024 * 1024;
+  std::size_t connections_max = protocol::connections_per_identity_max;
+  std::size_t handshakes_per_minute_max = protocol::handshakes_per_minute_max;
+  std::chrono::milliseconds seat_within{30'000};  ///< a connection that has not spoken by then, or found no place, ends
+  // Together they bound what an identity that reads nothing can make us keep: 32 MiB.
+  std::size_t peer_messages_max = 32;                          ///< messages waiting for one connection, in libzmq
+  std::size_t backlog_messages_max = protocol::in_flight_max;  ///< and behind them, here
+  /// Of one identity, here. Who has no more unread than it may have under way loses no answer to it.
+  std::size_t backlog_bytes_max = protocol::in_flight_max * protocol::message_bytes_max;
   std::chrono::milliseconds linger{500};  ///< for the last replies, at the end
 };
 
 /// `received`, `gone` and `failed` are called from the transport's thread, `stray` from it and the ZAP handler's.
 struct TransportSinks {
   std::function<void(std::vector<Incoming>)> received;
-  std::function<void(const Peer&)> gone;  ///< disconnected, or so slow that its subscriptions must end
+  /// Disconnected; or, with a follow's id, so slow that this one must end.
+  std::function<void(const Peer&, std::optional<std::uint64_t> follow)> gone;
   std::function<void(Unattributed::Reason)> stray;
   std::function<void()> failed;  ///< it serves nobody any more
 };
@@ -45,6 +52,7 @@ struct TransportCounts {
   std::uint64_t under_way = 0;
   std::uint64_t handshakes_refused = 0;
   std::uint64_t answers_dropped = 0;  ///< the peer was gone, or read nothing for too long
+  std::uint64_t kept_bytes = 0;       ///< in the backlogs of all connections
 };
 
 class Transport {
@@ -68,6 +76,7 @@ class Transport {
 
   /// Any thread. A reply to a connection that is gone is dropped: its client asks again.
   void send(std::vector<Outgoing> messages);
+  [[nodiscard]] std::size_t waiting() const;  ///< messages given to send() that it has not looked at
   /// When it returns, nothing more goes to `received`; what still comes in is answered STOPPED.
   void stop_receiving();
   /// Sends what is left, waits `linger` at most, ends the threads.

@@ -290,9 +290,10 @@ Result<BatchOutcome> FakeCore::tick(UnixMillis /*now*/) {
   return BatchOutcome{};
 }
 
-void FakeCore::forget(const Peer& peer) {
+void FakeCore::forget(const Peer& peer, std::optional<std::uint64_t> follow) {
   std::lock_guard lock(mutex_);
-  followers_.erase(peer);
+  const auto found = followers_.find(peer);
+  if (found != followers_.end() && follow.value_or(found->second) == found->second) followers_.erase(found);
   ++forgotten_;
 }
 

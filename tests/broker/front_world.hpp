@@ -80,7 +80,9 @@ class FakeCore final : public Core {
 
   [[nodiscard]] Result<BatchOutcome> apply(std::vector<VerifiedRequest> batch, UnixMillis now) override;
   [[nodiscard]] Result<BatchOutcome> tick(UnixMillis now) override;
-  void forget(const Peer& peer) override;
+  void forget(const Peer& peer, std::optional<std::uint64_t> follow) override;
+  [[nodiscard]] bool behind() const override { return false; }
+  [[nodiscard]] Result<std::vector<Outgoing>> catch_up(UnixMillis /*now*/) override { return std::vector<Outgoing>(); }
   void published(const std::string& checkpoint) override;
   [[nodiscard]] std::shared_ptr<const protocol::Directory> directory() const override { return directory_; }
   [[nodiscard]] std::string newest_checkpoint() const override;

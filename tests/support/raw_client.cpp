@@ -29,6 +29,17 @@ bool wait_for(zmq::socket_t& socket, steady_clock::time_point deadline) {
   return rest.count() >= 0 && zmq::poll(&item, 1, rest) > 0;
 }
 
+std::optional<std::uint16_t> next_event(zmq::socket_t& monitor, steady_clock::time_point deadline) {
+  if (!wait_for(monitor, deadline)) return std::nullopt;
+  zmq::message_t event;
+  zmq::message_t address;
+  (void)monitor.recv(event);
+  (void)monitor.recv(address);
+  std::uint16_t number = 0;
+  std::memcpy(&number, event.data(), sizeof number);
+  return number;
+}
+
 }  // namespace
 
 RawClient::RawClient(const std::string& endpoint, const crypto::CurvePublic& broker, const crypto::SecretKey& secret,
@@ -57,17 +68,18 @@ RawClient::RawClient(RawClient&&) noexcept = default;
 
 RawClient::Handshake RawClient::handshake(std::chrono::milliseconds timeout) {
   const auto deadline = steady_clock::now() + timeout;
-  while (wait_for(state_->monitor, deadline)) {
-    zmq::message_t event;
-    zmq::message_t address;
-    (void)state_->monitor.recv(event);
-    (void)state_->monitor.recv(address);
-    std::uint16_t number = 0;
-    std::memcpy(&number, event.data(), sizeof number);
-    if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return Handshake::succeeded;
-    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) return Handshake::refused;
+  while (const auto event = next_event(state_->monitor, deadline)) {
+    if (*event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return Handshake::succeeded;
+    if (*event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) return Handshake::refused;
   }
   return Handshake::nothing;
+}
+
+bool RawClient::is_cut(std::chrono::milliseconds timeout) {
+  const auto deadline = steady_clock::now() + timeout;
+  while (const auto event = next_event(state_->monitor, deadline))
+    if (*event == ZMQ_EVENT_DISCONNECTED) return true;
+  return false;
 }
 
 void RawClient::send(const protocol::Request& request) { send_frames({protocol::encode(request)}); }

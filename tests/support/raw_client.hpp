@@ -32,6 +32,9 @@ class RawClient {
   /// Waits for the first handshake's end: REFUSED means the event HANDSHAKE_FAILED_AUTH.
   [[nodiscard]] Handshake handshake(std::chrono::milliseconds timeout);
 
+  /// Whether the broker ends the connection within that time; another is made by itself then.
+  [[nodiscard]] bool is_cut(std::chrono::milliseconds timeout);
+
   void send(const protocol::Request& request);
   void send_frames(const std::vector<Bytes>& frames);
   /// The next reply or push; nothing when the time is up. A reply that does not decode throws.
