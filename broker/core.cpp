@@ -174,7 +174,7 @@ void CoreState::decide_one(Batch& batch, VerifiedRequest& request) {
     count_stray(batch, Unattributed::Reason::unknown_key);
     return answer({Code::unknown_key, {}, 0});
   }
-  Conduct& conduct = conduct_[member->id];
+  Conduct& conduct = conduct_[request.peer.key];
   if (batch.now - conduct.minute_start >= minute || batch.now < conduct.minute_start)
     conduct = {batch.now, 0, conduct.connection_recorded};
   if (conduct.refusals >= protocol::refusals_per_minute_max) {
@@ -251,7 +251,7 @@ Outcome CoreState::refused_by_gate(Batch& /*batch*/, const Caller& caller, GateR
 }
 
 void CoreState::refuse(Batch& batch, const Caller& caller, const Asked& asked, const Denial& denial) {
-  ++conduct_[caller.member.id].refusals;
+  ++conduct_[caller.peer.key].refusals;
   Decided decided;
   decided.outcome = protocol::text_of(denial.refusal.code);
   decided.rule = denial.rule.empty() ? std::string_view(denial.refusal.subject) : denial.rule;

@@ -249,7 +249,17 @@ class CoreState final : public Core {
     std::size_t refusals = 0;
     std::optional<UnixMillis> connection_recorded;
   };
-  std::map<std::string, Conduct, std::less<>> conduct_;
+  // By transport key: who holds a member's former key counts against that key alone.
+  std::map<crypto::CurvePublic, Conduct> conduct_;
+
+  // What each identity had accepted and logged in its running day. Of this process: a start begins the day anew.
+  struct Usage {
+    UnixMillis day_start{};
+    std::uint64_t bytes = 0;
+    std::uint64_t acts = 0;
+  };
+  Usage& usage_of(const Batch& batch, const protocol::Member& member);
+  std::map<std::string, Usage, std::less<>> usage_;
 
   // Input from nobody (P3).
   StrayCounts strays_;

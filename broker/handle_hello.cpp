@@ -22,7 +22,7 @@ Outcome CoreState::hello(Batch& batch, const Caller& caller, const protocol::Hel
   const auto release = keys_.current_release(batch.now);
   if (!release) return deny(Code::log_unavailable);
 
-  Conduct& conduct = conduct_[caller.member.id];
+  Conduct& conduct = conduct_[caller.peer.key];
   if (!conduct.connection_recorded || batch.now - *conduct.connection_recorded >= connection_recorded_every) {
     conduct.connection_recorded = batch.now;
     log(batch, audit::LeafType::connexion,
