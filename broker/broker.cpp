@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/log.hpp"
+#include "protocol/policy.hpp"
 
 namespace pli::broker {
 namespace {
@@ -224,16 +225,27 @@ void Broker::refuse_all(const std::vector<Asked>& asked) {
   answers.reserve(asked.size());
   for (const Asked& ask : asked) {
     protocol::Reply reply{ask.request, protocol::Refusal{protocol::Code::log_unavailable, "", 0}};
-    if (ask.health) {
-      protocol::Health health;  // of the process alone: the core's state may contradict the disk now
-      health.state = health_unavailable;
-      health.started_at = started_at_;
-      health.directory = directory_->get()->number();
-      reply.body = std::move(health);
-    }
+    if (ask.health) reply.body = health_of_the_process(ask.peer.key);
     answers.push_back({ask.peer, std::move(reply), true});
   }
   transport_->send(std::move(answers));
+}
+
+protocol::ReplyBody Broker::health_of_the_process(const crypto::CurvePublic& asker) const {
+  // A refusal would have to be recorded (P3), which cannot be done now: who may not ask is answered like everybody.
+  const protocol::Refusal unavailable{protocol::Code::log_unavailable, "", 0};
+  const auto directory = directory_->get();
+  const protocol::Member* member = directory->member_by_curve(asker);
+  if (member == nullptr || member->keys.curve != asker || !member->valid_at(clock_.now())) return unavailable;
+  protocol::Question question;
+  question.act = protocol::Act::read_health;
+  question.roles = member->roles;
+  if (!protocol::decide(question)) return unavailable;
+  protocol::Health health;  // of the process alone: the core's state may contradict the disk now
+  health.state = health_unavailable;
+  health.started_at = started_at_;
+  health.directory = directory->number();
+  return health;
 }
 
 }  // namespace pli::broker

@@ -94,6 +94,7 @@ class Broker {
   void complete_health(protocol::Health& health) const;
   void fail(const Error& error);
   void refuse_all(const std::vector<Asked>& asked);
+  [[nodiscard]] protocol::ReplyBody health_of_the_process(const crypto::CurvePublic& asker) const;
 
   const BrokerSettings settings_;
   Core& core_;

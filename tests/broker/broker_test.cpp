@@ -486,7 +486,9 @@ TEST(Broker, AFailedLogAnswersLogUnavailableKeepsHealthAliveAndEnds) {
   EXPECT_EQ(refusal_of(client.ask(protocol::Submit{world.seal(world.referent, "a.martin")})).code,
             Code::log_unavailable);
   EXPECT_EQ(refusal_of(client.ask(protocol::Hello{})).code, Code::log_unavailable);
-  auto health = client.ask(protocol::GetHealth{});
+  EXPECT_EQ(refusal_of(client.ask(protocol::GetHealth{})).code, Code::log_unavailable) << "it never was his to ask";
+  auto watching = running.connect(world.operateur);
+  auto health = watching.ask(protocol::GetHealth{});
   ASSERT_TRUE(health && std::holds_alternative<protocol::Health>(*health));
   EXPECT_EQ(std::get<protocol::Health>(*health).state, "LOG_UNAVAILABLE");
   EXPECT_TRUE(eventually([&] { return running.broker->ending() == Ending::log_unavailable; }));
