@@ -105,7 +105,17 @@ ExchangeFacts CoreState::facts_of(const ExchangeRow& row) const {
     if (part.number == row.number) continue;
     if (const auto added = store_.exchange(part.number)) facts.rosters.push_back(roster(added->roster));
   }
+  facts.handling = handling_of(row);
   return facts;
+}
+
+std::vector<std::string> CoreState::handling_of(const ExchangeRow& row) const {
+  if (row.erased) return {};
+  auto address = protocol::decode_address(row.address);
+  if (!address) return {};
+  if (static_cast<protocol::Kind>(row.kind) == protocol::Kind::acces)
+    if (const auto original = store_.find_exchange(address->in_reply_to)) return handling_of(*original);
+  return std::move(address->handling);
 }
 
 bool CoreState::on_roster(const protocol::Member& member, const RosterRow& readers) const {
@@ -150,6 +160,7 @@ protocol::Decision CoreState::decide(Act act, const protocol::Member& member, co
   question.relations = standing;
   question.kind = facts.kind;
   if (facts.queue != nullptr) question.queue = facts.queue->kind;
+  question.conditions = protocol::conditions_of(facts.handling, member.organisation);
   return protocol::decide(question);
 }
 
@@ -174,13 +185,9 @@ std::optional<Digest> CoreState::case_id_of(const ExchangeRow& row) const {
   return first->id;
 }
 
-std::optional<Denial> CoreState::refuse_queue(const protocol::Member& member, std::string_view queue,
-                                              UnixMillis now) const {
+std::optional<Denial> CoreState::refuse_foreign_queue(const protocol::Member& member, std::string_view queue) const {
   const protocol::Queue* found = directory_->queue(queue);
-  if (found != nullptr && sits_in(member, queue)) {
-    if (directory_expired(now)) return deny(protocol::Code::forbidden, "annuaire.expire");
-    return std::nullopt;
-  }
+  if (found != nullptr && sits_in(member, queue)) return std::nullopt;
   if (found == nullptr) return not_found();
   const bool known = sees_entry(member, protocol::EntryType::queue, queue);
   ExchangeFacts facts;

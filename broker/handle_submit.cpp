@@ -109,10 +109,6 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (request.envelope.locked.size() != seal.locked_size) return deny(Code::invalid, "locked");
   if (request.envelope.payload.size() != (is_access ? 0 : seal.payload_size)) return deny(Code::invalid, "payload");
 
-  // Its size must not tell what the retour says (design §10).
-  if (kind == Kind::retour && seal.payload_size != protocol::retour_payload_bytes)
-    return deny(Code::invalid, "payload_size");
-
   // When: old is fine, an outbox may have waited for weeks.
   if (address.created_at > batch.now + protocol::clock_skew_max) return deny(Code::clock_skew);
   if (address.directory.value == 0 || address.directory > head.number) return deny(Code::invalid, "directory");
@@ -126,6 +122,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   ExchangeFacts facts;
   facts.queue = queue;
   facts.kind = kind;
+  facts.handling = address.handling;
   if (asked.case_id) {
     first = store_.find_exchange(address.case_id);
     if (first && first->case_number == first->number) facts.case_row = store_.case_file(first->number);
@@ -155,6 +152,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
       return deny(Code::invalid, "in_reply_to");
     if (answered->erased) return deny(Code::erased, "terme");
     facts.rosters = answered_facts.rosters;
+    facts.handling = answered_facts.handling;
     standing = relations(member, facts);
   }
 
@@ -191,7 +189,16 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     const auto original_address = protocol::decode_address(answered->address);
     if (!address.handling.empty() && (!original_address || address.handling != original_address->handling))
       return deny(Code::invalid, "handling");
-    if (store_.access(answered->number).size() >= protocol::access_parts_max)
+    const std::vector<AccessRow> parts = store_.access(answered->number);
+    if (parts.size() >= protocol::access_parts_max) return deny(Code::too_large, "recipients");
+    // Nobody here can tell a part that opens nothing: whoever makes many must not use up the others' places.
+    const auto own = std::count_if(parts.begin(), parts.end(), [&](const AccessRow& part) {
+      if (part.number == answered->number) return false;
+      const auto added = store_.exchange(part.number);
+      const auto its_address = added ? protocol::decode_address(added->address) : Result<protocol::Address>(Error{});
+      return its_address && its_address->sender == member.id;
+    });
+    if (static_cast<std::size_t>(own) >= protocol::access_parts_per_sender_max)
       return deny(Code::too_large, "recipients");
   } else if (store_.find_payload(seal.payload)) {
     return deny(Code::invalid, "release");
@@ -203,7 +210,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (steps) {
     const CaseState from = facts.case_row ? static_cast<CaseState>(facts.case_row->state) : CaseState::none;
     const auto to = protocol::next_state({from, facts.case_row && facts.case_row->opened}, kind);
-    if (!to) return deny(Code::illegal_transition, step_names(from, kind, party && !instance));
+    if (!to) return deny(Code::illegal_transition, step_names(from, kind, party));
     next = *to;
   }
 

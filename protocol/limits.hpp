@@ -45,7 +45,8 @@ inline constexpr std::size_t sealed_note_bytes_max = 56 * 1024;
 }
 inline constexpr std::size_t retour_bucket_bytes = 4096;  ///< an unreleased retour (design §10)
 inline constexpr std::size_t retour_payload_bytes = 16 + retour_bucket_bytes + 16;  ///< nonce, one chunk, its tag
-inline constexpr std::size_t access_parts_max = 16;                                 ///< of one exchange
+inline constexpr std::size_t access_parts_per_sender_max = 2;
+inline constexpr std::size_t access_parts_max = 16;  ///< of one exchange
 
 // Time.
 inline constexpr std::chrono::milliseconds clock_skew_max = 300s;         ///< created-at ahead of the broker
@@ -69,12 +70,8 @@ inline constexpr std::size_t directory_bundle_bytes_max = 8 * 1024 * 1024;
 inline constexpr std::size_t suspension_bytes_max = 4096;
 
 // Fairness: for each enrolled identity.
-inline constexpr std::size_t in_flight_max = 256;               ///< requests being worked on; the next is BUSY
-inline constexpr std::size_t connections_per_identity_max = 8;  ///< the next is answered BUSY
-inline constexpr std::size_t handshakes_per_minute_max = 600;   ///< then refused in the handshake
-inline constexpr std::size_t refusals_per_minute_max = 30;      ///< then BUSY, unevaluated
-inline constexpr std::uint64_t bytes_per_day_max = 512ULL * 1024 * 1024;  ///< accepted; configurable; then BUSY
-inline constexpr std::uint64_t acts_per_day_max = 100'000;                ///< logged; configurable; then BUSY
+inline constexpr std::size_t in_flight_max = 256;           ///< requests being worked on; the next is BUSY
+inline constexpr std::size_t refusals_per_minute_max = 30;  ///< then BUSY, unevaluated
 inline constexpr std::size_t spool_bytes_per_identity_max = 4 * exchange_bytes_max;
 inline constexpr std::size_t spool_parts_per_identity_max = 16;
 inline constexpr std::size_t chunk_credit = 8;          ///< chunks in flight for one part
@@ -86,7 +83,6 @@ inline constexpr std::size_t batch_requests_max = 256;  ///< requests in one com
 inline constexpr std::size_t gate_queue_max = 4096;     ///< messages waiting for the gate; then BUSY
 
 // Files people hand over.
-inline constexpr std::size_t follow_batch_headers_max = 1024;  ///< of backlogs, in one batch or between two
 inline constexpr std::size_t card_bytes_max = 4096;
 inline constexpr std::size_t invitation_bytes_max = 16 * 1024;
 inline constexpr std::size_t receipt_bytes_max = 512 * 1024;

@@ -42,13 +42,36 @@ std::vector<Kind> clir_kinds() {
 }
 std::vector<Kind> cpraf_kinds() { return {Kind::complement, Kind::decision, Kind::acces}; }
 
+/// What an instance does with a case; all the rest is the sender's, or nobody's.
+std::vector<Kind> evaluation_kinds() {
+  return {Kind::demande_de_complement,
+          Kind::retour,
+          Kind::information_nominative,
+          Kind::transmission,
+          Kind::orientation_cpraf,
+          Kind::agrement,
+          Kind::inscription,
+          Kind::decision,
+          Kind::cloture,
+          Kind::acces};
+}
+
+Conditions conditions_of(std::initializer_list<Condition> list) {
+  Conditions out;
+  for (Condition condition : list) out.add(condition);
+  return out;
+}
+
 void add_forbids(std::vector<Rule>& out) {
   const std::vector<QueueKind> instances{QueueKind::ged, QueueKind::clir, QueueKind::cpraf};
+  const std::vector<QueueKind> elsewhere{QueueKind::clir, QueueKind::cpraf, QueueKind::org, QueueKind::person,
+                                         QueueKind::audit};
   // An auditor or an operator is nothing else: the role spoils whatever stands beside it in the same entry.
   for (Act act : {Act::submit, Act::deliver, Act::open}) {
     out.push_back({"interdit.auditeur", true, act, roles_of({Role::auditeur}), {}, {}, {}});
     out.push_back({"interdit.operateur", true, act, roles_of({Role::operateur}), {}, {}, {}});
   }
+  out.push_back({"interdit.auditeur", true, Act::publish_directory, roles_of({Role::auditeur}), {}, {}, {}, {}});
   // Nobody evaluates what they, or their organisation, reported; nobody goes on after withdrawing (design §4).
   for (Act act : {Act::deliver, Act::open}) {
     out.push_back({"interdit.auteur", true, act, every_role(), relations_of({Relation::author}), {}, instances});
@@ -59,15 +82,35 @@ void add_forbids(std::vector<Rule>& out) {
                  Act::submit,
                  every_role(),
                  relations_of({Relation::author}),
-                 {Kind::decision, Kind::acces},
+                 evaluation_kinds(),
+                 {},
                  {}});
   out.push_back({"interdit.recuse",
                  true,
                  Act::submit,
                  every_role(),
                  relations_of({Relation::recused}),
-                 {Kind::decision, Kind::acces},
+                 evaluation_kinds(),
+                 {},
                  {}});
+  // What the sender asked for binds whoever reads and whoever passes on (design §5).
+  for (Act act : {Act::deliver, Act::open}) {
+    out.push_back({"interdit.copie", true, act, every_role(), {}, {}, {}, conditions_of({Condition::no_copy})});
+    out.push_back(
+        {"interdit.hors_ged", true, act, every_role(), {}, {}, elsewhere, conditions_of({Condition::ged_only})});
+  }
+  out.push_back(
+      {"interdit.copie", true, Act::submit, every_role(), {}, {Kind::acces}, {}, conditions_of({Condition::no_copy})});
+  out.push_back(
+      {"interdit.hors_ged", true, Act::submit, every_role(), {}, {}, elsewhere, conditions_of({Condition::ged_only})});
+  out.push_back({"interdit.lecteurs",
+                 true,
+                 Act::submit,
+                 every_role(),
+                 {},
+                 {Kind::acces, Kind::transmission, Kind::orientation_cpraf},
+                 {},
+                 conditions_of({Condition::eyes_only})});
 }
 
 void add_submissions(std::vector<Rule>& out) {
@@ -186,7 +229,8 @@ std::vector<Rule> make_rules() {
       {"annuaire.correspondant", false, Act::see_entry, every_role(), relations_of({Relation::correspondent}), {}, {}});
   out.push_back({"annuaire.auditeur", false, Act::see_entry, roles_of({Role::auditeur}), {}, {}, {}});
 
-  out.push_back({"annuaire.publication", false, Act::publish_directory, roles_of({Role::operateur}), {}, {}, {}});
+  // Whoever carries it: k signatures make a version, and the last operator's entry may be what has to be mended.
+  out.push_back({"annuaire.publication", false, Act::publish_directory, every_role(), {}, {}, {}, {}});
   out.push_back({"journal.lecture", false, Act::read_records, roles_of({Role::auditeur}), {}, {}, {}});
   out.push_back({"connexion", false, Act::connect, every_role(), {}, {}, {}});
   out.push_back({"etat.lecture",
@@ -205,6 +249,7 @@ struct CompiledRule {
   std::uint16_t roles;
   std::uint16_t needs;
   std::uint8_t queues;  ///< bit of each queue kind; unused when any_queue
+  std::uint8_t conditions;
   bool any_kind;
   bool any_queue;
   std::uint64_t kinds;  ///< bit of each kind's number, all of which are below 64
@@ -223,7 +268,8 @@ constexpr std::uint8_t bit_of(QueueKind kind) { return static_cast<std::uint8_t>
 std::array<CompiledAct, act_count> compile(const std::vector<Rule>& rules) {
   std::array<CompiledAct, act_count> out;
   for (const Rule& rule : rules) {
-    CompiledRule compiled{rule.id, rule.roles.bits, rule.needs.bits, 0, rule.kinds.empty(), rule.queues.empty(), 0};
+    CompiledRule compiled{
+        rule.id, rule.roles.bits, rule.needs.bits, 0, rule.conditions.bits, rule.kinds.empty(), rule.queues.empty(), 0};
     for (Kind kind : rule.kinds) {
       PLI_INVARIANT(bit_of(kind) != 0);
       compiled.kinds |= bit_of(kind);
@@ -238,6 +284,7 @@ std::array<CompiledAct, act_count> compile(const std::vector<Rule>& rules) {
 bool applies(const CompiledRule& rule, const Question& question) {
   if ((rule.roles & question.roles.bits) == 0) return false;
   if ((rule.needs & question.relations.bits) != rule.needs) return false;
+  if ((rule.conditions & question.conditions.bits) != rule.conditions) return false;
   if (!rule.any_kind && (!question.kind || (rule.kinds & bit_of(*question.kind)) == 0)) return false;
   if (!rule.any_queue && (!question.queue || (rule.queues & bit_of(*question.queue)) == 0)) return false;
   return true;
@@ -322,6 +369,17 @@ const std::vector<Rule>& rules() {
   return all;
 }
 
+Conditions conditions_of(std::span<const std::string> handling, std::string_view organisation) {
+  Conditions out;
+  for (const std::string_view condition : handling) {
+    if (condition == "eyes-only") out.add(Condition::eyes_only);
+    if (condition == "ged-only") out.add(Condition::ged_only);
+    if (condition.starts_with("no-copy-to:") && condition.substr(condition.find(':') + 1) == organisation)
+      out.add(Condition::no_copy);
+  }
+  return out;
+}
+
 Decision decide(const Question& question) {
   static const std::array<CompiledAct, act_count> compiled = compile(rules());
   auto position = static_cast<std::size_t>(question.act);
@@ -360,8 +418,12 @@ Relations relations_to_entry(const Directory& directory, const Member& viewer, c
 }
 
 bool may_see_entry(const Directory& directory, const Member& viewer, const Entry& entry) {
-  return decide(
-             {Act::see_entry, viewer.roles, relations_to_entry(directory, viewer, entry), std::nullopt, std::nullopt})
+  return decide({Act::see_entry,
+                 viewer.roles,
+                 relations_to_entry(directory, viewer, entry),
+                 std::nullopt,
+                 std::nullopt,
+                 {}})
       .allowed;
 }
 

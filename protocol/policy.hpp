@@ -3,6 +3,8 @@
 #pragma once
 
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -45,12 +47,29 @@ struct Relations {
   bool operator==(const Relations&) const = default;
 };
 
+/// What the exchange's sender asked for in its address (`is_handling`), as far as it bears on the subject. An access
+/// part inherits that of the exchange it opens. "ask-before-transfer" bears on kinds that no rule permits yet.
+enum class Condition : std::uint8_t {
+  no_copy,    ///< "no-copy-to:" the subject's own organisation
+  eyes_only,  ///< nobody is added to its readers
+  ged_only,   ///< it stays in the GED
+};
+inline constexpr std::size_t condition_count = 3;
+struct Conditions {
+  std::uint8_t bits = 0;
+  [[nodiscard]] bool has(Condition condition) const { return (bits >> static_cast<unsigned>(condition) & 1U) != 0; }
+  void add(Condition condition) { bits = static_cast<std::uint8_t>(bits | 1U << static_cast<unsigned>(condition)); }
+  bool operator==(const Conditions&) const = default;
+};
+[[nodiscard]] Conditions conditions_of(std::span<const std::string> handling, std::string_view organisation);
+
 struct Question {
   Act act = Act::connect;
   Roles roles;
   Relations relations;
   std::optional<Kind> kind;        ///< submit, deliver, open
   std::optional<QueueKind> queue;  ///< submit, deliver, open
+  Conditions conditions{};         ///< submit, deliver, open
 };
 
 struct Decision {
@@ -70,6 +89,7 @@ struct Rule {
   Relations needs;                ///< all of them
   std::vector<Kind> kinds;        ///< any of them; empty = every kind
   std::vector<QueueKind> queues;  ///< any of them; empty = every queue
+  Conditions conditions{};        ///< all of them; only a forbid has any
 };
 [[nodiscard]] const std::vector<Rule>& rules();
 

@@ -155,8 +155,8 @@ TEST_F(DirectoryVerbs, RefuseWhatDoesNotFollow) {
   expect_whole();
 }
 
-TEST_F(DirectoryVerbs, OnlyTheOperatorCarriesOne) {
-  EXPECT_EQ(refusal_in(house.ask("ged.1", department.revoke("ged.2", house.now))), "FORBIDDEN(defaut)");
+TEST_F(DirectoryVerbs, NoAuditorCarriesOne) {
+  EXPECT_EQ(refusal_in(house.ask("auditeur", department.revoke("ged.2", house.now))), "FORBIDDEN(interdit.auditeur)");
   EXPECT_EQ(house.core().directory()->number().value, 1U);
 }
 
