@@ -25,7 +25,13 @@ Outcome CoreState::get_directory(Batch& /*batch*/, const Caller& caller, const p
   const auto own = directory.position_of(protocol::EntryType::member, caller.member.id);
   const bool knows = own && request.known >= entry_changed_[*own];
   std::size_t bytes = page.note.size() + page.leaf.leaf.size() + page.leaf.disclosure.size();
+  std::size_t scanned = 0;
   for (std::size_t at = static_cast<std::size_t>(request.after_position); at < directory.entries().size(); ++at) {
+    if (scanned++ == protocol::entries_scanned_max) {
+      page.more = true;
+      page.next = at;
+      break;
+    }
     if (!protocol::may_see_entry(directory, caller.member, directory.entries()[at])) continue;
     protocol::DirectoryItem item;
     item.position = at;
@@ -36,6 +42,7 @@ Outcome CoreState::get_directory(Batch& /*batch*/, const Caller& caller, const p
     bytes += 16 + item.entry.size() + item.proof.size() * 34;
     if (bytes > protocol::directory_bytes_max && !page.items.empty()) {
       page.more = true;
+      page.next = at;
       break;
     }
     page.items.push_back(std::move(item));

@@ -39,65 +39,67 @@ Outcome CoreState::list(Batch& batch, const Caller& caller, const protocol::List
 Outcome CoreState::list_cases(Batch& batch, const Caller& caller, const protocol::ListCases& request, Asked& asked) {
   const protocol::Member& member = caller.member;
   if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
-  constexpr std::size_t page = 128;
+  const auto sits = [&](std::string_view queue) {
+    return std::find(member.seats.begin(), member.seats.end(), queue) != member.seats.end();
+  };
   ExchangeNumber after;
   if (request.after != Digest{}) {
     asked.case_id = request.after;
     const auto first = store_.find_exchange(request.after);
-    if (!first) return not_found();
-    after = first->number;
+    const auto row = first ? store_.case_file(first->number) : std::nullopt;
+    if (!row || (row->organisation != member.organisation && !sits(queue_name(row->queue)))) return not_found();
+    after = row->number;
   }
+  // My organisation's cases and those of every instance I sit in, merged in order. As far as each source was read, all
+  // of them were; what is not shown to me counts as well, or a newcomer would have the core read every case there is.
+  std::vector<const QueueState*> instances;
+  for (const std::string& seat : member.seats)
+    if (const QueueState* state = find_queue(seat)) instances.push_back(state);
+  const std::size_t each = std::max<std::size_t>(1, protocol::case_rows_scanned_max / (instances.size() + 1));
+  std::vector<CaseRow> rows = store_.cases_of_party(member.organisation, after, each);
+  ExchangeNumber complete_through{rows.size() == each ? rows.back().number.value : UINT64_MAX};
+  for (const QueueState* instance : instances) {
+    std::vector<CaseRow> more = store_.cases_of_instance(instance->key, after, each);
+    if (more.size() == each) complete_through = std::min(complete_through, more.back().number);
+    rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
+  std::sort(rows.begin(), rows.end(), [](const CaseRow& a, const CaseRow& b) { return a.number < b.number; });
+  rows.erase(
+      std::unique(rows.begin(), rows.end(), [](const CaseRow& a, const CaseRow& b) { return a.number == b.number; }),
+      rows.end());
+
   const std::size_t wanted = std::clamp<std::size_t>(request.items_max, 1, protocol::list_items_max);
   protocol::Cases cases;
-  while (true) {
-    // My organisation's cases and those of every instance I sit in, merged in order.
-    std::vector<CaseRow> rows = store_.cases_of_party(member.organisation, after, page);
-    bool cut = rows.size() == page;
-    ExchangeNumber complete_through{cut ? rows.back().number.value : UINT64_MAX};
-    for (const std::string& seat : member.seats) {
-      const QueueState* state = find_queue(seat);
-      if (state == nullptr) continue;
-      std::vector<CaseRow> more = store_.cases_of_instance(state->key, after, page);
-      if (more.size() == page) {
-        cut = true;
-        complete_through = std::min(complete_through, more.back().number);
-      }
-      rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  for (CaseRow& row : rows) {
+    if (row.number > complete_through) break;
+    const auto first = store_.exchange(row.number);
+    if (!first) continue;
+    if (cases.items.size() == wanted) {
+      cases.more = true;
+      return Answer{std::move(cases), {}, {}, {}, {}};
     }
-    std::sort(rows.begin(), rows.end(), [](const CaseRow& a, const CaseRow& b) { return a.number < b.number; });
-    rows.erase(
-        std::unique(rows.begin(), rows.end(), [](const CaseRow& a, const CaseRow& b) { return a.number == b.number; }),
-        rows.end());
-    for (const CaseRow& row : rows) {
-      if (row.number > complete_through) break;
-      const auto first = store_.exchange(row.number);
-      if (!first) continue;
-      const ExchangeFacts facts = facts_of(*first);
-      const protocol::Relations standing = relations(member, facts);
-      const protocol::Decision decision = decide(Act::follow_case, member, facts, standing);
-      if (!decision) continue;
-      const bool commune = decision.rule == "suivi.partie";
-      // The instance's view is for those to whom the case was sealed, or given since.
-      if (!commune && !decide(Act::deliver, member, facts, standing)) continue;
-      if (cases.items.size() == wanted) {
-        cases.more = true;
-        return Answer{std::move(cases), {}, {}, {}, {}};
-      }
-      protocol::CaseItem item;
-      item.case_id = first->id;
-      item.kind = row.kind;
-      item.queue = queue_name(row.queue);
-      item.commune = commune;
-      const auto state = static_cast<protocol::CaseState>(row.state);
-      item.state = commune ? protocol::text_of(protocol::commune_view(state)) : protocol::text_of(state);
-      item.opened_at = row.opened_at;
-      item.updated_at = commune ? row.party_updated_at : row.updated_at;
-      item.exchanges = commune ? row.party_exchanges : row.exchanges;
-      cases.items.push_back(std::move(item));
-    }
-    if (!cut) break;
-    after = complete_through;
+    cases.next = first->id;
+    const ExchangeFacts facts = facts_of(*first);
+    const protocol::Relations standing = relations(member, facts);
+    const protocol::Decision decision = decide(Act::follow_case, member, facts, standing);
+    if (!decision) continue;
+    const bool commune = decision.rule == "suivi.partie";
+    // The instance's view is for those to whom the case was sealed, or given since.
+    if (!commune && !decide(Act::deliver, member, facts, standing)) continue;
+    protocol::CaseItem item;
+    item.case_id = first->id;
+    item.kind = row.kind;
+    item.queue = queue_name(row.queue);
+    item.commune = commune;
+    const auto state = static_cast<protocol::CaseState>(row.state);
+    item.state = commune ? protocol::text_of(protocol::commune_view(state)) : protocol::text_of(state);
+    item.opened_at = row.opened_at;
+    item.updated_at = commune ? row.party_updated_at : row.updated_at;
+    item.exchanges = commune ? row.party_exchanges : row.exchanges;
+    cases.items.push_back(std::move(item));
   }
+  cases.more = complete_through.value != UINT64_MAX;
+  if (!cases.more) cases.next = {};
   return Answer{std::move(cases), {}, {}, {}, {}};
 }
 

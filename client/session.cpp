@@ -207,10 +207,9 @@ Outcome<bool> Session::fetch_directory(DirectoryNumber known) {
     }
     if (!reader.take(*page, version->head())) return false;
     if (!page->more) break;
-    if (page->items.empty()) return unproven("a page without entries");
-    const std::uint64_t next = page->items.back().position + 1;
-    if (next <= after) return unproven("pages that go back");
-    after = next;
+    if (page->next <= after || (!page->items.empty() && page->next <= page->items.back().position))
+      return unproven("pages that go back");
+    after = page->next;
   }
   auto directory = KnownDirectory::build(std::move(*version), reader.finish());
   if (!directory) return directory.error();

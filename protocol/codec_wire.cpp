@@ -196,6 +196,7 @@ void write(const CaseItem& in, wire::CaseItem& out) {
 void write(const Cases& in, wire::Cases& out) {
   for (const CaseItem& item : in.items) write(item, *out.add_items());
   out.set_more(in.more);
+  if (in.more) out.set_next(to_string(in.next));
 }
 
 void write(const AccessPart& in, wire::AccessPart& out) {
@@ -624,6 +625,10 @@ void read(Checker& check, const wire::Cases& in, Cases& out) {
   check.known_fields(in);
   read_list(check, in.items(), list_items_max, out.items, "items");
   out.more = in.more();
+  if (out.more)
+    check.fixed(in.next(), out.next, "next");
+  else
+    check.demand(!in.has_next(), "next");
 }
 
 void read(Checker& check, const wire::AccessPart& in, AccessPart& out) {
@@ -678,6 +683,8 @@ void read(Checker& check, const wire::DirectoryPage& in, DirectoryPage& out) {
   read_list(check, in.items(), message_bytes_max / 2, out.items, "items");
   out.more = in.more();
   read(check, in.leaf(), out.leaf);
+  check.demand(out.more == in.has_next(), "next");
+  out.next = check.number(in.next(), "next");
 }
 
 void read(Checker& check, const wire::Published& in, Published& out) {

@@ -18,6 +18,9 @@ inline constexpr std::size_t chunk_bytes_max = 48 * 1024;       ///< one put_chu
 inline constexpr std::size_t list_items_max = 64;               ///< headers in one reply
 inline constexpr std::size_t list_bytes_max = 56 * 1024;
 inline constexpr std::size_t directory_bytes_max = 48 * 1024;  ///< entries in one directory reply
+/// Looked through for one reply, shown or not; then the reply says where to go on.
+inline constexpr std::size_t case_rows_scanned_max = 256;
+inline constexpr std::size_t entries_scanned_max = 4096;
 inline constexpr std::size_t records_items_max = 64;
 inline constexpr std::size_t records_bytes_max = 56 * 1024;
 inline constexpr std::size_t refusal_subject_bytes_max = 96;    ///< a rule, a field, or "from,to"

@@ -50,7 +50,7 @@ struct List {
   bool operator==(const List&) const = default;
 };
 struct ListCases {
-  Digest after{};  ///< case id to start after; zeros = from the first
+  Digest after{};  ///< `next` of the page before, or a case of mine to start after; zeros = from the first
   std::uint32_t items_max = 64;
   bool operator==(const ListCases&) const = default;
 };
@@ -87,7 +87,7 @@ struct Follow {
 };
 struct GetDirectory {
   DirectoryNumber known{};           ///< version the client holds; entries unchanged since travel without their bytes
-  std::uint64_t after_position = 0;  ///< 0 = from the first visible; else position + 1 of the last received
+  std::uint64_t after_position = 0;  ///< 0 = from the first visible; else `next` of the page before
   bool operator==(const GetDirectory&) const = default;
 };
 struct PublishDirectory {
@@ -191,9 +191,11 @@ struct CaseItem {
   bool commune = false;  ///< whether `state` is a commune_view
   bool operator==(const CaseItem&) const = default;
 };
+/// A page may hold fewer items than were asked for, even none, while there are more.
 struct Cases {
   std::vector<CaseItem> items;
   bool more = false;
+  Digest next{};  ///< with `more`: the case id to ask after; else zeros
   bool operator==(const Cases&) const = default;
 };
 struct AccessPart {
@@ -235,11 +237,13 @@ struct DirectoryItem {
   std::vector<Digest> proof;
   bool operator==(const DirectoryItem&) const = default;
 };
+/// A page may hold no item while there are more.
 struct DirectoryPage {
   std::string note;
   std::vector<DirectoryItem> items;
   bool more = false;
-  LeafProof leaf;  ///< the version's own leaf in the log
+  LeafProof leaf;          ///< the version's own leaf in the log
+  std::uint64_t next = 0;  ///< with `more`: the `after_position` to go on from; else 0
   bool operator==(const DirectoryPage&) const = default;
 };
 struct Published {

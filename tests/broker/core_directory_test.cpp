@@ -34,7 +34,7 @@ class DirectoryVerbs : public CoreTest {
       EXPECT_TRUE(leaf.leaf.directory.has_value());
       EXPECT_EQ(leaf.leaf.directory->digest, department.directory()->verified()->digest());
       for (const protocol::DirectoryItem& item : page->items) {
-        after = item.position + 1;
+        EXPECT_GE(item.position, after);
         if (item.entry.empty()) {
           ++seen.unchanged;
           continue;
@@ -46,6 +46,7 @@ class DirectoryVerbs : public CoreTest {
         seen.entries.emplace(entry->id, *entry);
       }
       if (!page->more) return seen;
+      after = page->next;
     }
   }
 };
@@ -160,6 +161,32 @@ TEST_F(DirectoryVerbs, NoAuditorCarriesOne) {
   EXPECT_EQ(house.core().directory()->number().value, 1U);
 }
 
+TEST_F(DirectoryVerbs, LookThroughABoundedNumberOfEntriesForEachPage) {
+  DepartmentOptions options;
+  options.strangers = 2 * protocol::entries_scanned_max;
+  const Department large(options);
+  BrokerHouse other(large);
+  std::uint64_t after = 0;
+  std::size_t pages = 0;
+  std::size_t empty = 0;
+  bool own = false;
+  while (true) {
+    const auto reply = other.ask("outil.transport", protocol::GetDirectory{{}, after});
+    const auto& page = std::get<protocol::DirectoryPage>(reply);
+    EXPECT_TRUE(protocol::decode_reply(protocol::encode(protocol::Reply{1, page})).has_value());
+    for (const protocol::DirectoryItem& item : page.items)
+      own = own || protocol::decode_entry(item.entry)->id == "outil.transport";
+    ++pages;
+    if (page.items.empty()) ++empty;
+    if (!page.more) break;
+    EXPECT_EQ(page.next, pages * protocol::entries_scanned_max);
+    after = page.next;
+  }
+  EXPECT_EQ(pages, large.directory()->entries().size() / protocol::entries_scanned_max + 1);
+  EXPECT_GT(empty, 0U);
+  EXPECT_TRUE(own);
+}
+
 TEST_F(DirectoryVerbs, PagesFitTheirMessage) {
   DepartmentOptions options;
   options.senders = 300;
@@ -175,7 +202,8 @@ TEST_F(DirectoryVerbs, PagesFitTheirMessage) {
     entries += page.items.size();
     ++pages;
     if (!page.more) break;
-    after = page.items.back().position + 1;
+    EXPECT_EQ(page.next, page.items.back().position + 1);  // an auditor is shown every entry
+    after = page.next;
   }
   EXPECT_EQ(entries, large.directory()->entries().size());
   EXPECT_GT(pages, 2U);

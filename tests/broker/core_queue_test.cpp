@@ -311,11 +311,48 @@ TEST_F(Queues, CasesAreListedInPagesInTheirOrder) {
     const auto& cases = std::get<protocol::Cases>(reply);
     for (const protocol::CaseItem& item : cases.items) seen.push_back(item.case_id);
     if (!cases.more) break;
-    after = seen.back();
+    EXPECT_EQ(cases.next, seen.back());
+    after = cases.next;
   }
   EXPECT_EQ(seen, opened);
   const auto mine = house.ask("referent.sens", protocol::ListCases{});
   EXPECT_EQ(std::get<protocol::Cases>(mine).items.size(), 3U);
+}
+
+TEST_F(Queues, ANewcomerHasTheCoreReadABoundedNumberOfCasesForEachRequest) {
+  Draft draft;
+  draft.openable = false;
+  std::vector<broker::VerifiedRequest> batch;
+  std::vector<Digest> hidden;
+  for (std::size_t i = 0; i < protocol::case_rows_scanned_max; ++i) {
+    const Sealed sealed = department.seal(draft);
+    hidden.push_back(sealed.id);
+    batch.push_back(house.request(draft.sender, sealed.verified()));
+  }
+  ASSERT_TRUE(house.apply(std::move(batch)).has_value());
+  ASSERT_EQ(refusal_in(publish(department.enrol("ged.neuf", "service-9", {protocol::Role::membre_ged}, {"ged/89"}))),
+            "");
+  const Sealed shown = accept(draft);
+  std::vector<Digest> seen;
+  std::size_t pages = 0;
+  Digest after{};
+  while (true) {
+    const auto reply = house.ask("ged.neuf", protocol::ListCases{after, 64});
+    ASSERT_EQ(refusal_in(reply), "");
+    const auto& cases = std::get<protocol::Cases>(reply);
+    EXPECT_TRUE(protocol::decode_reply(protocol::encode(protocol::Reply{1, cases})).has_value());
+    for (const protocol::CaseItem& item : cases.items) seen.push_back(item.case_id);
+    ++pages;
+    if (!cases.more) break;
+    // As far as it has looked, which is half the rows: one source is his organisation, the other his instance.
+    EXPECT_EQ(cases.next, hidden.at(pages * protocol::case_rows_scanned_max / 2 - 1));
+    after = cases.next;
+  }
+  EXPECT_EQ(seen, std::vector<Digest>{shown.id});
+  EXPECT_EQ(pages, 3U);
+  // Where to go on is for those whose cases they are.
+  EXPECT_EQ(refusal_in(house.ask("clir.1", protocol::ListCases{hidden[0], 64})), "NOT_FOUND");
+  EXPECT_EQ(refusal_in(house.ask("clir.1", protocol::ListCases{Digest{7}, 64})), "NOT_FOUND");
 }
 
 }  // namespace

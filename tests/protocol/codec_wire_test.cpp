@@ -215,6 +215,7 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
           item.exchanges = small(r);
         }
         body.more = r.below(2) == 0;
+        if (body.more) body.next = r.array<32>();
         return body;
       },
       [](Seeded& r) -> ReplyBody {
@@ -238,6 +239,7 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
         for (DirectoryItem& item : body.items) item = {number(r), bytes_of(r, r.below(600)), digests(r)};
         body.more = r.below(2) == 0;
         body.leaf = leaf_proof(r);
+        if (body.more) body.next = number(r);
         return body;
       },
       [](Seeded& r) -> ReplyBody {

@@ -101,6 +101,17 @@ Department::Department(DepartmentOptions options) : options_(options) {
   add_member("operateur", "exploitant", {Role::operateur}, {}, "89");
   for (std::size_t i = 0; i < options_.senders; ++i)
     add_member("referent." + std::to_string(i), auxerre, {Role::referent}, {seat(auxerre)}, "89024");
+  for (std::size_t i = 0; i < options_.strangers; ++i) {
+    protocol::Member stranger = members_.at("referent.avallon");
+    stranger.id = "elsewhere." + std::to_string(i);
+    stranger.person = "p." + stranger.id;
+    stranger.organisation = "bureau-" + stranger.id;
+    stranger.seats.clear();
+    stranger.keys.curve.bytes = crypto::random_array<32>();
+    stranger.keys.sign.bytes = crypto::random_array<32>();
+    stranger.keys.age.bytes = crypto::random_array<32>();
+    members_.emplace(stranger.id, std::move(stranger));
+  }
   first_ = publish({options_.now.value + 29 * day});
 }
 

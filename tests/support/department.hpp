@@ -28,7 +28,8 @@ struct DepartmentOptions {
   std::size_t threshold = 2;
   std::size_t ged_members = 9;  ///< beside the secretariat, which sits in every instance
   std::size_t clir_members = 5;
-  std::size_t senders = 0;  ///< more référents, for load: "referent.0", "referent.1"…
+  std::size_t senders = 0;    ///< more référents, for load: "referent.0", "referent.1"…
+  std::size_t strangers = 0;  ///< members nobody may see or ask for: they only make the directory long
 };
 
 /// What a test sends. Ids default to zeros: none.

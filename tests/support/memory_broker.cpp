@@ -448,6 +448,7 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::GetDirectory& body)
     if (!protocol::may_see_entry(*directory_, viewer, entry)) continue;
     if (out.items.size() == entries_a_page) {
       out.more = true;
+      out.next = i;
       break;
     }
     const bool unchanged = body.known.value != 0 && changed_in_.at({entry.type, entry.id}) <= body.known.value;
