@@ -54,12 +54,12 @@ protocol::LeafProof* proof_in(protocol::ReplyBody& body) {
 }
 
 Result<audit::TreeHead> read_checkpoint(std::string_view note) {
-/// Of a connection's follows in one batch only the last stands; the others are answered without a header.
-void drop_replaced_follows(std::vector<Pending>& batch) {
-  std::set<Peer> standing;
-  for (auto it = batch.rbegin(); it != batch.rend(); ++it)
-    if (it->answer.follow && !standing.insert(it->peer).second) it->answer.follow.reset();
-}
+  /// Of a connection's follows in one batch only the last stands; the others are answered without a header.
+  void drop_replaced_follows(std::vector<Pending> & batch) {
+    std::set<Peer> standing;
+    for (auto it = batch.rbegin(); it != batch.rend(); ++it)
+      if (it->answer.follow && !standing.insert(it->peer).second) it->answer.follow.reset();
+  }
 
   auto parsed = audit::parse_note(note);
   if (!parsed) return parsed.error();
@@ -326,8 +326,8 @@ std::optional<Error> CoreState::complete(Batch& batch, Pending& pending, std::si
     const std::string& checkpoint = newer ? checkpoint_ : published_;
     if (auto* hello = std::get_if<protocol::HelloReply>(&answer.body)) {
       hello->checkpoint = checkpoint;
-  drop_replaced_follows(batch.pending);
-  std::size_t headers_left = protocol::follow_batch_headers_max;
+      drop_replaced_follows(batch.pending);
+      std::size_t headers_left = protocol::follow_batch_headers_max;
       hello->consistency = *std::move(proof);
     } else if (auto* reply = std::get_if<protocol::CheckpointReply>(&answer.body)) {
       reply->checkpoint = checkpoint;
@@ -478,6 +478,7 @@ Result<void> CoreState::initialise(const VerifiedPublish& directory, const proto
   if (!store_.origin().empty()) return Error{Errc::conflict, "the store is initialised already"};
   if (!protocol::is_log_name(settings_.log) || !audit::is_key_name(origin_))
     return Error{Errc::invalid_input, "not a log's name"};
+  if (directory.note.size() > protocol::directory_note_bytes_max) return Error{Errc::over_limit, "note"};
   auto verified = protocol::verify_directory_note(directory.note, trusted, nullptr);
   if (!verified) return verified.error();
   const protocol::DirectoryHead head = verified->head();

@@ -275,6 +275,7 @@ Verifier::Outcome Verifier::publish(const Caller& caller, protocol::PublishDirec
   if (auto decision = protocol::decide(question); !decision)
     return refuse(refusal(Code::forbidden, std::string(decision.rule)), act);
 
+  if (request.note.size() > protocol::directory_note_bytes_max) return refuse(refusal(Code::too_large, "note"), act);
   const auto& current = caller.directory.verified();
   PLI_INVARIANT(current.has_value());  // what is in force was verified
   const protocol::AuthoritySet trusted{current->head().threshold, current->head().authorities};

@@ -61,6 +61,8 @@ Outcome CoreState::publish(Batch& batch, const Caller& caller, VerifiedPublish& 
     if (!proof) return deny(Code::erased, "journal");
     return Answer{protocol::Published{current.head().number, *std::move(proof)}, directory_leaf_, {}, {}, {}};
   }
+  // Signature lines of nobody may stand in a note; but everybody is sent it with each page, which has to hold it.
+  if (request.note.size() > protocol::directory_note_bytes_max) return deny(Code::too_large, "note");
   // The gate checked against the version it had; this is the one the new version must follow.
   auto verified = protocol::verify_directory_note(request.note, protocol::authorities_of(current.head()), &current);
   if (!verified) {

@@ -65,6 +65,8 @@ inline constexpr std::chrono::milliseconds clock_jump_max = 3600s;              
 inline constexpr std::chrono::milliseconds suspension_life = 7LL * 24 * 3600 * 1000ms;  ///< then it lapses
 
 // Directory.
+/// A version's note: all its authorities sign with names of full length, and a page still holds the largest entry.
+inline constexpr std::size_t directory_note_bytes_max = 12 * 1024;
 inline constexpr std::size_t directory_entries_max = 200'000;
 inline constexpr std::size_t entry_bytes_max = 40 * 1024;
 inline constexpr std::size_t entry_attributes_max = 1024;

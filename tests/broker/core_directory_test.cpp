@@ -156,6 +156,45 @@ TEST_F(DirectoryVerbs, RefuseWhatDoesNotFollow) {
   expect_whole();
 }
 
+/// The note with one more signature line, of nobody, so that it is this long.
+std::string with_junk_signature(std::string note, std::size_t size) {
+  const std::string before = "\xE2\x80\x94 ";
+  std::size_t base64 = (size - note.size() - before.size() - 3) / 4 * 4;
+  const std::size_t name = size - note.size() - before.size() - 2 - base64;
+  note += before + std::string(name, 'x') + " " + std::string(base64, 'A') + "\n";
+  return note;
+}
+
+TEST_F(DirectoryVerbs, ANoteIsNoLongerThanEveryPageCanHold) {
+  broker::VerifiedPublish version = department.revoke("ged.1", house.now);
+  const std::string signed_note = version.note;
+  version.note = with_junk_signature(signed_note, protocol::directory_note_bytes_max + 1);
+  ASSERT_EQ(version.note.size(), protocol::directory_note_bytes_max + 1);
+  EXPECT_EQ(refusal_in(publish(version)), "TOO_LARGE(note)");
+  version.note = with_junk_signature(signed_note, protocol::directory_note_bytes_max);
+  ASSERT_EQ(version.note.size(), protocol::directory_note_bytes_max);
+  ASSERT_EQ(refusal_in(publish(version)), "");
+  std::uint64_t after = 0;
+  while (true) {
+    const auto reply = house.ask("auditeur", protocol::GetDirectory{{}, after});
+    const Bytes message = protocol::encode(protocol::Reply{1, reply});
+    EXPECT_LE(message.size(), protocol::message_bytes_max);
+    ASSERT_TRUE(protocol::decode_reply(message).has_value());
+    const auto& page = std::get<protocol::DirectoryPage>(reply);
+    if (!page.more) break;
+    after = page.next;
+  }
+  // With the longest entry, the longest path and the longest note of its own log a page still is one message.
+  protocol::DirectoryPage worst;
+  worst.note = version.note;
+  worst.items = {{1, Bytes(protocol::entry_bytes_max), std::vector<Digest>(18)}};  // 200,000 entries
+  worst.leaf.leaf = std::string(1024, 'x');
+  worst.leaf.disclosure = Bytes(1024);
+  worst.leaf.proof.resize(48);
+  worst.leaf.checkpoint = std::string(1024, 'x');
+  EXPECT_LE(protocol::encode(protocol::Reply{1, worst}).size(), protocol::message_bytes_max);
+}
+
 TEST_F(DirectoryVerbs, NoAuditorCarriesOne) {
   EXPECT_EQ(refusal_in(house.ask("auditeur", department.revoke("ged.2", house.now))), "FORBIDDEN(interdit.auditeur)");
   EXPECT_EQ(house.core().directory()->number().value, 1U);
