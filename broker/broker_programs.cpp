@@ -104,7 +104,12 @@ Outcome<crypto::SecretKey> read_secret(const Config& config) {
 KeyPaths key_paths(const Config& config) { return {config.key_folder, config.leases, config.leases_copy}; }
 
 CoreSettings core_settings(const Config& config) {
-  return {config.log, config.shard, config.limits.exchange_bytes_max};
+  return {config.log,
+          config.shard,
+          config.limits.exchange_bytes_max,
+          config.limits.disk_reserve_bytes,
+          config.limits.bytes_per_day_max,
+          config.limits.acts_per_day_max};
 }
 
 Failure keys_failure(const Error& error) {
@@ -167,6 +172,7 @@ BrokerSettings broker_settings(const Config& config) {
   settings.exchange_bytes_max = config.limits.exchange_bytes_max;
   settings.spool = config.spool();
   settings.spool_limits.bytes_max = config.limits.spool_bytes_max;
+  settings.spool_limits.disk_reserve_bytes = config.limits.disk_reserve_bytes;
   settings.log_unavailable = config.limits.log_unavailable;
   return settings;
 }

@@ -13,6 +13,10 @@ namespace {
 
 constexpr std::size_t config_bytes_max = 64 * 1024;
 constexpr std::size_t threads_max = 256;
+/// What one batch of staged parts may take, in the WAL and in the database.
+constexpr std::uint64_t disk_reserve_bytes_min = 128ULL * 1024 * 1024;
+constexpr std::uint64_t bytes_end = std::uint64_t{1} << 40;
+constexpr std::uint64_t acts_per_day_end = 1'000'000'000;
 constexpr std::string_view credential_prefix = "credential:";
 
 Error wrong(std::string_view key, std::string_view what) {
@@ -112,8 +116,13 @@ void read_limits(Keys& keys, const toml::node* node, ConfigLimits& limits, std::
   limits.in_flight_max = inner.integer("in_flight_max", limits.in_flight_max, 1, protocol::in_flight_max);
   limits.refusals_per_minute_max =
       inner.integer("refusals_per_minute_max", limits.refusals_per_minute_max, 1, protocol::refusals_per_minute_max);
-  limits.spool_bytes_max = inner.integer("spool_bytes_max", limits.spool_bytes_max, 2 * protocol::exchange_bytes_max,
-                                         std::uint64_t{1} << 40);
+  limits.spool_bytes_max =
+      inner.integer("spool_bytes_max", limits.spool_bytes_max, 2 * protocol::exchange_bytes_max, bytes_end);
+  limits.disk_reserve_bytes =
+      inner.integer("disk_reserve_bytes", limits.disk_reserve_bytes, disk_reserve_bytes_min, bytes_end);
+  limits.bytes_per_day_max =
+      inner.integer("bytes_per_day_max", limits.bytes_per_day_max, protocol::exchange_bytes_max, bytes_end);
+  limits.acts_per_day_max = inner.integer("acts_per_day_max", limits.acts_per_day_max, 100, acts_per_day_end);
   limits.log_unavailable = std::chrono::seconds(
       inner.integer("log_unavailable_seconds", static_cast<std::uint64_t>(limits.log_unavailable.count()), 0, 3600));
   error = inner.finish();

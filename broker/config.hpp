@@ -34,6 +34,9 @@ struct ConfigLimits {
   std::size_t in_flight_max = protocol::in_flight_max;
   std::size_t refusals_per_minute_max = protocol::refusals_per_minute_max;
   std::uint64_t spool_bytes_max = std::uint64_t{1} << 30;
+  std::uint64_t disk_reserve_bytes = protocol::disk_reserve_bytes;
+  std::uint64_t bytes_per_day_max = protocol::bytes_per_day_max;
+  std::uint64_t acts_per_day_max = protocol::acts_per_day_max;
   std::chrono::seconds log_unavailable{60};
 };
 

@@ -14,6 +14,7 @@ namespace {
 using protocol::Code;
 
 constexpr std::chrono::milliseconds minute = std::chrono::minutes(1);
+constexpr std::chrono::milliseconds day = std::chrono::hours(24);
 constexpr std::chrono::milliseconds strays_saved_every = std::chrono::seconds(1);
 /// Ways in looked at by one tick: 2,000 a minute re-encrypt 20 million in a week.
 constexpr std::size_t rotation_step = 2000;
@@ -134,6 +135,7 @@ Result<std::unique_ptr<Batch>> CoreState::begin(UnixMillis now) {
   batch->lease = *lease;
   batch->record_key = *record_key;
   batch->tree_before = tree_.size();
+  batch->free_bytes = store_.free_bytes();
   tree_.begin_batch();
   return batch;
 }
@@ -186,6 +188,7 @@ void CoreState::decide_one(Batch& batch, VerifiedRequest& request) {
   Asked asked;
   asked.act = std::visit(VerbName{}, request.body);
   const bool current = member->keys.curve == request.peer.key && member->valid_at(batch.now);
+  const TreeSize before = tree_.size();
   Outcome outcome = !current ? Outcome(deny(Code::revoked))
                              : std::visit(
                                    [&](auto& body) -> Outcome {
@@ -224,13 +227,37 @@ void CoreState::decide_one(Batch& batch, VerifiedRequest& request) {
                                        return deny(Code::invalid, "request");
                                    },
                                    request.body);
+  // BUSY judges nobody: it is neither recorded nor counted.
+  if (!outcome && outcome.error().refusal.code != Code::busy) refuse(batch, caller, asked, outcome.error());
+  usage_of(batch, *member).acts += tree_.size().value - before.value;
   if (outcome) {
     batch.pending.push_back({request.peer, request.request_id, *std::move(outcome)});
     return;
   }
-  // BUSY judges nobody: it is neither recorded nor counted.
-  if (outcome.error().refusal.code != Code::busy) refuse(batch, caller, asked, outcome.error());
   answer(outcome.error().refusal);
+}
+
+CoreState::Usage& CoreState::usage_of(const Batch& batch, const protocol::Member& member) {
+  Usage& usage = usage_[member.id];
+  if (batch.now - usage.day_start >= day || batch.now < usage.day_start) usage = {batch.now, 0, 0};
+  return usage;
+}
+
+std::optional<Denial> CoreState::refuse_for_quota(const Batch& batch, const protocol::Member& member,
+                                                  std::uint64_t body_bytes) {
+  const Usage& usage = usage_of(batch, member);
+  if (usage.acts < settings_.acts_per_day_max && usage.bytes + body_bytes <= settings_.bytes_per_day_max)
+    return std::nullopt;
+  Denial denial = deny(Code::busy);
+  denial.refusal.retry_after_ms = static_cast<std::uint32_t>((usage.day_start + day - batch.now).count());
+  return denial;
+}
+
+std::optional<Denial> CoreState::refuse_for_room(Batch& batch, std::uint64_t body_bytes) {
+  // Once in the WAL, once in the database.
+  const std::uint64_t written = 2 * body_bytes;
+  if (batch.free_bytes >= settings_.disk_reserve_bytes + written) return std::nullopt;
+  return deny(Code::log_unavailable);
 }
 
 Outcome CoreState::refused_by_gate(Batch& /*batch*/, const Caller& caller, GateRefusal& request, Asked& asked) {
@@ -411,6 +438,8 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
            (!conduct.connection_recorded || now - *conduct.connection_recorded >= std::chrono::hours(1));
   });
 
+  std::erase_if(usage_, [&](const auto& entry) { return now - entry.second.day_start >= day; });
+
   // A new lease: every R under an older one is encrypted anew, some at each tick; then the old key may go.
   if (rotating_to_ != batch.lease.id) {
     rotating_to_ = batch.lease.id;
@@ -457,6 +486,7 @@ void CoreState::published(const std::string& checkpoint) {
 
 std::string CoreState::state_text() const {
   if (dead_ || store_.fault()) return std::string(protocol::text_of(Code::log_unavailable));
+  if (store_.free_bytes() < settings_.disk_reserve_bytes) return "DISK_RESERVE";
   if (!damaged_.empty()) return "RELEASE_DAMAGED " + std::to_string(damaged_.size());
   if (no_release_key_) return "RELEASE_KEY_UNWRITTEN";
   return "ok";

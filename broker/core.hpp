@@ -10,6 +10,7 @@
 #include "broker/key_ring.hpp"
 #include "broker/request.hpp"
 #include "broker/store.hpp"
+#include "protocol/limits.hpp"
 
 namespace pli::broker {
 
@@ -17,6 +18,9 @@ struct CoreSettings {
   std::string log;                       ///< origin without the shard
   std::string shard;                     ///< "2026-1": origin = log "/" shard
   std::uint64_t exchange_bytes_max = 0;  ///< at most protocol::exchange_bytes_max
+  std::uint64_t disk_reserve_bytes = protocol::disk_reserve_bytes;
+  std::uint64_t bytes_per_day_max = protocol::bytes_per_day_max;  ///< accepted of one identity
+  std::uint64_t acts_per_day_max = protocol::acts_per_day_max;    ///< leaves that one identity causes
 };
 
 /// What one batch did. `outgoing` may leave only because the commit has returned.

@@ -94,6 +94,7 @@ struct Batch {
   KeyRing::LeaseRef lease;
   KeyRing::RecordKeyRef record_key;
   TreeSize tree_before{};
+  std::uint64_t free_bytes = 0;  ///< on the disk when it began, less what it was given to write since
   std::vector<Pending> pending;
   std::map<std::string, std::vector<NewItem>, std::less<>> arrived;  ///< by queue, of queues that are followed
   std::map<std::pair<std::string, QueueKey>, QueueNumber> cursors;
@@ -143,6 +144,10 @@ class CoreState final : public Core {
   [[nodiscard]] Result<BatchOutcome> apply_batch(std::vector<VerifiedRequest>& requests, UnixMillis now);
   [[nodiscard]] Result<BatchOutcome> tick_batch(UnixMillis now);
   [[nodiscard]] Result<std::unique_ptr<Batch>> begin(UnixMillis now);
+  /// Refuses what would leave less than the reserve on the disk, and what is beyond an identity's day.
+  [[nodiscard]] std::optional<Denial> refuse_for_room(Batch& batch, std::uint64_t body_bytes);
+  [[nodiscard]] std::optional<Denial> refuse_for_quota(const Batch& batch, const protocol::Member& member,
+                                                       std::uint64_t body_bytes);
   void decide_one(Batch& batch, VerifiedRequest& request);
   void refuse(Batch& batch, const Caller& caller, const Asked& asked, const Denial& denial);
   void count_stray(Batch& batch, Unattributed::Reason reason);
@@ -248,6 +253,15 @@ class CoreState final : public Core {
     std::optional<UnixMillis> connection_recorded;
   };
   std::map<std::string, Conduct, std::less<>> conduct_;
+
+  // What each identity had accepted and logged in its running day. Of this process: a start begins the day anew.
+  struct Usage {
+    UnixMillis day_start{};
+    std::uint64_t bytes = 0;
+    std::uint64_t acts = 0;
+  };
+  Usage& usage_of(const Batch& batch, const protocol::Member& member);
+  std::map<std::string, Usage, std::less<>> usage_;
 
   // Input from nobody (P3).
   StrayCounts strays_;

@@ -62,6 +62,9 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   if (!granted && wanted.created_at < batch.now - protocol::opening_age_max) return deny(Code::clock_skew);
   if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
 
+  if (!granted)
+    if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
+
   // A stranger is answered as if nothing stood there, after the same work; the record says which it was.
   const std::optional<ExchangeRow> row = store_.find_exchange(wanted.exchange);
   const ExchangeFacts facts = facts_of(row.value_or(ExchangeRow{}));

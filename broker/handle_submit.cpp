@@ -77,6 +77,11 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     return Answer{protocol::Accepted{request.id, *std::move(proof), true}, row->leaf, {}, {}, {}};
   }
 
+  // Is there room. What is refused here leaves its refusal, which the reserve is there for.
+  const std::uint64_t body_bytes = request.envelope.locked.size() + request.envelope.payload.size();
+  if (auto refused = refuse_for_room(batch, body_bytes)) return *std::move(refused);
+  if (auto refused = refuse_for_quota(batch, member, body_bytes)) return *std::move(refused);
+
   // What and where to.
   const auto& head = directory_->verified()->head();
   if (address.contract != head.contract) return deny(Code::invalid, "contract");
@@ -229,7 +234,9 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (facts.case_row) row.case_number = facts.case_row->number;
   if (kind_row->opens_case) row.case_number = row.number;
   row.roster = current_roster(batch, *queue, roster_digest);
-  row.body_bytes = request.envelope.locked.size() + request.envelope.payload.size();
+  row.body_bytes = body_bytes;
+  batch.free_bytes -= std::min(batch.free_bytes, 2 * body_bytes);
+  usage_of(batch, member).bytes += body_bytes;
   if (kind_row->opens_case) asked.case_id = request.id;
 
   const Decided decided{"ok", decision.rule, head.number, linked.head, {}, {}};

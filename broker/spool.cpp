@@ -50,7 +50,8 @@ Spool::~Spool() = default;
 
 Result<std::unique_ptr<Spool>> Spool::open(const std::filesystem::path& folder, SpoolLimits limits) {
   if (auto made = create_private_folder(folder); !made) return made.error();
-  return std::unique_ptr<Spool>(new Spool(folder, limits));
+  if (!limits.free_bytes) limits.free_bytes = free_bytes_beside(folder);
+  return std::unique_ptr<Spool>(new Spool(folder, std::move(limits)));
 }
 
 Result<std::shared_ptr<Spool::Part>> Spool::make_part(std::uint64_t size) const {
@@ -117,6 +118,10 @@ std::variant<protocol::ChunkStored, protocol::Refusal> Spool::put(const crypto::
   if (chunk.index >= chunks) return invalid("chunk");
   const std::uint64_t offset = chunk.index * chunk_bytes;
   if (chunk.bytes.size() != std::min(chunk_bytes, chunk.part_size - offset)) return invalid("chunk");
+
+  // What is left belongs to the log: a part is asked for again once there is room.
+  if (limits_.free_bytes() < limits_.disk_reserve_bytes + chunk.bytes.size())
+    return protocol::Refusal{protocol::Code::log_unavailable, "", 0};
 
   std::shared_ptr<Part> part;
   {

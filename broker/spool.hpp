@@ -15,6 +15,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "broker/disk_space.hpp"
 #include "broker/hand_over.hpp"
 #include "crypto/keys.hpp"
 #include "protocol/limits.hpp"
@@ -27,7 +28,9 @@ struct SpoolLimits {
   std::size_t parts_max = 512;                       ///< over all owners: each is an open file
   std::uint64_t owner_bytes_max = protocol::spool_bytes_per_identity_max;
   std::size_t owner_parts_max = protocol::spool_parts_per_identity_max;
-  std::chrono::milliseconds idle_max = std::chrono::minutes(10);  ///< without a chunk; then it makes room for another
+  std::uint64_t disk_reserve_bytes = protocol::disk_reserve_bytes;  ///< left free on the folder's disk
+  FreeBytes free_bytes;                                             ///< empty = asks the disk
+  std::chrono::milliseconds idle_max = std::chrono::minutes(10);    ///< without a chunk; then it makes room for another
 };
 
 class Spool {
@@ -38,7 +41,7 @@ class Spool {
 
   /// Keeps one chunk of a part of at most `part_bytes_max`. In any order, any number of times. The whole declared size
   /// counts against the quotas from the first chunk on. Refusals: TOO_LARGE, INVALID(chunk), BUSY (a quota,
-  /// or the disk is full).
+  /// or the disk does not take it), LOG_UNAVAILABLE (only the reserve is left on the disk; nothing is written).
   [[nodiscard]] std::variant<protocol::ChunkStored, protocol::Refusal> put(const crypto::CurvePublic& owner,
                                                                            const protocol::PutChunk& chunk,
                                                                            std::uint64_t part_bytes_max,
@@ -57,7 +60,7 @@ class Spool {
  private:
   struct Part;
   using Parts = std::map<Digest, std::shared_ptr<Part>>;
-  Spool(std::filesystem::path folder, SpoolLimits limits) : folder_(std::move(folder)), limits_(limits) {}
+  Spool(std::filesystem::path folder, SpoolLimits limits) : folder_(std::move(folder)), limits_(std::move(limits)) {}
   [[nodiscard]] std::variant<std::shared_ptr<Part>, protocol::Refusal> find_or_make(const crypto::CurvePublic& owner,
                                                                                     const protocol::PutChunk& chunk,
                                                                                     SteadyTime now);

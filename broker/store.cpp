@@ -3,13 +3,13 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <mutex>
 
+#include "broker/disk_space.hpp"
 #include "broker/store_schema.hpp"
 #include "broker/store_tail.hpp"
 #include "broker/store_writeback.hpp"
@@ -204,11 +204,13 @@ audit::Leaf leaf_of(audit::LeafType type, UnixMillis time, const Digest& record,
 struct Store::State {
   State(const std::filesystem::path& path, const StoreOptions& options)
       : file(path),
+        free_bytes(options.free_bytes ? options.free_bytes : free_bytes_beside(path)),
         wal_pages_max(options.wal_pages_max),
         database(path.string(), SQLite::OPEN_READWRITE, busy_timeout_ms, options.vfs),
         tail(tail_entries) {}
 
   std::filesystem::path file;
+  const FreeBytes free_bytes;
   const int wal_pages_max;
   SQLite::Database database;
   std::unique_ptr<Writeback> writeback;
@@ -556,11 +558,7 @@ std::optional<Error> Store::fault() const {
   return state_->fault;
 }
 
-std::uint64_t Store::free_bytes() const {
-  struct statvfs disk {};
-  if (::statvfs(state_->file.c_str(), &disk) != 0) return 0;
-  return static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
-}
+std::uint64_t Store::free_bytes() const { return state_->free_bytes(); }
 
 const std::filesystem::path& Store::file() const { return state_->file; }
 std::string Store::origin() const { return state_->meta.origin; }

@@ -37,7 +37,8 @@ struct StoreOptions {
   std::string vfs;                   ///< SQLite VFS by name; empty = the platform's (tests put a faulty disk here)
   bool background_writeback = true;  ///< false: the WAL is written back inside commit() (simulator)
   bool create = false;               ///< make the file when it is not there
-  int wal_pages_max = 16384;         ///< a commit waits for the write-back once the WAL is this long (128 MiB)
+  std::function<std::uint64_t()> free_bytes;  ///< empty = asks the disk (tests make one that fills up)
+  int wal_pages_max = 16384;                  ///< a commit waits for the write-back once the WAL is this long (128 MiB)
 };
 
 /// One accepted exchange. Of an erased one, address, seal and signature are gone; the rest stays for ever.
@@ -143,7 +144,7 @@ class Store {
   [[nodiscard]] Result<Transaction> begin();
 
   [[nodiscard]] std::optional<Error> fault() const;  ///< why the store is closed; thread-safe
-  [[nodiscard]] std::uint64_t free_bytes() const;    ///< on the disk the file stands on; 0 = cannot tell
+  [[nodiscard]] std::uint64_t free_bytes() const;    ///< on the disk the file stands on; 0 too when it cannot tell
   [[nodiscard]] const std::filesystem::path& file() const;
 
   // Reads. Nothing found and a closed store look alike: check fault(), or commit, before believing either.

@@ -78,6 +78,8 @@ inline constexpr std::size_t suspension_bytes_max = 4096;
 inline constexpr std::size_t in_flight_max = 256;           ///< requests being worked on; the next is BUSY
 inline constexpr std::size_t refusals_per_minute_max = 30;  ///< then BUSY, unevaluated
 inline constexpr std::size_t spool_bytes_per_identity_max = 4 * exchange_bytes_max;
+inline constexpr std::uint64_t bytes_per_day_max = 512ULL * 1024 * 1024;  ///< accepted; configurable; then BUSY
+inline constexpr std::uint64_t acts_per_day_max = 100'000;                ///< logged; configurable; then BUSY
 inline constexpr std::size_t spool_parts_per_identity_max = 16;
 inline constexpr std::size_t chunk_credit = 8;          ///< chunks in flight for one part
 inline constexpr std::size_t follow_credit_max = 4096;  ///< headers pushed ahead of the next credit
@@ -86,6 +88,9 @@ inline constexpr std::size_t follow_queues_max = 64;
 // The core.
 inline constexpr std::size_t batch_requests_max = 256;  ///< requests in one commit
 inline constexpr std::size_t gate_queue_max = 4096;     ///< messages waiting for the gate; then BUSY
+
+/// Kept free on the broker's disk for readings, refusals and the next start; configurable.
+inline constexpr std::uint64_t disk_reserve_bytes = 256ULL * 1024 * 1024;
 
 // Files people hand over.
 inline constexpr std::size_t card_bytes_max = 4096;

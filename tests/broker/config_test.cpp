@@ -44,6 +44,9 @@ TEST_F(ConfigFile, TheExampleLoadsAndNamesEveryDefault) {
   EXPECT_EQ(example->limits.in_flight_max, defaults.in_flight_max);
   EXPECT_EQ(example->limits.refusals_per_minute_max, defaults.refusals_per_minute_max);
   EXPECT_EQ(example->limits.spool_bytes_max, defaults.spool_bytes_max);
+  EXPECT_EQ(example->limits.disk_reserve_bytes, defaults.disk_reserve_bytes);
+  EXPECT_EQ(example->limits.bytes_per_day_max, defaults.bytes_per_day_max);
+  EXPECT_EQ(example->limits.acts_per_day_max, defaults.acts_per_day_max);
   EXPECT_EQ(example->limits.log_unavailable, defaults.log_unavailable);
   EXPECT_EQ(example->threads, Config().threads);
   EXPECT_EQ(example->origin(), "pli.prefecture-89.example/pli/89/2026-1");
@@ -82,7 +85,8 @@ TEST_F(ConfigFile, ValuesOutOfRangeAreRefused) {
         "startup_secret = \"credential:../key\"", "startup_secret = true", "[limits]\nexchange_bytes_max = 8388609",
         "[limits]\nexchange_bytes_max = 1023", "[limits]\nin_flight_max = 0", "[limits]\nin_flight_max = 257",
         "[limits]\nrefusals_per_minute_max = 31", "[limits]\nspool_bytes_max = 16777215",
-        "[limits]\nlog_unavailable_seconds = 3601", "limits = 3"}) {
+        "[limits]\ndisk_reserve_bytes = 134217727", "[limits]\nbytes_per_day_max = 8388607",
+        "[limits]\nacts_per_day_max = 99", "[limits]\nlog_unavailable_seconds = 3601", "limits = 3"}) {
     auto config = load(minimal("", std::string(line) + "\n"));
     ASSERT_FALSE(config) << line;
     EXPECT_EQ(config.error().code, Errc::invalid_input) << line;

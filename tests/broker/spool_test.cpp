@@ -130,6 +130,25 @@ TEST_F(SpoolOf, RefusesOneByteOverTheQuotaAndCountsDeclaredSizes) {
   (void)store(declared(6, part_max));
 }
 
+TEST(SpoolReserve, NothingIsStagedInTheDisksReserve) {
+  TestFolder folder;
+  std::uint64_t free = 0;
+  SpoolLimits limits;
+  limits.free_bytes = [&] { return free; };
+  auto spool = Spool::open(folder.path() / "spool", limits).value();
+  const Bytes bytes(1000, 7);
+  const protocol::PutChunk chunk{crypto::sha256(bytes), bytes.size(), 0, bytes};
+  const auto put = [&] { return spool->put({}, chunk, protocol::exchange_bytes_max, SteadyTime{}); };
+  free = protocol::disk_reserve_bytes + bytes.size() - 1;
+  const auto refused = put();
+  ASSERT_TRUE(std::holds_alternative<protocol::Refusal>(refused));
+  EXPECT_EQ(std::get<protocol::Refusal>(refused).code, protocol::Code::log_unavailable);
+  EXPECT_EQ(spool->reserved_bytes(), 0U);
+  EXPECT_FALSE(spool->holds_any({}));
+  free = protocol::disk_reserve_bytes + bytes.size();
+  EXPECT_TRUE(std::holds_alternative<protocol::ChunkStored>(put()));
+}
+
 class SmallSpool : public SpoolOf {
  protected:
   SmallSpool() : SpoolOf({.bytes_max = 1000, .parts_max = 4, .owner_bytes_max = 600, .owner_parts_max = 2}) {}

@@ -45,8 +45,9 @@ broker::KeyPaths make_test_keys(const std::filesystem::path& folder, UnixMillis 
   return paths;
 }
 
-BrokerHouse::BrokerHouse(const Department& department, broker::StoreOptions options)
-    : now(department.now()), department_(department), options_(std::move(options)) {
+BrokerHouse::BrokerHouse(const Department& department, broker::StoreOptions options,
+                         std::function<void(broker::CoreSettings&)> adjust)
+    : now(department.now()), department_(department), options_(std::move(options)), adjust_(std::move(adjust)) {
   key_paths_ = make_test_keys(folder_.path(), now);
   must(create_private_folder(database().parent_path()), "data folder");
   {
@@ -61,7 +62,12 @@ BrokerHouse::BrokerHouse(const Department& department, broker::StoreOptions opti
 }
 
 broker::CoreSettings BrokerHouse::settings() const {
-  return {department_.log(), Department::shard(), protocol::exchange_bytes_max};
+  broker::CoreSettings out;
+  out.log = department_.log();
+  out.shard = Department::shard();
+  out.exchange_bytes_max = protocol::exchange_bytes_max;
+  if (adjust_) adjust_(out);
+  return out;
 }
 
 audit::VerifierKey BrokerHouse::log_key() const {

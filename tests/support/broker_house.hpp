@@ -1,6 +1,7 @@
 // A broker without a network: keys, store and core of a department, in a folder of its own, asked directly.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,8 +20,9 @@ namespace pli::testing {
 
 class BrokerHouse {
  public:
-  /// Initialised with the department's first version, and open.
-  explicit BrokerHouse(const Department& department, broker::StoreOptions options = {});
+  /// Initialised with the department's first version, and open. `adjust` changes what a deployment may configure.
+  explicit BrokerHouse(const Department& department, broker::StoreOptions options = {},
+                       std::function<void(broker::CoreSettings&)> adjust = {});
 
   UnixMillis now;
 
@@ -49,6 +51,7 @@ class BrokerHouse {
  private:
   const Department& department_;
   broker::StoreOptions options_;
+  std::function<void(broker::CoreSettings&)> adjust_;
   TemporaryFolder folder_;
   broker::KeyPaths key_paths_;
   std::unique_ptr<broker::KeyRing> keys_;

@@ -88,7 +88,9 @@ RealBroker::RealBroker(const Department& department, std::string program) : prog
                        Department::shard() +
                        "\"\ndata_folder = \"data\"\nkey_folder = \"keys\"\nleases = \"keys/leases\"\n"
                        "leases_copy = \"copy/leases\"\noutside_checkpoint = \"copy/checkpoint\"\nlog_folder = \"log\"\n"
-                       "startup_secret = \"startup.secret\"\n";
+                       "startup_secret = \"startup.secret\"\n"
+                       // Few senders stand for a whole département here.
+                       "[limits]\nbytes_per_day_max = 1099511627776\nacts_per_day_max = 1000000000\n";
   write(folder / "broker.toml", as_bytes(config));
   broker::VerifiedPublish first = department.first_version();
   write(folder / "directory.note", as_bytes(first.note));
