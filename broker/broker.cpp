@@ -10,13 +10,13 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::size_t strays_in_batch_max = 64;
 using namespace std::chrono_literals;
 
-constexpr const char* health_unavailable = "LOG_UNAVAILABLE";
+constexpr std::size_t strays_in_batch_max = 64;
 // Followers who are behind are read for no faster than the transport takes it.
 constexpr std::size_t catch_up_waiting_max = 256;
 constexpr auto catch_up_pause = 1ms;
+constexpr const char* health_unavailable = "LOG_UNAVAILABLE";
 constexpr const char* health_unpublished = "CHECKPOINT_NOT_PUBLISHED";
 
 bool is_answered_by_core(const VerifiedBody& body) { return !std::holds_alternative<Unattributed>(body); }
@@ -107,9 +107,9 @@ void Broker::run() {
     SteadyTime deadline = next_tick;
     if (log_failed_ && ending_ == Ending::none)
       deadline = std::min(deadline, log_failed_at_ + settings_.log_unavailable);
-    std::vector<Event> events = inbox_.take(protocol::batch_requests_max, deadline);
     if (!log_failed_ && core_.behind())
       deadline = steady_clock::now() + (transport_->waiting() < catch_up_waiting_max ? 0ms : catch_up_pause);
+    std::vector<Event> events = inbox_.take(protocol::batch_requests_max, deadline);
     if (events.empty() && inbox_.finished()) return;
 
     std::vector<VerifiedRequest> batch;

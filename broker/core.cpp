@@ -54,14 +54,14 @@ protocol::LeafProof* proof_in(protocol::ReplyBody& body) {
   return nullptr;
 }
 
-Result<audit::TreeHead> read_checkpoint(std::string_view note) {
-  /// Of a connection's follows in one batch only the last stands; the others are answered without a header.
-  void drop_replaced_follows(std::vector<Pending> & batch) {
-    std::set<Peer> standing;
-    for (auto it = batch.rbegin(); it != batch.rend(); ++it)
-      if (it->answer.follow && !standing.insert(it->peer).second) it->answer.follow.reset();
-  }
+/// Of a connection's follows in one batch only the last stands; the others are answered without a header.
+void drop_replaced_follows(std::vector<Pending>& batch) {
+  std::set<Peer> standing;
+  for (auto it = batch.rbegin(); it != batch.rend(); ++it)
+    if (it->answer.follow && !standing.insert(it->peer).second) it->answer.follow.reset();
+}
 
+Result<audit::TreeHead> read_checkpoint(std::string_view note) {
   auto parsed = audit::parse_note(note);
   if (!parsed) return parsed.error();
   return audit::parse_tree_head(parsed->text);
@@ -325,6 +325,8 @@ Result<BatchOutcome> CoreState::commit(Batch& batch) {
   // Durable from here: a crash now is recovered by open(), and every sender may ask again.
 
   outcome.outgoing.reserve(batch.pending.size());
+  drop_replaced_follows(batch.pending);
+  std::size_t headers_left = protocol::follow_batch_headers_max;
   for (Pending& pending : batch.pending)
     if (auto failed = complete(batch, pending, headers_left, outcome.outgoing)) return *failed;
   push_arrived(batch, outcome.outgoing);
@@ -353,8 +355,6 @@ std::optional<Error> CoreState::complete(Batch& batch, Pending& pending, std::si
     const std::string& checkpoint = newer ? checkpoint_ : published_;
     if (auto* hello = std::get_if<protocol::HelloReply>(&answer.body)) {
       hello->checkpoint = checkpoint;
-      drop_replaced_follows(batch.pending);
-      std::size_t headers_left = protocol::follow_batch_headers_max;
       hello->consistency = *std::move(proof);
     } else if (auto* reply = std::get_if<protocol::CheckpointReply>(&answer.body)) {
       reply->checkpoint = checkpoint;

@@ -116,7 +116,9 @@ class CoreState final : public Core {
 
   [[nodiscard]] Result<BatchOutcome> apply(std::vector<VerifiedRequest> requests, UnixMillis now) override;
   [[nodiscard]] Result<BatchOutcome> tick(UnixMillis now) override;
-  void forget(const Peer& peer) override;
+  void forget(const Peer& peer, std::optional<std::uint64_t> follow) override;
+  [[nodiscard]] bool behind() const override { return !behind_.empty(); }
+  [[nodiscard]] Result<std::vector<Outgoing>> catch_up(UnixMillis now) override;
   void published(const std::string& checkpoint) override;
   [[nodiscard]] std::shared_ptr<const protocol::Directory> directory() const override { return directory_; }
   [[nodiscard]] std::string newest_checkpoint() const override { return checkpoint_; }
@@ -154,10 +156,12 @@ class CoreState final : public Core {
   [[nodiscard]] std::string state_text() const;  ///< for health: docs/protocol.md, "Wire"
   void log_strays(Batch& batch, Unattributed::Reason reason, std::uint64_t count);
   [[nodiscard]] Result<BatchOutcome> commit(Batch& batch);
-  [[nodiscard]] std::optional<Error> complete(Batch& batch, Pending& pending, std::vector<Outgoing>& out);
+  [[nodiscard]] std::optional<Error> complete(Batch& batch, Pending& pending, std::size_t& headers_left,
+                                              std::vector<Outgoing>& out);
   [[nodiscard]] std::optional<Error> release(const ReleaseOrder& order, protocol::Opened& opened);
+  /// Takes what it reads from `headers_left`.
   void start_following(const Pending& pending, const protocol::Follow& request, UnixMillis now,
-                       std::vector<Outgoing>& out);
+                       std::size_t& headers_left, std::vector<Outgoing>& out);
   void push_arrived(Batch& batch, std::vector<Outgoing>& out);
 
   // ---- steps shared by verbs (core_steps.cpp) ------------------------------------------------------------------
@@ -183,9 +187,9 @@ class CoreState final : public Core {
   [[nodiscard]] bool may_know(const protocol::Member& member, const ExchangeRow& row, const ExchangeFacts& facts) const;
   [[nodiscard]] bool sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const;
   [[nodiscard]] std::optional<Digest> case_id_of(const ExchangeRow& row) const;
-  /// Refuses a queue in which the member holds no seat.
-  [[nodiscard]] std::optional<Denial> refuse_foreign_queue(const protocol::Member& member,
-                                                           std::string_view queue) const;
+  /// Refuses a queue in which the member holds no seat, and every queue under a directory past its term.
+  [[nodiscard]] std::optional<Denial> refuse_queue(const protocol::Member& member, std::string_view queue,
+                                                   UnixMillis now) const;
   /// Whether the directory shows the member this entry.
   [[nodiscard]] bool sees_entry(const protocol::Member& member, protocol::EntryType type, std::string_view id) const;
   [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;
@@ -252,7 +256,8 @@ class CoreState final : public Core {
     std::size_t refusals = 0;
     std::optional<UnixMillis> connection_recorded;
   };
-  std::map<std::string, Conduct, std::less<>> conduct_;
+  // By transport key: who holds a member's former key counts against that key alone.
+  std::map<crypto::CurvePublic, Conduct> conduct_;
 
   // What each identity had accepted and logged in its running day. Of this process: a start begins the day anew.
   struct Usage {
@@ -269,12 +274,21 @@ class CoreState final : public Core {
   std::optional<UnixMillis> strays_saved_;
 
   struct Follower {
-    std::string member;
     std::uint64_t request_id = 0;
     std::uint32_t credit = 0;
     std::map<std::string, QueueNumber, std::less<>> after;
   };
+  class PushWriter;
+  /// The member, when this follower may still read the queue.
+  [[nodiscard]] const protocol::Member* seated(const Peer& peer, const std::string& queue, UnixMillis now) const;
+  /// The same for all its queues. Nothing where there are none.
+  [[nodiscard]] const protocol::Member* reader(const Peer& peer, const Follower& follower, UnixMillis now) const;
+  /// At most `headers` more of each queue's backlog, as far as the credit goes. Returns how many.
+  std::size_t read_on(const protocol::Member& member, Follower& follower, std::size_t headers, PushWriter& writer);
+  [[nodiscard]] bool has_backlog(const Follower& follower) const;
   std::map<Peer, Follower> followers_;
+  std::set<Peer> behind_;                                        ///< have credit and a backlog
+  std::optional<Peer> last_caught_up_;                           ///< the turn is the next one's
   std::map<std::string, std::set<Peer>, std::less<>> followed_;  ///< by queue
 
   bool no_release_key_ = false;  ///< the month's could not be written at the last tick

@@ -75,15 +75,18 @@ inline constexpr std::size_t directory_bundle_bytes_max = 8 * 1024 * 1024;
 inline constexpr std::size_t suspension_bytes_max = 4096;
 
 // Fairness: for each enrolled identity.
-inline constexpr std::size_t in_flight_max = 256;           ///< requests being worked on; the next is BUSY
-inline constexpr std::size_t refusals_per_minute_max = 30;  ///< then BUSY, unevaluated
-inline constexpr std::size_t spool_bytes_per_identity_max = 4 * exchange_bytes_max;
+inline constexpr std::size_t in_flight_max = 256;               ///< requests being worked on; the next is BUSY
+inline constexpr std::size_t connections_per_identity_max = 8;  ///< the next is answered BUSY
+inline constexpr std::size_t handshakes_per_minute_max = 600;   ///< then refused in the handshake
+inline constexpr std::size_t refusals_per_minute_max = 30;      ///< then BUSY, unevaluated
 inline constexpr std::uint64_t bytes_per_day_max = 512ULL * 1024 * 1024;  ///< accepted; configurable; then BUSY
 inline constexpr std::uint64_t acts_per_day_max = 100'000;                ///< logged; configurable; then BUSY
+inline constexpr std::size_t spool_bytes_per_identity_max = 4 * exchange_bytes_max;
 inline constexpr std::size_t spool_parts_per_identity_max = 16;
 inline constexpr std::size_t chunk_credit = 8;          ///< chunks in flight for one part
 inline constexpr std::size_t follow_credit_max = 4096;  ///< headers pushed ahead of the next credit
 inline constexpr std::size_t follow_queues_max = 64;
+inline constexpr std::size_t follow_batch_headers_max = 1024;  ///< of backlogs, in one batch or between two
 
 // The core.
 inline constexpr std::size_t batch_requests_max = 256;  ///< requests in one commit

@@ -526,6 +526,8 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"authorities_max", authorities_max},
       {"directory_bundle_bytes_max", directory_bundle_bytes_max},
       {"in_flight_max", in_flight_max},
+      {"connections_per_identity_max", connections_per_identity_max},
+      {"handshakes_per_minute_max", handshakes_per_minute_max},
       {"refusals_per_minute_max", refusals_per_minute_max},
       {"spool_bytes_per_identity_max", spool_bytes_per_identity_max},
       {"spool_parts_per_identity_max", spool_parts_per_identity_max},
