@@ -185,9 +185,13 @@ std::optional<Digest> CoreState::case_id_of(const ExchangeRow& row) const {
   return first->id;
 }
 
-std::optional<Denial> CoreState::refuse_foreign_queue(const protocol::Member& member, std::string_view queue) const {
+std::optional<Denial> CoreState::refuse_queue(const protocol::Member& member, std::string_view queue,
+                                              UnixMillis now) const {
   const protocol::Queue* found = directory_->queue(queue);
-  if (found != nullptr && sits_in(member, queue)) return std::nullopt;
+  if (found != nullptr && sits_in(member, queue)) {
+    if (directory_expired(now)) return deny(protocol::Code::forbidden, "annuaire.expire");
+    return std::nullopt;
+  }
   if (found == nullptr) return not_found();
   const bool known = sees_entry(member, protocol::EntryType::queue, queue);
   ExchangeFacts facts;

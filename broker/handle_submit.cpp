@@ -114,6 +114,10 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (request.envelope.locked.size() != seal.locked_size) return deny(Code::invalid, "locked");
   if (request.envelope.payload.size() != (is_access ? 0 : seal.payload_size)) return deny(Code::invalid, "payload");
 
+  // Its size must not tell what the retour says (design §10).
+  if (kind == Kind::retour && seal.payload_size != protocol::retour_payload_bytes)
+    return deny(Code::invalid, "payload_size");
+
   // When: old is fine, an outbox may have waited for weeks.
   if (address.created_at > batch.now + protocol::clock_skew_max) return deny(Code::clock_skew);
   if (address.directory.value == 0 || address.directory > head.number) return deny(Code::invalid, "directory");

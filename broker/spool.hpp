@@ -29,7 +29,7 @@ struct SpoolLimits {
   std::uint64_t owner_bytes_max = protocol::spool_bytes_per_identity_max;
   std::size_t owner_parts_max = protocol::spool_parts_per_identity_max;
   std::uint64_t disk_reserve_bytes = protocol::disk_reserve_bytes;  ///< left free on the folder's disk
-  FreeBytes free_bytes;                                             ///< empty = asks the disk
+  FreeBytes free_bytes{};                                           ///< empty = asks the disk
   std::chrono::milliseconds idle_max = std::chrono::minutes(10);    ///< without a chunk; then it makes room for another
 };
 

@@ -236,6 +236,7 @@ void write(const DirectoryPage& in, wire::DirectoryPage& out) {
     write_digests(item.proof, one->mutable_proof());
   }
   out.set_more(in.more);
+  if (in.more) out.set_next(in.next);
   write(in.leaf, *out.mutable_leaf());
 }
 

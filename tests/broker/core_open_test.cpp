@@ -287,29 +287,6 @@ TEST_F(Opening, TheWeeklyRotationLeavesEverythingReadableAndOldLeasesGo) {
   expect_whole();
 }
 
-TEST_F(Opening, TheMonthsReleaseKeyIsThereBeforeAnybodySaysHello) {
-  // Two months later, as the gate asks for it when a session has stayed open all the while.
-  for (const std::uint32_t month : {202602U, 202603U}) {
-    house.now = house.now + std::chrono::hours(24 * 28);
-    EXPECT_FALSE(house.keys().release_public(month).has_value());
-    house.tick();
-    EXPECT_TRUE(house.keys().release_public(month).has_value());
-  }
-  EXPECT_EQ(house.core().health(house.now).state, "ok");
-}
-
-TEST_F(Opening, AMonthsReleaseKeyThatCannotBeWrittenIsSaidAndStopsNothingElse) {
-  std::filesystem::create_directories(house.key_paths().folder / "release-202602.key");  // in its way
-  house.now = house.now + std::chrono::hours(24 * 28);
-  house.tick();
-  EXPECT_EQ(house.core().health(house.now).state, "RELEASE_KEY_UNWRITTEN");
-  EXPECT_EQ(refusal_in(open("ged.1", report.id)), "");
-  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Hello{})), "LOG_UNAVAILABLE");
-  std::filesystem::remove(house.key_paths().folder / "release-202602.key");
-  house.tick();
-  EXPECT_EQ(house.core().health(house.now).state, "ok");
-}
-
 TEST_F(Opening, OneDamagedReleaseKeyIsNamedSkippedAndKeepsNothingElseFromItsWork) {
   const Sealed other = accept({});
   const broker::ExchangeNumber number = house.store().find_exchange(report.id)->number;
@@ -336,6 +313,29 @@ TEST_F(Opening, OneDamagedReleaseKeyIsNamedSkippedAndKeepsNothingElseFromItsWork
   }
   EXPECT_TRUE(house.keys().lease(lease).has_value());
   EXPECT_FALSE(house.keys().lease(lease + 1).has_value());
+}
+
+TEST_F(Opening, TheMonthsReleaseKeyIsThereBeforeAnybodySaysHello) {
+  // Two months later, as the gate asks for it when a session has stayed open all the while.
+  for (const std::uint32_t month : {202602U, 202603U}) {
+    house.now = house.now + std::chrono::hours(24 * 28);
+    EXPECT_FALSE(house.keys().release_public(month).has_value());
+    house.tick();
+    EXPECT_TRUE(house.keys().release_public(month).has_value());
+  }
+  EXPECT_EQ(house.core().health(house.now).state, "ok");
+}
+
+TEST_F(Opening, AMonthsReleaseKeyThatCannotBeWrittenIsSaidAndStopsNothingElse) {
+  std::filesystem::create_directories(house.key_paths().folder / "release-202602.key");  // in its way
+  house.now = house.now + std::chrono::hours(24 * 28);
+  house.tick();
+  EXPECT_EQ(house.core().health(house.now).state, "RELEASE_KEY_UNWRITTEN");
+  EXPECT_EQ(refusal_in(open("ged.1", report.id)), "");
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Hello{})), "LOG_UNAVAILABLE");
+  std::filesystem::remove(house.key_paths().folder / "release-202602.key");
+  house.tick();
+  EXPECT_EQ(house.core().health(house.now).state, "ok");
 }
 
 TEST_F(Opening, ABrokerDownForMonthsEncryptsAnewBeforeItDestroys) {
