@@ -193,6 +193,9 @@ Verifier::Outcome Verifier::submit(const Caller& caller, protocol::Submit&& requ
   const protocol::ReleaseShare& share = release->shares.front();
   if (release->threshold != 1 || release->shares.size() != 1 || share.trustee != "broker")
     return refuse(refusal(Code::invalid, "release"), act, id);
+  // X25519 passes over this bit: with it set, the same share would have a second spelling (docs/protocol.md,
+  // "Notation").
+  if ((share.session.bytes.back() & 0x80U) != 0) return refuse(refusal(Code::invalid, "release"), act, id);
   auto session = sessions_.shared(share.epoch, share.session);
   if (!session) {
     const bool gone = session.error().code == Errc::not_found;
