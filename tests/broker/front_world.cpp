@@ -58,6 +58,7 @@ World::World(UnixMillis time) : now(time), share_key(release.public_key()) {
   petit.seats = {"ged/89"};
   add(petit);
   add(member("d.moreau", "prefecture-89", protocol::Role::operateur, operateur, now));
+  add(member("g.roux", "controle-89", protocol::Role::auditeur, auditeur, now));
   protocol::Member ancien = member("e.ancien", "210890242", protocol::Role::referent, revoked, now);
   ancien.revoked_at = now - std::chrono::milliseconds(1);
   add(ancien);

@@ -40,7 +40,8 @@ struct World {
   crypto::Identity referent = crypto::Identity::generate();   ///< "a.martin"
   crypto::Identity other = crypto::Identity::generate();      ///< "b.bernard", another organisation's référent
   crypto::Identity ged = crypto::Identity::generate();        ///< "c.petit", sits in ged/89
-  crypto::Identity operateur = crypto::Identity::generate();  ///< "d.moreau", may publish
+  crypto::Identity operateur = crypto::Identity::generate();  ///< "d.moreau"
+  crypto::Identity auditeur = crypto::Identity::generate();   ///< "g.roux", the one who may not publish
   crypto::Identity revoked = crypto::Identity::generate();    ///< "e.ancien"
   crypto::Identity renewed = crypto::Identity::generate();    ///< "f.neuf", whose former key is `former`
   crypto::Identity former = crypto::Identity::generate();

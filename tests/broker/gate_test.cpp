@@ -299,7 +299,7 @@ TEST_F(SmallExchanges, AnExchangeOneByteOverTheLimitIsTooLarge) {
   };
   EXPECT_EQ(with_payload(4096 - seal.locked_size), "reached the core");
   EXPECT_EQ(with_payload(4097 - seal.locked_size), "TOO_LARGE(payload_size)");
-  EXPECT_EQ(recorded(verify(world_.referent, protocol::PutChunk{{1}, 4097, 0, Bytes(4097)})), "TOO_LARGE(part_size)");
+  EXPECT_EQ(recorded(verify(world_.auditeur, protocol::PutChunk{{1}, 4097, 0, Bytes(4097)})), "TOO_LARGE(part_size)");
   EXPECT_EQ(recorded(verify(world_.operateur, protocol::PutChunk{{1}, 4097, 0, Bytes(4097)})), "answered by the gate")
       << "a directory's bundle has a limit of its own";
 }
@@ -374,7 +374,8 @@ TEST_F(GateChecks, ADirectoryVersionNeedsItsAuthorities) {
   ASSERT_TRUE(std::holds_alternative<VerifiedPublish>(good.to_core->body)) << recorded(good);
   EXPECT_EQ(std::get<VerifiedPublish>(good.to_core->body).changed.size(), 1U);
 
-  EXPECT_EQ(recorded(verify(world_.referent, publish)), "FORBIDDEN(defaut)");
+  EXPECT_EQ(recorded(verify(world_.referent, publish)), "reached the core");
+  EXPECT_EQ(recorded(verify(world_.auditeur, publish)), "FORBIDDEN(interdit.auditeur)");
   auto bad = publish;
   bad.note = world_.sign_note(head, crypto::SigningKey::generate());
   EXPECT_EQ(recorded(verify(world_.operateur, bad)), "BAD_SIGNATURE");
