@@ -49,7 +49,7 @@ ONE_FILE_PER_ROOM = {"spdlog"}  # the logging seam
 HEADERS_FREE_OF_LIBRARIES = set(MAY_USE)  # a library's types do not appear in our headers
 
 # Rooms and files that decide and do no I/O.
-NO_IO = ["audit/*"]
+NO_IO = ["audit/*", "broker/core*", "broker/handle_*.cpp"]
 IO_HEADERS = re.compile(r"^(fstream|iostream|cstdio|stdio\.h|filesystem|unistd\.h|fcntl\.h|poll\.h|sys/.*|thread|mutex"
                         r"|condition_variable|base/file\.hpp)$")
 
@@ -58,6 +58,11 @@ SYSTEM_HEADERS = re.compile(
     r"|(assert|dirent|endian|errno|fcntl|fnmatch|getopt|grp|inttypes|langinfo|limits|locale|malloc|math|mntent|netdb|poll|pty"
     r"|pthread|pwd|sched|semaphore|setjmp|signal|spawn|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|syslog"
     r"|termios|time|unistd|utime|wchar)\.h)$")
+
+# What stands against an attack is named there by its test: a suite, a test, "Suite.Test" or "Suite.*".
+THREATS = "docs/threat-model.md"
+TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)|\badd_test\(\s*NAME\s+(\w+)\.(\w+)", re.MULTILINE)
+TESTS_OF_A_THREAT = re.compile(r"^ *- Tests?: (?:.*\n)(?:^ +(?!- ).*\n)*", re.MULTILINE)
 
 LEFT_BEHIND = [
     (r"\b(TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b", "a note of unfinished work: do it, or open an issue"),
@@ -83,6 +88,7 @@ class Tree:
         self.root = pathlib.Path(root)
         self.breaches = []
         self.one_file = {}
+        self.tests = set()
 
     def say(self, path, line, reason):
         self.breaches.append(f"{path}:{line}: {reason}")
@@ -110,6 +116,10 @@ class Tree:
                     self.say(path, 1, "not UTF-8")
                 continue  # a test vector
             self.check_left_behind(path, text)
+            if path.startswith("tests/"):
+                for found in TEST.finditer(text):
+                    suite, test = found[1] or found[3], found[2] or found[4]
+                    self.tests |= {suite, test, f"{suite}.{test}", f"{suite}.*"}
             if file.suffix in SOURCES:
                 self.check_source(path, text)
                 self.check_listed(path, file)
@@ -118,6 +128,7 @@ class Tree:
                 for extra in sorted(users)[1:]:
                     self.say(extra, 1, f"{library} has one seam in {room}/: {sorted(users)[0]} has it already")
         self.check_opening_list()
+        self.check_threats()
         return self.breaches
 
     def check_left_behind(self, path, text):
@@ -135,8 +146,9 @@ class Tree:
                 self.check_include(room, path, number, found[1] == '"', found[2])
 
     def check_include(self, room, path, line, quoted, header):
-        if matches(path, NO_IO) and IO_HEADERS.match(header):
-            self.say(path, line, f"{room}/ decides and does no I/O: {header}")
+        for pattern in NO_IO:
+            if matches(path, [pattern]) and IO_HEADERS.match(header):
+                self.say(path, line, f"{pattern} decides and does no I/O: {header}")
         for library, (headers, allowed) in SEAMS.items():
             if re.match(headers, header):
                 self.check_seam(room, path, line, library, allowed)
@@ -204,6 +216,19 @@ class Tree:
             if name.startswith(before) and name.endswith(after) and has_word(name[len(before):-len(after)]):
                 return True
         return False
+
+    def check_threats(self):
+        """A promise is claimed by the tests it names; a name nothing bears claims nothing."""
+        file = self.root / THREATS
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        for listed in TESTS_OF_A_THREAT.finditer(text):
+            line = text.count("\n", 0, listed.start()) + 1
+            names = re.findall(r"`([^`]+)`", listed[0])
+            for name in names:
+                if name not in self.tests:
+                    self.say(THREATS, line, f"no test bears the name {name}")
+            if not names:
+                self.say(THREATS, line, "names no test")
 
     def check_opening_list(self):
         """OPENING above is what crypto/CMakeLists.txt builds pli_crypto_open from, no more and no less."""

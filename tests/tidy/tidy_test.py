@@ -141,7 +141,29 @@ class TidyTree(unittest.TestCase):
         for header in ["<fstream>", "<cstdio>", "<unistd.h>", "<sys/stat.h>", "<mutex>", '"base/file.hpp"']:
             with self.subTest(header=header):
                 changes = {**self.with_line("audit/tree.hpp", f"#include {header}"), "base/file.hpp": ONCE}
-                self.refuses(changes, "audit/tree.hpp:3: audit/ decides and does no I/O")
+                self.refuses(changes, "audit/tree.hpp:3: audit/* decides and does no I/O")
+
+    def test_the_core_does_no_input_or_output(self):
+        for path, pattern in [("broker/core.cpp", "broker/core*"), ("broker/core_steps.hpp", "broker/core*"),
+                              ("broker/handle_open.cpp", "broker/handle_*.cpp")]:
+            with self.subTest(path=path):
+                guard = ONCE if path.endswith(".hpp") else "\n"
+                lists = GOOD["broker/CMakeLists.txt"].replace("log.cpp", "log.cpp core.cpp handle_open.cpp")
+                quiet = {path: guard + "#include <vector>\n", "broker/CMakeLists.txt": lists}
+                self.refuses(quiet)
+                self.refuses({**quiet, path: guard + "#include <thread>\n"}, f"{path}:2: {pattern} decides and does no I/O")
+
+    def test_the_threat_model_names_tests_there_are(self):
+        tests = self.with_line("tests/broker/store_test.cpp", "TEST(Store, P2Keeps) {}\nTEST_F(\n    Long, P9Goes) {}")
+        tests["tests/CMakeLists.txt"] = GOOD["tests/CMakeLists.txt"] + "add_test(NAME Story.IsTold\n  COMMAND story)\n"
+        def model(tested):
+            return {**tests, "docs/threat-model.md": f"## Somebody\n\n- Can: `nothing`.\n- {tested}\n\n## Else\n"}
+        for good in ["Tests: `Store`, `P2Keeps`,\n  `Store.P2Keeps`.", "Test: `Story.IsTold`, `Long.*` and so on."]:
+            self.refuses(model(good))
+        for bad in ["Tests: `P2Keep`.", "Tests: `Store`,\n  `Stores`.", "Test: `Store.P9Goes`.", "Tests: `St*`.",
+                    "Tests: those that there are."]:
+            with self.subTest(bad=bad):
+                self.refuses(model(bad), "docs/threat-model.md:4: n")
 
     def test_includes_are_written_from_the_root_and_exist(self):
         self.refuses(self.with_line("base/bytes.cpp", '#include "bytes.hpp"'), "base/bytes.cpp:2:")
