@@ -122,6 +122,10 @@ TEST(Cosignature, OfAnotherTextNameKeyOrTypeIsRefused) {
   EXPECT_TRUE(refused(note.text, line, witness_of("w4", key_of(3))));
   EXPECT_TRUE(refused(note.text, line, witness_of("w3", key_of(4))));
   EXPECT_TRUE(refused(note.text, line, verifier_of("w3", key_of(3))));
+  // A good cosignature under the id its key would have as a log's.
+  NoteSignature as_log = line;
+  as_log.id = key_id(verifier_of("w3", key_of(3)));
+  EXPECT_TRUE(refused(note.text, as_log, verifier_of("w3", key_of(3))));
   // The log's own signature of the same text, put under a witness's id.
   NoteSignature plain = line;
   plain.signature = to_bytes(crypto::sign_raw(key_of(3), as_bytes(note.text)));
@@ -171,6 +175,12 @@ TEST(CosignedCheckpoint, WithOneKnownWitnessDamagedIsRefusedWhole) {
   Note note = cosigned_note();
   note.signatures[1].signature[20] ^= 0x10;
   EXPECT_EQ(verify(note, {witness_of("w4", key_of(4))})->cosigners().size(), 1U);
+}
+
+TEST(CosignedCheckpoint, TakesNoKeyOfALogForAWitness) {
+  const auto cosigned = verify(cosigned_note(), {verifier_of(log_origin, key_of(1)), witness_of("w3", key_of(3))});
+  ASSERT_TRUE(cosigned);
+  EXPECT_EQ(cosigned->cosigners(), (std::vector<Cosigner>{{1, seen}}));
 }
 
 TEST(CosignedCheckpoint, WithoutTheLogsSignatureIsRefusedHoweverManyCosigned) {

@@ -125,6 +125,7 @@ TEST(TilePath, SpeltOtherwiseIsRefused) {
                            "tile/7/000.p/128",
                            "tile/7/001.p/1",
                            "tile/0/x036/x028/x797/x018/x963/968",
+                           "tile/0/x072/x057/x594/x037/x927/936" /* times 256: 2^64 */,
                            "tile/0/x001/x000/x000/x000/x000/x000/000",
                            "tile/0/x999/x999/x999/x999/x999/x999/999"}) {
     const auto tile = parse_tile_path(path);

@@ -316,6 +316,13 @@ TEST(CheckpointByPolicy, OfAnyListedLogIsAcceptedAndOfAnotherRefused) {
       by("log " + log_key(5, "other.example/log") + "\nlog " + log_key(6) + "\nlog " + log_key(1) + "\nquorum none\n"));
   EXPECT_FALSE(by("log " + log_key(6) + "\nquorum none\n"));
   EXPECT_FALSE(by("quorum none\n"));
+  // Signed by two listed logs, of which it is the second's.
+  Note twice = checkpoint_note();
+  sign_note(twice, "other.example/log", key_of(5));
+  EXPECT_TRUE(verify_checkpoint_by(
+      WitnessPolicy::parse("log " + log_key(5, "other.example/log") + "\nlog " + log_key(1) + "\nquorum none\n")
+          .value(),
+      to_text(twice), seen));
   // Signed by a listed log, which is not the one it speaks of.
   Note foreign = checkpoint_note();
   foreign.signatures.clear();
