@@ -3,6 +3,7 @@
 //
 //	tlog_theirs verify DIR
 //	tlog_theirs make DIR
+//	tlog_theirs verify-tiles DIR        as tiles_ours.cpp makes it; in tlog_tiles_theirs.go
 //
 // DIR holds
 //
@@ -282,14 +283,16 @@ func make_(dir string) {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 3 {
-		log.Fatal("usage: tlog_theirs make|verify DIR")
+		log.Fatal("usage: tlog_theirs make|verify|verify-tiles DIR")
 	}
 	switch os.Args[1] {
 	case "make":
 		make_(os.Args[2])
 	case "verify":
 		verify(os.Args[2])
+	case "verify-tiles":
+		verifyTiles(os.Args[2])
 	default:
-		log.Fatal("usage: tlog_theirs make|verify DIR")
+		log.Fatal("usage: tlog_theirs make|verify|verify-tiles DIR")
 	}
 }
