@@ -73,20 +73,14 @@ class ZmqConnection final : public Connection {
   Outcome<std::uint64_t> post(protocol::RequestBody body) override {
     if (waiting_.size() >= requests_in_flight_max) return unreachable("too many requests in flight");
     if (lost_) return unreachable("connection lost");
-    const std::uint64_t number = ++last_number_;
-    const Bytes message = protocol::encode(protocol::Request{number, std::move(body)});
-    if (message.size() > protocol::message_bytes_max)
-      return Failure(LocalCode::usage, "a request larger than one message");
-    try {
-      if (!socket_.send(zmq::buffer(message), zmq::send_flags::dontwait)) {
-        lost_ = true;
-        return unreachable("the request could not be sent");
-      }
-    } catch (const zmq::error_t&) {
-      lost_ = true;
-      return unreachable("the request could not be sent");
+    auto number = send(body);
+    if (!number) return number.error();
+    waiting_.emplace(*number, std::nullopt);
+    if (auto* follow = std::get_if<protocol::Follow>(&body)) {
+      followed_ = Followed{*number, std::move(*follow), {}, {}};
+      pushes_.clear();  // it says where we are, so what came for the one before comes again
+      pushed_items_ = 0;
     }
-    waiting_.emplace(number, std::nullopt);
     return number;
   }
 
@@ -123,13 +117,44 @@ class ZmqConnection final : public Connection {
         return std::optional<protocol::Pushed>(std::move(push));
       }
       if (lost_) return unreachable("connection lost while listening");
-      const auto left = std::chrono::duration_cast<milliseconds>(deadline - SteadyClock::now());
-      if (left <= milliseconds::zero() || !pump(left)) return std::optional<protocol::Pushed>();
+      if (followed_ && followed_->refused) return Failure(*std::exchange(followed_->refused, std::nullopt));
+      if (auto failed = follow_again()) return *failed;
+      auto until = deadline;
+      if (followed_ && followed_->again_at) until = std::min(until, *followed_->again_at);
+      const auto left = std::chrono::ceil<milliseconds>(until - SteadyClock::now());
+      if (SteadyClock::now() >= deadline || !pump(left)) return std::optional<protocol::Pushed>();
     }
   }
 
  private:
   static Failure unreachable(const char* words) { return {LocalCode::unreachable, words}; }
+
+  Outcome<std::uint64_t> send(const protocol::RequestBody& body) {
+    const std::uint64_t number = ++last_number_;
+    const Bytes message = protocol::encode(protocol::Request{number, body});
+    if (message.size() > protocol::message_bytes_max)
+      return Failure(LocalCode::usage, "a request larger than one message");
+    try {
+      if (!socket_.send(zmq::buffer(message), zmq::send_flags::dontwait)) {
+        lost_ = true;
+        return unreachable("the request could not be sent");
+      }
+    } catch (const zmq::error_t&) {
+      lost_ = true;
+      return unreachable("the request could not be sent");
+    }
+    return number;
+  }
+
+  /// When a subscription was ended for slowness and the broker's wait is over.
+  std::optional<Failure> follow_again() {
+    if (!followed_ || !followed_->again_at || SteadyClock::now() < *followed_->again_at) return std::nullopt;
+    followed_->again_at.reset();
+    auto number = send(followed_->rest);
+    if (!number) return number.error();
+    followed_->number = *number;
+    return std::nullopt;
+  }
 
   /// False when a signal came in between.
   static bool poll(zmq::pollitem_t* items, std::size_t count, milliseconds within) {
@@ -178,17 +203,38 @@ class ZmqConnection final : public Connection {
   void sort_in(protocol::Reply reply) {
     const auto found = waiting_.find(reply.id);
     if (found != waiting_.end() && !found->second) {
+      const auto* first = std::get_if<protocol::Pushed>(&reply.body);
+      if (first != nullptr && followed_ && reply.id == followed_->number) read_on(*first);
       found->second = std::move(reply.body);
       return;
     }
+    if (!followed_ || reply.id != followed_->number) return;  // late: nobody waits for it any more
+    if (auto* refusal = std::get_if<protocol::Refusal>(&reply.body)) {
+      if (refusal->code != protocol::Code::busy) {
+        followed_->refused = std::move(*refusal);
+      } else if (followed_->rest.credit > 0) {
+        followed_->again_at = SteadyClock::now() + milliseconds(refusal->retry_after_ms);
+      }
+      return;
+    }
     auto* push = std::get_if<protocol::Pushed>(&reply.body);
-    if (push == nullptr) return;  // late: nobody waits for it any more
+    if (push == nullptr || push->items.empty()) return;
+    read_on(*push);
     if (pushed_items_ + push->items.size() > protocol::follow_credit_max) {
       lost_ = true;  // more than the credit we gave
       return;
     }
     pushed_items_ += push->items.size();
     pushes_.push_back(std::move(*push));
+  }
+
+  /// Where a new follow would have to begin, and with how much credit.
+  void read_on(const protocol::Pushed& push) {
+    protocol::Follow& rest = followed_->rest;
+    rest.credit -= static_cast<std::uint32_t>(std::min<std::size_t>(rest.credit, push.items.size()));
+    for (const protocol::QueueItem& item : push.items)
+      for (protocol::FollowFrom& from : rest.queues)
+        if (from.queue == item.queue) from.after = item.head.number;
   }
 
   void read_events() {
@@ -236,6 +282,13 @@ class ZmqConnection final : public Connection {
   bool lost_ = false;
   std::uint64_t last_number_ = 0;
   std::map<std::uint64_t, std::optional<protocol::ReplyBody>> waiting_;
+  struct Followed {
+    std::uint64_t number = 0;
+    protocol::Follow rest;  ///< what a new one would say, as pushes come in
+    std::optional<SteadyClock::time_point> again_at;
+    std::optional<protocol::Refusal> refused;
+  };
+  std::optional<Followed> followed_;  ///< the newest
   std::deque<protocol::Pushed> pushes_;
   std::size_t pushed_items_ = 0;
 };

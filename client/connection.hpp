@@ -31,7 +31,9 @@ class Connection {
   /// time-out the number is forgotten and a late reply dropped. Errors: unreachable.
   [[nodiscard]] virtual Outcome<protocol::ReplyBody> take(std::uint64_t request, std::chrono::milliseconds within) = 0;
 
-  /// Waits for the next push of the current `follow`. Nothing when the time is over. Errors: unreachable.
+  /// Waits for the next push of the newest `follow` posted. Nothing when the time is over. A broker that found us too
+  /// slow a reader ends the subscription with BUSY: it is followed anew from where the pushes ended, with the credit
+  /// that was left. Errors: unreachable, any other refusal by which it ended.
   [[nodiscard]] virtual Outcome<std::optional<protocol::Pushed>> take_push(std::chrono::milliseconds within) = 0;
 };
 

@@ -194,6 +194,60 @@ TEST_F(ConnectionTest, BringsPushesToAFollower) {
   EXPECT_EQ(seen, sent);
 }
 
+TEST_F(ConnectionTest, FollowsAgainFromWhereTheBrokerEndedItsSubscriptionForSlowness) {
+  Desk sender(world_, "r.bellerive");
+  auto sending = client::Session::open(sender.profile, sender.keys, clock_);
+  ASSERT_TRUE(sending.has_value()) << why(sending);
+  sender.session = std::move(*sending);
+  auto connection = good();
+  ASSERT_NE(connection, nullptr);
+  auto asked = connection->post(protocol::Follow{{{"ged/89", {}}}, 100});
+  ASSERT_TRUE(asked.has_value());
+  ASSERT_TRUE(connection->take(*asked, 5s).has_value());
+  std::uint64_t number = 0;
+  const auto expect_next = [&] {
+    (void)send_report(sender, report());
+    auto push = connection->take_push(5s);
+    ASSERT_TRUE(push.has_value()) << why(push);
+    ASSERT_TRUE(push->has_value());
+    ASSERT_EQ((*push)->items.size(), 1U);
+    EXPECT_EQ((*push)->items[0].head.number.value, ++number);
+  };
+  expect_next();
+  // The next two pushes are lost to BUSY, as those of a broker that found no room for them.
+  socket_->with_broker([](MemoryBroker& broker) {
+    broker.bend = [left = 2](const protocol::Request& request, protocol::ReplyBody& body) mutable {
+      const auto* pushed = std::get_if<protocol::Pushed>(&body);
+      if (pushed == nullptr || pushed->items.empty() || left == 0) return;
+      --left;
+      EXPECT_TRUE(std::holds_alternative<protocol::Follow>(request.body));
+      body = protocol::Refusal{protocol::Code::busy, "", 5};
+    };
+  });
+  expect_next();
+  expect_next();
+}
+
+TEST_F(ConnectionTest, TellsWhyASubscriptionEnded) {
+  auto connection = good();
+  ASSERT_NE(connection, nullptr);
+  auto asked = connection->post(protocol::Follow{{{"ged/89", {}}}, 100});
+  ASSERT_TRUE(asked.has_value());
+  ASSERT_TRUE(connection->take(*asked, 5s).has_value());
+  socket_->with_broker([](MemoryBroker& broker) {
+    broker.bend = [](const protocol::Request& request, protocol::ReplyBody& body) {
+      if (std::holds_alternative<protocol::Follow>(request.body))
+        body = protocol::Refusal{protocol::Code::revoked, "", 0};
+    };
+  });
+  Desk sender(world_, "r.bellerive");
+  auto sending = client::Session::open(sender.profile, sender.keys, clock_);
+  ASSERT_TRUE(sending.has_value()) << why(sending);
+  sender.session = std::move(*sending);
+  (void)send_report(sender, report());
+  EXPECT_FAILS_WITH(connection->take_push(5s), Code::revoked);
+}
+
 TEST_F(ConnectionTest, ReturnsFromWaitingWhenNothingIsPushed) {
   auto connection = good();
   ASSERT_NE(connection, nullptr);

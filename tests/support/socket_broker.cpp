@@ -71,7 +71,10 @@ struct SocketBroker::State {
   void push() {
     std::lock_guard<std::mutex> held(mutex);
     for (const auto& [peer, route] : routes)
-      for (const protocol::Reply& reply : broker.take_pushes(peer)) send(peer, reply);
+      for (protocol::Reply& reply : broker.take_pushes(peer)) {
+        if (broker.bend) broker.bend({reply.id, protocol::Follow{}}, reply.body);
+        send(peer, reply);
+      }
   }
   void send(const crypto::CurvePublic& peer, const protocol::Reply& reply) {
     const Bytes bytes = protocol::encode(reply);
