@@ -1,4 +1,4 @@
-// Every size, count and time that something outside may push against, by name. Each has a test one above it.
+// Every size, count and time that something outside may push against, by name. Each has a test at it and one above.
 #pragma once
 
 #include <chrono>

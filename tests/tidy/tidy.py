@@ -59,6 +59,11 @@ SYSTEM_HEADERS = re.compile(
     r"|pthread|pwd|sched|semaphore|setjmp|signal|spawn|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|syslog"
     r"|termios|time|unistd|utime|wchar)\.h)$")
 
+# What something outside may push against; each is pushed against in a test. The document's table only copies values.
+LIMITS = "protocol/limits.hpp"
+LIMIT = re.compile(r"^inline constexpr [\w:]+ (\w+_max)\b", re.MULTILINE)
+COPIES_OF_LIMITS = {"tests/protocol/vectors_test.cpp"}
+
 # What stands against an attack is named there by its test: a suite, a test, "Suite.Test" or "Suite.*".
 THREATS = "docs/threat-model.md"
 TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)|\badd_test\(\s*NAME\s+(\w+)\.(\w+)", re.MULTILINE)
@@ -89,6 +94,7 @@ class Tree:
         self.breaches = []
         self.one_file = {}
         self.tests = set()
+        self.words_of_tests = set()
 
     def say(self, path, line, reason):
         self.breaches.append(f"{path}:{line}: {reason}")
@@ -123,12 +129,15 @@ class Tree:
             if file.suffix in SOURCES:
                 self.check_source(path, text)
                 self.check_listed(path, file)
+                if path.startswith("tests/") and path not in COPIES_OF_LIMITS:
+                    self.words_of_tests.update(re.findall(r"\w+", text))
         for library, files in sorted(self.one_file.items()):
             for room, users in sorted(files.items()):
                 for extra in sorted(users)[1:]:
                     self.say(extra, 1, f"{library} has one seam in {room}/: {sorted(users)[0]} has it already")
         self.check_opening_list()
         self.check_threats()
+        self.check_limits()
         return self.breaches
 
     def check_left_behind(self, path, text):
@@ -216,6 +225,14 @@ class Tree:
             if name.startswith(before) and name.endswith(after) and has_word(name[len(before):-len(after)]):
                 return True
         return False
+
+    def check_limits(self):
+        """A limit that no test names has no test at it and none above it."""
+        file = self.root / LIMITS
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        for limit in LIMIT.finditer(text):
+            if limit[1] not in self.words_of_tests:
+                self.say(LIMITS, text.count("\n", 0, limit.start()) + 1, f"no test pushes against {limit[1]}")
 
     def check_threats(self):
         """A promise is claimed by the tests it names; a name nothing bears claims nothing."""

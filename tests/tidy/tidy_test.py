@@ -27,6 +27,8 @@ GOOD = {
                              + " ".join(f"{name}.cpp" for name in OPENING) + ")\n",
     "audit/tree.hpp": ONCE + '#include "crypto/seal.hpp"\n',
     "config/table.hpp": ONCE + '#include "base/bytes.hpp"\n#include <fstream>\n',
+    "protocol/limits.hpp": ONCE + "inline constexpr std::size_t frames_max = 8;\n"
+                           "inline constexpr std::chrono::milliseconds skew_max = 300s;\n",
     "protocol/codec.hpp": ONCE + '#include "audit/tree.hpp"\n',
     "protocol/codec.cpp": '#include "protocol/codec.hpp"\n#include "protocol/wire.pb.h"\n',
     "protocol/CMakeLists.txt": "add_library(pli_protocol codec.cpp)\n",
@@ -42,7 +44,7 @@ GOOD = {
     "bench/bench.cpp": '#include <zmq.h>\n#include "broker/store.hpp"\n#include "client/session.hpp"\n',
     "bench/CMakeLists.txt": "add_executable(pli_bench bench.cpp)\n",
     "tests/broker/store_test.cpp": '#include <gtest/gtest.h>\n#include "broker/store.hpp"\n#include "fake.hpp"\n',
-    "tests/broker/fake.hpp": ONCE,
+    "tests/broker/fake.hpp": ONCE + "// at frames_max, and at skew_max\n",
     "tests/CMakeLists.txt": "pli_test(test_broker SOURCES broker/store_test.cpp)\n",
     "README.md": "Unlock the workshop: see https://example.org/work/main and src/home/x.\n",
     "build/dev/generated.cpp": '#include "no/such.hpp"\n',
@@ -189,6 +191,14 @@ class TidyTree(unittest.TestCase):
         self.refuses({"tests/fuzz/CMakeLists.txt": lists, "tests/fuzz/f_red.cpp": "", "tests/fuzz/f_blue.cpp": "",
                       "tests/fuzz/g_green.cpp": ""},
                      "tests/fuzz/f_blue.cpp:1: in no", "tests/fuzz/g_green.cpp:1: in no")
+
+    def test_every_limit_is_pushed_against(self):
+        more = self.with_line("protocol/limits.hpp", "inline constexpr std::size_t chunks_max = 8;")
+        self.refuses(more, "protocol/limits.hpp:4: no test pushes against chunks_max")
+        table = {"tests/protocol/vectors_test.cpp": "chunks_max\n", "tests/protocol/CMakeLists.txt": "vectors_test.cpp\n"}
+        self.refuses({**more, **table}, "protocol/limits.hpp:4: no test pushes against chunks_max")
+        self.refuses({**more, "broker/store.cpp": "// chunks_max, chunks_max_a\n"}, "protocol/limits.hpp:4: no test")
+        self.refuses({**more, **self.with_line("tests/broker/fake.hpp", "// chunks_max")})
 
     def test_nothing_is_left_behind(self):
         for path, text in [
