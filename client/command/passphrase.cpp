@@ -17,7 +17,7 @@ using protocol::LocalCode;
 
 /// Everything up to the first newline, in guarded memory; the buffer it passed through is wiped.
 Outcome<crypto::SecretKey> read_line(int fd) {
-  std::array<std::uint8_t, passphrase_bytes_max + 1> buffer{};
+  std::array<std::uint8_t, passphrase_bytes_max + 2> buffer{};  // the longest and its \r, or one byte too many
   std::size_t size = 0;
   bool failed = false;
   while (size < buffer.size()) {
