@@ -135,6 +135,32 @@ TEST_F(ClientLimits, SixteenWaysInAreLookedAtForOneThatOpens) {
   EXPECT_TRUE(opened.has_value()) << why(opened);
 }
 
+TEST_F(ClientLimits, ADirectoryIsTurnedThroughEightThousandOneHundredAndNinetyTwoPagesAndNoMore) {
+  broker_.entries_a_page = 1000;
+  for (const std::size_t pages : {std::size_t{8192}, std::size_t{8193}}) {
+    // All of it comes with the last page; those before hold nothing.
+    std::optional<protocol::DirectoryPage> whole;
+    std::size_t turned = 0;
+    broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+      auto* page = std::get_if<protocol::DirectoryPage>(&reply);
+      if (page == nullptr) return;
+      if (!whole) whole = *page;
+      *page = *whole;
+      if (++turned == pages) return;
+      page->items.clear();
+      page->more = true;
+      page->next = turned;
+    };
+    auto desk = this->desk("ged.un");
+    const auto done = connect(*desk);
+    if (pages == 8192)
+      EXPECT_TRUE(done.has_value()) << why(done);
+    else
+      EXPECT_FAILS_WITH(done, LocalCode::directory_unproven);
+    EXPECT_EQ(turned, std::size_t{8192});
+  }
+}
+
 TEST_F(ClientLimits, AVersionThatChangesUnderOnesHandsIsBegunFourTimes) {
   for (const int changes : {3, 4}) {
     int left = changes;
