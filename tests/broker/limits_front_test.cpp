@@ -3,10 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <condition_variable>
 #include <fstream>
 #include <mutex>
-#include <numeric>
 
 #include "base/file.hpp"
 #include "broker/config.hpp"
@@ -14,7 +12,6 @@
 #include "broker/gate_session.hpp"
 #include "broker/log.hpp"
 #include "broker/spool.hpp"
-#include "crypto/hash.hpp"
 #include "protocol/limits.hpp"
 #include "tests/broker/front_world.hpp"
 
