@@ -503,8 +503,13 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"inline_bytes_max", inline_bytes_max},
       {"chunk_bytes_max", chunk_bytes_max},
       {"list_items_max", list_items_max},
+      {"list_bytes_max", list_bytes_max},
       {"directory_bytes_max", directory_bytes_max},
+      {"case_rows_scanned_max", case_rows_scanned_max},
+      {"entries_scanned_max", entries_scanned_max},
       {"records_items_max", records_items_max},
+      {"records_bytes_max", records_bytes_max},
+      {"refusal_subject_bytes_max", refusal_subject_bytes_max},
       {"proof_digests_max", proof_digests_max},
       {"checkpoint_bytes_max", checkpoint_bytes_max},
       {"exchange_bytes_max", exchange_bytes_max},
@@ -518,29 +523,58 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"opening_bytes_max", opening_bytes_max},
       {"note_text_bytes_max", note_text_bytes_max},
       {"sealed_note_bytes_max", sealed_note_bytes_max},
-      {"access_parts_max", access_parts_max},
       {"access_parts_per_sender_max", access_parts_per_sender_max},
+      {"access_parts_max", access_parts_max},
+      {"directory_note_bytes_max", directory_note_bytes_max},
       {"directory_entries_max", directory_entries_max},
       {"entry_bytes_max", entry_bytes_max},
       {"entry_attributes_max", entry_attributes_max},
       {"authorities_max", authorities_max},
       {"directory_bundle_bytes_max", directory_bundle_bytes_max},
+      {"suspension_bytes_max", suspension_bytes_max},
       {"in_flight_max", in_flight_max},
       {"connections_per_identity_max", connections_per_identity_max},
       {"handshakes_per_minute_max", handshakes_per_minute_max},
       {"refusals_per_minute_max", refusals_per_minute_max},
+      {"bytes_per_day_max", bytes_per_day_max},
+      {"acts_per_day_max", acts_per_day_max},
       {"spool_bytes_per_identity_max", spool_bytes_per_identity_max},
       {"spool_parts_per_identity_max", spool_parts_per_identity_max},
       {"chunk_credit", chunk_credit},
       {"follow_credit_max", follow_credit_max},
       {"follow_queues_max", follow_queues_max},
+      {"follow_batch_headers_max", follow_batch_headers_max},
+      {"batch_requests_max", batch_requests_max},
+      {"gate_queue_max", gate_queue_max},
       {"card_bytes_max", card_bytes_max},
       {"invitation_bytes_max", invitation_bytes_max},
       {"receipt_bytes_max", receipt_bytes_max},
+      {"form_bytes_max", form_bytes_max},
+      {"attachments_max", attachments_max},
+      {"attachment_name_bytes_max", attachment_name_bytes_max},
+      {"media_type_bytes_max", media_type_bytes_max},
+      {"free_text_chars_max", free_text_chars_max},
+      {"line_chars_max", line_chars_max},
+      {"form_facts_max", form_facts_max},
+      {"form_persons_max", form_persons_max},
   };
   std::map<std::string, std::size_t> printed;
   for (const auto& cells : table_under("### Limits")) printed[words_in_quotes(cells[0]).at(0)] = std::stoull(cells[1]);
   EXPECT_EQ(printed, held);
+  // None is left out of both: the names as limits.hpp has them.
+  std::set<std::string> limits_of_the_code;
+  std::ifstream file(PLI_SOURCE_DIR "/protocol/limits.hpp");
+  for (std::string line; std::getline(file, line);) {
+    for (const std::string_view type : {"inline constexpr std::size_t ", "inline constexpr std::uint64_t "}) {
+      if (!line.starts_with(type)) continue;
+      const std::string name = line.substr(type.size(), line.find(' ', type.size()) - type.size());
+      if (name.ends_with("_max")) limits_of_the_code.insert(name);
+    }
+  }
+  std::set<std::string> names;
+  for (const auto& [name, value] : held)
+    if (name.ends_with("_max")) names.insert(name);
+  EXPECT_EQ(names, limits_of_the_code);
 }
 
 TEST(ProtocolDocument, ListsTheCausesOfAnAnomaly) {
