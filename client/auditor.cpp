@@ -56,6 +56,7 @@ std::string_view text_of(Problem problem) {
     case Problem::statement_forged: return "statement_forged";
     case Problem::statement_contradicts: return "statement_contradicts";
     case Problem::signer_unknown: return "signer_unknown";
+    case Problem::signer_not_in_force: return "signer_not_in_force";
     case Problem::queue_broken: return "queue_broken";
     case Problem::queue_gap: return "queue_gap";
     case Problem::queue_number_twice: return "queue_number_twice";
@@ -135,6 +136,28 @@ std::optional<crypto::SignPublic> LogAuditor::signer_of(const AuditedRecord& rec
   return signer;
 }
 
+/// Whether who signed was entitled to, under the version the act was recorded with. Of versions before ours we know
+/// what ours remembers (revocation, keys in their order) and when each was published.
+void LogAuditor::check_in_force(const AuditedRecord& record, const crypto::SignPublic& signer) {
+  const auto find_it = [&](std::string_view subject) { find(Problem::signer_not_in_force, record.index, subject); };
+  const protocol::Member& member = *directory_.member_by_sign(signer);
+  const auto under = audit::parse_decimal(text_in(record.record, "directory"));
+  if (!under) return find(Problem::record_incomplete, record.index, "directory");
+  const UnixMillis time = record.leaf.time;
+  const auto published = published_.find(*under);
+  const bool ours = *under == directory_.number().value;
+  // A version published after the revocation holds it, or its authority has to say why not.
+  const bool holds = member.revoked_at && published != published_.end() && published->second >= *member.revoked_at;
+  if (member.revoked_at && time >= *member.revoked_at && (ours || holds)) find_it("revoked");
+  if (time >= member.not_after || (ours && time < member.not_before)) find_it("expired");
+  // Keys are replaced in one direction: after the newer, the older is not used again.
+  const auto& former = member.former_sign;
+  const auto rank = static_cast<std::size_t>(std::find(former.begin(), former.end(), signer) - former.begin());
+  std::size_t& newest = keys_used_[member.id];
+  if (rank < newest || (ours && rank < former.size())) find_it("former_key");
+  newest = std::max(newest, rank);
+}
+
 void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
   const auto exchange = array_in<32>(record.record, "exchange");
   const auto signature = array_in<64>(record.record, "signature");
@@ -150,6 +173,7 @@ void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
       find(Problem::statement_forged, record.index, "exchange");
   }
   if (!accepted) return;
+  if (signer) check_in_force(record, *signer);
   const auto kind = protocol::kind_of(text_in(record.record, "kind"));
   if (!kind || protocol::row_of(*kind)->act != record.leaf.type)
     find(Problem::statement_contradicts, record.index, "kind");
@@ -186,6 +210,7 @@ void LogAuditor::check_opening(const AuditedRecord& record, bool granted) {
   const auto decided_under = audit::parse_decimal(text_in(record.record, "directory"));
   if (!decided_under || request->directory.value > *decided_under) contradicts("directory");
   if (!granted) return;
+  check_in_force(record, *signer);
   // A signed request is granted once, soon: later, or again, somebody else plays it back.
   const UnixMillis time = record.leaf.time;
   if (request->created_at > time + protocol::clock_skew_max || request->created_at < time - protocol::opening_age_max)
@@ -226,6 +251,7 @@ void LogAuditor::check_directory(const AuditedRecord& record) {
   if (version.number.value + 1 == ours.head().number.value && version.digest != ours.head().previous)
     find(Problem::directory_contradicts, record.index, "directory");
   version_ = version;
+  published_.try_emplace(version.number.value, record.leaf.time);
 }
 
 AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {

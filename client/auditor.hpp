@@ -31,6 +31,7 @@ enum class Problem : std::uint8_t {
   statement_forged,         ///< signature missing, not the named person's, or over something else
   statement_contradicts,    ///< a signed request says something else than the record
   signer_unknown,           ///< no such key in the directory
+  signer_not_in_force,      ///< a key replaced, or a member revoked or expired, under the version it was recorded with
   queue_broken,             ///< a head that does not follow from the one before
   queue_gap,                ///< a number is missing
   queue_number_twice,       ///< two records with one number
@@ -64,7 +65,8 @@ struct AuditReport {
 };
 
 /// The checks, one record after another. Memory: 16 bytes and a set's node for each accepted exchange, one head for
-/// each queue, a line for each finding (at most findings_max are kept). Pure: no network, no disk.
+/// each queue, a time for each version, a number for each member, a line for each finding (at most findings_max are
+/// kept). Pure: no network, no disk.
 class LogAuditor {
  public:
   inline static constexpr std::size_t findings_max = 1000;
@@ -82,6 +84,7 @@ class LogAuditor {
   void find(Problem problem, std::optional<LeafIndex> leaf, std::string_view subject);
   [[nodiscard]] const Bytes* required(const AuditedRecord& record, std::string_view field);
   [[nodiscard]] std::optional<crypto::SignPublic> signer_of(const AuditedRecord& record);
+  void check_in_force(const AuditedRecord& record, const crypto::SignPublic& signer);
   void check_act(const AuditedRecord& record);
   void check_submission(const AuditedRecord& record, bool accepted);
   void check_opening(const AuditedRecord& record, bool granted);
@@ -97,6 +100,8 @@ class LogAuditor {
   std::set<Digest> granted_;  ///< opening requests young enough to be granted again
   std::deque<std::pair<UnixMillis, Digest>> granted_order_;
   std::optional<audit::DirectoryReference> version_;
+  std::map<std::uint64_t, UnixMillis> published_;  ///< when each version entered the log
+  std::map<std::string, std::size_t> keys_used_;   ///< by member: how many keys before the newest seen
   std::optional<UnixMillis> time_;
   std::optional<AuditedRecord> last_;
   std::uint64_t records_ = 0;

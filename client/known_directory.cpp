@@ -58,6 +58,41 @@ Outcome<KnownDirectory> KnownDirectory::build(protocol::VerifiedDirectory verifi
   return out;
 }
 
+std::string_view text_of(SenderStatus status) {
+  switch (status) {
+    case SenderStatus::unproven: return "unproven";
+    case SenderStatus::current: return "current";
+    case SenderStatus::former_key: return "former_key";
+    case SenderStatus::expired: return "expired";
+    case SenderStatus::revoked: return "revoked";
+  }
+  return {};
+}
+
+Outcome<void> KnownDirectory::check_shows(std::string_view id, const std::vector<crypto::SignPublic>& keys) const {
+  const protocol::Member* self = member(id);
+  if (self == nullptr) return unproven("our own entry is not shown");
+  const auto ours = [&](const crypto::SignPublic& key) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  };
+  if (!ours(self->keys.sign) && std::none_of(self->former_sign.begin(), self->former_sign.end(), ours))
+    return unproven("our own entry has none of our keys");
+  for (const std::string& seat : self->seats)
+    if (queue(seat) == nullptr) return unproven("a queue we sit in is not shown");
+  const bool reports = !self->roles.has(protocol::Role::operateur);
+  if (reports && queues_of(protocol::QueueKind::audit, self->territory).empty())
+    return unproven("no auditors' queue is shown");
+  return {};
+}
+
+SenderStatus KnownDirectory::sender_status(std::string_view id, const crypto::SignPublic& key, UnixMillis at) const {
+  const protocol::Member* who = member_by_sign(key);
+  if (who == nullptr || who->id != id) return SenderStatus::unproven;
+  if (who->revoked_at && at >= *who->revoked_at) return SenderStatus::revoked;
+  if (at < who->not_before || at >= who->not_after) return SenderStatus::expired;
+  return who->keys.sign == key ? SenderStatus::current : SenderStatus::former_key;
+}
+
 bool KnownDirectory::expires_soon_at(UnixMillis now) const {
   return now >= not_after() - protocol::directory_alarm_before;
 }

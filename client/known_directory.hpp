@@ -20,11 +20,26 @@ struct ProvenEntry {
   bool operator==(const ProvenEntry&) const = default;
 };
 
+/// What a version says of who signed something at some time. The log may have taken it rightly, under an older version:
+/// this is what a reader has to know, not an accusation.
+enum class SenderStatus : std::uint8_t {
+  unproven,    ///< no such key for this member
+  current,     ///< the member's key, in force then
+  former_key,  ///< a key this member has since replaced
+  expired,     ///< outside the member's validity
+  revoked,     ///< the member was revoked by then
+};
+[[nodiscard]] std::string_view text_of(SenderStatus status);
+
 class KnownDirectory {
  public:
   /// Checks each proof against the head's root. Errors: directory_unproven.
   [[nodiscard]] static Outcome<KnownDirectory> build(protocol::VerifiedDirectory verified,
                                                      std::vector<ProvenEntry> entries);
+  /// Whether a member can work by it: its own entry with one of its `keys`, an entry for each queue it sits in and,
+  /// unless it merely operates the broker, an audit queue to report to. A broker that leaves one of these out would
+  /// otherwise silence an inbox without a word. Errors: directory_unproven.
+  [[nodiscard]] Outcome<void> check_shows(std::string_view member, const std::vector<crypto::SignPublic>& keys) const;
 
   [[nodiscard]] const protocol::VerifiedDirectory& verified() const { return verified_; }
   [[nodiscard]] DirectoryNumber number() const { return verified_.head().number; }
@@ -37,6 +52,7 @@ class KnownDirectory {
   [[nodiscard]] const protocol::Member* member(std::string_view id) const;
   /// By current or former signing key: what was signed before a renewal stays proven.
   [[nodiscard]] const protocol::Member* member_by_sign(const crypto::SignPublic& key) const;
+  [[nodiscard]] SenderStatus sender_status(std::string_view member, const crypto::SignPublic& key, UnixMillis at) const;
   [[nodiscard]] const protocol::Queue* queue(std::string_view id) const;
   [[nodiscard]] const protocol::Contract* contract() const { return contract_ ? &*contract_ : nullptr; }
   [[nodiscard]] std::vector<const protocol::Member*> members() const;

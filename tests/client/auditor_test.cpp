@@ -169,6 +169,54 @@ TEST_F(AuditorTest, P5FindsAnInventedExchange) {
   EXPECT_FALSE(has(report, Problem::queue_broken));
 }
 
+TEST_F(AuditorTest, P5FindsAnActOfARevokedMember) {
+  ASSERT_TRUE(world_.draft().revoke("ged.un", spring + std::chrono::hours(1)).has_value());
+  clock_.advance(std::chrono::hours(1));
+  broker_.publish(world_.sign_version(clock_.now()));
+  const auto before = audit();
+  EXPECT_TRUE(before.clean()) << "what was read before the revocation: " << list(before);
+  audit::Record late = opening_by("ged.un", world_.identity("ged.un"));
+  broker_.add_record(audit::LeafType::consultation, late);
+  EXPECT_TRUE(audit().clean()) << "the broker did not know yet, under the version before";
+  late = opening_by("ged.un", world_.identity("ged.un"));
+  set(late, "directory", as_bytes("2"));
+  broker_.add_record(audit::LeafType::consultation, late);
+  world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(clock_.now()));  // and version 2 is one of the past
+  const auto report = audit();
+  ASSERT_EQ(report.findings.size(), 1U) << list(report);
+  EXPECT_EQ(report.findings[0].problem, Problem::signer_not_in_force);
+  EXPECT_EQ(report.findings[0].subject, "revoked");
+}
+
+TEST_F(AuditorTest, P5FindsAKeyUsedAfterItWasReplaced) {
+  const auto renewed = crypto::Identity::generate();
+  ASSERT_TRUE(world_.draft().renew(protocol::make_card(renewed, spring, &world_.identity("ged.un"))).has_value());
+  broker_.publish(world_.sign_version(spring));
+  EXPECT_TRUE(audit().clean()) << "what was signed before the renewal";
+  MemoryBroker honest = broker_;
+  audit::Record under_ours = opening_by("ged.un", world_.identity("ged.un"));
+  set(under_ours, "directory", as_bytes("2"));
+  broker_.add_record(audit::LeafType::consultation, under_ours);
+  EXPECT_TRUE(has(audit(), Problem::signer_not_in_force));
+  // Under a version we do not hold, the order of the keys tells.
+  broker_ = honest;
+  broker_.add_record(audit::LeafType::consultation, opening_by("ged.un", renewed));
+  EXPECT_TRUE(audit().clean());
+  broker_.add_record(audit::LeafType::consultation, opening_by("ged.un", world_.identity("ged.un")));
+  const auto report = audit();
+  ASSERT_EQ(report.findings.size(), 1U) << list(report);
+  EXPECT_EQ(report.findings[0].subject, "former_key");
+}
+
+TEST_F(AuditorTest, P5FindsAnActOfAMemberWhoseTimeIsOver) {
+  clock_.advance(std::chrono::hours(24 * 366));
+  broker_.add_record(audit::LeafType::consultation, opening_by("ged.un", world_.identity("ged.un")));
+  const auto report = audit();
+  ASSERT_EQ(report.findings.size(), 1U) << list(report);
+  EXPECT_EQ(report.findings[0].subject, "expired");
+}
+
 TEST_F(AuditorTest, FindsAnActWithoutWhatItMustHave) {
   for (const char* field : {"key", "statement", "signature", "outcome", "act"}) {
     MemoryBroker honest = broker_;
