@@ -1,14 +1,19 @@
 #include "client/client_store.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 
 namespace pli::client {
 namespace {
 
 constexpr int busy_wait_ms = 10'000;
-constexpr int user_version = 1;
+constexpr int user_version = 2;
 constexpr int application_id = 0x506c6931;  // "Pli1"
 constexpr std::uint8_t proof_hashes_stored_max = 63;
 
@@ -23,6 +28,18 @@ CREATE TABLE foreign_checkpoint (
   note    TEXT NOT NULL,
   seen_at INTEGER NOT NULL,
   PRIMARY KEY (size, root)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alarm (
+  code         TEXT NOT NULL,
+  subject      TEXT NOT NULL,
+  claimed      INTEGER NOT NULL,
+  words        TEXT NOT NULL,
+  evidence     TEXT NOT NULL,
+  exchange     BLOB NOT NULL,
+  seen_at      INTEGER NOT NULL,
+  acknowledged INTEGER NOT NULL DEFAULT 0,
+  reported     INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (code, subject, claimed)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE entry (            -- of the directory version in directory_note
   position INTEGER PRIMARY KEY,
@@ -40,7 +57,17 @@ CREATE TABLE queue (
   name         TEXT PRIMARY KEY,
   number       INTEGER NOT NULL,
   head         BLOB NOT NULL,
-  acknowledged INTEGER NOT NULL DEFAULT 0
+  acknowledged INTEGER NOT NULL DEFAULT 0,
+  proven       INTEGER NOT NULL DEFAULT 0,
+  handed_over  INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE claimed_head (     -- what senders say of queues, until it has been compared
+  queue    TEXT NOT NULL,
+  number   INTEGER NOT NULL,
+  head     BLOB NOT NULL,
+  exchange BLOB NOT NULL,
+  sender   TEXT NOT NULL,
+  PRIMARY KEY (queue, number, head, exchange)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE received (
   queue         TEXT NOT NULL,
@@ -53,7 +80,7 @@ CREATE TABLE received (
   accepted_at   INTEGER NOT NULL,
   leaf          INTEGER NOT NULL,
   visible       INTEGER NOT NULL,
-  sender_proven INTEGER NOT NULL,
+  sender_status INTEGER NOT NULL,
   opened        INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (queue, number)
 ) STRICT, WITHOUT ROWID;
@@ -70,7 +97,9 @@ CREATE TABLE outbox (
   refusal_subject   TEXT,
   refusal_retry     INTEGER,
   receipted_at      INTEGER NOT NULL DEFAULT 0,
-  form              BLOB,                               -- age file to the sender's own key, until receipted
+  receipt_size      INTEGER,                            -- the receipt's checkpoint, until compared with the log
+  receipt_root      BLOB,
+  form              BLOB,                               -- age file to the sender's own key, until then
   address           BLOB,
   seal              BLOB,
   signature         BLOB,
@@ -156,13 +185,15 @@ struct ClientStore::Database {
     write.exec();
   }
   std::optional<QueueState> queue(const std::string& name, bool& readable) {
-    SQLite::Statement read(sql, "SELECT number, head, acknowledged FROM queue WHERE name = ?");
+    SQLite::Statement read(sql, "SELECT number, head, acknowledged, proven, handed_over FROM queue WHERE name = ?");
     read.bind(1, name);
     if (!read.executeStep()) return std::nullopt;
     QueueState state;
     state.head.number = QueueNumber{number(read.getColumn(0))};
     readable = read_array(read.getColumn(1), state.head.head);
     state.acknowledged = QueueNumber{number(read.getColumn(2))};
+    state.proven = QueueNumber{number(read.getColumn(3))};
+    state.handed_over = QueueNumber{number(read.getColumn(4))};
     return state;
   }
 
@@ -173,6 +204,12 @@ ClientStore::ClientStore(std::unique_ptr<Database> database) : db_(std::move(dat
 ClientStore::~ClientStore() = default;
 
 Result<std::unique_ptr<ClientStore>> ClientStore::open(const std::filesystem::path& file) {
+  // Before SQLite, which would ask the umask; its -wal and -shm take the mode of the file.
+  const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (made < 0) return io("state.db cannot be made");
+  const bool is_private = ::fchmod(made, 0600) == 0;
+  ::close(made);
+  if (!is_private) return io("state.db cannot be made its owner's alone");
   return guarded("state.db cannot be opened", [&]() -> Result<std::unique_ptr<ClientStore>> {
     auto database = std::make_unique<Database>(file);
     SQLite::Database& sql = database->sql;
@@ -259,6 +296,25 @@ Result<void> ClientStore::forget_foreign(const ForeignCheckpoint& checkpoint) {
   });
 }
 
+Result<void> ClientStore::condemn_foreign(const ForeignCheckpoint& checkpoint) {
+  return guarded("dropping a foreign checkpoint", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    SQLite::Statement back(db_->sql,
+                           "UPDATE outbox SET state = ?, receipted_at = 0, receipt_size = NULL, receipt_root = NULL "
+                           "WHERE receipt_size = ? AND receipt_root = ?");
+    back.bind(1, static_cast<int>(OutboxState::sealed));
+    bind_number(back, 2, checkpoint.size.value);
+    bind_blob(back, 3, checkpoint.root);
+    back.exec();
+    SQLite::Statement write(db_->sql, "DELETE FROM foreign_checkpoint WHERE size = ? AND root = ?");
+    bind_number(write, 1, checkpoint.size.value);
+    bind_blob(write, 2, checkpoint.root);
+    write.exec();
+    transaction.commit();
+    return {};
+  });
+}
+
 Result<std::optional<ReleaseEpoch>> ClientStore::release_epoch() const {
   return guarded("reading the release epoch", [&]() -> Result<std::optional<ReleaseEpoch>> {
     const auto value = db_->fact("release_epoch");
@@ -279,6 +335,94 @@ Result<void> ClientStore::set_release_epoch(const ReleaseEpoch& epoch) {
     out.raw(epoch.key.bytes);
     db_->set_fact("release_epoch", out.bytes());
     return {};
+  });
+}
+
+// ---- alarms ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr protocol::LocalCode alarm_codes[] = {protocol::LocalCode::log_forked, protocol::LocalCode::log_shrunk,
+                                               protocol::LocalCode::queue_withheld};
+
+}  // namespace
+
+Result<void> ClientStore::add_alarm(const Alarm& alarm) {
+  return guarded("writing an alarm", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql,
+                            "INSERT INTO alarm (code, subject, claimed, words, evidence, exchange, seen_at) "
+                            "VALUES (?, ?, ?, ?, ?, ?, ?) "
+                            "ON CONFLICT (code, subject, claimed) DO UPDATE SET acknowledged = 0, "
+                            "reported = reported AND NOT acknowledged");
+    write.bind(1, std::string(protocol::text_of(alarm.code)));
+    write.bind(2, alarm.subject);
+    write.bind(3, alarm.claimed ? 1 : 0);
+    write.bind(4, alarm.words);
+    write.bind(5, alarm.evidence);
+    bind_blob(write, 6, alarm.exchange);
+    write.bind(7, alarm.seen_at.value);
+    write.exec();
+    return {};
+  });
+}
+
+Result<std::vector<Alarm>> ClientStore::read_alarms(const char* which) const {
+  return guarded("reading alarms", [&]() -> Result<std::vector<Alarm>> {
+    SQLite::Statement read(db_->sql, std::string("SELECT code, subject, claimed, words, evidence, exchange, seen_at "
+                                                 "FROM alarm WHERE ") +
+                                         which + " ORDER BY seen_at, code, subject");
+    std::vector<Alarm> out;
+    while (read.executeStep()) {
+      Alarm alarm;
+      const std::string code = read.getColumn(0).getString();
+      const auto known = std::find_if(std::begin(alarm_codes), std::end(alarm_codes),
+                                      [&](protocol::LocalCode each) { return protocol::text_of(each) == code; });
+      if (known == std::end(alarm_codes) || !read_array(read.getColumn(5), alarm.exchange)) return damaged("an alarm");
+      alarm.code = *known;
+      alarm.subject = read.getColumn(1).getString();
+      alarm.claimed = read.getColumn(2).getInt() != 0;
+      alarm.words = read.getColumn(3).getString();
+      alarm.evidence = read.getColumn(4).getString();
+      alarm.seen_at = UnixMillis{read.getColumn(6).getInt64()};
+      out.push_back(std::move(alarm));
+    }
+    return out;
+  });
+}
+
+Result<std::vector<Alarm>> ClientStore::alarms() const { return read_alarms("acknowledged = 0"); }
+Result<std::vector<Alarm>> ClientStore::unreported_alarms() const { return read_alarms("reported = 0"); }
+
+Result<void> ClientStore::acknowledge_alarms() {
+  return guarded("acknowledging alarms", [&]() -> Result<void> {
+    db_->sql.exec("UPDATE alarm SET acknowledged = 1");
+    return {};
+  });
+}
+
+Result<void> ClientStore::set_reported(const Alarm& alarm) {
+  return guarded("writing an alarm", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "UPDATE alarm SET reported = 1 WHERE code = ? AND subject = ? AND claimed = ?");
+    write.bind(1, std::string(protocol::text_of(alarm.code)));
+    write.bind(2, alarm.subject);
+    write.bind(3, alarm.claimed ? 1 : 0);
+    write.exec();
+    return {};
+  });
+}
+
+Result<std::optional<protocol::ExchangeId>> ClientStore::nameable_exchange(const std::string& queue) const {
+  return guarded("reading an exchange id", [&]() -> Result<std::optional<protocol::ExchangeId>> {
+    SQLite::Statement read(db_->sql,
+                           "SELECT exchange FROM (SELECT exchange, (queue = ?) AS rank, number AS age FROM received "
+                           "WHERE visible = 1 UNION ALL SELECT exchange, -1, id FROM outbox WHERE state = ? AND "
+                           "exchange IS NOT NULL) ORDER BY rank DESC, age DESC LIMIT 1");
+    read.bind(1, queue);
+    read.bind(2, static_cast<int>(OutboxState::receipted));
+    if (!read.executeStep()) return std::optional<protocol::ExchangeId>();
+    protocol::ExchangeId id{};
+    if (!read_array(read.getColumn(0), id)) return damaged("an exchange id");
+    return std::optional<protocol::ExchangeId>(id);
   });
 }
 
@@ -381,8 +525,9 @@ Result<std::vector<protocol::GossipHead>> ClientStore::queue_heads() const {
 }
 
 Result<void> ClientStore::add_received(const std::string& queue, const audit::QueueHead& from,
-                                       const std::vector<protocol::QueueItem>& items, const std::vector<bool>& proven) {
-  PLI_INVARIANT(items.size() == proven.size());
+                                       const std::vector<protocol::QueueItem>& items,
+                                       const std::vector<SenderStatus>& statuses) {
+  PLI_INVARIANT(items.size() == statuses.size());
   if (items.empty()) return {};
   return guarded("writing received headers", [&]() -> Result<void> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
@@ -394,7 +539,7 @@ Result<void> ClientStore::add_received(const std::string& queue, const audit::Qu
     SQLite::Statement write(
         db_->sql,
         "INSERT INTO received (queue, number, head, exchange, address, seal, signature, accepted_at, leaf, "
-        "visible, sender_proven) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        "visible, sender_status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     for (std::size_t i = 0; i < items.size(); ++i) {
       const protocol::QueueItem& item = items[i];
       write.bind(1, queue);
@@ -407,7 +552,7 @@ Result<void> ClientStore::add_received(const std::string& queue, const audit::Qu
       write.bind(8, item.accepted_at.value);
       bind_number(write, 9, item.leaf.value);
       write.bind(10, item.visible ? 1 : 0);
-      write.bind(11, proven[i] ? 1 : 0);
+      write.bind(11, static_cast<int>(statuses[i]));
       write.exec();
       write.reset();
     }
@@ -423,9 +568,11 @@ Result<void> ClientStore::add_received(const std::string& queue, const audit::Qu
   });
 }
 
-Result<void> ClientStore::set_acknowledged(const std::string& queue, QueueNumber up_to) {
+Result<void> ClientStore::move_cursor(const char* column, const std::string& queue, QueueNumber up_to) {
   return guarded("writing a cursor", [&]() -> Result<void> {
-    SQLite::Statement write(db_->sql, "UPDATE queue SET acknowledged = max(acknowledged, ?) WHERE name = ?");
+    const std::string name(column);
+    SQLite::Statement write(db_->sql,
+                            "UPDATE queue SET " + name + " = max(" + name + ", min(?, number)) WHERE name = ?");
     bind_number(write, 1, up_to.value);
     write.bind(2, queue);
     write.exec();
@@ -433,20 +580,31 @@ Result<void> ClientStore::set_acknowledged(const std::string& queue, QueueNumber
   });
 }
 
-Result<void> ClientStore::set_visible(const std::string& queue, const protocol::QueueItem& item) {
+Result<void> ClientStore::set_acknowledged(const std::string& queue, QueueNumber up_to) {
+  return move_cursor("acknowledged", queue, up_to);
+}
+Result<void> ClientStore::set_proven(const std::string& queue, QueueNumber up_to) {
+  return move_cursor("proven", queue, up_to);
+}
+Result<void> ClientStore::set_handed_over(const std::string& queue, QueueNumber up_to) {
+  return move_cursor("handed_over", queue, up_to);
+}
+
+Result<void> ClientStore::set_visible(const std::string& queue, const protocol::QueueItem& item, SenderStatus status) {
   return guarded("writing a received header", [&]() -> Result<void> {
     SQLite::Statement write(
         db_->sql,
         "UPDATE received SET address = ?, seal = ?, signature = ?, accepted_at = ?, leaf = ?, visible = 1, "
-        "sender_proven = 1 WHERE queue = ? AND number = ? AND exchange = ? AND visible = 0");
+        "sender_status = ? WHERE queue = ? AND number = ? AND exchange = ? AND visible = 0");
     bind_blob(write, 1, item.address);
     bind_blob(write, 2, item.seal);
     bind_blob(write, 3, item.signature);
     write.bind(4, item.accepted_at.value);
     bind_number(write, 5, item.leaf.value);
-    write.bind(6, queue);
-    bind_number(write, 7, item.head.number.value);
-    bind_blob(write, 8, item.exchange);
+    write.bind(6, static_cast<int>(status));
+    write.bind(7, queue);
+    bind_number(write, 8, item.head.number.value);
+    bind_blob(write, 9, item.exchange);
     write.exec();
     return {};
   });
@@ -465,7 +623,7 @@ namespace {
 
 const std::string received_columns =
     "SELECT r.queue, r.number, r.head, r.exchange, r.address, r.seal, r.signature, r.accepted_at, r.leaf, r.visible, "
-    "r.sender_proven, r.opened, q.acknowledged FROM received r JOIN queue q ON q.name = r.queue ";
+    "r.sender_status, r.opened, q.acknowledged FROM received r JOIN queue q ON q.name = r.queue ";
 
 std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
   ClientStore::Received out;
@@ -480,7 +638,9 @@ std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
   item.accepted_at = UnixMillis{row.getColumn(7).getInt64()};
   item.leaf = LeafIndex{number(row.getColumn(8))};
   item.visible = row.getColumn(9).getInt() != 0;
-  out.sender_proven = row.getColumn(10).getInt() != 0;
+  const int status = row.getColumn(10).getInt();
+  if (status < 0 || status > static_cast<int>(SenderStatus::revoked)) return std::nullopt;
+  out.sender = static_cast<SenderStatus>(status);
   out.opened = row.getColumn(11).getInt() != 0;
   out.acknowledged = item.head.number.value <= number(row.getColumn(12));
   return out;
@@ -500,6 +660,34 @@ Result<std::vector<ClientStore::Received>> ClientStore::received(const std::stri
       out.push_back(std::move(*row));
     }
     return out;
+  });
+}
+
+Result<std::vector<ClientStore::Received>> ClientStore::not_handed_over(const std::string& queue) const {
+  return guarded("reading received headers", [&]() -> Result<std::vector<Received>> {
+    SQLite::Statement read(db_->sql,
+                           received_columns + "WHERE r.queue = ? AND r.number > q.handed_over ORDER BY r.number");
+    read.bind(1, queue);
+    std::vector<Received> out;
+    while (read.executeStep()) {
+      auto row = read_received(read);
+      if (!row) return damaged("a received header");
+      out.push_back(std::move(*row));
+    }
+    return out;
+  });
+}
+
+Result<std::optional<ClientStore::Received>> ClientStore::newest_unproven(const std::string& queue) const {
+  return guarded("reading a received header", [&]() -> Result<std::optional<Received>> {
+    SQLite::Statement read(db_->sql, received_columns +
+                                         "WHERE r.queue = ? AND r.number > q.proven AND r.visible = 1 "
+                                         "ORDER BY r.number DESC LIMIT 1");
+    read.bind(1, queue);
+    if (!read.executeStep()) return std::optional<Received>();
+    auto row = read_received(read);
+    if (!row) return damaged("a received header");
+    return row;
   });
 }
 
@@ -523,6 +711,54 @@ Result<std::optional<Digest>> ClientStore::head_at(const std::string& queue, Que
     Digest head{};
     if (!read_array(read.getColumn(0), head)) return damaged("a received header");
     return std::optional<Digest>(head);
+  });
+}
+
+Result<void> ClientStore::add_claim(const ClaimedHead& claim) {
+  return guarded("writing a claimed head", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql,
+                            "INSERT INTO claimed_head (queue, number, head, exchange, sender) VALUES (?, ?, ?, ?, ?) "
+                            "ON CONFLICT (queue, number, head, exchange) DO NOTHING");
+    write.bind(1, claim.gossip.queue);
+    bind_number(write, 2, claim.gossip.head.number.value);
+    bind_blob(write, 3, claim.gossip.head.head);
+    bind_blob(write, 4, claim.exchange);
+    write.bind(5, claim.sender);
+    write.exec();
+    return {};
+  });
+}
+
+Result<std::vector<ClaimedHead>> ClientStore::claims(const std::string& queue) const {
+  return guarded("reading claimed heads", [&]() -> Result<std::vector<ClaimedHead>> {
+    SQLite::Statement read(db_->sql,
+                           "SELECT number, head, exchange, sender FROM claimed_head WHERE queue = ? "
+                           "ORDER BY number, exchange");
+    read.bind(1, queue);
+    std::vector<ClaimedHead> out;
+    while (read.executeStep()) {
+      ClaimedHead claim;
+      claim.gossip.queue = queue;
+      claim.gossip.head.number = QueueNumber{number(read.getColumn(0))};
+      if (!read_array(read.getColumn(1), claim.gossip.head.head) || !read_array(read.getColumn(2), claim.exchange))
+        return damaged("a claimed head");
+      claim.sender = read.getColumn(3).getString();
+      out.push_back(std::move(claim));
+    }
+    return out;
+  });
+}
+
+Result<void> ClientStore::forget_claim(const ClaimedHead& claim) {
+  return guarded("dropping a claimed head", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql,
+                            "DELETE FROM claimed_head WHERE queue = ? AND number = ? AND head = ? AND exchange = ?");
+    write.bind(1, claim.gossip.queue);
+    bind_number(write, 2, claim.gossip.head.number.value);
+    bind_blob(write, 3, claim.gossip.head.head);
+    bind_blob(write, 4, claim.exchange);
+    write.exec();
+    return {};
   });
 }
 
@@ -661,17 +897,35 @@ Result<void> ClientStore::set_outbox_state(std::int64_t id, OutboxState state,
   });
 }
 
-Result<void> ClientStore::set_receipted(std::int64_t id, UnixMillis at) {
+Result<void> ClientStore::set_receipted(std::int64_t id, UnixMillis at, const ForeignCheckpoint& checkpoint) {
   return guarded("writing the outbox", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
     SQLite::Statement write(db_->sql,
-                            "UPDATE outbox SET state = ?, receipted_at = ?, form = NULL, refusal_code = NULL, "
-                            "refusal_subject = NULL, refusal_retry = NULL WHERE id = ?");
+                            "UPDATE outbox SET state = ?, receipted_at = ?, receipt_size = ?, receipt_root = ?, "
+                            "refusal_code = NULL, refusal_subject = NULL, refusal_retry = NULL WHERE id = ?");
     write.bind(1, static_cast<int>(OutboxState::receipted));
     write.bind(2, at.value);
-    write.bind(3, id);
+    bind_number(write, 3, checkpoint.size.value);
+    bind_blob(write, 4, checkpoint.root);
+    write.bind(5, id);
     if (write.exec() != 1) return Error{Errc::not_found, "no such outbox item"};
+    // In the same step: another program may have compared this checkpoint already, and found it wanting.
+    if (auto waits = add_foreign(checkpoint); !waits) return waits.error();
+    transaction.commit();
     return {};
   });
+}
+
+Result<void> ClientStore::settle_receipts() {
+  const auto settled = guarded("dropping forms", [&]() -> Result<int> {
+    SQLite::Statement write(db_->sql,
+                            "UPDATE outbox SET form = NULL, receipt_size = NULL, receipt_root = NULL "
+                            "WHERE receipt_size IS NOT NULL AND NOT EXISTS (SELECT 1 FROM foreign_checkpoint AS f "
+                            "WHERE f.size = receipt_size AND f.root = receipt_root)");
+    return write.exec();
+  });
+  if (!settled) return settled.error();
+  return *settled == 0 ? Result<void>() : shred();
 }
 
 Result<std::vector<OutboxItem>> ClientStore::outbox() const {

@@ -1,6 +1,6 @@
 // The profile's state.db (SQLite, WAL, synchronous=FULL): what was last verified of the log and the directory, queue
-// heads and headers, the outbox, receipts. Several programs may hold it open; every write is one transaction, and what
-// must not go back is guarded inside it. Tables: client_store.cpp. Not thread-safe.
+// heads and headers, alarms not yet acknowledged, the outbox. Several programs may hold it open; every write is one
+// transaction, and what must not go back is guarded inside it. Tables: client_store.cpp. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -32,15 +32,35 @@ struct ReleaseEpoch {
   crypto::BoxPublic key;
 };
 
+/// A promise the broker broke, kept until somebody has acknowledged it and the auditors have it (alarm.hpp).
+struct Alarm {
+  protocol::LocalCode code = protocol::LocalCode::queue_withheld;
+  std::string subject;              ///< the queue; empty: the log
+  bool claimed = false;             ///< rests on a member's word alone
+  std::string words;                ///< Failure::detail
+  std::string evidence;             ///< path; empty = none
+  protocol::ExchangeId exchange{};  ///< what it was met at; zeros: nothing in particular
+  UnixMillis seen_at{};
+};
+
+/// What a sender said of a queue it sits in, not yet compared with what we are shown.
+struct ClaimedHead {
+  protocol::GossipHead gossip;
+  protocol::ExchangeId exchange{};  ///< where it was said
+  std::string sender;
+};
+
 struct QueueState {
   audit::QueueHead head;  ///< of the last header verified
   QueueNumber acknowledged{};
+  QueueNumber proven{};       ///< up to here the log commits to the chain
+  QueueNumber handed_over{};  ///< up to here the caller has said that it has them
 };
 
 /// An outbox row as stored.
 struct OutboxRow {
   OutboxItem item;
-  Bytes form;  ///< age file to the sender's own key; empty once receipted
+  Bytes form;  ///< age file to the sender's own key; empty once the receipt is part of the log everybody sees
   std::optional<protocol::Envelope> envelope;
 };
 
@@ -59,8 +79,20 @@ class ClientStore {
   [[nodiscard]] Result<std::vector<ForeignCheckpoint>> foreign_checkpoints() const;  ///< smallest first
   [[nodiscard]] Result<void> add_foreign(const ForeignCheckpoint& checkpoint);
   [[nodiscard]] Result<void> forget_foreign(const ForeignCheckpoint& checkpoint);
+  /// It is no part of the log we are shown: forgotten, and what was receipted under it waits to be sent again.
+  [[nodiscard]] Result<void> condemn_foreign(const ForeignCheckpoint& checkpoint);
   [[nodiscard]] Result<std::optional<ReleaseEpoch>> release_epoch() const;
   [[nodiscard]] Result<void> set_release_epoch(const ReleaseEpoch& epoch);
+
+  // Alarms.
+  /// Kept once for each code and subject; one acknowledged before and raised again is to be acknowledged again.
+  [[nodiscard]] Result<void> add_alarm(const Alarm& alarm);
+  [[nodiscard]] Result<std::vector<Alarm>> alarms() const;             ///< not acknowledged, oldest first
+  [[nodiscard]] Result<std::vector<Alarm>> unreported_alarms() const;  ///< acknowledged or not
+  [[nodiscard]] Result<void> acknowledge_alarms();
+  [[nodiscard]] Result<void> set_reported(const Alarm& alarm);
+  /// An exchange an alarm's report can name: the newest readable one of `queue`, else of any queue, else one of ours.
+  [[nodiscard]] Result<std::optional<protocol::ExchangeId>> nameable_exchange(const std::string& queue) const;
 
   // Directory.
   struct StoredDirectory {
@@ -81,29 +113,44 @@ class ClientStore {
   /// io_error.
   [[nodiscard]] Result<void> add_received(const std::string& queue, const audit::QueueHead& from,
                                           const std::vector<protocol::QueueItem>& items,
-                                          const std::vector<bool>& proven);
+                                          const std::vector<SenderStatus>& statuses);
+  /// Never back, and never beyond the last header verified, whatever the broker says.
   [[nodiscard]] Result<void> set_acknowledged(const std::string& queue, QueueNumber number);
+  [[nodiscard]] Result<void> set_proven(const std::string& queue, QueueNumber number);
+  [[nodiscard]] Result<void> set_handed_over(const std::string& queue, QueueNumber number);
   /// The header of a place so far shown without one.
-  [[nodiscard]] Result<void> set_visible(const std::string& queue, const protocol::QueueItem& item);
+  [[nodiscard]] Result<void> set_visible(const std::string& queue, const protocol::QueueItem& item,
+                                         SenderStatus status);
   [[nodiscard]] Result<void> mark_opened(const protocol::ExchangeId& exchange);
   struct Received {
     protocol::QueueItem item;
-    bool sender_proven = false;
+    SenderStatus sender = SenderStatus::unproven;
     bool acknowledged = false;
     bool opened = false;
   };
   [[nodiscard]] Result<std::vector<Received>> received(const std::string& queue) const;  ///< empty = every queue
+  /// What has come since the last hand-over.
+  [[nodiscard]] Result<std::vector<Received>> not_handed_over(const std::string& queue) const;
+  /// The newest readable header above what is proven. Nothing when the log has committed to all there is to prove.
+  [[nodiscard]] Result<std::optional<Received>> newest_unproven(const std::string& queue) const;
   [[nodiscard]] Result<std::optional<Received>> find_received(const protocol::ExchangeId& exchange) const;
   /// The chain value this profile verified at that place, for gossip. Nothing when it has not come so far.
   [[nodiscard]] Result<std::optional<Digest>> head_at(const std::string& queue, QueueNumber number) const;
+  [[nodiscard]] Result<void> add_claim(const ClaimedHead& claim);
+  [[nodiscard]] Result<std::vector<ClaimedHead>> claims(const std::string& queue) const;  ///< lowest number first
+  [[nodiscard]] Result<void> forget_claim(const ClaimedHead& claim);
 
   // Outbox.
   [[nodiscard]] Result<std::int64_t> add_outbox(const OutboxRow& row);
   [[nodiscard]] Result<void> update_outbox(const OutboxRow& row);  ///< all of it
   [[nodiscard]] Result<void> set_outbox_state(std::int64_t id, OutboxState state,
                                               const std::optional<protocol::Refusal>& refusal);
-  /// The form goes, the sealed envelope stays (a later shard may lack it).
-  [[nodiscard]] Result<void> set_receipted(std::int64_t id, UnixMillis at);
+  /// Form and envelope stay: the receipt's checkpoint has yet to be compared with the log everybody sees, and waits
+  /// among the foreign ones.
+  [[nodiscard]] Result<void> set_receipted(std::int64_t id, UnixMillis at, const ForeignCheckpoint& checkpoint);
+  /// Drops the forms of what was receipted under checkpoints since found consistent; the sealed envelope stays (a later
+  /// shard may lack it).
+  [[nodiscard]] Result<void> settle_receipts();
   [[nodiscard]] Result<std::vector<OutboxItem>> outbox() const;  ///< without forms and envelopes
   [[nodiscard]] Result<std::optional<OutboxRow>> outbox_row(std::int64_t id) const;
   [[nodiscard]] Result<void> remove_outbox(std::int64_t id);
@@ -112,6 +159,8 @@ class ClientStore {
 
  private:
   struct Database;
+  [[nodiscard]] Result<std::vector<Alarm>> read_alarms(const char* which) const;
+  [[nodiscard]] Result<void> move_cursor(const char* column, const std::string& queue, QueueNumber up_to);
   explicit ClientStore(std::unique_ptr<Database> database);
   std::unique_ptr<Database> db_;
 };

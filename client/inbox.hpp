@@ -14,6 +14,11 @@ namespace pli::client {
 
 /// Headers the broker may push before it is asked for more.
 inline constexpr std::uint32_t follow_credit = 1024;
+/// Nobody who follows goes longer without looking at the log and the queues himself.
+inline constexpr std::chrono::minutes follow_check_every{10};
+/// Pauses before a lost connection is dialled again: doubled each time, up to the second.
+inline constexpr std::chrono::milliseconds redial_after_first{1000};
+inline constexpr std::chrono::milliseconds redial_after_most{60'000};
 
 /// One header, checked: digests, chain, signature.
 struct InboxItem {
@@ -21,8 +26,9 @@ struct InboxItem {
   audit::QueueHead head;
   protocol::ExchangeId exchange{};
   bool visible = true;         ///< false: not on its roster; only its place in the chain is known
-  bool sender_proven = false;  ///< the directory shows this signing key as this sender's
-  protocol::Address address;   ///< of a visible item
+  bool sender_proven = false;  ///< the directory shows this signing key as this sender's, now or formerly
+  SenderStatus sender_status = SenderStatus::unproven;  ///< when it was accepted, by the directory held on arrival
+  protocol::Address address;                            ///< of a visible item
   protocol::Seal seal;
   crypto::Signature signature{};
   UnixMillis accepted_at{};
@@ -30,35 +36,75 @@ struct InboxItem {
   bool opened = false;  ///< by this profile
 };
 
+/// What a look into every seat brought.
+struct InboxView {
+  std::vector<InboxItem> items;
+  std::vector<Failure> alarms;  ///< queue by queue and of the log, and those not acknowledged yet
+};
+
+/// A sender says it was shown another place in a queue than we are.
+struct ClaimedAlarm {
+  Failure failure;
+  protocol::ExchangeId exchange{};  ///< where it was said
+};
+
 class Inbox {
  public:
   /// `session` must outlive it.
   explicit Inbox(Session& session) : session_(session) {}
 
-  /// Brings one queue up to date and returns what is new; the cursor and head are kept before it returns, so the same
-  /// header is never new twice. Has the newest header's number and head proven in the log.
-  /// Errors: queue_withheld (chain broken, shorter than known, proof with another number or head; evidence kept),
-  /// bad signature or digest of a header likewise; refusals, unreachable, local_store.
+  /// Brings one queue up to date, has the newest readable header's number and head proven in the log, compares what
+  /// senders said of the queue, and returns what has not been handed over (handed_over()). Headers and heads are kept
+  /// before it returns; a proof that fails is asked for again each time.
+  /// Errors: queue_withheld (chain broken, shorter than known, proof with another number or head; evidence kept), bad
+  /// signature or digest of a header likewise, and each time until acknowledged (alarm.hpp); refusals, unreachable,
+  /// local_store.
   [[nodiscard]] Outcome<std::vector<InboxItem>> refresh(const std::string& queue);
-  /// All seats, one after another. Stops at the first error.
+  /// All seats and the log. Errors: the first alarm; else as above.
   [[nodiscard]] Outcome<std::vector<InboxItem>> refresh();
+  /// The same for who goes on in spite of an alarm: one withheld queue does not hide the others. Alarms not reported
+  /// yet are sent to the auditors. Errors: refusals, unreachable, local_store.
+  [[nodiscard]] Outcome<InboxView> look();
 
-  /// Waits for headers and hands each new one over once, until `on_item` returns false, or `idle` has passed without
-  /// any.
+  /// The caller has dealt with these: they are not new any more. Until then a crash only makes them come again.
+  /// Errors: local_store.
+  [[nodiscard]] Outcome<void> handed_over(const std::vector<InboxItem>& items);
+
+  /// Waits for headers and hands each new one over, until `on_item` returns false, or `idle` has passed without any.
+  ///
+  /// At least once: an item counts as handed over when `on_item` has returned. At each renewal of credit, and every
+  /// follow_check_every, the log, the directory and every queue are looked at as by refresh(), so that a broker that
+  /// merely stops pushing is noticed. A lost connection is dialled again with growing pauses (`pause`, else sleeping),
+  /// which count as idle. Errors: as refresh(); unreachable when `idle` ends without a connection.
   using OnItem = std::function<bool(const InboxItem&)>;
-  [[nodiscard]] Outcome<void> follow(const OnItem& on_item, std::chrono::milliseconds idle);
+  using Pause = std::function<void(std::chrono::milliseconds)>;
+  [[nodiscard]] Outcome<void> follow(const OnItem& on_item, std::chrono::milliseconds idle, const Pause& pause = {});
 
   /// Everything up to this item has been dealt with. Cumulative. Errors: usage (not in any queue of mine), refusals.
   [[nodiscard]] Outcome<void> acknowledge(const protocol::ExchangeId& exchange);
 
+  /// What senders said of this queue against what we are shown; asks the broker only where we have not come so far. The
+  /// first that differs. Errors: as refresh().
+  [[nodiscard]] Outcome<std::optional<ClaimedAlarm>> compare_claims(const std::string& queue);
+
  private:
+  struct Waiting;
   [[nodiscard]] Outcome<audit::QueueHead> known_head(const std::string& queue) const;
   /// Checks headers against the chain and keeps those that are new.
-  [[nodiscard]] Outcome<std::vector<InboxItem>> take_in(const std::string& queue,
-                                                        const std::vector<protocol::QueueItem>& shown);
-  [[nodiscard]] Outcome<std::vector<InboxItem>> take_push(const protocol::Pushed& push, std::uint32_t& credit);
-  /// The newest of ours in a batch, its number and head, as the log committed to them.
-  [[nodiscard]] Outcome<void> prove(const std::string& queue, const std::vector<InboxItem>& batch);
+  [[nodiscard]] Outcome<void> take_in(const std::string& queue, const std::vector<protocol::QueueItem>& shown);
+  /// Every header up to the head shown, then prove().
+  [[nodiscard]] Outcome<void> walk(const std::string& queue);
+  /// The newest readable header above what is proven, its number and head, as the log committed to them.
+  [[nodiscard]] Outcome<void> prove(const std::string& queue);
+  /// `caught_up`: we have all the broker shows, so what lies further is a difference too.
+  [[nodiscard]] Outcome<std::optional<ClaimedAlarm>> compare_kept_claims(const std::string& queue, bool caught_up);
+  [[nodiscard]] Outcome<std::vector<InboxItem>> not_handed_over(const std::string& queue) const;
+  /// False when told to stop.
+  [[nodiscard]] Outcome<bool> hand_over(const std::vector<InboxItem>& items, const OnItem& on_item, Waiting& waiting);
+  [[nodiscard]] Outcome<void> take_push(const protocol::Pushed& push, std::uint32_t& credit);
+  [[nodiscard]] Outcome<std::uint32_t> subscribe();
+  /// Follows over one connection. True when told to stop or idle long enough.
+  [[nodiscard]] Outcome<bool> sit(const OnItem& on_item, Waiting& waiting);
   Session& session_;
 };
 

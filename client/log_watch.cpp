@@ -5,6 +5,7 @@
 
 #include "audit/inclusion.hpp"
 #include "audit/text_lines.hpp"
+#include "client/alarm.hpp"
 #include "client/client_store.hpp"
 
 namespace pli::client {
@@ -67,12 +68,13 @@ Outcome<void> LogWatch::load() {
 }
 
 Failure LogWatch::forked(std::string_view first, std::string_view second, const char* words) const {
-  return {LocalCode::log_forked, words, profile_.keep_evidence("log-forked", both(first, second))};
+  return raise_alarm(profile_,
+                     {LocalCode::log_forked, words, profile_.keep_evidence("log-forked", both(first, second))});
 }
 
 Failure LogWatch::shrunk(std::string_view first, std::string_view second) const {
-  return {LocalCode::log_shrunk, "the log is smaller than it was",
-          profile_.keep_evidence("log-shrunk", both(first, second))};
+  return raise_alarm(profile_, {LocalCode::log_shrunk, "the log is smaller than it was",
+                                profile_.keep_evidence("log-shrunk", both(first, second))});
 }
 
 Outcome<void> LogWatch::advance(std::string_view note, TreeSize from, std::span<const Digest> consistency,
@@ -131,17 +133,26 @@ Outcome<void> LogWatch::compare_foreign(const Ask& ask, UnixMillis now) {
   auto waiting = profile_.store().foreign_checkpoints();
   if (!waiting) return local(LocalCode::local_store, waiting.error());
   for (const ForeignCheckpoint& foreign : *waiting) {
+    // It stands as evidence now. Kept among those to compare it would close every later session to us, and with it the
+    // way to the auditors.
+    const auto condemn = [&](Failure failure) {
+      if (auto dropped = profile_.store().condemn_foreign(foreign); !dropped)
+        return local(LocalCode::local_store, dropped.error());
+      return failure;
+    };
     auto theirs = verify_log_note(foreign.note, log_, log_key_);
     if (!theirs) return Failure(LocalCode::local_store, "a checkpoint kept in state.db does not verify");
     if (last_ && theirs->head().origin != last_->head().origin)
-      return forked(last_->note(), theirs->note(), "another shard of the log without an order to close the one before");
+      return condemn(
+          forked(last_->note(), theirs->note(), "another shard of the log without an order to close the one before"));
     if (!last_ || theirs->size() > last_->size()) {
       // Receipts leave before their checkpoint is published: only time tells a late log from a rolled back one.
-      if (last_ && now - foreign.seen_at > foreign_grace) return shrunk(theirs->note(), last_->note());
+      if (last_ && now - foreign.seen_at > foreign_grace) return condemn(shrunk(theirs->note(), last_->note()));
       continue;
     }
     if (theirs->size() == last_->size()) {
-      if (theirs->root() != last_->root()) return forked(last_->note(), theirs->note(), "two roots of one size");
+      if (theirs->root() != last_->root())
+        return condemn(forked(last_->note(), theirs->note(), "two roots of one size"));
     } else {
       auto answer = ask(theirs->size());
       if (!answer) return answer.error();
@@ -151,7 +162,8 @@ Outcome<void> LogWatch::compare_foreign(const Ask& ask, UnixMillis now) {
       if (now_shown->head().origin != last_->head().origin ||
           !audit::verify_consistency(theirs->size(), theirs->root(), now_shown->size(), now_shown->root(),
                                      answer->consistency))
-        return forked(theirs->note(), now_shown->note(), "a checkpoint the log signed is no part of what it shows now");
+        return condemn(
+            forked(theirs->note(), now_shown->note(), "a checkpoint the log signed is no part of what it shows now"));
       // What it shows now has to extend ours too, or two proofs of two logs would pass for one.
       if (!(now_shown->size() == last_->size() && now_shown->root() == last_->root()))
         if (auto extended = extend_to(*now_shown, ask, now); !extended) return extended;

@@ -1,5 +1,6 @@
 // The client's watch over the broker's log (P7, P10): every checkpoint it is shown is signed by the log's key and
-// extends the last one verified. A broken promise is refused and both signed notes are kept as evidence.
+// extends the last one verified. A broken promise is refused, both signed notes are kept as evidence, and the alarm is
+// kept until acknowledged (alarm.hpp).
 #pragma once
 
 #include <chrono>
@@ -54,7 +55,8 @@ class LogWatch {
   /// Asks the log about every foreign checkpoint not compared yet.
   ///
   /// `ask(size)` returns a checkpoint and the proof from `size` to it. A foreign checkpoint larger than anything the
-  /// log shows after foreign_grace is log_shrunk; one that is no prefix of it, log_forked. Evidence: both notes.
+  /// log shows after foreign_grace is log_shrunk; one that is no prefix of it, log_forked. Evidence: both notes. Either
+  /// is an alarm (alarm.hpp) and forgotten as a checkpoint; what was receipted under it waits to be sent again.
   using Ask = std::function<Outcome<protocol::CheckpointReply>(TreeSize known)>;
   [[nodiscard]] Outcome<void> compare_foreign(const Ask& ask, UnixMillis now);
 

@@ -43,24 +43,33 @@ struct Part {
   const protocol::Member* sender = nullptr;
 };
 
+/// By which a header is judged.
+struct Frame {
+  const protocol::Invitation& invitation;
+  const KnownDirectory& directory;
+};
+
 Outcome<Part> read_header(const protocol::ExchangeId& exchange, const Bytes& address_bytes, const Bytes& seal_bytes,
-                          const crypto::Signature& signature, const KnownDirectory& directory) {
+                          const crypto::Signature& signature, const Frame& frame) {
   auto address = protocol::decode_address(address_bytes);
   auto seal = protocol::decode_seal(seal_bytes);
   if (!address || !seal || protocol::exchange_id(address_bytes, seal_bytes) != exchange)
     return Failure(LocalCode::address_mismatch, "address and seal are not this exchange's");
+  // Signed for another contract or log it is genuine there, and a replay here.
+  if (address->contract != frame.invitation.contract || address->log != frame.invitation.log)
+    return Failure(LocalCode::address_mismatch, "an exchange of another contract or log");
   const bool authentic =
       crypto::verify_statement_digest(address->sender_key, crypto::StatementName::exchange, exchange, signature)
           .has_value();
   if (!authentic) return Failure(LocalCode::sender_unproven, "the signature does not verify");
-  const protocol::Member* sender = directory.member_by_sign(address->sender_key);
+  const protocol::Member* sender = frame.directory.member_by_sign(address->sender_key);
   if (sender == nullptr || sender->id != address->sender)
     return Failure(LocalCode::sender_unproven, "the directory shows no such key for this sender");
   return Part{nullptr, address_bytes, std::move(*address), *seal, signature, sender};
 }
 
-Outcome<Part> read_part(const protocol::AccessPart& wire, const KnownDirectory& directory) {
-  auto part = read_header(wire.exchange, wire.address, wire.seal, wire.signature, directory);
+Outcome<Part> read_part(const protocol::AccessPart& wire, const Frame& frame) {
+  auto part = read_header(wire.exchange, wire.address, wire.seal, wire.signature, frame);
   if (part) part->wire = &wire;
   return part;
 }
@@ -176,7 +185,7 @@ protocol::Open make_request(Session& session, const protocol::ExchangeId& exchan
 /// The proof has to show this very request, granted: the proof of a refusal, or of another opening, proves nothing.
 Outcome<VerifiedReceipt> verify_recorded(Session& session, const protocol::Open& request,
                                          const protocol::ExchangeId& exchange, const protocol::LeafProof& proof) {
-  auto receipt = session.verify_proof(proof);
+  auto receipt = verify_leaf_proof(proof, session.invitation().log, session.invitation().log_key);
   if (!receipt) return receipt.error();
   const audit::Disclosure& record = receipt->receipt.record;
   const auto shows = [&](std::string_view field, ByteView value) {
@@ -190,9 +199,19 @@ Outcome<VerifiedReceipt> verify_recorded(Session& session, const protocol::Open&
   return std::move(*receipt);
 }
 
-/// A part that did not ride inside the reply.
+/// Tells how far the parts that did not ride inside the reply have come, all together.
+struct Fetched {
+  const std::function<void(std::uint64_t, std::uint64_t)>& progress;
+  std::uint64_t got = 0;
+  std::uint64_t total = 0;
+  void add(std::uint64_t bytes) {
+    got += bytes;
+    if (progress) progress(std::min(got, total), total);
+  }
+};
+
 Outcome<Bytes> fetch_part(Session& session, const protocol::OpeningId& opening, protocol::PartKind kind,
-                          std::uint32_t access, std::uint64_t size) {
+                          std::uint32_t access, std::uint64_t size, Fetched& fetched) {
   if (size == 0 || size > protocol::exchange_bytes_max)
     return Failure(LocalCode::payload_mismatch, "a part larger than an exchange may be");
   Bytes out;
@@ -219,6 +238,7 @@ Outcome<Bytes> fetch_part(Session& session, const protocol::OpeningId& opening, 
       if (chunk == nullptr || chunk->index != index || chunk->bytes.size() != expected)
         return Failure(LocalCode::payload_mismatch, "not the chunk asked for");
       append(out, chunk->bytes);
+      fetched.add(chunk->bytes.size());
     }
     return {};
   };
@@ -229,23 +249,29 @@ Outcome<Bytes> fetch_part(Session& session, const protocol::OpeningId& opening, 
   return out;
 }
 
-Outcome<void> fetch_missing(Session& session, const protocol::OpeningId& opening, protocol::Opened& opened) {
+Outcome<void> fetch_missing(Session& session, const protocol::OpeningId& opening, protocol::Opened& opened,
+                            const OpenOptions& options) {
   if (opened.access.empty() || opened.access.size() > protocol::access_parts_max)
     return Failure(LocalCode::payload_mismatch, "no way in");
+  Fetched fetched{options.progress};
+  for (const protocol::AccessPart& part : opened.access)
+    if (auto seal = protocol::decode_seal(part.seal); seal && part.locked.empty()) fetched.total += seal->locked_size;
+  if (auto seal = protocol::decode_seal(opened.access.front().seal); seal && opened.payload.empty())
+    fetched.total += seal->payload_size;
   for (std::size_t i = 0; i < opened.access.size(); ++i) {
     protocol::AccessPart& part = opened.access[i];
     if (!part.locked.empty()) continue;
     auto seal = protocol::decode_seal(part.seal);
     if (!seal) continue;  // refused by the checks, with its own words
-    auto locked =
-        fetch_part(session, opening, protocol::PartKind::locked, static_cast<std::uint32_t>(i), seal->locked_size);
+    auto locked = fetch_part(session, opening, protocol::PartKind::locked, static_cast<std::uint32_t>(i),
+                             seal->locked_size, fetched);
     if (!locked) return locked.error();
     part.locked = std::move(*locked);
   }
   if (!opened.payload.empty()) return {};
   auto seal = protocol::decode_seal(opened.access.front().seal);
   if (!seal) return {};
-  auto payload = fetch_part(session, opening, protocol::PartKind::payload, 0, seal->payload_size);
+  auto payload = fetch_part(session, opening, protocol::PartKind::payload, 0, seal->payload_size, fetched);
   if (!payload) return payload.error();
   opened.payload = std::move(*payload);
   return {};
@@ -254,13 +280,16 @@ Outcome<void> fetch_missing(Session& session, const protocol::OpeningId& opening
 /// The exchange's own header where only ways in that others added came with the reply: to a member who was given access
 /// later, the queue shows it now.
 Outcome<std::optional<protocol::QueueItem>> find_header(Session& session, const protocol::ExchangeId& exchange,
-                                                        const protocol::Opened& opened) {
+                                                        const protocol::Opened& opened,
+                                                        std::vector<Failure>& warnings) {
   const auto is_own = [&](const protocol::AccessPart& part) { return part.exchange == exchange; };
   if (std::any_of(opened.access.begin(), opened.access.end(), is_own)) return std::optional<protocol::QueueItem>();
   ClientStore& store = session.profile().store();
   auto found = store.find_received(exchange);
   if (found && !*found) {
-    if (auto refreshed = Inbox(session).refresh(); !refreshed) return refreshed.error();
+    auto view = Inbox(session).look();
+    if (!view) return view.error();
+    warnings = std::move(view->alarms);  // another queue's troubles do not keep this exchange shut
     found = store.find_received(exchange);
   }
   if (!found) return store_failure(found.error());
@@ -288,32 +317,9 @@ std::string describe(const protocol::ExchangeId& exchange, const protocol::Opene
 
 // ---- gossip ----------------------------------------------------------------------------------------------------
 
-/// The sender's queue head against ours. The alarm, if any.
-Outcome<std::optional<Failure>> compare_head(Session& session, const protocol::GossipHead& gossip) {
-  const std::vector<std::string> seats = session.seats();
-  if (std::find(seats.begin(), seats.end(), gossip.queue) == seats.end()) return std::optional<Failure>();
-  const auto ours = [&]() { return session.profile().store().head_at(gossip.queue, gossip.head.number); };
-  auto head = ours();
-  if (!head) return store_failure(head.error());
-  if (!*head && gossip.head.number.value != 0) {
-    // The sender has seen further than we have: what is missing has to come now.
-    auto refreshed = Inbox(session).refresh(gossip.queue);
-    if (!refreshed) {
-      if (is(refreshed.error(), LocalCode::queue_withheld)) return std::optional<Failure>(refreshed.error());
-      return std::optional<Failure>();  // not now; the next sitting compares
-    }
-    head = ours();
-    if (!head) return store_failure(head.error());
-  }
-  if (gossip.head.number.value == 0 || (*head && **head == gossip.head.head)) return std::optional<Failure>();
-  const std::string text = "pli-evidence/1\nA member was shown another place in a queue than we are.\nqueue " +
-                           gossip.queue + "\nnumber " + std::to_string(gossip.head.number.value) + "\ntheirs " +
-                           to_hex(gossip.head.head) + "\nours " + (*head ? to_hex(**head) : "none") + "\n";
-  return std::optional<Failure>(Failure(LocalCode::queue_withheld, "a member was shown another queue",
-                                        session.profile().keep_evidence("queue-gossip", text)));
-}
-
-Outcome<std::optional<Failure>> compare_gossip(Session& session, const protocol::Plaintext& plaintext) {
+/// What the sender saw against what we are shown. What cannot be compared now is compared by the next sitting.
+Outcome<void> compare_gossip(Session& session, OpenedExchange& opened) {
+  const protocol::Plaintext& plaintext = opened.content.plaintext;
   if (!plaintext.checkpoint.empty()) {
     auto noted = session.log().note_foreign(plaintext.checkpoint, session.clock().now());
     // A note the log never signed tells of its sender only.
@@ -321,29 +327,52 @@ Outcome<std::optional<Failure>> compare_gossip(Session& session, const protocol:
   }
   if (auto checked = session.check_log(); !checked) {
     const bool alarm = is(checked.error(), LocalCode::log_forked) || is(checked.error(), LocalCode::log_shrunk);
-    if (alarm) return std::optional<Failure>(checked.error());
+    if (alarm) opened.gossip_alarm = checked.error();
     if (is(checked.error(), LocalCode::local_store)) return checked.error();
   }
+  const std::string& sender = opened.content.address.sender;
+  const protocol::Member* who = session.directory().member(sender);
+  if (who == nullptr) return {};
+  const std::vector<std::string> seats = session.seats();
+  const auto in = [](const std::vector<std::string>& queues, const std::string& queue) {
+    return std::find(queues.begin(), queues.end(), queue) != queues.end();
+  };
+  Inbox inbox(session);
   for (const protocol::GossipHead& gossip : plaintext.heads) {
-    auto alarm = compare_head(session, gossip);
-    if (!alarm) return alarm.error();
-    if (*alarm) return alarm;
+    // Nobody learns a head but who sits in the queue, a receipt does not show it (design §8): from anybody else the
+    // claim is made up, and would set every member against the broker.
+    if (gossip.head.number.value == 0 || !in(seats, gossip.queue) || !in(who->seats, gossip.queue)) continue;
+    if (auto kept = session.profile().store().add_claim({gossip, opened.exchange, sender}); !kept)
+      return store_failure(kept.error());
+    auto compared = inbox.compare_claims(gossip.queue);
+    if (!compared) {
+      if (is(compared.error(), LocalCode::local_store)) return compared.error();
+      if (is(compared.error(), LocalCode::queue_withheld) && !opened.gossip_alarm)
+        opened.gossip_alarm = compared.error();
+      continue;
+    }
+    if (*compared && !opened.gossip_alarm) {
+      opened.gossip_alarm = (*compared)->failure;
+      opened.gossip_claimed = true;
+    }
   }
-  return std::optional<Failure>();
+  return {};
 }
 
 }  // namespace
 
 Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const protocol::ExchangeId& exchange,
                                        const std::optional<protocol::QueueItem>& header, const Keys& keys,
-                                       const KnownDirectory& directory, ReleaseSession& release) {
+                                       const protocol::Invitation& invitation, const KnownDirectory& directory,
+                                       ReleaseSession& release) {
+  const Frame frame{invitation, directory};
   const auto own = std::find_if(opened.access.begin(), opened.access.end(),
                                 [&](const protocol::AccessPart& part) { return part.exchange == exchange; });
   if (own == opened.access.end() && !header)
     return Failure(LocalCode::address_mismatch, "the exchange's own header is missing");
   auto original = own != opened.access.end()
-                      ? read_part(*own, directory)
-                      : read_header(exchange, header->address, header->seal, header->signature, directory);
+                      ? read_part(*own, frame)
+                      : read_header(exchange, header->address, header->seal, header->signature, frame);
   if (!original) return original.error();
 
   std::optional<Failure> first;
@@ -362,7 +391,7 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
   for (const protocol::AccessPart& wire : opened.access) {
     if (file_key) break;
     if (wire.exchange == exchange) continue;
-    auto part = read_part(wire, directory);
+    auto part = read_part(wire, frame);
     if (!part) {
       remember(part.error());  // a way in that contradicts itself is said to be one, unless another way leads in
       continue;
@@ -402,13 +431,18 @@ Outcome<OpenedExchange> open_exchange(Session& session, const protocol::Exchange
   if (opened->exchange != exchange) return Failure(LocalCode::receipt_invalid, "another exchange than asked for");
   auto recorded = verify_recorded(session, request, exchange, opened->proof);
   if (!recorded) return recorded.error();
-  if (auto fetched = fetch_missing(session, protocol::opening_id(request.request), *opened); !fetched)
-    return fetched.error();
-
-  auto header = find_header(session, exchange, *opened);
-  if (!header) return header.error();
-  auto content = verify_opened(*opened, exchange, *header, session.keys(), session.directory(), session.release());
+  // Recorded from here: what follows shows the content or says what is wrong with the exchange.
   OpenedExchange out;
+  out.exchange = exchange;
+  const auto warn = [&](const Failure& failure) { out.warnings.push_back(failure); };
+  if (auto noted = session.log().note_foreign(opened->proof.checkpoint, session.clock().now()); !noted)
+    warn(noted.error());
+  if (auto fetched = fetch_missing(session, protocol::opening_id(request.request), *opened, options); !fetched)
+    return fetched.error();
+  auto header = find_header(session, exchange, *opened, out.warnings);
+  if (!header) return header.error();
+  auto content = verify_opened(*opened, exchange, *header, session.keys(), session.invitation(), session.directory(),
+                               session.release());
   if (content) {
     auto form = protocol::Form::decode(content->plaintext.content);
     if (form && static_cast<std::uint16_t>(form->kind()) != content->address.kind)
@@ -421,23 +455,32 @@ Outcome<OpenedExchange> open_exchange(Session& session, const protocol::Exchange
     failure.evidence = session.profile().keep_evidence("exchange", describe(exchange, *opened, failure));
     return failure;
   }
-  ClientStore& store = session.profile().store();
-  if (*header)
-    if (auto kept = store.set_visible((*header)->queue, **header); !kept) return store_failure(kept.error());
-  if (auto marked = store.mark_opened(exchange); !marked) return store_failure(marked.error());
-  auto alarm = compare_gossip(session, content->plaintext);
-  if (!alarm) return alarm.error();
-  out.exchange = exchange;
   out.content = std::move(*content);
   out.opening = std::move(*recorded);
-  out.gossip_alarm = std::move(*alarm);
+  ClientStore& store = session.profile().store();
+  const auto status_at = [&](UnixMillis at) {
+    return session.directory().sender_status(out.content.address.sender, out.content.address.sender_key, at);
+  };
+  auto received = store.find_received(exchange);
+  const bool dated = received && *received && (*received)->item.visible;
+  const UnixMillis accepted = *header ? (*header)->accepted_at
+                              : dated ? (*received)->item.accepted_at
+                                      : out.content.address.created_at;
+  out.sender_status = status_at(accepted);
+  if (*header)
+    if (auto kept = store.set_visible((*header)->queue, **header, out.sender_status); !kept)
+      warn(store_failure(kept.error()));
+  if (auto marked = store.mark_opened(exchange); !marked) warn(store_failure(marked.error()));
+  if (auto compared = compare_gossip(session, out); !compared) warn(compared.error());
   return out;
 }
 
-bool is_anomaly(const Failure& failure) {
+std::string anomaly_code(const Failure& failure) {
+  if (!std::holds_alternative<LocalCode>(failure.cause)) return {};
+  const std::string code =
+      is(failure, LocalCode::log_shrunk) ? std::string(protocol::text_of(LocalCode::log_forked)) : code_text(failure);
   const auto codes = protocol::anomaly_codes();
-  return std::holds_alternative<LocalCode>(failure.cause) &&
-         std::find(codes.begin(), codes.end(), code_text(failure)) != codes.end();
+  return std::find(codes.begin(), codes.end(), code) == codes.end() ? std::string() : code;
 }
 
 }  // namespace pli::client

@@ -2,8 +2,10 @@
 // of content is believed (design §5; P4). R, file key and plaintext are never stored.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "client/session.hpp"
 #include "crypto/secret.hpp"
@@ -14,7 +16,9 @@ namespace pli::client {
 
 struct OpenOptions {
   protocol::Motif motif = protocol::Motif::evaluation;
-  std::string note;  ///< at most note_text_bytes_max; sealed to the auditors
+  std::string note = {};  ///< at most note_text_bytes_max; sealed to the auditors
+  /// Told how many bytes have come, of those that did not ride inside the reply.
+  std::function<void(std::uint64_t got, std::uint64_t total)> progress = {};
 };
 
 /// An exchange whose every promise was kept. Wipes what it holds in clear; moves, does not copy.
@@ -37,12 +41,19 @@ struct OpenedExchange {
   VerifiedContent content;
   /// The content read as a form. None for kinds that carry none, or for one this version cannot read.
   std::optional<protocol::Form> form;
-  VerifiedReceipt opening;  ///< the proof that this reading is in the log
+  VerifiedReceipt opening;                              ///< the proof that this reading is in the log
+  SenderStatus sender_status = SenderStatus::unproven;  ///< when it was accepted, by the directory we hold now
   /// The log or a queue the sender saw is not the one we are shown (log_forked, log_shrunk, queue_withheld): the
-  /// content is genuine, the broker is not. Evidence kept; to be reported.
+  /// content is genuine. Evidence kept; to be reported.
   std::optional<Failure> gossip_alarm;
+  /// The alarm rests on the sender's word: a head is signed by nobody but him. Either the broker or the sender lies.
+  bool gossip_claimed = false;
+  /// What failed after the reading was recorded and did not concern it: a full disk, a withheld queue. The content is
+  /// whole; only its being marked opened, or the comparison of what its sender saw, may be missing.
+  std::vector<Failure> warnings;
 };
 
+/// Once the reading is recorded, nothing but the exchange itself keeps its content from being shown.
 /// Errors: refusals (MOTIF_REQUIRED, FORBIDDEN, NOT_FOUND, ERASED…); receipt_invalid (the reading is not proven
 /// recorded: nothing is shown); and, each with an evidence file and to be reported (report_anomaly): address_mismatch,
 /// no_stanza_for_me, bad_padding, release_mismatch, file_key_mismatch, payload_mismatch, sender_unproven; usage (note
@@ -52,13 +63,18 @@ struct OpenedExchange {
 
 /// The checks alone, on what an `open` brought, all its parts present. Pure: no disk, no network. Tries the ways in one
 /// after another: the exchange's own, then those that `acces` exchanges added; the errors are those of the first,
-/// unless it merely has no stanza for us. Errors: the seven above that concern the exchange.
+/// unless it merely has no stanza for us. `header` is the exchange's own where only added ways in came.
+/// Errors: the seven above that concern the exchange.
 [[nodiscard]] Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened,
-                                                     const protocol::ExchangeId& exchange, const Keys& keys,
+                                                     const protocol::ExchangeId& exchange,
+                                                     const std::optional<protocol::QueueItem>& header, const Keys& keys,
+                                                     const protocol::Invitation& invitation,
                                                      const KnownDirectory& directory, ReleaseSession& release);
 
-/// Whether this failure says that an exchange or the broker was wrong, not the network or the disk, and has a code to
-/// be reported under (protocol::anomaly_codes).
-[[nodiscard]] bool is_anomaly(const Failure& failure);
+/// The code this failure is reported under (protocol::anomaly_codes): it says that an exchange or the broker was wrong,
+/// not the network or the disk. Empty: none. A log that shrank is reported as forked: of two notes, both signed, one is
+/// not of the log the other is of.
+[[nodiscard]] std::string anomaly_code(const Failure& failure);
+[[nodiscard]] inline bool is_anomaly(const Failure& failure) { return !anomaly_code(failure).empty(); }
 
 }  // namespace pli::client

@@ -5,6 +5,8 @@
 #include <deque>
 #include <thread>
 
+#include "base/file.hpp"
+#include "client/alarm.hpp"
 #include "client/client_store.hpp"
 #include "client/receipts.hpp"
 #include "client/upload_part.hpp"
@@ -112,15 +114,30 @@ class Flush {
       if (!report_.stopped && !flying_.empty())
         if (auto taken = take_one(); !taken) report_.stopped = taken.error();
     }
-    // Receipts convince only when their checkpoints are part of the log everybody sees.
+    // Receipts convince only when their checkpoints are part of the log everybody sees: until then the forms stay, and
+    // what was receipted by another log waits again.
     if (!report_.stopped && any)
-      if (auto checked = session_.check_log(); !checked) report_.stopped = checked.error();
+      if (auto checked = session_.check_log(); !checked) {
+        report_.stopped = checked.error();
+        take_back();
+      }
     if (auto shredded = store_.shred(); !shredded && !report_.stopped)
       report_.stopped = store_failure(shredded.error());
     return std::move(report_);
   }
 
  private:
+  /// Says of what was done in this flush where it stands after a log that is not what it was.
+  void take_back() {
+    for (Flushed& done : report_.done) {
+      auto row = store_.outbox_row(done.item.id);
+      if (done.item.state != OutboxState::receipted || !row || !*row) continue;
+      if ((*row)->item.state == OutboxState::receipted) continue;
+      done.item = std::move((*row)->item);
+      done.failure = report_.stopped;
+    }
+  }
+
   struct Waiting {
     std::int64_t id = 0;
     int reseals = 0;
@@ -179,7 +196,6 @@ class Flush {
                               std::move(*heads),
                               clock_.now()};
     auto sealed = seal_exchange(*draft, context);
-    crypto::wipe(draft->content);
     if (!sealed) return sealed.error();
     put_sealing(row, std::move(*sealed));
     return {};
@@ -233,10 +249,17 @@ class Flush {
     if (accepted != *item.exchange || proof->exchange != item.exchange)
       return Failure(LocalCode::receipt_invalid, "a receipt for something else",
                      profile_.keep_evidence("receipt", audit::to_text(proof->receipt)));
+    const std::string text = audit::to_text(proof->receipt);
+    const auto before = read_file(receipt_path(profile_, *item.exchange), protocol::receipt_bytes_max);
+    if (before && as_text(*before) != text)  // of a log that was not the one everybody sees: it still proves that
+      static_cast<void>(profile_.keep_evidence("receipt-replaced", as_text(*before)));
     auto written = write_receipt(profile_, *item.exchange, proof->receipt);
     if (!written) return written.error();
     const UnixMillis now = clock_.now();
-    if (auto kept = store_.set_receipted(item.id, now); !kept) return store_failure(kept.error());
+    auto checkpoint = verify_log_note(leaf_proof.checkpoint, session_.invitation().log, session_.invitation().log_key);
+    if (!checkpoint) return checkpoint.error();
+    const ForeignCheckpoint foreign{checkpoint->size(), checkpoint->root(), checkpoint->note(), now};
+    if (auto kept = store_.set_receipted(item.id, now, foreign); !kept) return store_failure(kept.error());
     Flushed done;
     done.item = item;
     done.item.state = OutboxState::receipted;
@@ -462,8 +485,12 @@ Outcome<std::optional<OutboxItem>> Outbox::find(std::int64_t id) const {
 }
 
 Outcome<FlushReport> Outbox::flush(Session& session, const Progress& progress) {
-  auto held = profile_.lock();
-  if (!held) return Failure(LocalCode::queued, "another program is sending from this profile");
+  auto held = profile_.try_lock();
+  if (!held) return held.error();
+  if (!*held) return Failure(LocalCode::queued, "another program is sending from this profile");
+  // What the broker did wrong goes to the auditors with whatever is sent next.
+  if (auto reported = report_alarms(*this, session); !reported && is(reported.error(), LocalCode::local_store))
+    return reported.error();
   return Flush(profile_, clock_, session, progress).run();
 }
 

@@ -6,7 +6,9 @@
 //     ▲                 │ STALE_DIRECTORY: refused by the broker, so never accepted
 //     └──── re-sealed under a new nonce ◀─┘        any other refusal ──▶ refused (kept until discarded)
 //
-// The form is kept as an age file to the sender's own key until the receipt is verified, then destroyed.
+// The form is kept as an age file to the sender's own key until the receipt is verified and its checkpoint found to be
+// part of the log everybody sees, then destroyed. Where that log forked or shrank, the item is sealed again as it was:
+// it waits for another receipt, and both notes are kept as evidence.
 #pragma once
 
 #include <cstdint>
@@ -66,9 +68,9 @@ class Outbox {
   [[nodiscard]] Outcome<std::optional<OutboxItem>> find(std::int64_t id) const;
 
   /// Sends everything waiting, several in flight, large parts in chunks under credit; seals what was not, re-seals what
-  /// went stale; verifies each receipt before anything is forgotten, then compares the log. `progress(sent, total)` in
-  /// bytes. Only one program at a time does this in a profile. Errors (nothing was sent): queued (another program is
-  /// sending), local_store.
+  /// went stale; verifies each receipt and compares the log before anything is forgotten; sends alarms to the auditors
+  /// (alarm.hpp). `progress(sent, total)` in bytes. Only one program at a time does this in a profile. Errors (nothing
+  /// was sent): queued (another program is sending), local_store.
   using Progress = std::function<void(std::uint64_t sent, std::uint64_t total)>;
   [[nodiscard]] Outcome<FlushReport> flush(Session& session, const Progress& progress = {});
 

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <string>
 #include <system_error>
@@ -25,6 +27,16 @@ constexpr std::size_t former_identities_max = 64;
 
 Failure store_failure(const Error& error) { return local(LocalCode::local_store, error); }
 
+/// A folder that was there before us may be open to the whole machine.
+Outcome<void> close_to_others(const std::filesystem::path& folder) {
+  struct stat facts {};
+  if (::stat(folder.c_str(), &facts) != 0) return Failure(LocalCode::local_store, "a profile folder cannot be read");
+  if ((facts.st_mode & 0077U) == 0) return {};
+  if (::chmod(folder.c_str(), 0700) != 0)
+    return Failure(LocalCode::local_store, "others can read the profile's folder, and it is not ours to close");
+  return {};
+}
+
 }  // namespace
 
 ProfileLock::~ProfileLock() {
@@ -43,8 +55,10 @@ Profile::Profile(Profile&&) noexcept = default;
 Profile::~Profile() = default;
 
 Outcome<Profile> Profile::open(const std::filesystem::path& folder) {
-  for (const auto& part : {folder, folder / "receipts", folder / "evidence", folder / "former"})
+  for (const auto& part : {folder, folder / "receipts", folder / "evidence", folder / "former"}) {
     if (auto made = create_private_folder(part); !made) return store_failure(made.error());
+    if (auto closed = close_to_others(part); !closed) return closed.error();
+  }
   auto store = ClientStore::open(folder / "state.db");
   if (!store) return store_failure(store.error());
   return Profile(folder, std::move(*store));
@@ -137,13 +151,20 @@ Outcome<void> Profile::accept_invitation(std::string_view text) {
   return {};
 }
 
-Outcome<ProfileLock> Profile::lock() const {
+Outcome<std::optional<ProfileLock>> Profile::try_lock() const {
   const int descriptor = ::open((folder_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor < 0) return Failure(LocalCode::local_store, "the lock file cannot be opened");
-  ProfileLock held(descriptor);
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0)
-    return Failure(LocalCode::local_store, "another program is working in this profile");
-  return held;
+  std::optional<ProfileLock> held(std::in_place, descriptor);
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return held;
+  if (errno == EWOULDBLOCK) return std::optional<ProfileLock>();
+  return Failure(LocalCode::local_store, "the lock file cannot be locked");
+}
+
+Outcome<ProfileLock> Profile::lock() const {
+  auto held = try_lock();
+  if (!held) return held.error();
+  if (!*held) return Failure(LocalCode::local_store, "another program is working in this profile");
+  return std::move(**held);
 }
 
 std::filesystem::path Profile::keep_evidence(std::string_view what, std::string_view text) const {

@@ -44,7 +44,8 @@ class Profile {
  public:
   /// $PLI_HOME, else ~/.pli.
   [[nodiscard]] static std::filesystem::path default_folder();
-  /// Makes the folder where there is none. Errors: local_store.
+  /// Makes the folder where there is none; takes it from everybody but its owner. Errors: local_store (also a folder of
+  /// somebody else's that others can read).
   [[nodiscard]] static Outcome<Profile> open(const std::filesystem::path& folder);
   Profile(Profile&&) noexcept;
   ~Profile();
@@ -70,7 +71,9 @@ class Profile {
   /// local_store.
   [[nodiscard]] Outcome<void> accept_invitation(std::string_view text);
 
-  /// Errors: local_store when another program holds it.
+  /// Nothing when another program holds it. Errors: local_store.
+  [[nodiscard]] Outcome<std::optional<ProfileLock>> try_lock() const;
+  /// Errors: local_store, also when another program holds it.
   [[nodiscard]] Outcome<ProfileLock> lock() const;
 
   /// Writes a file under evidence/ and returns its path; an empty path when even that failed (the finding matters

@@ -18,6 +18,9 @@ struct VerifiedReceipt {
   std::string origin;
   TreeSize size{};
   std::optional<protocol::ExchangeId> exchange;  ///< what it is a receipt for, where the record shows it
+  /// Whether it proves that an exchange was accepted. The proof of an opening, of a refusal or of any other leaf is
+  /// authentic too, and no receipt.
+  [[nodiscard]] bool of_submission() const { return exchange.has_value(); }
 };
 
 /// From the wire to a verified receipt. Errors: receipt_invalid.

@@ -8,14 +8,22 @@
 #include "client/known_directory.hpp"
 #include "client/release_session.hpp"
 #include "crypto/identity.hpp"
+#include "crypto/secret.hpp"
 #include "protocol/card.hpp"
 #include "protocol/exchange.hpp"
 #include "protocol/form.hpp"
 
 namespace pli::client {
 
-/// What somebody wants sent, before it is sealed. `content` is in clear: keep it short-lived.
+/// What somebody wants sent, before it is sealed. `content` is in clear and wiped at the end; keep it short-lived.
 struct Draft {
+  Draft() = default;
+  Draft(const Draft&) = default;
+  Draft(Draft&&) = default;
+  Draft& operator=(const Draft&) = default;
+  Draft& operator=(Draft&&) = default;
+  ~Draft() { crypto::wipe(content); }
+
   protocol::Kind kind = protocol::Kind::signalement_individuel;
   Bytes content;         ///< Form::encode()
   std::string queue;     ///< "ged/89"

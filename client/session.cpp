@@ -80,34 +80,81 @@ class PageReader {
 
 }  // namespace
 
+/// A connection that remembers that it broke, whoever used it.
+class Session::Line final : public Connection {
+ public:
+  explicit Line(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+  [[nodiscard]] bool lost() const { return lost_; }
+
+  Outcome<std::uint64_t> post(protocol::RequestBody body) override {
+    return noted(connection_->post(std::move(body)), true);
+  }
+  /// Who takes without waiting merely clears up: nothing there is no loss.
+  Outcome<protocol::ReplyBody> take(std::uint64_t request, std::chrono::milliseconds within) override {
+    return noted(connection_->take(request, within), within.count() > 0);
+  }
+  Outcome<std::optional<protocol::Pushed>> take_push(std::chrono::milliseconds within) override {
+    return noted(connection_->take_push(within), true);
+  }
+
+ private:
+  template <class T>
+  Outcome<T> noted(Outcome<T> outcome, bool counts) {
+    if (!outcome && counts && is(outcome.error(), LocalCode::unreachable)) lost_ = true;
+    return outcome;
+  }
+  std::unique_ptr<Connection> connection_;
+  bool lost_ = false;
+};
+
 Session::Session(const Profile& profile, const Keys& keys, const Clock& clock, protocol::Invitation invitation,
-                 std::unique_ptr<Connection> connection)
+                 Dial dial)
     : profile_(profile),
       keys_(keys),
       clock_(clock),
       invitation_(std::move(invitation)),
-      connection_(std::move(connection)),
+      dial_(std::move(dial)),
       log_(profile, invitation_) {}
+Session::~Session() = default;
+
+Connection& Session::connection() { return *line_; }
+bool Session::lost() const { return line_->lost(); }
 
 Outcome<std::unique_ptr<Session>> Session::open(const Profile& profile, const Keys& keys, const Clock& clock) {
-  auto invitation = profile.invitation();
-  if (!invitation) return invitation.error();
-  auto connection =
-      dial(invitation->endpoint, invitation->broker, keys.current.curve_secret(), keys.current.public_identity().curve);
-  if (!connection) return connection.error();
-  return open(profile, keys, clock, std::move(*connection));
+  return open(profile, keys, clock, [&profile, &keys]() -> Outcome<std::unique_ptr<Connection>> {
+    auto invitation = profile.invitation();
+    if (!invitation) return invitation.error();
+    return dial(invitation->endpoint, invitation->broker, keys.current.curve_secret(),
+                keys.current.public_identity().curve);
+  });
 }
 
 Outcome<std::unique_ptr<Session>> Session::open(const Profile& profile, const Keys& keys, const Clock& clock,
                                                 std::unique_ptr<Connection> connection) {
+  auto only = std::make_shared<std::unique_ptr<Connection>>(std::move(connection));
+  return open(profile, keys, clock, [only]() -> Outcome<std::unique_ptr<Connection>> {
+    if (!*only) return Failure(LocalCode::unreachable, "the only connection is lost");
+    return std::move(*only);
+  });
+}
+
+Outcome<std::unique_ptr<Session>> Session::open(const Profile& profile, const Keys& keys, const Clock& clock,
+                                                Dial dial) {
   auto invitation = profile.invitation();
   if (!invitation) return invitation.error();
-  std::unique_ptr<Session> session(new Session(profile, keys, clock, std::move(*invitation), std::move(connection)));
-  if (auto loaded = session->log_.load(); !loaded) return loaded.error();
-  if (auto hello = session->say_hello(); !hello) return hello.error();
-  if (auto compared = session->compare_foreign(); !compared) return compared.error();
-  if (auto directory = session->open_directory(); !directory) return directory.error();
+  std::unique_ptr<Session> session(new Session(profile, keys, clock, std::move(*invitation), std::move(dial)));
+  if (auto connected = session->reconnect(); !connected) return connected.error();
   return session;
+}
+
+Outcome<void> Session::reconnect() {
+  auto connection = dial_();
+  if (!connection) return connection.error();
+  line_ = std::make_unique<Line>(std::move(*connection));
+  if (auto loaded = log_.load(); !loaded) return loaded;
+  if (auto hello = say_hello(); !hello) return hello;
+  if (auto compared = compare_foreign(); !compared) return compared;
+  return open_directory();
 }
 
 Outcome<void> Session::refresh() {
@@ -139,8 +186,11 @@ Outcome<void> Session::say_hello() {
 }
 
 Outcome<void> Session::compare_foreign() {
-  return log_.compare_foreign(
+  auto compared = log_.compare_foreign(
       [&](TreeSize known) { return ask<protocol::CheckpointReply>(protocol::GetCheckpoint{known}); }, clock_.now());
+  if (!compared) return compared;
+  if (auto settled = profile_.store().settle_receipts(); !settled) return store_failure(settled.error());
+  return {};
 }
 
 Outcome<void> Session::check_log() {
@@ -157,6 +207,12 @@ Outcome<VerifiedReceipt> Session::verify_proof(const protocol::LeafProof& proof)
   if (!verified) return verified.error();
   if (auto noted = log_.note_foreign(proof.checkpoint, clock_.now()); !noted) return noted.error();
   return std::move(*verified);
+}
+
+Outcome<void> Session::check_directory(const KnownDirectory& directory) const {
+  std::vector<crypto::SignPublic> keys = {keys_.current.public_identity().sign};
+  for (const crypto::Identity& former : keys_.former) keys.push_back(former.public_identity().sign);
+  return directory.check_shows(invitation_.member, keys);
 }
 
 Outcome<void> Session::open_directory() {
@@ -213,6 +269,7 @@ Outcome<bool> Session::fetch_directory(DirectoryNumber known) {
   }
   auto directory = KnownDirectory::build(std::move(*version), reader.finish());
   if (!directory) return directory.error();
+  if (auto shown = check_directory(*directory); !shown) return shown.error();
   std::vector<DirectoryChange> changes;
   if (directory_) {
     std::vector<std::string> mine = seats();
@@ -255,9 +312,9 @@ std::vector<std::string> Session::seats() const {
 }
 
 Outcome<protocol::ReplyBody> Session::exchange(protocol::RequestBody body) {
-  auto number = connection_->post(std::move(body));
+  auto number = line_->post(std::move(body));
   if (!number) return number.error();
-  return connection_->take(*number, reply_within);
+  return line_->take(*number, reply_within);
 }
 
 Failure Session::wrong_answer(const protocol::ReplyBody& reply) {

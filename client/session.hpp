@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,15 +24,28 @@ namespace pli::client {
 
 class Session {
  public:
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
   /// Dials the invitation's endpoint, says hello, checks the log and brings the directory up to date.
   /// `profile`, `keys` and `clock` must outlive the session.
   /// Errors: those of dial(); no_invitation; log_forked, log_shrunk; directory_unproven; local_store; refusals.
   [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys,
                                                               const Clock& clock);
-  /// The same over a connection that stands already.
+  /// The same over connections made by `dial`: now, and at each reconnect().
+  using Dial = std::function<Outcome<std::unique_ptr<Connection>>()>;
+  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys,
+                                                              const Clock& clock, Dial dial);
+  /// The same over a connection that stands already, and is the only one: reconnect() ends as unreachable.
   [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Profile& profile, const Keys& keys,
                                                               const Clock& clock,
                                                               std::unique_ptr<Connection> connection);
+
+  /// Whether a request could not be sent or a reply did not come: nothing but reconnect() helps then.
+  [[nodiscard]] bool lost() const;
+  /// Dials again; checks log and directory as open() does. What was in flight is forgotten. Errors: as open().
+  [[nodiscard]] Outcome<void> reconnect();
 
   [[nodiscard]] const Profile& profile() const { return profile_; }
   [[nodiscard]] const Keys& keys() const { return keys_; }
@@ -43,7 +57,7 @@ class Session {
   [[nodiscard]] const KnownDirectory& directory() const { return *directory_; }
   [[nodiscard]] LogWatch& log() { return log_; }
   [[nodiscard]] ReleaseSession& release() { return release_; }
-  [[nodiscard]] Connection& connection() { return *connection_; }
+  [[nodiscard]] Connection& connection();
   /// The queues this member sits in, as the directory says.
   [[nodiscard]] std::vector<std::string> seats() const;
 
@@ -65,7 +79,8 @@ class Session {
   /// Errors: directory_unproven (a signature, number, digest or proof that does not hold), unreachable, local_store.
   [[nodiscard]] Outcome<void> update_directory();
 
-  /// A new checkpoint with its proof, and the comparison of all foreign ones. Errors: log_forked, log_shrunk, …
+  /// A new checkpoint with its proof, and the comparison of all foreign ones; forms whose receipts are thereby part of
+  /// the log everybody sees are destroyed. Errors: log_forked, log_shrunk, …
   [[nodiscard]] Outcome<void> check_log();
 
   /// Verifies a proof the broker sent: disclosure → leaf → tree → signed note, which check_log() then compares.
@@ -73,8 +88,9 @@ class Session {
   [[nodiscard]] Outcome<VerifiedReceipt> verify_proof(const protocol::LeafProof& proof);
 
  private:
-  Session(const Profile& profile, const Keys& keys, const Clock& clock, protocol::Invitation invitation,
-          std::unique_ptr<Connection> connection);
+  class Line;
+  Session(const Profile& profile, const Keys& keys, const Clock& clock, protocol::Invitation invitation, Dial dial);
+  [[nodiscard]] Outcome<void> check_directory(const KnownDirectory& directory) const;
   [[nodiscard]] Outcome<void> say_hello();
   [[nodiscard]] Outcome<void> compare_foreign();
   [[nodiscard]] Outcome<void> open_directory();
@@ -89,7 +105,8 @@ class Session {
   const Keys& keys_;
   const Clock& clock_;
   protocol::Invitation invitation_;
-  std::unique_ptr<Connection> connection_;
+  Dial dial_;
+  std::unique_ptr<Line> line_;
   LogWatch log_;
   ReleaseSession release_;
   std::string member_;

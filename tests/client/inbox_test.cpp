@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "base/file.hpp"
 #include "tests/client/sitting.hpp"
@@ -36,10 +37,25 @@ TEST_F(InboxTest, ShowsEachHeaderOnce) {
     EXPECT_TRUE((*first)[i].sender_proven);
     EXPECT_EQ((*first)[i].address.sender, "r.bellerive");
   }
+  ASSERT_TRUE(client::Inbox(*desk->session).handed_over(*first).has_value());
   EXPECT_TRUE(refresh(*desk)->empty());
   ASSERT_TRUE(connect(*desk).has_value());
   EXPECT_TRUE(refresh(*desk)->empty()) << "a new session does not make old headers new";
   EXPECT_EQ(client::received(desk->profile, "ged/89")->size(), 3U);
+}
+
+TEST_F(InboxTest, P8ShowsAgainWhatNobodySaidHeHad) {
+  send(2);
+  auto desk = connected("ged.un");
+  ASSERT_EQ(refresh(*desk)->size(), 2U);  // and the program was killed
+  ASSERT_TRUE(connect(*desk).has_value());
+  auto again = refresh(*desk);
+  ASSERT_TRUE(again.has_value()) << why(again);
+  ASSERT_EQ(again->size(), 2U);
+  ASSERT_TRUE(client::Inbox(*desk->session).handed_over({again->front()}).has_value());
+  again = refresh(*desk);
+  ASSERT_EQ(again->size(), 1U);
+  EXPECT_EQ((*again)[0].exchange, sent_[1]);
 }
 
 TEST_F(InboxTest, ReadsALongQueuePageByPage) {
@@ -129,6 +145,118 @@ TEST_F(InboxTest, P8NoticesAHeadTheLogDoesNotCommitTo) {
   EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
 }
 
+TEST_F(InboxTest, P8AsksAgainForAProofThatDidNotCome) {
+  send(2);
+  auto desk = connected("ged.un");
+  desk->connection->lose_after(2);  // the headers come and are kept, the proof does not
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::unreachable);
+  EXPECT_EQ(client::received(desk->profile)->size(), 2U);
+  ASSERT_TRUE(connect(*desk).has_value());
+  bend<protocol::Proven>([&](protocol::Proven& proven) {
+    proven.proof = broker_.prove(LeafIndex{proven.proof.index.value - 1},
+                                 {"act", "exchange", "queue", "outcome", "number", "head"});
+  });
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld) << "nothing is new, and nothing is proven";
+  broker_.bend = {};
+  ASSERT_TRUE(client::acknowledge_alarms(desk->profile).has_value());
+  EXPECT_TRUE(refresh(*desk).has_value());
+  EXPECT_EQ((*desk->profile.store().queue("ged/89"))->proven, QueueNumber{2});
+}
+
+TEST_F(InboxTest, P8TakesALogThatDoesNotKnowAnExchangeForAWithheldQueue) {
+  send(1);
+  auto desk = connected("ged.un");
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Prove>(request.body)) return protocol::Refusal{Code::not_found, {}, 0};
+    return std::nullopt;
+  };
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
+}
+
+TEST_F(InboxTest, P8RepeatsAnAlarmUntilAcknowledgedAndReportsItOnce) {
+  send(2);
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(refresh(*desk).has_value());
+  send(1);
+  bend<protocol::Items>([](protocol::Items& items) { items.items.clear(); });
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
+  broker_.bend = {};
+  for (int look = 0; look < 3; ++look) {
+    ASSERT_TRUE(connect(*desk).has_value());
+    EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld) << "the broker behaves again: " << look;
+    auto view = client::Inbox(*desk->session).look();
+    ASSERT_TRUE(view.has_value()) << why(view);
+    ASSERT_EQ(view->alarms.size(), 1U);
+    EXPECT_TRUE(std::filesystem::exists(view->alarms[0].evidence));
+    EXPECT_EQ(anomalies(), std::vector<std::string>{"queue_withheld"});
+  }
+  ASSERT_TRUE(client::acknowledge_alarms(desk->profile).has_value());
+  auto view = client::Inbox(*desk->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  EXPECT_TRUE(view->alarms.empty());
+  EXPECT_EQ(view->items.size(), 3U);
+  // The same again is another alarm, and another report.
+  bend<protocol::Items>([](protocol::Items& items) { items.head.head[0] ^= 1; });
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
+  broker_.bend = {};
+  EXPECT_EQ(client::Inbox(*desk->session).look()->alarms.size(), 1U);
+  EXPECT_EQ(anomalies().size(), 2U);
+}
+
+TEST_F(InboxTest, OneWithheldQueueDoesNotHideTheOthers) {
+  send(1);
+  auto sender = connected("r.bellerive");
+  client::Outbox outbox(sender->profile, clock_);
+  ASSERT_TRUE(outbox.put(client::draft_of(report(), "clir/89"), sender->keys).has_value());
+  ASSERT_TRUE(outbox.flush(*sender->session).has_value());
+  auto desk = connected("secretariat");
+  broker_.bend = [](const protocol::Request& request, protocol::ReplyBody& reply) {
+    const auto* list = std::get_if<protocol::List>(&request.body);
+    if (list != nullptr && list->queue == "ged/89") std::get<protocol::Items>(reply).items.clear();
+  };
+  auto view = client::Inbox(*desk->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  ASSERT_EQ(view->alarms.size(), 1U);
+  EXPECT_TRUE(client::is(view->alarms[0], LocalCode::queue_withheld));
+  ASSERT_EQ(view->items.size(), 1U);
+  EXPECT_EQ(view->items[0].queue, "clir/89");
+}
+
+TEST_F(InboxTest, AcknowledgesNoFurtherThanItHasSeenWhateverTheBrokerSays) {
+  send(1);
+  auto desk = connected("ged.un");
+  bend<protocol::Items>(
+      [](protocol::Items& items) { items.acknowledged = QueueNumber{std::numeric_limits<std::int64_t>::max()}; });
+  ASSERT_TRUE(refresh(*desk).has_value());
+  bend<protocol::Acknowledged>([](protocol::Acknowledged& done) { done.number = QueueNumber{7}; });
+  ASSERT_TRUE(client::Inbox(*desk->session).acknowledge(sent_[0]).has_value());
+  broker_.bend = {};
+  send(1);
+  ASSERT_TRUE(refresh(*desk).has_value());
+  auto items = client::received(desk->profile, "ged/89");
+  ASSERT_EQ(items->size(), 2U);
+  EXPECT_TRUE((*items)[0].acknowledged);
+  EXPECT_FALSE((*items)[1].acknowledged);
+}
+
+TEST_F(InboxTest, SaysHowItStandsWithTheSendersKey) {
+  send(1);
+  auto first = connected("ged.un");
+  EXPECT_EQ(refresh(*first)->at(0).sender_status, client::SenderStatus::current);
+  auto sender = this->desk("r.bellerive");
+  ASSERT_TRUE(world_.draft()
+                  .renew(protocol::make_card(crypto::Identity::generate(), spring, &sender->keys.current))
+                  .has_value());
+  broker_.publish(world_.sign_version(spring));
+  auto second = connected("ged.un");
+  EXPECT_EQ(refresh(*second)->at(0).sender_status, client::SenderStatus::former_key);
+  EXPECT_TRUE(refresh(*second)->at(0).sender_proven);
+  ASSERT_TRUE(world_.draft().revoke("r.bellerive", spring).has_value());
+  broker_.publish(world_.sign_version(spring));
+  auto third = connected("ged.un");
+  EXPECT_EQ(refresh(*third)->at(0).sender_status, client::SenderStatus::revoked);
+}
+
 TEST_F(InboxTest, RefusesAHeaderThatContradictsItself) {
   send(1);
   const std::vector<std::function<void(protocol::QueueItem&)>> lies = {
@@ -200,6 +328,100 @@ TEST_F(InboxTest, FollowHandsOverWhatIsThereAndWhatComes) {
                           std::chrono::milliseconds(1));
   ASSERT_TRUE(followed.has_value()) << why(followed);
   EXPECT_EQ(seen, sent_);
+}
+
+TEST_F(InboxTest, P8FollowBeginsWithWhatWasKeptAndNotHandedOver) {
+  send(2);
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(refresh(*desk).has_value());  // kept, and the program was killed
+  ASSERT_TRUE(connect(*desk).has_value());
+  std::vector<protocol::ExchangeId> seen;
+  const auto on_item = [&](const client::InboxItem& item) {
+    seen.push_back(item.exchange);
+    return true;
+  };
+  ASSERT_TRUE(client::Inbox(*desk->session).follow(on_item, std::chrono::milliseconds(1)).has_value());
+  EXPECT_EQ(seen, sent_);
+  ASSERT_TRUE(client::Inbox(*desk->session).follow(on_item, std::chrono::milliseconds(1)).has_value());
+  EXPECT_EQ(seen, sent_) << "what was handed over does not come again";
+}
+
+TEST_F(InboxTest, P7FollowLooksAtTheLogWhileNothingComes) {
+  auto desk = connected("ged.un");
+  MemoryBroker forked = broker_;
+  broker_.add_noise_leaf();
+  forked.add_noise_leaf();
+  forked.add_noise_leaf();
+  ASSERT_TRUE(connect(*desk).has_value());
+  desk->connection->while_waiting = [&] { shown_ = &forked; };
+  const auto on_item = [](const client::InboxItem&) { return true; };
+  EXPECT_FAILS_WITH(client::Inbox(*desk->session).follow(on_item, 2 * client::follow_check_every),
+                    LocalCode::log_forked);
+}
+
+TEST_F(InboxTest, P8FollowNoticesABrokerThatStopsPushing) {
+  auto desk = connected("ged.un");
+  auto sender = connected("r.clairval");
+  int waits = 0;
+  desk->connection->while_waiting = [&] {
+    if (++waits == 1) sent_.push_back(send_report(*sender, report()));
+  };
+  bend<protocol::Pushed>([](protocol::Pushed& push) { push.items.clear(); });
+  std::vector<protocol::ExchangeId> seen;
+  const auto on_item = [&](const client::InboxItem& item) {
+    seen.push_back(item.exchange);
+    return true;
+  };
+  auto followed = client::Inbox(*desk->session).follow(on_item, 2 * client::follow_check_every);
+  ASSERT_TRUE(followed.has_value()) << why(followed);
+  EXPECT_EQ(seen, sent_);
+}
+
+TEST_F(InboxTest, FollowDialsAgainWithGrowingPauses) {
+  auto desk = connected("ged.un");
+  auto sender = connected("r.clairval");
+  bool once = true;
+  desk->connection->while_waiting = [&] {
+    if (!once) return;
+    once = false;
+    desk->connection->lose_after(1);
+    desk->dials_to_fail = 2;
+    static_cast<void>(desk->session->check_log());
+    sent_.push_back(send_report(*sender, report()));  // while nobody listens
+  };
+  std::vector<std::chrono::milliseconds> pauses;
+  std::vector<protocol::ExchangeId> seen;
+  auto followed =
+      client::Inbox(*desk->session)
+          .follow(
+              [&](const client::InboxItem& item) {
+                seen.push_back(item.exchange);
+                return false;
+              },
+              client::follow_check_every, [&](std::chrono::milliseconds pause) { pauses.push_back(pause); });
+  ASSERT_TRUE(followed.has_value()) << why(followed);
+  EXPECT_EQ(seen, sent_);
+  using std::chrono::milliseconds;
+  ASSERT_EQ(pauses.size(), 3U);
+  EXPECT_EQ(pauses, (std::vector<milliseconds>{client::redial_after_first, 2 * client::redial_after_first,
+                                               4 * client::redial_after_first}));
+}
+
+TEST_F(InboxTest, FollowEndsWhenIdleIsOverWithoutAConnection) {
+  auto desk = connected("ged.un");
+  desk->connection->lose_after(1);
+  desk->dials_to_fail = 1000;
+  std::chrono::milliseconds away{};
+  std::chrono::milliseconds longest{};
+  const auto pause = [&](std::chrono::milliseconds each) {
+    away += each;
+    longest = std::max(longest, each);
+  };
+  const auto on_item = [](const client::InboxItem&) { return true; };
+  EXPECT_FAILS_WITH(client::Inbox(*desk->session).follow(on_item, std::chrono::hours(1), pause),
+                    LocalCode::unreachable);
+  EXPECT_EQ(away, std::chrono::hours(1));
+  EXPECT_EQ(longest, client::redial_after_most);
 }
 
 TEST_F(InboxTest, FollowStopsWhenToldTo) {

@@ -1,4 +1,8 @@
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <csignal>
+#include <set>
 
 #include "base/file.hpp"
 #include "client/anomaly.hpp"
@@ -60,6 +64,8 @@ TEST_F(OpenTest, ReadsWhatWasSent) {
     EXPECT_EQ(*opened->form, form);
     EXPECT_EQ(opened->content.address.sender, "r.bellerive");
     EXPECT_EQ(opened->content.sender_label, "Le poste de r.bellerive");
+    EXPECT_EQ(opened->sender_status, client::SenderStatus::current);
+    EXPECT_TRUE(opened->warnings.empty());
     EXPECT_FALSE(opened->gossip_alarm);
     EXPECT_EQ(opened->opening.receipt.leaf.type, audit::LeafType::consultation);
   }
@@ -115,6 +121,60 @@ TEST_F(OpenTest, ReadsWithAFormerKey) {
   ASSERT_TRUE(connect(*desk).has_value());
   auto opened = open(*desk, id);
   EXPECT_TRUE(opened.has_value()) << why(opened);
+}
+
+TEST_F(OpenTest, SaysThatTheSenderWasRevokedOrHasAnotherKeySince) {
+  const auto id = somebody_sends("r.bellerive", report());
+  auto sender = this->desk("r.bellerive");
+  ASSERT_TRUE(world_.draft()
+                  .renew(protocol::make_card(crypto::Identity::generate(), spring, &sender->keys.current))
+                  .has_value());
+  broker_.publish(world_.sign_version(spring));
+  auto desk = connected("ged.un");
+  auto opened = open(*desk, id);
+  ASSERT_TRUE(opened.has_value()) << why(opened);
+  EXPECT_EQ(opened->sender_status, client::SenderStatus::former_key);
+  ASSERT_TRUE(world_.draft().revoke("r.bellerive", spring).has_value());
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(connect(*desk).has_value());
+  opened = open(*desk, id);
+  ASSERT_TRUE(opened.has_value()) << why(opened);
+  EXPECT_EQ(opened->sender_status, client::SenderStatus::revoked);
+}
+
+/// No more room for files of this process until it goes away; the signal that comes with it is ignored.
+class FullDisk {
+ public:
+  FullDisk() : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit before_{};
+};
+
+TEST_F(OpenTest, P3ShowsWhatTheLogSaysWasReadThoughTheDiskIsFull) {
+  const auto id = somebody_sends("r.bellerive", report());
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(client::Inbox(*desk->session).refresh("ged/89").has_value());
+  std::optional<FullDisk> full;
+  bend_opened([&](protocol::Opened&) { full.emplace(); });
+  auto opened = open(*desk, id);
+  full.reset();
+  ASSERT_TRUE(opened.has_value()) << why(opened);
+  EXPECT_TRUE(opened->form.has_value());
+  ASSERT_FALSE(opened->warnings.empty());
+  for (const Failure& warning : opened->warnings) EXPECT_TRUE(client::is(warning, LocalCode::local_store));
+  EXPECT_FALSE((*client::find_received(desk->profile, id))->opened);
 }
 
 TEST_F(OpenTest, PassesOnTheBrokersRefusal) {
@@ -244,6 +304,7 @@ TEST_F(OpenTest, P5RefusesAnAuthorTheDirectoryDoesNotShow) {
 
 /// An exchange made by hand, honest but for one thing.
 struct Crafted {
+  std::function<void(protocol::Address&)> address;
   std::function<void(protocol::Plaintext&)> plaintext;
   std::function<void(Bytes& padded)> padded;
   std::function<void(std::vector<crypto::AgePublic>&)> recipients;
@@ -269,6 +330,7 @@ class CraftedTest : public OpenTest {
     address.roster = protocol::roster_digest(queue);
     address.created_at = clock_.now();
     address.nonce = crypto::random_array<16>();
+    if (craft.address) craft.address(address);
     protocol::Envelope envelope;
     envelope.address = protocol::encode(address);
     protocol::Plaintext plaintext{envelope.address, report().encode(), {}, {}};
@@ -316,6 +378,18 @@ TEST_F(CraftedTest, RefusesAnInnerAddressThatDiffers) {
   Crafted craft;
   craft.plaintext = [](protocol::Plaintext& plaintext) { plaintext.address.back() ^= 1; };
   refused_and_reported(send(craft), LocalCode::address_mismatch);
+}
+
+TEST_F(CraftedTest, RefusesAnExchangeOfAnotherContractOrLog) {
+  Crafted craft;
+  craft.address = [](protocol::Address& address) { address.contract = "csi-21"; };
+  refused_and_reported(send(craft), LocalCode::address_mismatch);
+  craft.address = [](protocol::Address& address) { address.log = "pli.exemple.fr/pli/21"; };
+  const auto id = send(craft);
+  refused_and_reported(id, LocalCode::address_mismatch);
+  // An honest broker takes none of them in.
+  auto desk = connected("ged.deux");
+  EXPECT_FAILS_WITH(client::Inbox(*desk->session).refresh("ged/89"), LocalCode::queue_withheld);
 }
 
 TEST_F(CraftedTest, RefusesAFormOfAnotherKindThanTheAddressSays) {
@@ -430,6 +504,18 @@ TEST_F(OpenTest, AMemberGivesANewcomerAccess) {
   auto again = connected("ged.trois");
   auto directly = open(*again, id);
   EXPECT_TRUE(directly.has_value()) << why(directly);
+  // Whose other queue is withheld meanwhile: it is told so, and reads.
+  ASSERT_TRUE(world_.draft().change_seats("ged.trois", {"clir/89", "ged/89"}).has_value());
+  broker_.publish(world_.sign_version(spring));
+  auto in_both = connected("ged.trois");
+  broker_.bend = [](const protocol::Request& request, protocol::ReplyBody& reply) {
+    const auto* list = std::get_if<protocol::List>(&request.body);
+    if (list != nullptr && list->queue == "clir/89") std::get<protocol::Items>(reply).head.number = QueueNumber{3};
+  };
+  auto in_spite = open(*in_both, id);
+  ASSERT_TRUE(in_spite.has_value()) << why(in_spite);
+  ASSERT_EQ(in_spite->warnings.size(), 1U);
+  EXPECT_TRUE(client::is(in_spite->warnings[0], LocalCode::queue_withheld));
 }
 
 TEST_F(OpenTest, RefusesAWayInThatLeadsElsewhere) {
@@ -528,6 +614,58 @@ TEST_F(OpenTest, P8HearsFromASenderThatAHeaderWasWithheld) {
   ASSERT_TRUE(opened.has_value()) << why(opened);
   ASSERT_TRUE(opened->gossip_alarm.has_value());
   EXPECT_TRUE(client::is(*opened->gossip_alarm, LocalCode::queue_withheld)) << why(*opened->gossip_alarm);
+  EXPECT_TRUE(opened->gossip_claimed) << "heads are the sender's word";
+  auto evidence = read_file(opened->gossip_alarm->evidence, 1 << 20);
+  ASSERT_TRUE(evidence.has_value());
+  EXPECT_NE(as_text(*evidence).find("sender secretariat\nexchange " + to_hex(decision)), std::string_view::npos);
+}
+
+TEST_F(OpenTest, P8ComparesAtTheNextSittingWhatCouldNotBeComparedAtOnce) {
+  const auto id = somebody_sends("r.bellerive", report());
+  auto secretariat = connected("secretariat");
+  ASSERT_TRUE(client::Inbox(*secretariat->session).refresh("ged/89").has_value());
+  const auto decision = send_decision(*secretariat, clock_, id);
+  const auto open_while_busy = [&](Desk& reader) {
+    broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+      if (std::holds_alternative<protocol::List>(request.body)) return protocol::Refusal{Code::busy, {}, 1};
+      return std::nullopt;
+    };
+    auto opened = open(reader, decision);
+    EXPECT_TRUE(opened.has_value()) << why(opened);
+    EXPECT_TRUE(!opened || !opened->gossip_alarm);
+    broker_.instead = {};
+    ASSERT_TRUE(connect(reader).has_value());
+  };
+  auto honest = connected("ged.un");
+  open_while_busy(*honest);
+  EXPECT_TRUE(client::Inbox(*honest->session).refresh("ged/89").has_value());
+  EXPECT_TRUE(honest->profile.store().claims("ged/89")->empty());
+
+  auto misled = connected("ged.deux");
+  open_while_busy(*misled);
+  broker_.bend = [&](const protocol::Request& request, protocol::ReplyBody& reply) {
+    auto* items = std::get_if<protocol::Items>(&reply);
+    if (items == nullptr || std::get<protocol::List>(request.body).queue != "ged/89") return;
+    items->items.clear();
+    items->head = audit::queue_start(world_.log, "ged/89");
+  };
+  auto view = client::Inbox(*misled->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  ASSERT_EQ(view->alarms.size(), 1U);
+  EXPECT_TRUE(client::is(view->alarms[0], LocalCode::queue_withheld));
+  EXPECT_EQ(anomalies(), std::vector<std::string>{"queue_withheld"});
+  EXPECT_EQ(*broker_.record(broker_.size().value - 1).find("reply_to"), to_bytes(decision)) << "names who said it";
+}
+
+TEST_F(CraftedTest, P8NobodySetsAMemberAgainstTheBrokerWithAHeadHeCannotKnow) {
+  Crafted craft;
+  craft.plaintext = [](protocol::Plaintext& plaintext) { plaintext.heads = {{"ged/89", {QueueNumber{7}, Digest{9}}}}; };
+  const auto id = send(craft);  // a référent's, who does not sit in the GED
+  auto desk = connected("ged.un");
+  auto opened = open(*desk, id);
+  ASSERT_TRUE(opened.has_value()) << why(opened);
+  EXPECT_FALSE(opened->gossip_alarm) << why(*opened->gossip_alarm);
+  EXPECT_TRUE(desk->profile.store().claims("ged/89")->empty());
 }
 
 TEST_F(OpenTest, AgreesWithAnHonestSendersNews) {
@@ -569,6 +707,24 @@ TEST_F(OpenTest, FetchesALargePayloadInChunksAndRefusesABentOne) {
     if (auto* chunk = std::get_if<protocol::Chunk>(&reply)) chunk->index = 0;
   };
   EXPECT_FAILS_WITH(open(*desk, id), LocalCode::payload_mismatch);
+}
+
+TEST_F(OpenTest, TellsHowFarALargeOneHasCome) {
+  const auto id = somebody_sends("r.bellerive", report("Corvelle", 400'000));
+  auto desk = connected("ged.un");
+  std::vector<std::uint64_t> seen;
+  std::uint64_t whole = 0;
+  client::OpenOptions options;
+  options.progress = [&](std::uint64_t got, std::uint64_t total) {
+    seen.push_back(got);
+    whole = total;
+  };
+  auto opened = client::open_exchange(*desk->session, id, options);
+  ASSERT_TRUE(opened.has_value()) << why(opened);
+  ASSERT_GT(seen.size(), 5U);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_EQ(seen.back(), whole);
+  EXPECT_EQ(whole, opened->content.seal.payload_size);
 }
 
 TEST_F(OpenTest, EveryRetourHasOneSize) {

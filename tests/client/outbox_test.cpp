@@ -142,6 +142,87 @@ TEST_F(OutboxTest, RefusesADraftThatCouldNeverBeSent) {
   EXPECT_TRUE(outbox.list()->empty());
 }
 
+// ---- receipts and the log everybody sees -----------------------------------------------------------------------
+
+TEST_F(OutboxTest, P7KeepsTheFormUntilTheReceiptsCheckpointIsCompared) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  desk->connection->lose_after(2);  // the receipt comes, the log does not
+  EXPECT_TRUE(flush(*desk).stopped.has_value());
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+  EXPECT_FALSE((*desk->profile.store().outbox_row(item.id))->form.empty());
+  broker_.add_noise_leaf();
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_TRUE((*desk->profile.store().outbox_row(item.id))->form.empty());
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+}
+
+TEST_F(OutboxTest, P7KeepsTheFormWhileTheReceiptIsAheadOfWhatIsPublished) {
+  auto desk = connected("r.bellerive");
+  const std::string published = broker_.checkpoint();
+  const OutboxItem item = put(*desk);
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (auto* shown = std::get_if<protocol::CheckpointReply>(&reply)) *shown = {published, {}};
+  };
+  EXPECT_FALSE(flush(*desk).stopped);
+  EXPECT_FALSE((*desk->profile.store().outbox_row(item.id))->form.empty());
+  broker_.bend = {};
+  ASSERT_TRUE(desk->session->check_log().has_value());
+  EXPECT_TRUE((*desk->profile.store().outbox_row(item.id))->form.empty());
+}
+
+TEST_F(OutboxTest, P7PutsBackWhatWasReceiptedByALogNobodyElseSees) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  MemoryBroker aside = broker_;
+  aside.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    if (std::holds_alternative<protocol::Accepted>(reply)) shown_ = &broker_;
+  };
+  for (int i = 0; i < 5; ++i) broker_.add_noise_leaf();
+  shown_ = &aside;
+  const auto report = flush(*desk);
+  ASSERT_TRUE(report.stopped.has_value());
+  EXPECT_TRUE(client::is(*report.stopped, LocalCode::log_forked)) << why(*report.stopped);
+  EXPECT_TRUE(std::filesystem::exists(report.stopped->evidence));
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_EQ(report.done[0].item.state, OutboxState::sealed);
+  EXPECT_TRUE(report.done[0].failure.has_value());
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::sealed);
+  EXPECT_FALSE((*desk->profile.store().outbox_row(item.id))->form.empty());
+  const auto first = read_file(client::receipt_path(desk->profile, *item.exchange), protocol::receipt_bytes_max);
+  ASSERT_TRUE(connect(*desk).has_value()) << "the alarm stands, the log goes on";
+  const auto again = flush(*desk);
+  EXPECT_FALSE(again.stopped);
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+  EXPECT_EQ(find(*desk, item.id).exchange, item.exchange);
+  EXPECT_EQ(broker_.accepted(*item.exchange), 1U);
+  EXPECT_TRUE((*desk->profile.store().outbox_row(item.id))->form.empty());
+  // The receipt of the other log still proves that there was one.
+  bool kept = false;
+  for (const auto& file : std::filesystem::directory_iterator(desk->folder.path() / "evidence")) {
+    const auto bytes = read_file(file.path(), 1 << 20);
+    kept = kept || (bytes && *bytes == *first);
+  }
+  EXPECT_TRUE(kept);
+}
+
+TEST_F(OutboxTest, TellsAReceiptFromTheProofOfAnythingElse) {
+  auto desk = connected("r.bellerive");
+  const protocol::ExchangeId id = send_report(*desk, report());
+  auto receipt =
+      client::verify_receipt_file(client::receipt_path(desk->profile, id), world_.log, world_.log_key.public_key());
+  ASSERT_TRUE(receipt.has_value()) << why(receipt);
+  EXPECT_TRUE(receipt->of_submission());
+  auto reader = connected("ged.un");
+  auto opened = client::open_exchange(*reader->session, id, {});
+  ASSERT_TRUE(opened.has_value()) << why(opened);
+  auto written = client::write_receipt(reader->profile, id, opened->opening.receipt);
+  ASSERT_TRUE(written.has_value()) << why(written);
+  auto other = client::verify_receipt_file(*written, world_.log, world_.log_key.public_key());
+  ASSERT_TRUE(other.has_value()) << "an opening is proven likewise: " << why(other);
+  EXPECT_FALSE(other->of_submission());
+}
+
 // ---- what became stale -----------------------------------------------------------------------------------------
 
 TEST_F(OutboxTest, SealsAgainWhatTheRosterOutran) {
@@ -499,6 +580,15 @@ TEST_F(OutboxTest, OneProgramSendsAtATime) {
   auto held = desk->profile.lock();
   ASSERT_TRUE(held.has_value());
   EXPECT_FAILS_WITH(client::Outbox(desk->profile, clock_).flush(*desk->session), LocalCode::queued);
+}
+
+TEST_F(OutboxTest, ALockThatCannotBeTakenIsNoOtherProgram) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = put(*desk);
+  std::filesystem::remove(desk->folder.path() / "lock");
+  std::filesystem::create_directory(desk->folder.path() / "lock");
+  EXPECT_FAILS_WITH(client::Outbox(desk->profile, clock_).flush(*desk->session), LocalCode::local_store);
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::sealed);
 }
 
 // ---- kill -9 ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "client/profile.hpp"
 
+#include <sys/stat.h>
+
 #include "base/file.hpp"
 #include "tests/client/sitting.hpp"
 
@@ -23,6 +25,30 @@ TEST_F(ProfileTest, IsItsOwnersAlone) {
   using std::filesystem::perms;
   EXPECT_EQ(std::filesystem::status(profile.folder()).permissions() & (perms::group_all | perms::others_all),
             perms::none);
+}
+
+TEST_F(ProfileTest, ItsDatabaseIsItsOwnersAloneWhateverTheUmask) {
+  const mode_t before = ::umask(0);
+  auto profile = open();
+  static_cast<void>(client::raise_alarm(profile, {protocol::LocalCode::log_forked, "invented"}));
+  ::umask(before);
+  using std::filesystem::perms;
+  for (const char* name : {"state.db", "state.db-wal", "state.db-shm"}) {
+    const auto mode = std::filesystem::status(profile.folder() / name).permissions();
+    EXPECT_EQ(mode & (perms::group_all | perms::others_all), perms::none) << name;
+  }
+}
+
+TEST_F(ProfileTest, ClosesAFolderThatWasOpenToOthers) {
+  const auto folder = folder_.path() / "profil";
+  using std::filesystem::perms;
+  for (const auto& part : {folder, folder / "receipts"}) {
+    std::filesystem::create_directory(part);
+    std::filesystem::permissions(part, perms::owner_all | perms::group_read | perms::others_exec);
+  }
+  auto profile = open();
+  for (const auto& part : {folder, folder / "receipts"})
+    EXPECT_EQ(std::filesystem::status(part).permissions(), perms::owner_all) << part;
 }
 
 TEST_F(ProfileTest, UnlocksWithItsPassphraseOnly) {
@@ -127,8 +153,8 @@ TEST_F(ProfileTest, AQueueMovesOnlyFromItsHead) {
   item.exchange = Digest{1};
   item.head = audit::queue_next(start, item.exchange);
   item.visible = false;
-  ASSERT_TRUE(store.add_received("ged/89", start, {item}, {false}).has_value());
-  EXPECT_EQ(store.add_received("ged/89", start, {item}, {false}).error().code, Errc::conflict);
+  ASSERT_TRUE(store.add_received("ged/89", start, {item}, {client::SenderStatus::unproven}).has_value());
+  EXPECT_EQ(store.add_received("ged/89", start, {item}, {client::SenderStatus::unproven}).error().code, Errc::conflict);
   EXPECT_EQ((*store.queue("ged/89"))->head, item.head);
   EXPECT_EQ(store.received("ged/89")->size(), 1U);
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/file.hpp"
 #include "tests/client/sitting.hpp"
 
@@ -256,6 +258,43 @@ TEST_F(SessionTest, RefusesAnotherVersionUnderTheSameNumber) {
   EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
 }
 
+TEST_F(SessionTest, RefusesADirectoryWithoutWhatItWorksBy) {
+  for (const char* missing : {"ged.un", "ged/89", "audit/89"}) {
+    auto desk = this->desk("ged.un");
+    broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+      auto* page = std::get_if<protocol::DirectoryPage>(&reply);
+      if (page == nullptr) return;
+      page->items.erase(std::remove_if(page->items.begin(), page->items.end(),
+                                       [&](const protocol::DirectoryItem& item) {
+                                         auto entry = protocol::decode_entry(item.entry);
+                                         return entry && entry->id == missing;
+                                       }),
+                        page->items.end());
+    };
+    EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven) << missing;
+    EXPECT_FALSE(desk->profile.store().directory()->has_value()) << missing;
+    broker_.bend = {};
+    EXPECT_TRUE(connect(*desk).has_value()) << missing;
+  }
+}
+
+TEST_F(SessionTest, RefusesADirectoryThatHasOtherKeysForIt) {
+  auto desk = this->desk("ged.un");
+  desk->keys.former.push_back(std::move(desk->keys.current));
+  desk->keys.current = crypto::Identity::generate();
+  const auto other = connected("ged.deux");
+  const client::KnownDirectory& directory = other->session->directory();
+  const auto ours = desk->keys.former[0].public_identity().sign;
+  EXPECT_TRUE(directory.check_shows("ged.un", {desk->keys.current.public_identity().sign, ours}).has_value());
+  EXPECT_FAILS_WITH(directory.check_shows("ged.un", {desk->keys.current.public_identity().sign}),
+                    LocalCode::directory_unproven);
+}
+
+TEST_F(SessionTest, AnOperatorWorksWithoutAnAuditorsQueue) {
+  auto desk = this->desk("operateur");
+  EXPECT_TRUE(connect(*desk).has_value());
+}
+
 TEST_F(SessionTest, RefusesAVersionOlderThanTheInvitation) {
   auto desk = this->desk("ged.un");
   protocol::Invitation invitation = world_.invitation("ged.un");
@@ -287,6 +326,75 @@ TEST_F(SessionTest, WarnsBeforeTheDirectoryExpires) {
   EXPECT_TRUE(directory.expires_soon_at(end - std::chrono::hours(24 * 10)));
   EXPECT_FALSE(directory.expired_at(end - std::chrono::milliseconds(1)));
   EXPECT_TRUE(directory.expired_at(end));
+}
+
+TEST_F(SessionTest, SaysThatItIsLostUntilItHasDialledAgain) {
+  auto desk = connected("ged.un");
+  EXPECT_FALSE(desk->session->lost());
+  desk->connection->lose_after(1);
+  EXPECT_FAILS_WITH(desk->session->check_log(), LocalCode::unreachable);
+  EXPECT_TRUE(desk->session->lost());
+  desk->dials_to_fail = 1;
+  EXPECT_FAILS_WITH(desk->session->reconnect(), LocalCode::unreachable);
+  EXPECT_TRUE(desk->session->lost());
+  ASSERT_TRUE(desk->session->reconnect().has_value());
+  EXPECT_FALSE(desk->session->lost());
+  EXPECT_TRUE(desk->session->check_log().has_value());
+}
+
+// ---- alarms ----------------------------------------------------------------------------------------------------
+
+TEST_F(SessionTest, P7ReportsAForkMetAtConnectionOnceTheLogIsHonestAgain) {
+  static_cast<void>(somebody_sends("r.bellerive", report()));
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(client::Inbox(*desk->session).refresh("ged/89").has_value());
+  MemoryBroker forked = broker_;
+  broker_.add_noise_leaf();
+  ASSERT_TRUE(connect(*desk).has_value());
+  forked.add_noise_leaf();
+  forked.add_noise_leaf();
+  shown_ = &forked;
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_forked);
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_forked);
+  shown_ = &broker_;
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_TRUE(anomalies().empty());
+  auto view = client::Inbox(*desk->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  ASSERT_EQ(view->alarms.size(), 1U);
+  EXPECT_TRUE(client::is(view->alarms[0], LocalCode::log_forked));
+  EXPECT_EQ(anomalies(), std::vector<std::string>{"log_forked"});
+}
+
+TEST_F(SessionTest, P10ReportsALogThatShrankWithWhatIsSentNext) {
+  auto desk = connected("r.bellerive");
+  static_cast<void>(send_report(*desk, report()));
+  MemoryBroker yesterday = broker_;
+  broker_.add_noise_leaf();
+  ASSERT_TRUE(connect(*desk).has_value());
+  shown_ = &yesterday;
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_shrunk);
+  shown_ = &broker_;
+  ASSERT_TRUE(connect(*desk).has_value());
+  static_cast<void>(send_report(*desk, report()));
+  EXPECT_EQ(anomalies(), std::vector<std::string>{"log_forked"}) << "reported as one of two logs";
+}
+
+TEST_F(SessionTest, AnAlarmWaitsForAnExchangeItsReportCanName) {
+  auto desk = connected("r.bellerive");
+  static_cast<void>(client::raise_alarm(desk->profile, {LocalCode::log_forked, "invented"}));
+  client::Outbox outbox(desk->profile, clock_);
+  EXPECT_EQ(*client::report_alarms(outbox, *desk->session), 0U);
+  static_cast<void>(send_report(*desk, report()));
+  EXPECT_EQ(*client::report_alarms(outbox, *desk->session), 1U);
+  EXPECT_EQ(*client::report_alarms(outbox, *desk->session), 0U);
+}
+
+TEST_F(SessionTest, AnAuditorReportsToNobody) {
+  auto desk = connected("auditeur");
+  static_cast<void>(client::raise_alarm(desk->profile, {LocalCode::log_forked, "invented"}, {"", false, Digest{1}}));
+  client::Outbox outbox(desk->profile, clock_);
+  EXPECT_EQ(*client::report_alarms(outbox, *desk->session), 0U);
 }
 
 TEST_F(SessionTest, SurvivesEachConnectionThatBreaks) {

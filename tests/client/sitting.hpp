@@ -5,7 +5,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "client/alarm.hpp"
 #include "client/client_store.hpp"
 #include "client/inbox.hpp"
 #include "client/open_exchange.hpp"
@@ -50,6 +52,7 @@ struct Desk {
   client::Profile profile;
   client::Keys keys;
   MemoryConnection* connection = nullptr;  ///< of the session
+  int dials_to_fail = 0;                   ///< nobody answers the next so many
   std::unique_ptr<client::Session> session;
 };
 
@@ -62,9 +65,14 @@ class Sitting : public ::testing::Test {
   /// Opens a session with whatever broker is shown.
   Outcome<void> connect(Desk& desk) {
     desk.session.reset();
-    auto connection = std::make_unique<MemoryConnection>(shown_, desk.keys.current.public_identity().curve);
-    desk.connection = connection.get();
-    auto session = client::Session::open(desk.profile, desk.keys, clock_, std::move(connection));
+    auto session = client::Session::open(
+        desk.profile, desk.keys, clock_, [this, &desk]() -> Outcome<std::unique_ptr<client::Connection>> {
+          if (desk.dials_to_fail > 0 && desk.dials_to_fail-- > 0)
+            return Failure(LocalCode::unreachable, "the test answers no dial");
+          auto connection = std::make_unique<MemoryConnection>(shown_, desk.keys.current.public_identity().curve);
+          desk.connection = connection.get();
+          return std::unique_ptr<client::Connection>(std::move(connection));
+        });
     if (!session) return session.error();
     desk.session = std::move(*session);
     return {};
@@ -92,6 +100,14 @@ class Sitting : public ::testing::Test {
   protocol::ExchangeId somebody_sends(const std::string& who, const protocol::Form& form) {
     auto sender = connected(who);
     return send_report(*sender, form);
+  }
+
+  /// The reports of an anomaly the broker has accepted, by their codes.
+  std::vector<std::string> anomalies() {
+    std::vector<std::string> codes;
+    for (std::size_t i = 0; i < broker_.size().value; ++i)
+      if (const Bytes* code = broker_.record(i).find("code")) codes.emplace_back(as_text(*code));
+    return codes;
   }
 
   static SignedVersion first_version(SmallWorld& world) {

@@ -477,9 +477,9 @@ ReplyBody MemoryBroker::on(const Peer&, const protocol::GetCheckpoint& body) {
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Prove& body) {
   const auto found = exchanges_.find(body.exchange);
   if (found == exchanges_.end()) return refusal(Code::not_found);
-  const protocol::Member* sender = directory_->member(found->second.address.sender);
-  const bool own = sender != nullptr && sender->organisation == member(peer).organisation;
-  return protocol::Proven{prove(found->second.leaf, own ? sender_fields : member_fields)};
+  const std::vector<std::string>& seats = member(peer).seats;
+  const bool seated = std::find(seats.begin(), seats.end(), found->second.address.queue) != seats.end();
+  return protocol::Proven{prove(found->second.leaf, seated ? member_fields : sender_fields)};
 }
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::GetRecords& body) {
