@@ -106,6 +106,7 @@ std::string french(Problem problem) {
     case Problem::statement_forged: return "signature absente, ou qui n'est pas celle de la personne nommée";
     case Problem::statement_contradicts: return "la demande signée dit autre chose que l'enregistrement";
     case Problem::signer_unknown: return "cette clé n'est à personne dans l'annuaire";
+    case Problem::signer_not_in_force: return "clé remplacée, ou personne révoquée ou hors délai, au moment de l'acte";
     case Problem::queue_broken: return "la chaîne d'une file est rompue";
     case Problem::queue_gap: return "un numéro manque dans une file";
     case Problem::queue_number_twice: return "deux envois portent le même numéro dans une file";
