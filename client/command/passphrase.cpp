@@ -1,13 +1,17 @@
 #include "client/command/passphrase.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <string_view>
 
 namespace pli::client::command {
@@ -15,58 +19,122 @@ namespace {
 
 using protocol::LocalCode;
 
-/// Everything up to the first newline, in guarded memory; the buffer it passed through is wiped.
-Outcome<crypto::SecretKey> read_line(int fd) {
+Outcome<crypto::SecretKey> checked(crypto::SecretKey secret, std::size_t size) {
+  if (size > passphrase_bytes_max) return Failure(LocalCode::usage, "passphrase too long");
+  if (secret.empty()) return Failure(LocalCode::usage, "empty passphrase");
+  return secret;
+}
+
+/// Everything up to the first newline, in guarded memory; the buffer it passed through is wiped. `ready` waits until
+/// there is something to read; false gives up.
+Outcome<crypto::SecretKey> read_line(int fd, const std::function<bool()>& ready) {
   std::array<std::uint8_t, passphrase_bytes_max + 2> buffer{};  // the longest and its \r, or one byte too many
   std::size_t size = 0;
   bool failed = false;
   while (size < buffer.size()) {
+    failed = !ready();
+    if (failed) break;
     ssize_t got = ::read(fd, buffer.data() + size, 1);
     if (got < 0 && errno == EINTR) continue;
     failed = got < 0;
     if (got <= 0 || buffer[size] == '\n') break;
     ++size;
   }
-  if (size > 0 && buffer[size - 1] == '\r') --size;
+  if (size > 0 && size < buffer.size() && buffer[size - 1] == '\r') --size;
   auto secret = crypto::SecretKey::copy_of(ByteView(buffer).first(std::min(size, passphrase_bytes_max)));
   crypto::wipe(buffer);
   if (failed) return Failure(LocalCode::local_store, "reading the passphrase");
-  if (size > passphrase_bytes_max) return Failure(LocalCode::usage, "passphrase too long");
-  if (secret.empty()) return Failure(LocalCode::usage, "empty passphrase");
-  return secret;
+  return checked(std::move(secret), size);
 }
 
 Outcome<crypto::SecretKey> read_from_file(const std::filesystem::path& path, bool must_be_private) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Failure(LocalCode::local_store, "passphrase file cannot be opened");
+  if (fd < 0) return Failure(LocalCode::file_missing, path.string());
   struct stat info {};
   if (::fstat(fd, &info) != 0 || (must_be_private && ((info.st_mode & 0077) != 0 || info.st_uid != ::geteuid()))) {
     ::close(fd);
-    return Failure(LocalCode::usage, "passphrase file must be yours and closed to others: chmod 600");
+    return Failure(LocalCode::passphrase_file_open, path.string());
   }
-  auto secret = read_line(fd);
+  auto secret = read_line(fd, [] { return true; });
   ::close(fd);
   return secret;
 }
 
-Outcome<crypto::SecretKey> ask(const char* prompt) {
-  int terminal = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-  if (terminal < 0) return Failure(LocalCode::usage, "no terminal to ask the passphrase on: use --passphrase-file");
-  termios before{};
-  if (::tcgetattr(terminal, &before) != 0) {
-    ::close(terminal);
-    return Failure(LocalCode::usage, "no terminal to ask the passphrase on: use --passphrase-file");
+// ---- the terminal ----------------------------------------------------------------------------------------------
+
+volatile std::sig_atomic_t caught = 0;
+void remember(int signal) { caught = signal; }
+
+/// Signals that would leave the terminal silent: held back, but for the moments we wait in, where they are only noted.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    caught = 0;
+    sigset_t held;
+    ::sigemptyset(&held);
+    for (int signal : signals_) ::sigaddset(&held, signal);
+    ::pthread_sigmask(SIG_BLOCK, &held, &before_);
+    struct sigaction noting {};
+    noting.sa_handler = remember;
+    for (std::size_t i = 0; i < signals_.size(); ++i) {
+      ::sigaction(signals_[i], nullptr, &actions_[i]);
+      if (actions_[i].sa_handler != SIG_IGN) ::sigaction(signals_[i], &noting, nullptr);
+    }
   }
+  ~SignalsHeld() {
+    for (std::size_t i = 0; i < signals_.size(); ++i) ::sigaction(signals_[i], &actions_[i], nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+  /// False once a signal came.
+  [[nodiscard]] bool wait_for_input(int fd) const {
+    pollfd wait{fd, POLLIN, 0};
+    while (caught == 0)
+      if (::ppoll(&wait, 1, nullptr, &before_) >= 0 || errno != EINTR) return caught == 0;
+    return false;
+  }
+
+ private:
+  static constexpr std::array<int, 5> signals_ = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
+  std::array<struct sigaction, signals_.size()> actions_{};
+  sigset_t before_{};
+};
+
+/// One question with the echo off; `signal` is what interrupted it, 0 for nothing.
+Outcome<crypto::SecretKey> ask_once(int terminal, const termios& before, const char* prompt, int& signal) {
+  SignalsHeld held;
   termios silent = before;
   silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
   silent.c_lflag |= ECHONL;
   std::string_view words = prompt;
   (void)!::write(terminal, words.data(), words.size());
   (void)::tcsetattr(terminal, TCSAFLUSH, &silent);
-  auto secret = read_line(terminal);
+  auto secret = read_line(terminal, [&] { return held.wait_for_input(terminal); });
   (void)::tcsetattr(terminal, TCSAFLUSH, &before);
-  ::close(terminal);
+  signal = caught;
   return secret;
+}
+
+Outcome<crypto::SecretKey> ask(const char* prompt) {
+  int terminal = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  termios before{};
+  if (terminal < 0 || ::tcgetattr(terminal, &before) != 0) {
+    if (terminal >= 0) ::close(terminal);
+    return Failure(LocalCode::no_terminal, "no terminal to ask the passphrase on: use --passphrase-file");
+  }
+  for (;;) {
+    int signal = 0;
+    auto secret = ask_once(terminal, before, prompt, signal);
+    if (signal != 0) {
+      (void)!::write(terminal, "\n", 1);
+      (void)::raise(signal);
+      if (signal == SIGTSTP) continue;  // back from a pause: the question again
+    }
+    ::close(terminal);
+    return secret;
+  }
 }
 
 std::optional<std::filesystem::path> credential() {
@@ -92,8 +160,7 @@ Outcome<crypto::SecretKey> read_new_passphrase(const std::optional<std::filesyst
   if (!first) return first;
   auto second = ask("Encore une fois : ");
   if (!second) return second;
-  if (!crypto::same_secret(first->expose(), second->expose()))
-    return Failure(LocalCode::usage, "the two passphrases differ");
+  if (!crypto::same_secret(first->expose(), second->expose())) return Failure(LocalCode::passphrases_differ, "");
   return first;
 }
 
