@@ -17,7 +17,7 @@ Outcome<const Keys*> Sitting::keys() {
   if (!keys_) {
     auto here = profile();
     if (!here) return here.error();
-    if (!(*here)->has_identity()) return Failure(protocol::LocalCode::usage, "no identity in this profile");
+    if (!(*here)->has_identity()) return Failure(protocol::LocalCode::no_identity, "");
     auto passphrase = read_passphrase(options_.passphrase_file, "Phrase de passe : ");
     if (!passphrase) return passphrase.error();
     auto unlocked = (*here)->unlock(*passphrase);
@@ -28,6 +28,7 @@ Outcome<const Keys*> Sitting::keys() {
 }
 
 Outcome<Session*> Sitting::session() {
+  if (session_ && session_->lost()) session_.reset();
   if (!session_) {
     auto here = profile();
     if (!here) return here.error();
@@ -43,6 +44,11 @@ Outcome<Session*> Sitting::session() {
 void Sitting::lock() {
   session_.reset();
   keys_.reset();
+}
+
+void Sitting::close_profile() {
+  lock();
+  profile_.reset();
 }
 
 }  // namespace pli::client::command
