@@ -1,8 +1,10 @@
-// pli directory enrol|revoke|charter|sign|publish|show|history: the authority's gestures, offline but for publish.
+// pli directory enrol|extend|invitation|revoke|charter|sign|publish|show|history: the authority's gestures, offline but
+// for publish.
 #include <CLI/CLI.hpp>
 
-#include <unistd.h>
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "base/file.hpp"
 #include "client/authority.hpp"
@@ -25,13 +27,14 @@ using protocol::Role;
 constexpr std::int64_t day_ms = 24LL * 3600 * 1000;
 
 int failed(const Sitting& sitting, const Failure& failure) { return report(sitting, failure, Language::english); }
+int misused(const Sitting& sitting, std::string_view words) { return usage_error(sitting, words, Language::english); }
 
 struct EnrolOptions {
   fs::path authority;
   fs::path card;
   std::string id, person, organisation, territory, label;
   std::vector<std::string> roles, seats;
-  std::int64_t days = 365;
+  std::optional<std::int64_t> days;  ///< 365 for somebody new; a renewal leaves the term alone without it
   std::optional<fs::path> invitation;
   bool yes = false;
 };
@@ -50,44 +53,57 @@ std::vector<std::string> seats_of(const EnrolOptions& options, const protocol::R
   return out;
 }
 
-bool confirm(const char* question) {
-  if (::isatty(STDIN_FILENO) != 1) return false;
-  std::fputs(question, stderr);
-  char answer[16] = {};
-  return std::fgets(answer, sizeof answer, stdin) != nullptr && (answer[0] == 'y' || answer[0] == 'Y');
+constexpr std::int64_t enrolment_days_default = 365;
+
+UnixMillis today(const Sitting& sitting) { return {sitting.clock().now().value / day_ms * day_ms}; }
+
+/// Never shortens a term: that is what revoking is for.
+Outcome<void> extend(Authority& authority, std::string_view id, UnixMillis not_after) {
+  const protocol::Member* member = authority.directory().member(id);
+  if (member == nullptr) return Failure(LocalCode::usage, "no such member");
+  if (member->revoked_at) return Failure(LocalCode::usage, "a revoked member is not extended");
+  if (not_after <= member->not_after) return Failure(LocalCode::usage, "the enrolment lasts longer already");
+  return authority.draft().change_validity(id, member->not_before, not_after);
+}
+
+int not_confirmed(const Sitting& sitting, Answer answer) {
+  if (answer == Answer::nobody) return failed(sitting, Failure(LocalCode::no_terminal, "--yes once it was checked"));
+  return misused(sitting, "not confirmed; nothing was changed");
 }
 
 int enrol(Sitting& sitting, const EnrolOptions& options) {
   auto authority = Authority::open(options.authority);
   if (!authority) return failed(sitting, authority.error());
   auto bytes = read_file(options.card, protocol::card_bytes_max);
-  if (!bytes) return usage_error(sitting, "the card cannot be read: " + bytes.error().detail);
+  if (!bytes) return report_file(sitting, options.card, bytes.error(), LocalCode::usage, Language::english);
   auto card = protocol::parse_card(as_text(*bytes));
-  if (!card) return usage_error(sitting, "this is not a sound card: " + card.error().detail);
+  if (!card) return misused(sitting, "this is not a sound card: " + card.error().detail);
   std::string print = protocol::fingerprint(as_text(*bytes));
   if (!options.yes) {
     warn("Card fingerprint: " + print);
-    if (!confirm("Has its holder read you these digits? [y/N] "))
-      return usage_error(sitting, "not confirmed; nothing was changed (--yes when the digits were compared before)");
+    if (Answer answer = confirm("Has its holder read you these digits? [y/N] "); answer != Answer::yes)
+      return not_confirmed(sitting, answer);
   }
   std::string member = options.id;
   if (card->renews) {
     const protocol::Member* holder = authority->directory().member_by_sign(*card->renews);
-    if (holder == nullptr) return usage_error(sitting, "no member holds the key this card renews");
+    if (holder == nullptr) return misused(sitting, "no member holds the key this card renews");
     member = holder->id;
     if (auto done = authority->draft().renew(*card); !done) return failed(sitting, done.error());
+    if (options.days)
+      if (auto done = extend(*authority, member, {today(sitting).value + *options.days * day_ms}); !done)
+        return failed(sitting, done.error());
   } else {
     Enrolment who;
     for (const std::string& name : options.roles) {
       auto role = protocol::role_of(name);
       if (!role)
-        return usage_error(sitting,
-                           "unknown role; one of referent, maire, secretariat, membre_ged, membre_clir, "
-                           "membre_cpraf, parquet, service, auditeur, operateur, outil");
+        return misused(sitting,
+                       "unknown role; one of referent, maire, secretariat, membre_ged, membre_clir, "
+                       "membre_cpraf, parquet, service, auditeur, operateur, outil");
       who.roles.add(*role);
     }
-    if (options.id.empty() || who.roles.empty())
-      return usage_error(sitting, "--id and --role are needed for a new member");
+    if (options.id.empty() || who.roles.empty()) return misused(sitting, "--id and --role are needed for a new member");
     std::string departement =
         authority->directory().contract() != nullptr ? authority->directory().contract()->territory : "";
     who.id = options.id;
@@ -96,8 +112,8 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
     who.territory = options.territory.empty() ? departement : options.territory;
     who.seats = options.seats.empty() ? seats_of(options, who.roles, departement) : options.seats;
     who.label = options.label;
-    who.not_before = {sitting.clock().now().value / day_ms * day_ms};
-    who.not_after = {who.not_before.value + options.days * day_ms};
+    who.not_before = today(sitting);
+    who.not_after = {who.not_before.value + options.days.value_or(enrolment_days_default) * day_ms};
     for (const std::string& seat : who.seats) {
       if (authority->directory().queue(seat) != nullptr) continue;
       bool own = seat.rfind("org/", 0) == 0;
@@ -144,17 +160,125 @@ int edit(Sitting& sitting, const fs::path& folder, const std::function<Outcome<v
   return 0;
 }
 
-int sign(Sitting& sitting, const fs::path& folder, const std::optional<fs::path>& key_file, std::int64_t days) {
+/// The invitation once more: the same text, and so the same fingerprint, as long as the facts are the same.
+int reprint_invitation(Sitting& sitting, const fs::path& folder, const std::string& member) {
   auto authority = Authority::open(folder);
+  if (!authority) return failed(sitting, authority.error());
+  auto invitation = authority->invitation(member);
+  if (!invitation) return failed(sitting, invitation.error());
+  std::string text = to_text(*invitation);
+  std::string print = protocol::fingerprint(text);
+  if (sitting.json()) {
+    JsonObject().text("member", member).text("invitation", text).text("invitation_fingerprint", print).print();
+    return 0;
+  }
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  warn("Fingerprint, to be read aloud: " + print);
+  return 0;
+}
+
+// ---- signing ---------------------------------------------------------------------------------------------------
+
+std::string date_of(std::string_view milliseconds) {
+  std::int64_t value = 0;
+  auto [end, problem] = std::from_chars(milliseconds.data(), milliseconds.data() + milliseconds.size(), value);
+  if (problem != std::errc() || end != milliseconds.data() + milliseconds.size()) return std::string(milliseconds);
+  return iso_time({value});
+}
+
+/// An attribute as a signer can read it: keys in hexadecimal, times as dates.
+std::string attribute_text(const std::pair<std::string, Bytes>& attribute) {
+  static constexpr std::array<std::string_view, 5> times = {"not-before", "not-after", "revoked", "starts", "ends"};
+  const auto& [name, value] = attribute;
+  std::string_view text = as_text(value);
+  if (std::find(times.begin(), times.end(), name) != times.end()) return name + " " + date_of(text);
+  const bool readable =
+      protocol::count_characters(text).has_value() &&
+      std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; });
+  return name + " " + (readable ? protocol::printable(text) : to_hex(value));
+}
+
+bool holds(const std::vector<std::pair<std::string, Bytes>>& attributes, std::string_view name) {
+  return std::any_of(attributes.begin(), attributes.end(), [&](const auto& each) { return each.first == name; });
+}
+
+std::string_view act_of(const EntryDifference& difference) {
+  if (difference.type != protocol::EntryType::member) return difference.added ? "added" : "changed";
+  if (difference.added) return "enrolled";
+  if (holds(difference.come, "revoked")) return "revoked";
+  return holds(difference.come, "former-sign") ? "keys renewed" : "changed";
+}
+
+std::string authorities_text(std::size_t threshold, const std::vector<audit::VerifierKey>& keys) {
+  std::string out = std::to_string(threshold) + " of " + std::to_string(keys.size());
+  for (const audit::VerifierKey& key : keys) out += ", " + key.name + " " + to_hex(key.key.bytes).substr(0, 16);
+  return out;
+}
+
+void show_review(const Sitting& sitting, const VersionReview& review) {
+  const protocol::DirectoryHead& head = review.head;
+  const protocol::AuthoritySet after = protocol::authorities_of(head);
+  const bool new_authorities = !(after == review.authorities_before);
+  if (sitting.json()) {
+    for (const EntryDifference& difference : review.differences) {
+      std::vector<std::string> gone;
+      std::vector<std::string> come;
+      for (const auto& attribute : difference.gone) gone.push_back(attribute_text(attribute));
+      for (const auto& attribute : difference.come) come.push_back(attribute_text(attribute));
+      JsonObject()
+          .text("change", act_of(difference))
+          .text("type", text_of(difference.type))
+          .text("id", difference.id)
+          .texts("before", gone)
+          .texts("after", come)
+          .print();
+    }
+    if (new_authorities)
+      JsonObject()
+          .text("change", "authorities")
+          .text("after", authorities_text(head.threshold, head.authorities))
+          .print();
+    return;
+  }
+  warn("Version " + std::to_string(head.number.value) + " of " + head.contract + ", in force until " +
+       iso_time(head.not_after) + (review.previous ? " (before: " + iso_time(review.previous->not_after) + ")" : "") +
+       ".");
+  warn("Authorities: " + authorities_text(head.threshold, head.authorities) + (new_authorities ? "" : " (unchanged)"));
+  if (new_authorities)
+    warn("  THEY CHANGE. Before: " +
+         authorities_text(review.authorities_before.threshold, review.authorities_before.keys));
+  if (review.differences.empty()) warn("No entry changes: this version only renews the term.");
+  for (const EntryDifference& difference : review.differences) {
+    warn("  " + std::string(text_of(difference.type)) + " " + protocol::printable(difference.id) + ": " +
+         std::string(act_of(difference)));
+    for (const auto& attribute : difference.gone) warn("    - " + attribute_text(attribute));
+    for (const auto& attribute : difference.come) warn("    + " + attribute_text(attribute));
+  }
+}
+
+struct SignOptions {
+  fs::path authority;
+  std::optional<fs::path> key;
+  std::int64_t days = 30;
+  bool yes = false;
+};
+
+int sign(Sitting& sitting, const SignOptions& options) {
+  auto authority = Authority::open(options.authority);
   if (!authority) return failed(sitting, authority.error());
   auto waiting = authority->pending();
   if (!waiting) return failed(sitting, waiting.error());
   if (!*waiting) {
     UnixMillis now = sitting.clock().now();
-    auto prepared = authority->prepare(now, {now.value + days * day_ms});
+    auto prepared = authority->prepare(now, {now.value + options.days * day_ms});
     if (!prepared) return failed(sitting, prepared.error());
   }
-  std::vector<fs::path> keys = key_file ? std::vector<fs::path>{*key_file} : authority->key_files();
+  auto review = authority->review();
+  if (!review) return failed(sitting, review.error());
+  show_review(sitting, *review);
+  if (!options.yes)
+    if (Answer answer = confirm("Sign this? [y/N] "); answer != Answer::yes) return not_confirmed(sitting, answer);
+  std::vector<fs::path> keys = options.key ? std::vector<fs::path>{*options.key} : authority->key_files();
   std::optional<PendingVersion> version;
   for (const fs::path& key : keys) {
     std::string prompt = "Passphrase of " + key.filename().string() + ": ";
@@ -165,12 +289,13 @@ int sign(Sitting& sitting, const fs::path& folder, const std::optional<fs::path>
     version = std::move(*signed_version);
     if (version->complete()) break;
   }
-  if (!version) return usage_error(sitting, "no authority key in this folder: name one with --key");
+  if (!version) return misused(sitting, "no authority key in this folder: name one with --key");
   if (sitting.json()) {
     JsonObject()
         .number("number", static_cast<std::int64_t>(version->head.number.value))
         .number("signatures", static_cast<std::int64_t>(version->signed_by.size()))
         .number("threshold", static_cast<std::int64_t>(version->head.threshold))
+        .text("not_after", iso_time(version->head.not_after))
         .boolean("complete", version->complete())
         .print();
     return 0;
@@ -182,50 +307,75 @@ int sign(Sitting& sitting, const fs::path& folder, const std::optional<fs::path>
   return 0;
 }
 
-int publish(Sitting& sitting, const fs::path& folder, bool offline) {
-  auto authority = Authority::open(folder);
-  if (!authority) return failed(sitting, authority.error());
-  auto waiting = authority->pending();
-  if (!waiting) return failed(sitting, waiting.error());
-  std::optional<PublishedVersion> version;
-  if (*waiting) {
-    auto moved = authority->publish();
-    if (!moved) return failed(sitting, moved.error());
-    version = std::move(*moved);
-  } else {  // an earlier publish that did not reach the broker is carried again
-    auto versions = authority->history();
-    if (!versions) return failed(sitting, versions.error());
-    if (versions->empty()) return usage_error(sitting, "nothing to publish: pli directory sign first");
-    version = versions->back();
-  }
-  std::string number = std::to_string(version->number.value);
-  if (offline) {
-    if (sitting.json())
-      JsonObject()
-          .number("number", static_cast<std::int64_t>(version->number.value))
-          .text("note", version->note.string())
-          .text("bundle", version->bundle.string())
-          .print();
-    else
-      say("Version " + number + " is in " + version->note.string() + " and " + version->bundle.string() + ".");
-    return 0;
-  }
-  auto note = read_file(version->note, audit::note_bytes_max);
-  auto bundle = read_file(version->bundle, protocol::directory_bundle_bytes_max);
+// ---- publishing ------------------------------------------------------------------------------------------------
+
+int carry(Sitting& sitting, Session& session, const PublishedVersion& version) {
+  auto note = read_file(version.note, audit::note_bytes_max);
+  auto bundle = read_file(version.bundle, protocol::directory_bundle_bytes_max);
   if (!note) return failed(sitting, local(LocalCode::local_store, note.error()));
   if (!bundle) return failed(sitting, local(LocalCode::local_store, bundle.error()));
-  auto session = sitting.session();
-  if (!session) return failed(sitting, session.error());
-  auto published = publish_directory(**session, std::string(as_text(*note)), *bundle);
+  auto published = publish_directory(session, std::string(as_text(*note)), *bundle);
   if (!published) return failed(sitting, published.error());
   if (sitting.json())
     JsonObject()
         .number("number", static_cast<std::int64_t>(published->number.value))
         .number("leaf", static_cast<std::int64_t>(published->proof.index.value))
+        .boolean("already", false)
         .print();
   else
-    say("Version " + number + " is in force; leaf " + std::to_string(published->proof.index.value) +
-        " of the log says so.");
+    say("Version " + std::to_string(version.number.value) + " is in force; leaf " +
+        std::to_string(published->proof.index.value) + " of the log says so.");
+  return 0;
+}
+
+int publish_offline(const Sitting& sitting, const PublishedVersion& version) {
+  if (sitting.json())
+    JsonObject()
+        .number("number", static_cast<std::int64_t>(version.number.value))
+        .text("note", version.note.string())
+        .text("bundle", version.bundle.string())
+        .print();
+  else
+    say("Version " + std::to_string(version.number.value) + " is in " + version.note.string() + " and " +
+        version.bundle.string() + ".");
+  return 0;
+}
+
+int publish(Sitting& sitting, const fs::path& folder, bool offline) {
+  auto authority = Authority::open(folder);
+  if (!authority) return failed(sitting, authority.error());
+  auto waiting = authority->pending();
+  if (!waiting) return failed(sitting, waiting.error());
+  if (*waiting && (*waiting)->complete())
+    if (auto moved = authority->publish(); !moved) return failed(sitting, moved.error());
+  const bool unsigned_left = *waiting && !(*waiting)->complete();
+  auto versions = authority->history();
+  if (!versions) return failed(sitting, versions.error());
+  const char* too_few = "not enough authorities have signed the pending version: pli directory sign";
+  if (versions->empty())
+    return misused(sitting, unsigned_left ? too_few : "nothing to publish: pli directory sign first");
+  if (offline) return unsigned_left ? misused(sitting, too_few) : publish_offline(sitting, versions->back());
+
+  auto session = sitting.session();
+  if (!session) return failed(sitting, session.error());
+  // The broker takes versions one after another: whatever an earlier publish did not bring goes first.
+  const KnownDirectory& held = (*session)->directory();
+  const std::uint64_t number = held.number().value;
+  if (number == 0 || number > versions->size())
+    return failed(sitting, Failure(LocalCode::directory_unproven,
+                                   "the broker holds a later version than this folder: another copy of it was used"));
+  if ((*versions)[number - 1].digest != held.verified().digest())
+    return failed(sitting, Failure(LocalCode::directory_unproven,
+                                   "the broker holds another version under this number than the folder's history"));
+  for (std::uint64_t next = number; next < versions->size(); ++next)
+    if (int code = carry(sitting, **session, (*versions)[next]); code != 0) return code;
+  if (unsigned_left) return misused(sitting, too_few);
+  if (number == versions->size()) {
+    if (sitting.json())
+      JsonObject().number("number", static_cast<std::int64_t>(number)).boolean("already", true).print();
+    else
+      say("Version " + std::to_string(number) + " is in force already.");
+  }
   return 0;
 }
 
@@ -327,10 +477,38 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       ->allow_extra_args(false);
   verb->add_option("--territory", who->territory, "Département or INSEE commune code (default: the contract's)");
   verb->add_option("--label", who->label, "How colleagues recognise him");
-  verb->add_option("--days", who->days, "Days his enrolment is valid")->check(CLI::Range(1, 1830));
+  verb->add_option("--days", who->days, "Days his enrolment is valid from today (365; with a renewal: unchanged)")
+      ->check(CLI::Range(1, 1830));
   verb->add_option("--invitation", who->invitation, "Where to write the invitation");
   verb->add_flag("--yes", who->yes, "The card's fingerprint was compared already");
   verb->callback([&sitting, &verdict, who] { verdict.exit_code = enrol(sitting, *who); });
+
+  struct Extension {
+    fs::path authority;
+    std::string member;
+    std::int64_t days = 0;
+  };
+  auto extended = std::make_shared<Extension>();
+  verb = group->add_subcommand("extend", "Let a member's enrolment last longer");
+  verb->footer("Example: pli directory extend m.durand --days 365 --authority yonne/authority");
+  verb->add_option("member", extended->member, "Member id")->required();
+  with_folder(verb, extended->authority);
+  verb->add_option("--days", extended->days, "Days it is valid from today")->check(CLI::Range(1, 1830))->required();
+  verb->callback([&sitting, &verdict, extended] {
+    UnixMillis until{today(sitting).value + extended->days * day_ms};
+    verdict.exit_code = edit(
+        sitting, extended->authority, [&](Authority& authority) { return extend(authority, extended->member, until); },
+        "Extended " + extended->member + " until " + iso_time(until) + ".");
+  });
+
+  auto invited = std::make_shared<std::pair<fs::path, std::string>>();
+  verb = group->add_subcommand("invitation", "Print a member's invitation again, with its fingerprint");
+  verb->footer("Example: pli directory invitation m.durand --authority yonne/authority > invitation.txt");
+  verb->add_option("member", invited->second, "Member id")->required();
+  with_folder(verb, invited->first);
+  verb->callback([&sitting, &verdict, invited] {
+    verdict.exit_code = reprint_invitation(sitting, invited->first, invited->second);
+  });
 
   auto revoked = std::make_shared<std::pair<fs::path, std::string>>();
   verb = group->add_subcommand("revoke", "Take a member's rights away, for ever");
@@ -358,29 +536,31 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       ->required();
   verb->add_option("--days", *charter_days, "Days it is in force")->check(CLI::Range(1, 1830));
   verb->callback([&sitting, &verdict, charter, charter_days] {
-    charter->second.not_before = {sitting.clock().now().value / day_ms * day_ms};
+    charter->second.not_before = today(sitting);
     charter->second.not_after = {charter->second.not_before.value + *charter_days * day_ms};
     verdict.exit_code = edit(
         sitting, charter->first, [&](Authority& authority) { return authority.draft().add_charter(charter->second); },
         "Charter entered.");
   });
 
-  auto signing = std::make_shared<std::pair<fs::path, std::optional<fs::path>>>();
-  auto days = std::make_shared<std::int64_t>(30);
-  verb = group->add_subcommand("sign", "Sign the next version; repeat with other keys until enough have");
-  verb->footer("Example: pli directory sign --authority yonne/authority --key yonne/authority/keys/1.age");
-  with_folder(verb, signing->first);
-  verb->add_option("--key", signing->second, "Authority key (default: those in the folder, until enough have signed)");
-  verb->add_option("--days", *days, "Days the version is valid, at most 30")->check(CLI::Range(1, 30));
-  verb->callback([&sitting, &verdict, signing, days] {
-    verdict.exit_code = sign(sitting, signing->first, signing->second, *days);
-  });
+  auto signing = std::make_shared<SignOptions>();
+  verb = group->add_subcommand("sign", "Show what the next version changes and sign it; repeat until enough keys have");
+  verb->footer(
+      "Example: pli directory sign --authority yonne/authority --key yonne/authority/keys/authority-1.age\n"
+      "What is shown is rebuilt from the history and from the entries that will be carried, and compared with the "
+      "note.");
+  with_folder(verb, signing->authority);
+  verb->add_option("--key", signing->key, "Authority key (default: those in the folder, until enough have signed)");
+  verb->add_option("--days", signing->days, "Days the version is valid, at most 30")->check(CLI::Range(1, 30));
+  verb->add_flag("--yes", signing->yes, "The changes were read before; do not ask");
+  verb->callback([&sitting, &verdict, signing] { verdict.exit_code = sign(sitting, *signing); });
 
   auto publishing = std::make_shared<std::pair<fs::path, bool>>();
-  verb = group->add_subcommand("publish", "Carry the signed version to the broker (an operator's profile)");
+  verb = group->add_subcommand("publish",
+                               "Carry the signed versions the broker lacks to it, in order (an operator's profile)");
   verb->footer("Example: pli --home operateur directory publish --authority yonne/authority");
   with_folder(verb, publishing->first);
-  verb->add_flag("--offline", publishing->second, "Only say which files to carry");
+  verb->add_flag("--offline", publishing->second, "Only say which files hold the newest");
   verb->callback([&sitting, &verdict, publishing] {
     verdict.exit_code = publish(sitting, publishing->first, publishing->second);
   });

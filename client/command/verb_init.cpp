@@ -52,7 +52,8 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   UnixMillis now = sitting.clock().now();
   if (options.contract_file) {
     auto loaded = load_contract_file(*options.contract_file);
-    if (!loaded) return usage_error(sitting, "contrat illisible : " + loaded.error().detail);
+    if (!loaded)
+      return usage_error(sitting, "the contract cannot be read: " + loaded.error().detail, Language::english);
     file = std::move(*loaded);
   } else {
     file = default_contract(options, now);
@@ -130,7 +131,7 @@ void add_init(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       ->check(CLI::Range(1, 20));
   verb->callback([&sitting, &verdict, options] {
     if (!options->contract_file && options->departement.empty()) {
-      verdict.exit_code = usage_error(sitting, "--contract FILE or --departement NUMBER is needed");
+      verdict.exit_code = usage_error(sitting, "--contract FILE or --departement NUMBER is needed", Language::english);
       return;
     }
     verdict.exit_code = run_init(sitting, *options);
