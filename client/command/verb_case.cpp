@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "client/command/known_cases.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
@@ -14,19 +15,6 @@ namespace pli::client::command {
 namespace {
 
 using protocol::CaseItem;
-
-Outcome<std::vector<CaseItem>> all_cases(Session& session) {
-  std::vector<CaseItem> out;
-  protocol::ListCases ask;
-  for (;;) {
-    auto page = session.ask<protocol::Cases>(ask);
-    if (!page) return page.error();
-    if (page->items.empty() && page->more) return Failure(protocol::LocalCode::unreachable, "an empty page of cases");
-    out.insert(out.end(), page->items.begin(), page->items.end());
-    if (!page->more) return out;
-    ask.after = out.back().case_id;
-  }
-}
 
 /// What a collectivité is told in its own words, what an instance is told as it is.
 std::string french_state(const CaseItem& item) {
@@ -45,6 +33,9 @@ JsonObject case_json(const CaseItem& item) {
   out.text("updated_at", iso_time(item.updated_at)).number("exchanges", item.exchanges);
   return out;
 }
+
+/// More than any reason may hold; the form itself says what is too long.
+constexpr std::size_t reason_bytes_max = 16 * 1024;
 
 int list(Sitting& sitting) {
   auto session = sitting.session();
@@ -65,18 +56,6 @@ int list(Sitting& sitting) {
   if (rows.empty() && !sitting.json()) say("Aucun dossier.");
   print_table({{"Dossier"}, {"Nature"}, {"Instance"}, {"État"}, {"Ouvert le"}, {"Dernier acte"}, {"Envois"}}, rows);
   return 0;
-}
-
-Outcome<CaseItem> find_case(Session& session, const std::string& text) {
-  auto cases = all_cases(session);
-  if (!cases) return cases.error();
-  std::vector<Digest> ids;
-  for (const CaseItem& item : *cases) ids.push_back(item.case_id);
-  auto id = resolve_id(text, ids);
-  if (!id) return id.error();
-  for (const CaseItem& item : *cases)
-    if (item.case_id == *id) return item;
-  return Failure(protocol::Refusal{protocol::Code::not_found, "", 0});
 }
 
 int show(Sitting& sitting, const std::string& text) {
@@ -105,23 +84,37 @@ int show(Sitting& sitting, const std::string& text) {
   std::vector<std::vector<std::string>> rows;
   for (const InboxItem& item : *items) {
     const auto* row = protocol::row_of_number(item.address.kind);
-    rows.push_back({short_id(item.exchange), row != nullptr ? std::string(row->french) : "?", item.address.sender,
+    rows.push_back({short_id(item.exchange), row != nullptr ? std::string(row->french) : "?", sender_text(item),
                     local_time(item.accepted_at), item.opened ? "ouvert" : ""});
   }
   print_table({{"Numéro"}, {"Nature"}, {"De"}, {"Reçu le"}, {""}}, rows);
   return 0;
 }
 
-/// The queue of the organisation whose exchange opened the case, as the secretariat can see it.
-Outcome<std::string> answer_queue(Session& session, const Digest& case_id) {
-  if (auto fresh = Inbox(session).refresh(); !fresh) return fresh.error();
+/// The queue of the organisation whose exchange opened the case, as the secretariat can see it. Empty with a reason
+/// said: an answer goes to nobody who is not proven.
+std::optional<std::string> answer_queue(Sitting& sitting, Session& session, const Digest& case_id, int& exit_code) {
+  if (auto fresh = Inbox(session).refresh(); !fresh) {
+    exit_code = report(sitting, fresh.error());
+    return std::nullopt;
+  }
   auto first = find_received(session.profile(), case_id);
-  if (!first) return first.error();
-  if (!*first || !(*first)->visible)
-    return Failure(protocol::LocalCode::usage, "the first exchange of this case is not in your queues");
+  if (!first) {
+    exit_code = report(sitting, first.error());
+    return std::nullopt;
+  }
+  if (!*first || !(*first)->visible) {
+    exit_code = usage_error(sitting,
+                            "le premier envoi de ce dossier n'est dans aucune de vos files ; seul un membre "
+                            "de l'instance qui l'a reçu peut y répondre");
+    return std::nullopt;
+  }
   const protocol::Member* sender = session.directory().member((*first)->address.sender);
-  if (sender == nullptr)
-    return Failure(protocol::LocalCode::directory_unproven, "the directory does not show who sent the first exchange");
+  if (!(*first)->sender_proven || sender == nullptr) {
+    exit_code = report(sitting, Failure(protocol::LocalCode::sender_unproven,
+                                        "the directory does not show who sent the first exchange"));
+    return std::nullopt;
+  }
   return "org/" + sender->organisation;
 }
 
@@ -132,8 +125,9 @@ int act(Sitting& sitting, const std::string& text, const Result<protocol::Form>&
   if (!found) return report(sitting, found.error());
   std::string queue = found->queue;
   if (answers_sender) {
-    auto own = answer_queue(**session, found->case_id);
-    if (!own) return report(sitting, own.error());
+    int exit_code = 0;
+    auto own = answer_queue(sitting, **session, found->case_id, exit_code);
+    if (!own) return exit_code;
     queue = *own;
   }
   Draft draft = draft_of(*form, queue);
@@ -175,9 +169,11 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       joined(protocol::decision_outcomes()));
   verb->add_option("id", decision->id, "Numéro du dossier")->required();
   verb->add_option("--outcome", decision->code, "Issue, dans la liste fermée")->required();
-  verb->add_option("--reason", decision->reason, "Motif court ; lisible des seuls membres");
+  verb->add_option("--reason", decision->reason,
+                   "Motif court, lisible des seuls membres ; ou - pour l'entrée standard");
   verb->callback([&sitting, &verdict, decision] {
-    auto form = protocol::Form::decision(decision->code, decision->reason);
+    auto reason = text_or_input(decision->reason, reason_bytes_max);
+    auto form = reason ? protocol::Form::decision(decision->code, *reason) : Result<protocol::Form>(reason.error());
     verdict.exit_code = form ? act(sitting, decision->id, form, false)
                              : usage_error(sitting, "issue inconnue ou motif trop long ; l'une de : " +
                                                         joined(protocol::decision_outcomes()));

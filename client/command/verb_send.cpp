@@ -1,9 +1,11 @@
-// pli send, pli outbox list|flush|discard, pli receipt show|verify
+// pli send, pli outbox list|flush|retry|discard, pli receipt show|verify
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/file.hpp"
+#include "client/command/known_cases.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
@@ -32,7 +34,10 @@ void print_item(const Sitting& sitting, const Flushed& flushed) {
     if (item.case_id != Digest{}) out.text("case", to_hex(item.case_id));
     if (!item.receipt.empty()) out.text("receipt", item.receipt.string());
     out.boolean("resealed", flushed.resealed).boolean("duplicate", flushed.duplicate);
-    if (flushed.failure) out.text("error", code_text(*flushed.failure));
+    if (flushed.failure)
+      out.text("error", code_text(*flushed.failure));
+    else if (item.last_refusal && item.state != OutboxState::receipted)
+      out.text("error", to_text(*item.last_refusal));
     out.print();
     return;
   }
@@ -65,9 +70,17 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-/// The instance a form goes to: GED for persons and the informations of other volets on persons, CLIR for structures.
-std::string queue_kind_for(protocol::Kind kind) {
-  return kind == protocol::Kind::signalement_de_structure ? "clir/" : "ged/";
+/// Whether an information of another volet is about a structure and nobody in it.
+bool concerns_structure_alone(const protocol::Form& form) {
+  auto json = nlohmann::json::parse(form.to_json(), nullptr, false);
+  return json.is_object() && json.contains("structure") && json.value("personnes", nlohmann::json::array()).empty();
+}
+
+/// The instance a form that opens a case goes to: GED for persons, CLIR for structures.
+std::string queue_kind_for(const protocol::Form& form) {
+  if (form.kind() == protocol::Kind::signalement_de_structure) return "clir/";
+  if (form.kind() == protocol::Kind::information_de_volet && concerns_structure_alone(form)) return "clir/";
+  return "ged/";
 }
 
 struct SendOptions {
@@ -136,48 +149,61 @@ std::optional<std::string> route(Sitting& sitting, const protocol::Form& form, i
                                  " : adressez-vous à votre interlocuteur à la préfecture ; rien n'a été envoyé");
     return std::nullopt;
   }
-  return queue_kind_for(form.kind()) + departement;
+  return queue_kind_for(form) + departement;
+}
+
+/// Where a form about a case goes: to the instance that holds it. Empty with a reason said.
+std::optional<std::string> route_to_case(Sitting& sitting, const Digest& case_id, int& exit_code) {
+  auto queue = queue_of_case(sitting, case_id);
+  if (queue) return *queue;
+  const bool unknown =
+      is(queue.error(), protocol::Code::not_found) || exit_class(queue.error()) == ExitClass::unreachable_or_queued;
+  exit_code = unknown ? usage_error(sitting,
+                                    "rien ici ne dit quelle instance tient ce dossier : ajoutez --queue, par exemple "
+                                    "--queue clir/89 ; rien n'a été envoyé")
+                      : report(sitting, queue.error());
+  return std::nullopt;
 }
 
 int send(Sitting& sitting, const SendOptions& options) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  if (!(*profile)->has_identity()) return report(sitting, Failure(LocalCode::no_identity, ""));
   auto bytes = read_form(options.form);
-  if (!bytes) return report(sitting, local(LocalCode::bad_form, bytes.error()));
+  if (!bytes) return report_file(sitting, options.form, bytes.error(), LocalCode::bad_form);
+  for (const std::string& condition : options.handling)
+    if (!protocol::is_handling(condition))
+      return usage_error(sitting,
+                         "condition inconnue ; l'une de : ged-only, ask-before-transfer, eyes-only, no-copy-to:ORG");
   auto table = config::CommuneTable::load(config::data_folder() / config::commune_table_file);
   if (!table) return report(sitting, local(LocalCode::local_store, table.error()));
   auto form = protocol::Form::from_json(as_text(*bytes), known_commune, &*table, sitting.clock().now());
   if (!form) return report_problems(sitting, form.error());
   for (const fs::path& path : options.attachments) {
     auto content = read_file(path, protocol::exchange_bytes_max);
-    if (!content)
-      return usage_error(sitting, content.error().code == Errc::over_limit ? "une pièce jointe dépasse 8 Mio"
-                                                                           : "une pièce jointe ne peut pas être lue");
+    if (!content && content.error().code == Errc::over_limit)
+      return usage_error(sitting, "une pièce jointe dépasse 8 Mio");
+    if (!content) return report_file(sitting, path, content.error(), LocalCode::file_missing);
     if (auto done = form->attach({path.filename().string(), media_type_of(path), std::move(*content)}); !done)
       return usage_error(sitting, done.error().code == Errc::over_limit
                                       ? "pièces jointes : 5 au plus, 8 Mio en tout"
                                       : "le nom d'une pièce jointe n'est pas accepté : renommez le fichier");
   }
   int exit_code = 0;
-  std::string queue;
-  if (options.queue) {
-    queue = *options.queue;
-  } else {
-    auto routed = route(sitting, *form, exit_code);
-    if (!routed) return exit_code;
-    queue = *routed;
-  }
-  Draft draft = draft_of(*form, queue);
-  draft.handling = options.handling;
+  std::optional<Digest> case_id;
   if (options.case_id) {
-    auto profile = sitting.profile();
-    if (!profile) return report(sitting, profile.error());
-    auto ids = known_ids(**profile);
-    if (!ids) return report(sitting, ids.error());
-    auto id = resolve_id(*options.case_id, *ids);
+    auto id = resolve_known(sitting, *options.case_id);
     if (!id) return report(sitting, id.error());
-    draft.case_id = *id;
+    case_id = *id;
   } else if (protocol::row_of(form->kind())->names_case) {
     return usage_error(sitting, "ce type d'envoi porte sur un dossier : ajoutez --case NUMERO");
   }
+  std::optional<std::string> queue = options.queue;
+  if (!queue) queue = case_id ? route_to_case(sitting, *case_id, exit_code) : route(sitting, *form, exit_code);
+  if (!queue) return exit_code;
+  Draft draft = draft_of(*form, *queue);
+  draft.handling = options.handling;
+  if (case_id) draft.case_id = *case_id;
   return post(sitting, draft);
 }
 
@@ -204,12 +230,50 @@ int list_outbox(Sitting& sitting) {
   return 0;
 }
 
+/// No session: what was to leave is kept, and that is said last.
+int say_kept(Sitting& sitting, const Profile& profile, std::int64_t id, const Failure& failure) {
+  auto item = Outbox(profile, sitting.clock()).find(id);
+  if (!item) return report(sitting, item.error());
+  const bool waits = exit_class(failure) == ExitClass::unreachable_or_queued;
+  int code = static_cast<int>(exit_class(failure));
+  if (!sitting.json() || !waits) code = report(sitting, failure);
+  if (*item) print_item(sitting, {**item, false, false, failure});
+  return code;
+}
+
+/// Why an item cannot be treated as asked: its rank is nobody's, or its state does not allow it.
+int wrong_rank(Sitting& sitting, const Failure& failure, const char* french) {
+  return is(failure, LocalCode::usage) ? usage_error(sitting, french) : report(sitting, failure);
+}
+
+int retry_item(Sitting& sitting, std::int64_t id) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  if (auto put_back = Outbox(**profile, sitting.clock()).retry(id); !put_back)
+    return wrong_rank(sitting, put_back.error(),
+                      "il n'y a pas à ce rang d'envoi refusé dont le formulaire soit gardé : pli outbox list");
+  return flush_outbox(sitting, id);
+}
+
+int discard_item(Sitting& sitting, std::int64_t id) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  if (auto done = Outbox(**profile, sitting.clock()).discard(id); !done)
+    return wrong_rank(sitting, done.error(),
+                      "rien à oublier à ce rang : un envoi scellé ou parti peut avoir été reçu, il est gardé");
+  if (sitting.json())
+    JsonObject().number("outbox", id).text("state", "discarded").print();
+  else
+    say("Oublié.");
+  return 0;
+}
+
 std::optional<std::pair<std::string, crypto::SignPublic>> log_of(Sitting& sitting, const std::optional<fs::path>& file,
                                                                  int& exit_code) {
   if (file) {
     auto bytes = read_file(*file, protocol::invitation_bytes_max);
     if (!bytes) {
-      exit_code = report(sitting, local(LocalCode::no_invitation, bytes.error()));
+      exit_code = report_file(sitting, *file, bytes.error(), LocalCode::no_invitation);
       return std::nullopt;
     }
     auto invitation = protocol::parse_invitation(as_text(*bytes));
@@ -243,6 +307,8 @@ int verify_receipt(Sitting& sitting, const fs::path& file, const std::optional<f
   auto log = log_of(sitting, invitation, exit_code);
   if (!log) return exit_code;
   auto verified = verify_receipt_file(file, log->first, log->second);
+  if (!verified && is(verified.error(), LocalCode::local_store))
+    return report_file(sitting, file, Error{Errc::not_found, verified.error().detail}, LocalCode::file_missing);
   if (!verified) return report(sitting, verified.error());
   const audit::Receipt& receipt = verified->receipt;
   if (sitting.json()) {
@@ -250,17 +316,17 @@ int verify_receipt(Sitting& sitting, const fs::path& file, const std::optional<f
     out.boolean("verified", true).text("origin", verified->origin).text("type", audit::text_of(receipt.leaf.type));
     out.text("time", iso_time(receipt.leaf.time)).number("leaf", static_cast<std::int64_t>(receipt.index.value));
     out.number("tree_size", static_cast<std::int64_t>(verified->size.value));
+    out.boolean("submission", verified->exchange.has_value());
     if (verified->exchange) out.text("exchange", to_hex(*verified->exchange));
-    JsonObject values;
-    for (const auto& field : receipt.record.fields)
-      if (field.opening) values.text(field.opening->field.name, shown(field.opening->field.value));
     if (fields)
       for (const auto& field : receipt.record.fields)
         if (field.opening) out.text("field_" + field.opening->field.name, shown(field.opening->field.value));
     out.print();
     return 0;
   }
-  say("Reçu authentique.");
+  say(verified->exchange
+          ? "Reçu authentique : cet envoi a été accepté et inscrit."
+          : "Preuve authentique, mais ce n'est pas le reçu d'un envoi accepté : elle prouve un autre acte.");
   say("  Journal    " + verified->origin);
   say("  Inscrit    le " + local_time(receipt.leaf.time) + ", à la place " + std::to_string(receipt.index.value) +
       " sur " + std::to_string(verified->size.value));
@@ -280,24 +346,42 @@ int flush_outbox(Sitting& sitting, std::optional<std::int64_t> only) {
   auto profile = sitting.profile();
   if (!profile) return report(sitting, profile.error());
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
-  ProgressBar bar("Envoi");
+  if (!session) return only ? say_kept(sitting, **profile, *only, session.error()) : report(sitting, session.error());
   Outbox outbox(**profile, sitting.clock());
-  auto flushed = outbox.flush(**session, [&](std::uint64_t sent, std::uint64_t total) { bar.show(sent, total); });
-  if (!flushed) return report(sitting, flushed.error());
+  auto flushed = [&] {
+    ProgressBar bar("Envoi");
+    return outbox.flush(**session, [&](std::uint64_t sent, std::uint64_t total) { bar.show(sent, total); });
+  }();
   int exit_code = 0;
-  for (const Flushed& one : flushed->done) {
-    print_item(sitting, one);
-    if (one.failure && !sitting.json()) (void)report(sitting, *one.failure);
-    if (!only || one.item.id == *only) exit_code = std::max(exit_code, exit_of(one));
+  std::optional<Flushed> own;
+  if (flushed) {
+    for (const Flushed& one : flushed->done) {
+      if (only && one.item.id == *only) {
+        own = one;
+        continue;
+      }
+      print_item(sitting, one);
+      if (one.failure && !sitting.json()) (void)report(sitting, *one.failure);
+      if (!only) exit_code = std::max(exit_code, exit_of(one));
+    }
+    if (flushed->stopped) {
+      sitting.drop_session();
+      exit_code = std::max(exit_code, report(sitting, *flushed->stopped));
+    }
+    if (!only && flushed->done.empty() && !flushed->stopped && !sitting.json()) say("Rien n'attend d'être envoyé.");
+  } else if (!only || !is(flushed.error(), LocalCode::queued)) {
+    return report(sitting, flushed.error());
   }
-  if (flushed->stopped) {
-    sitting.drop_session();
-    int stopped = report(sitting, *flushed->stopped);
-    exit_code = std::max(exit_code, stopped);
+  if (!only) return exit_code;
+  if (!own) {  // another program of this profile sends it, or has sent it: its row says how far it is
+    auto row = outbox.find(*only);
+    if (!row) return report(sitting, row.error());
+    if (!*row) return exit_code;
+    own = Flushed{**row, !(*row)->replaced.empty(), false, std::nullopt};
   }
-  if (flushed->done.empty() && !flushed->stopped && !sitting.json()) say("Rien n'attend d'être envoyé.");
-  return exit_code;
+  if (own->failure && !sitting.json()) (void)report(sitting, *own->failure);
+  print_item(sitting, *own);
+  return std::max(exit_code, exit_of(*own));
 }
 
 int post(Sitting& sitting, const Draft& draft) {
@@ -309,14 +393,6 @@ int post(Sitting& sitting, const Draft& draft) {
   auto put = outbox.put(draft, **keys);
   if (!put) return report(sitting, put.error());
   // From here the draft survives anything; what follows may fail and be tried again.
-  auto session = sitting.session();
-  if (!session) {
-    bool waits = exit_class(session.error()) == ExitClass::unreachable_or_queued;
-    int code = 0;
-    if (!sitting.json() || !waits) code = report(sitting, session.error());
-    print_item(sitting, {*put, false, false, session.error()});
-    return waits ? static_cast<int>(ExitClass::unreachable_or_queued) : code;
-  }
   return flush_outbox(sitting, put->id);
 }
 
@@ -348,20 +424,16 @@ void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto* flush = group->add_subcommand("flush", "Envoyer ce qui attend");
   flush->footer("Exemple : pli outbox flush");
   flush->callback([&sitting, &verdict] { verdict.exit_code = flush_outbox(sitting, std::nullopt); });
-  auto id = std::make_shared<std::int64_t>(0);
+  auto retried = std::make_shared<std::int64_t>(0);
+  auto* retry = group->add_subcommand("retry", "Présenter de nouveau un envoi refusé : il est scellé de nouveau");
+  retry->footer("Exemple : pli outbox retry 3");
+  retry->add_option("rang", *retried, "Rang dans pli outbox list")->required();
+  retry->callback([&sitting, &verdict, retried] { verdict.exit_code = retry_item(sitting, *retried); });
+  auto discarded = std::make_shared<std::int64_t>(0);
   auto* discard = group->add_subcommand("discard", "Oublier un envoi refusé ou jamais scellé");
   discard->footer("Exemple : pli outbox discard 3");
-  discard->add_option("rang", *id, "Rang dans pli outbox list")->required();
-  discard->callback([&sitting, &verdict, id] {
-    auto profile = sitting.profile();
-    if (!profile) {
-      verdict.exit_code = report(sitting, profile.error());
-      return;
-    }
-    auto done = Outbox(**profile, sitting.clock()).discard(*id);
-    verdict.exit_code = done ? 0 : report(sitting, done.error());
-    if (done && !sitting.json()) say("Oublié.");
-  });
+  discard->add_option("rang", *discarded, "Rang dans pli outbox list")->required();
+  discard->callback([&sitting, &verdict, discarded] { verdict.exit_code = discard_item(sitting, *discarded); });
 }
 
 void add_receipt(CLI::App& app, Sitting& sitting, Verdict& verdict) {

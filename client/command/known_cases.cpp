@@ -1,0 +1,98 @@
+#include "client/command/known_cases.hpp"
+
+#include <set>
+
+#include "client/client_store.hpp"
+#include "client/command/screen.hpp"
+#include "client/inbox.hpp"
+
+namespace pli::client::command {
+namespace {
+
+Failure not_found() { return Failure(protocol::Refusal{protocol::Code::not_found, "", 0}); }
+
+const protocol::CaseItem* find(const std::vector<protocol::CaseItem>& cases, const Digest& id) {
+  for (const protocol::CaseItem& item : cases)
+    if (item.case_id == id) return &item;
+  return nullptr;
+}
+
+/// The case an exchange of this profile belongs to; the exchange itself when it opened one, or is not known.
+Outcome<Digest> case_of(const Profile& profile, const Digest& id) {
+  auto item = find_received(profile, id);
+  if (!item) return item.error();
+  if (*item && (*item)->visible && (*item)->address.case_id != Digest{}) return (*item)->address.case_id;
+  auto sent = profile.store().outbox();
+  if (!sent) return local(protocol::LocalCode::local_store, sent.error());
+  for (const OutboxItem& row : *sent)
+    if (row.exchange == id && row.case_id != Digest{}) return row.case_id;
+  return id;
+}
+
+}  // namespace
+
+Outcome<std::vector<protocol::CaseItem>> all_cases(Session& session) {
+  std::vector<protocol::CaseItem> out;
+  protocol::ListCases ask;
+  std::set<Digest> asked;
+  for (;;) {
+    auto page = session.ask<protocol::Cases>(ask);
+    if (!page) return page.error();
+    out.insert(out.end(), page->items.begin(), page->items.end());
+    if (!page->more) return out;
+    // A page without a case of ours is fine, one that leads nowhere new is not: asking would never end.
+    if (!asked.insert(page->next).second)
+      return Failure(protocol::LocalCode::unreachable, "pages of cases go in circles");
+    ask.after = page->next;
+  }
+}
+
+Outcome<protocol::CaseItem> find_case(Session& session, const std::string& text) {
+  auto cases = all_cases(session);
+  if (!cases) return cases.error();
+  auto candidates = known_ids(session.profile());
+  if (!candidates) return candidates.error();
+  for (const protocol::CaseItem& item : *cases) candidates->push_back(item.case_id);
+  auto id = resolve_id(text, *candidates);
+  if (!id) return id.error();
+  if (const auto* named = find(*cases, *id)) return *named;
+  auto own = case_of(session.profile(), *id);
+  if (!own) return own.error();
+  if (const auto* of_exchange = find(*cases, *own)) return *of_exchange;
+  return not_found();
+}
+
+Outcome<Digest> resolve_known(Sitting& sitting, const std::string& text) {
+  auto profile = sitting.profile();
+  if (!profile) return profile.error();
+  auto ids = known_ids(**profile);
+  if (!ids) return ids.error();
+  auto id = resolve_id(text, *ids);
+  if (id || !is(id.error(), protocol::Code::not_found)) return id;
+  auto session = sitting.session();
+  if (!session) return id.error();
+  auto cases = all_cases(**session);
+  if (!cases) return id.error();
+  for (const protocol::CaseItem& item : *cases) ids->push_back(item.case_id);
+  return resolve_id(text, *ids);
+}
+
+Outcome<std::string> queue_of_case(Sitting& sitting, const Digest& case_id) {
+  auto profile = sitting.profile();
+  if (!profile) return profile.error();
+  auto sent = (*profile)->store().outbox();
+  if (!sent) return local(protocol::LocalCode::local_store, sent.error());
+  for (const OutboxItem& row : *sent)
+    if (row.exchange == case_id) return row.queue;
+  auto received = find_received(**profile, case_id);
+  if (!received) return received.error();
+  if (*received && (*received)->visible) return (*received)->queue;
+  auto session = sitting.session();
+  if (!session) return session.error();
+  auto cases = all_cases(**session);
+  if (!cases) return cases.error();
+  if (const auto* found = find(*cases, case_id)) return found->queue;
+  return not_found();
+}
+
+}  // namespace pli::client::command
