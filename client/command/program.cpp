@@ -1,8 +1,16 @@
 #include "client/command/program.hpp"
 
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <exception>
 
+#include "client/command/help_format.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
 #include "crypto/random.hpp"
@@ -10,39 +18,81 @@
 namespace pli::client::command {
 namespace {
 
+using protocol::Language;
+
 constexpr const char* epilogue =
+    "Exemple : pli send signalement.json, puis pli case list\n"
     "Danger immédiat : appelez le 17 ou le 112. Pli ne transporte ni document classifié ni « Diffusion restreinte ».\n"
     "Codes de sortie : 0 fait, 1 refusé par le serveur, 2 commande incorrecte, 3 serveur injoignable ou envoi en "
     "attente,\n"
     "4 vérification en échec, 5 erreur locale. Aide d'une commande : pli COMMANDE --help";
 
-/// What CLI11 found wrong, for an officer; its own words follow in brackets.
-std::string french(const CLI::ParseError& error) {
-  std::string name = error.get_name();
-  if (name == "RequiredError") return "il manque une commande, un argument ou une option.";
-  if (name == "ExtrasError") return "un mot est de trop ou une option n'existe pas.";
-  if (name == "ArgumentMismatch") return "une option n'a pas la valeur qu'elle attend.";
-  if (name == "ConversionError" || name == "ValidationError") return "une valeur n'est pas acceptée.";
-  if (name == "ExcludesError") return "deux options s'excluent.";
-  return "elle ne peut pas être comprise.";
+/// Verbs of operators and authorities, and age's two: theirs is English.
+constexpr std::array<std::string_view, 4> english_verbs = {"init", "directory", "seal", "unseal"};
+
+bool is_english(std::string_view verb) {
+  return std::find(english_verbs.begin(), english_verbs.end(), verb) != english_verbs.end();
 }
 
-int parse_and_run(CLI::App& app, Verdict& verdict, const std::function<void()>& parse) {
+/// Of the first verb among the words typed; French before any.
+Language language_of(const CLI::App& app, const std::vector<std::string>& words) {
+  for (const std::string& word : words)
+    for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+      if (verb->get_name() == word) return is_english(word) ? Language::english : Language::french;
+  return Language::french;
+}
+
+/// What CLI11 found wrong, in its kind.
+std::string cause_of(const CLI::ParseError& error, Language language) {
+  struct Row {
+    std::string_view name, french, english;
+  };
+  static constexpr std::array<Row, 6> rows = {{
+      {"RequiredError", "il manque une commande, un argument ou une option",
+       "a verb, an argument or an option is missing"},
+      {"ExtrasError", "un mot est de trop ou une option n'existe pas", "a word too many, or an unknown option"},
+      {"ArgumentMismatch", "une option n'a pas la valeur qu'elle attend", "an option lacks its value"},
+      {"ConversionError", "une valeur n'est pas acceptée", "a value is not accepted"},
+      {"ValidationError", "une valeur n'est pas acceptée", "a value is not accepted"},
+      {"ExcludesError", "deux options s'excluent", "two options exclude each other"},
+  }};
+  for (const Row& row : rows)
+    if (row.name == error.get_name()) return std::string(language == Language::french ? row.french : row.english);
+  return language == Language::french ? "elle ne peut pas être comprise" : "it cannot be understood";
+}
+
+int report_parse_error(const CLI::ParseError& error, Language language, bool json) {
+  std::string cause = language == Language::french
+                          ? "Commande incorrecte : " + cause_of(error, language) + ". Voir --help."
+                          : "Wrong command line: " + cause_of(error, language) + ". See --help.";
+  if (json)
+    JsonObject().text("error", "usage").text("cause", cause).text("detail", error.what()).print();
+  else if (language == Language::english)
+    warn(cause + " [" + error.what() + "]");
+  else
+    warn(cause);
+  return static_cast<int>(ExitClass::usage);
+}
+
+int parse_and_run(CLI::App& app, Verdict& verdict, const std::vector<std::string>& words, bool json,
+                  const std::function<void()>& parse) {
   try {
     parse();
     return verdict.exit_code;
   } catch (const CLI::ParseError& asked) {
     if (asked.get_exit_code() == 0) return app.exit(asked);  // --help
-    warn("Commande incorrecte : " + french(asked) + " Voir --help. [" + asked.what() + "]");
-    return static_cast<int>(ExitClass::usage);
+    json = json || std::find(words.begin(), words.end(), "--json") != words.end();
+    return report_parse_error(asked, language_of(app, words), json);
   }
 }
 
 void add_verbs(CLI::App& app, Sitting& sitting, Verdict& verdict, bool in_shell) {
+  speak_french(app);
   app.require_subcommand(1);
   app.footer(epilogue);
   app.fallthrough();
-  app.add_flag("--json", sitting.options().json, "Sortie JSON, un objet par ligne / JSON, one object a line");
+  app.add_flag("--json", sitting.options().json, "Sortie JSON, un objet par ligne");
+  app.add_flag("--debug", sitting.options().debug, "Ajouter aux erreurs leur précision technique");
   add_identity(app, sitting, verdict);
   add_send(app, sitting, verdict);
   add_outbox(app, sitting, verdict);
@@ -53,10 +103,43 @@ void add_verbs(CLI::App& app, Sitting& sitting, Verdict& verdict, bool in_shell)
   add_case(app, sitting, verdict);
   add_audit(app, sitting, verdict);
   add_directory(app, sitting, verdict);
-  if (in_shell) return;
-  add_init(app, sitting, verdict);
-  add_age(app, sitting, verdict);
-  add_shell(app, sitting, verdict);
+  if (!in_shell) {
+    add_init(app, sitting, verdict);
+    add_age(app, sitting, verdict);
+    add_shell(app, sitting, verdict);
+  }
+  title_verbs(app, Language::french);
+  for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!is_english(verb->get_name())) continue;
+    speak_english(*verb);
+    title_verbs(*verb, Language::english);
+    verb->group("Opérateurs et autorité (en anglais) ");
+  }
+}
+
+// AddressSanitizer looks for leaks with ptrace, which a process that cannot be dumped refuses.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool looked_over_by_leak_checker = true;
+#elif defined(__has_feature)
+constexpr bool looked_over_by_leak_checker = __has_feature(address_sanitizer);
+#else
+constexpr bool looked_over_by_leak_checker = false;
+#endif
+
+/// What is in clear here reaches neither other users nor a crash dump.
+void keep_to_ourselves() {
+  ::umask(0077);
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  if (!looked_over_by_leak_checker) ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/// A result that did not reach its file or pipe was not given.
+int with_output_checked(int exit_code) {
+  const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  if (!lost || exit_code != 0) return exit_code;
+  warn("Erreur : la sortie n'a pas pu être écrite en entier (disque plein ?). / Standard output could not be written.");
+  return static_cast<int>(ExitClass::local_error);
 }
 
 }  // namespace
@@ -64,25 +147,27 @@ void add_verbs(CLI::App& app, Sitting& sitting, Verdict& verdict, bool in_shell)
 int run_words(const std::vector<std::string>& words, Sitting& sitting) {
   CLI::App app{"Pli, échanges scellés", ""};
   Verdict verdict;
-  bool json = sitting.options().json;
+  const GlobalOptions before = sitting.options();
   add_verbs(app, sitting, verdict, true);
   std::vector<std::string> reversed(words.rbegin(), words.rend());
-  int code = parse_and_run(app, verdict, [&] { app.parse(reversed); });
-  sitting.options().json = json;
+  int code = parse_and_run(app, verdict, words, before.json, [&] { app.parse(reversed); });
+  sitting.options() = before;
   return code;
 }
 
 int run_program(int argc, char** argv) {
   try {
+    keep_to_ourselves();
     crypto::initialise();
     Sitting sitting;
     Verdict verdict;
     CLI::App app{"Pli : échanges scellés entre collectivités, GED et CLIR", "pli"};
+    add_verbs(app, sitting, verdict, false);
     app.add_option("--home", sitting.options().home, "Dossier du profil (défaut : $PLI_HOME, sinon ~/.pli)");
     app.add_option("--passphrase-file", sitting.options().passphrase_file,
                    "Fichier de la phrase de passe, lisible de vous seul (chmod 600)");
-    add_verbs(app, sitting, verdict, false);
-    return parse_and_run(app, verdict, [&] { app.parse(argc, argv); });
+    const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    return with_output_checked(parse_and_run(app, verdict, words, false, [&] { app.parse(argc, argv); }));
   } catch (const std::exception& problem) {
     warn(std::string("pli: internal error: ") + problem.what());
     return static_cast<int>(ExitClass::local_error);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -85,31 +86,84 @@ void warn(std::string_view line) {
   std::fputc('\n', stderr);
 }
 
-int report(const Sitting& sitting, const Failure& failure, protocol::Language language) {
+namespace {
+
+int print_failure(const Sitting& sitting, const Failure& failure, protocol::Language language,
+                  const std::string& file) {
   protocol::Explanation words = explain(failure, language);
+  bool french = language == protocol::Language::french;
+  // Authorities and operators are told in our own English words what the catalogue can only name.
+  if (!french && is(failure, protocol::LocalCode::usage) && !failure.detail.empty()) words = {failure.detail, ""};
   if (sitting.json()) {
     JsonObject out;
     out.text("error", code_text(failure)).text("cause", words.cause).text("next_step", words.next_step);
+    if (!file.empty()) out.text("file", file);
     if (!failure.detail.empty()) out.text("detail", failure.detail);
     if (!failure.evidence.empty()) out.text("evidence", failure.evidence.string());
     out.print();
   } else {
-    bool french = language == protocol::Language::french;
     warn((french ? "Erreur : " : "Error: ") + words.cause + " [" + code_text(failure) + "]");
+    if (!file.empty()) warn((french ? "  Fichier : " : "  File: ") + protocol::printable(file));
     if (!words.next_step.empty()) warn("  → " + words.next_step);
-    if (!failure.detail.empty()) warn((french ? "  Précision technique : " : "  Detail: ") + failure.detail);
+    if (sitting.debug() && !failure.detail.empty())
+      warn((french ? "  Précision technique : " : "  Detail: ") + failure.detail);
     if (!failure.evidence.empty())
       warn((french ? "  Preuve conservée dans : " : "  Evidence kept in: ") + failure.evidence.string());
   }
   return static_cast<int>(exit_class(failure));
 }
 
-int usage_error(const Sitting& sitting, std::string_view french) {
+}  // namespace
+
+int report(const Sitting& sitting, const Failure& failure, protocol::Language language) {
+  // Of these two the detail is the file's name, which everybody is to see.
+  bool names_file =
+      is(failure, protocol::LocalCode::file_missing) || is(failure, protocol::LocalCode::passphrase_file_open);
+  return print_failure(sitting, failure, language, names_file ? failure.detail : std::string());
+}
+
+int report_file(const Sitting& sitting, const std::filesystem::path& file, const Error& error,
+                protocol::LocalCode otherwise, protocol::Language language) {
+  bool missing = error.code == Errc::not_found || error.code == Errc::io_error;
+  return print_failure(sitting, local(missing ? protocol::LocalCode::file_missing : otherwise, error), language,
+                       file.string());
+}
+
+int usage_error(const Sitting& sitting, std::string_view words, protocol::Language language) {
   if (sitting.json())
-    JsonObject().text("error", "usage").text("cause", french).print();
+    JsonObject().text("error", "usage").text("cause", words).print();
   else
-    warn("Erreur : " + std::string(french));
+    warn((language == protocol::Language::french ? "Erreur : " : "Error: ") + std::string(words));
   return static_cast<int>(ExitClass::usage);
+}
+
+Answer confirm(std::string_view question) {
+  if (::isatty(STDIN_FILENO) != 1) return Answer::nobody;
+  std::fflush(stdout);
+  std::fwrite(question.data(), 1, question.size(), stderr);
+  std::array<char, 16> line{};
+  if (std::fgets(line.data(), line.size(), stdin) == nullptr) return Answer::no;
+  std::string answer(line.data());
+  while (!answer.empty() && (answer.back() == '\n' || answer.back() == '\r' || answer.back() == ' ')) answer.pop_back();
+  std::transform(answer.begin(), answer.end(), answer.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return answer == "o" || answer == "oui" || answer == "y" || answer == "yes" ? Answer::yes : Answer::no;
+}
+
+Result<std::string> text_or_input(const std::string& word, std::size_t bytes_max) {
+  if (word != "-") return word;
+  std::string out;
+  std::array<char, 512> block{};
+  for (;;) {
+    ssize_t got = ::read(STDIN_FILENO, block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Error{Errc::io_error, "standard input"};
+    if (got == 0) break;
+    out.append(block.data(), static_cast<std::size_t>(got));
+    if (out.size() > bytes_max + 2) return Error{Errc::over_limit, "standard input is too long"};
+  }
+  while (!out.empty() && (out.back() == '\n' || out.back() == '\r')) out.pop_back();
+  return out;
 }
 
 void print_table(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows) {
@@ -146,12 +200,12 @@ Outcome<Digest> resolve_id(std::string_view prefix, const std::vector<Digest>& c
   bool hex = std::all_of(prefix.begin(), prefix.end(),
                          [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
   if (!hex || prefix.size() < prefix_digits_min || prefix.size() > 64)
-    return Failure(protocol::LocalCode::usage, "an id is 8 to 64 hexadecimal digits, in lower case");
+    return Failure(protocol::LocalCode::id_malformed, "");
   if (prefix.size() == 64) return *to_array<32>(*from_hex(prefix));
   std::optional<Digest> found;
   for (const Digest& candidate : candidates) {
     if (to_hex(candidate).compare(0, prefix.size(), prefix) != 0 || found == candidate) continue;
-    if (found) return Failure(protocol::LocalCode::usage, "several exchanges begin like this: give more digits");
+    if (found) return Failure(protocol::LocalCode::id_ambiguous, "");
     found = candidate;
   }
   if (!found) return Failure(protocol::Refusal{protocol::Code::not_found, "", 0});
@@ -172,6 +226,19 @@ Outcome<std::vector<Digest>> known_ids(const Profile& profile) {
     if (item.exchange) out.push_back(*item.exchange);
   return out;
 }
+
+const char* french(SenderStatus status) {
+  switch (status) {
+    case SenderStatus::unproven: return " (non prouvé)";
+    case SenderStatus::current: return "";
+    case SenderStatus::former_key: return " (clé remplacée depuis)";
+    case SenderStatus::expired: return " (hors de sa période de validité)";
+    case SenderStatus::revoked: return " (révoqué à cette date)";
+  }
+  return " (non prouvé)";
+}
+
+std::string sender_text(const InboxItem& item) { return item.address.sender + french(item.sender_status); }
 
 ProgressBar::ProgressBar(std::string label) : label_(std::move(label)), visible_(::isatty(STDERR_FILENO) == 1) {}
 ProgressBar::~ProgressBar() {
@@ -195,7 +262,7 @@ JsonObject to_json(const InboxItem& item) {
   if (item.visible) {
     const auto* row = protocol::row_of_number(item.address.kind);
     out.text("kind", row != nullptr ? row->name : "?").text("sender", item.address.sender);
-    out.boolean("sender_proven", item.sender_proven);
+    out.boolean("sender_proven", item.sender_proven).text("sender_status", text_of(item.sender_status));
     bool opens = item.address.case_id == Digest{};
     out.text("case", to_hex(opens ? item.exchange : item.address.case_id));
     out.text("urgency", protocol::text_of(static_cast<protocol::Urgency>(item.address.urgency)));

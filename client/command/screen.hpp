@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -41,10 +42,23 @@ class JsonObject {
 void say(std::string_view line);   ///< one line on standard output
 void warn(std::string_view line);  ///< one line on standard error
 
-/// Cause and next step, in the verb's language, on standard error (or as JSON on standard output); its exit code.
+/// Cause and next step, in the verb's language, on standard error (or as JSON on standard output); its exit code. What
+/// only a developer reads (Failure::detail) is shown with --json and --debug.
 [[nodiscard]] int report(const Sitting& sitting, const Failure& failure,
                          protocol::Language language = protocol::Language::french);
-[[nodiscard]] int usage_error(const Sitting& sitting, std::string_view french);
+/// The same for a named file that did not read as it must: file_missing where it is not there, else `otherwise`.
+[[nodiscard]] int report_file(const Sitting& sitting, const std::filesystem::path& file, const Error& error,
+                              protocol::LocalCode otherwise, protocol::Language language = protocol::Language::french);
+/// A command line that cannot be obeyed, in the words given; exit code 2.
+[[nodiscard]] int usage_error(const Sitting& sitting, std::string_view words,
+                              protocol::Language language = protocol::Language::french);
+
+enum class Answer { yes, no, nobody };  ///< nobody: no terminal to ask on
+/// Asks on the terminal; only "o", "oui", "y" or "yes" is a yes.
+[[nodiscard]] Answer confirm(std::string_view question);
+/// A text given as a word, or as "-" to be read from standard input, where other users' `ps` does not see it.
+/// Errors: io_error, over_limit.
+[[nodiscard]] Result<std::string> text_or_input(const std::string& word, std::size_t bytes_max);
 
 struct Column {
   std::string title;
@@ -58,10 +72,14 @@ void print_table(const std::vector<Column>& columns, const std::vector<std::vect
 [[nodiscard]] std::string iso_time(UnixMillis time);    ///< "2026-11-23T20:17:03.412Z"
 
 /// The one among `candidates` that begins with `prefix` (8 to 64 hex digits). Errors: not_found as a refusal would say
-/// it, usage (malformed, or several).
+/// it, id_malformed, id_ambiguous.
 [[nodiscard]] Outcome<Digest> resolve_id(std::string_view prefix, const std::vector<Digest>& candidates);
 /// Ids this profile knows: received headers, their cases, outbox.
 [[nodiscard]] Outcome<std::vector<Digest>> known_ids(const Profile& profile);
+/// What has to be said behind a sender's name; nothing when its key was in force.
+[[nodiscard]] const char* french(SenderStatus status);
+/// Who signed, as far as the directory proves it.
+[[nodiscard]] std::string sender_text(const InboxItem& item);
 
 /// A bar on standard error when a terminal looks on; silent otherwise.
 class ProgressBar {

@@ -37,7 +37,7 @@ class Streams {
   [[nodiscard]] Result<void> open(const std::string& input, const std::string& output) {
     if (!input.empty() && input != "-") {
       in_ = ::open(input.c_str(), O_RDONLY | O_CLOEXEC);
-      if (in_ < 0) return Error{Errc::io_error, "input cannot be opened"};
+      if (in_ < 0) return Error{Errc::not_found, "input cannot be opened"};
       struct stat info {};
       if (::fstat(in_, &info) == 0 && S_ISREG(info.st_mode)) total_ = static_cast<std::uint64_t>(info.st_size);
     }
@@ -101,6 +101,12 @@ struct AgeOptions {
   std::string input, output;
 };
 
+int opened_badly(const Sitting& sitting, const AgeOptions& options, const Error& error) {
+  if (error.code == Errc::not_found)
+    return report_file(sitting, options.input, error, LocalCode::local_store, Language::english);
+  return report(sitting, local(LocalCode::local_store, error), Language::english);
+}
+
 int seal(Sitting& sitting, const AgeOptions& options) {
   std::vector<crypto::AgePublic> recipients;
   for (const std::string& text : options.recipients) {
@@ -113,7 +119,7 @@ int seal(Sitting& sitting, const AgeOptions& options) {
     return failed(sitting, LocalCode::usage, "name recipients with -r, or one --passphrase-file, not both");
   Streams streams;
   if (auto opened = streams.open(options.input, options.output); !opened)
-    return report(sitting, local(LocalCode::local_store, opened.error()), Language::english);
+    return opened_badly(sitting, options, opened.error());
   ProgressBar bar("seal");
   Result<void> done;
   if (by_passphrase) {
@@ -142,7 +148,7 @@ int unseal(Sitting& sitting, const AgeOptions& options) {
   }
   for (const fs::path& path : options.identities) {
     auto bytes = read_file(path, identity_file_bytes_max);
-    if (!bytes) return report(sitting, local(LocalCode::local_store, bytes.error()), Language::english);
+    if (!bytes) return report_file(sitting, path, bytes.error(), LocalCode::local_store, Language::english);
     if (as_text(*bytes).rfind("age-encryption.org/", 0) == 0) {  // an identity of ours, under its passphrase
       if (!passphrase) {
         auto asked = read_passphrase(std::nullopt, "Passphrase of the identity: ");
@@ -163,7 +169,7 @@ int unseal(Sitting& sitting, const AgeOptions& options) {
     return failed(sitting, LocalCode::usage, "name an identity file with -i, or a --passphrase-file");
   Streams streams;
   if (auto opened = streams.open(options.input, options.output); !opened)
-    return report(sitting, local(LocalCode::local_store, opened.error()), Language::english);
+    return opened_badly(sitting, options, opened.error());
   ProgressBar bar("unseal");
   auto done = crypto::opening::open_file(streams.source(bar), streams.sink(),
                                          {identities, passphrase ? &*passphrase : nullptr});
