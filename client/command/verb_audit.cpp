@@ -63,7 +63,8 @@ int list(Sitting& sitting, const Filter& filter) {
   std::uint64_t size = (*session)->log().known_size().value;
   std::vector<std::vector<std::string>> rows;
   constexpr std::uint64_t page = 512;
-  for (std::uint64_t next = 0; next < size;) {
+  std::uint64_t next = 0;
+  while (next < size) {
     auto records = read_records(**session, LeafIndex{next}, std::min(page, size - next));
     if (!records) return report(sitting, records.error());
     if (records->empty()) break;
@@ -72,7 +73,7 @@ int list(Sitting& sitting, const Filter& filter) {
       if (sitting.json()) {
         JsonObject out;
         out.number("leaf", static_cast<std::int64_t>(record.index.value)).text("act", audit::text_of(record.leaf.type));
-        out.text("time", iso_time(record.leaf.time));
+        out.text("time", iso_time(record.leaf.time)).boolean("proven", false);
         for (const auto& field : record.record.fields)
           if (field.opening)
             out.text("field_" + field.opening->field.name, text_field(record, field.opening->field.name));
@@ -90,6 +91,11 @@ int list(Sitting& sitting, const Filter& filter) {
   print_table(
       {{"Place"}, {"Date"}, {"Acte"}, {"Qui"}, {"Rôle"}, {"Échange"}, {"File"}, {"Motif"}, {"Issue"}, {"Règle"}}, rows);
   if (rows.empty() && !sitting.json()) say("Aucun acte ne correspond.");
+  if (next < size)
+    return report(sitting,
+                  Failure(protocol::LocalCode::log_shrunk, "the records end before the size of the signed checkpoint"));
+  if (!sitting.json())
+    warn("Cette liste est ce que le serveur en dit : seul « pli audit verify » prouve qu'elle est entière.");
   return 0;
 }
 

@@ -1,9 +1,13 @@
 // pli inbox, pli open, pli ack
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 
 #include "base/file.hpp"
+#include "client/alarm.hpp"
 #include "client/anomaly.hpp"
 #include "client/client_store.hpp"
+#include "client/command/known_cases.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
@@ -36,7 +40,7 @@ std::vector<std::string> row_for(const InboxItem& item) {
           short_id(item.exchange),
           row != nullptr ? std::string(row->french) : "?",
           urgent ? "URGENT" : "",
-          item.address.sender + (item.sender_proven ? "" : " (non prouvé)"),
+          sender_text(item),
           local_time(item.accepted_at),
           item.opened ? "ouvert" : ""};
 }
@@ -44,29 +48,85 @@ std::vector<std::string> row_for(const InboxItem& item) {
 const std::vector<Column> inbox_columns = {{"File"},    {"N°"}, {"Numéro"},  {"Nature"},
                                            {"Urgence"}, {"De"}, {"Reçu le"}, {""}};
 
-/// Members see changes of their instances until they acknowledge them (design §4).
-void show_directory_changes(Sitting& sitting, const Profile& profile) {
-  auto changes = profile.store().directory_changes();
-  if (!changes || changes->empty() || sitting.json()) return;
-  warn("L'annuaire a changé depuis votre dernier accord (pli ack --directory pour ne plus l'afficher) :");
-  for (const DirectoryChange& change : *changes) {
-    const char* what = change.what == DirectoryChange::What::appeared  ? "ajouté"
-                       : change.what == DirectoryChange::What::revoked ? "révoqué"
-                       : change.what == DirectoryChange::What::gone    ? "retiré de votre vue"
-                                                                       : "modifié";
-    warn("  n° " + std::to_string(change.number.value) + " : " + std::string(text_of(change.type)) + " " +
-         protocol::printable(change.id) + " " + what);
+constexpr const char* shown_file = "directory.shown";
+constexpr std::size_t shown_file_bytes_max = 32;
+
+/// The last version whose changes were put before somebody's eyes: `ack --directory` goes no further.
+DirectoryNumber shown_up_to(const Profile& profile) {
+  auto bytes = read_file(profile.folder() / shown_file, shown_file_bytes_max);
+  if (!bytes) return {};
+  std::uint64_t number = 0;
+  std::string_view text = as_text(*bytes);
+  auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return problem == std::errc() && end == text.data() + text.size() ? DirectoryNumber{number} : DirectoryNumber{};
+}
+
+const char* change_text(DirectoryChange::What what) {
+  switch (what) {
+    case DirectoryChange::What::appeared: return "ajouté";
+    case DirectoryChange::What::revoked: return "révoqué";
+    case DirectoryChange::What::gone: return "retiré de votre vue";
+    case DirectoryChange::What::changed: return "modifié";
   }
+  return "modifié";
+}
+
+std::string_view name_of(DirectoryChange::What what) {
+  switch (what) {
+    case DirectoryChange::What::appeared: return "added";
+    case DirectoryChange::What::revoked: return "revoked";
+    case DirectoryChange::What::gone: return "gone";
+    case DirectoryChange::What::changed: return "changed";
+  }
+  return "changed";
+}
+
+/// Members see changes of their instances until they acknowledge them (design §4).
+void show_directory_changes(Sitting& sitting, const Profile& profile, const KnownDirectory& directory) {
+  auto changes = profile.store().directory_changes();
+  if (!changes || changes->empty()) return;
+  if (!sitting.json())
+    warn("L'annuaire a changé depuis votre dernier accord (pli ack --directory pour ne plus l'afficher) :");
+  DirectoryNumber last{};
+  for (const DirectoryChange& change : *changes) {
+    last = std::max(last, change.number);
+    const protocol::Member* member = change.type == protocol::EntryType::member ? directory.member(change.id) : nullptr;
+    const std::string label = member == nullptr ? "" : member->label;
+    if (sitting.json()) {
+      JsonObject()
+          .text("directory_change", name_of(change.what))
+          .text("type", text_of(change.type))
+          .text("id", change.id)
+          .text("label", label)
+          .number("version", static_cast<std::int64_t>(change.number.value))
+          .print();
+      continue;
+    }
+    warn("  annuaire n° " + std::to_string(change.number.value) + " : " +
+         (change.type == protocol::EntryType::member ? "membre " : "file ") + protocol::printable(change.id) +
+         (label.empty() ? "" : " (" + protocol::printable(label) + ")") + ", " + change_text(change.what));
+  }
+  const std::string number = std::to_string(last.value);
+  if (auto kept = write_file_durably(profile.folder() / shown_file, as_bytes(number), FileMode::owner_only); !kept)
+    warn("Ces changements seront montrés de nouveau : le dossier du profil n'a pas pu être écrit.");
+}
+
+/// What the broker did wrong, each time until `pli ack --alarms`.
+int report_alarms_seen(Sitting& sitting, const std::vector<Failure>& alarms) {
+  int code = 0;
+  for (const Failure& alarm : alarms) code = std::max(code, report(sitting, alarm));
+  if (code != 0 && !sitting.json()) warn("Les auditeurs en sont informés. Une fois l'alerte lue : pli ack --alarms");
+  return code;
 }
 
 int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seconds) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   Inbox box(**session);
-  auto fresh = box.refresh();
+  auto fresh = box.look();
   if (!fresh) return report(sitting, fresh.error());
   const Profile& profile = (*session)->profile();
-  std::vector<InboxItem> items = *fresh;
+  std::vector<InboxItem> items = fresh->items;
   if (!fresh_only) {
     auto all = received(profile);
     if (!all) return report(sitting, all.error());
@@ -80,12 +140,14 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
       rows.push_back(row_for(item));
   }
   print_table(inbox_columns, rows);
+  if (auto kept = box.handed_over(items); !kept) return report(sitting, kept.error());
+  int code = report_alarms_seen(sitting, fresh->alarms);
   if (rows.empty() && !sitting.json()) say("Rien de nouveau.");
-  show_directory_changes(sitting, profile);
+  show_directory_changes(sitting, profile, (*session)->directory());
   if ((*session)->directory().expires_soon_at(sitting.clock().now()) && !sitting.json())
     warn("L'annuaire expire le " + local_time((*session)->directory().not_after()) +
          " : la préfecture doit en publier une nouvelle version.");
-  if (!follow) return 0;
+  if (!follow || code != 0) return code;
   if (!sitting.json()) say("En attente de nouveaux envois (Ctrl-C pour arrêter)…");
   auto ended = box.follow(
       [&](const InboxItem& item) {
@@ -94,7 +156,8 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
         } else {
           auto row = row_for(item);
           std::string line;
-          for (const std::string& cell : row) line += (line.empty() ? "" : "  ") + cell;
+          for (const std::string& cell : row)
+            if (!cell.empty()) line += (line.empty() ? "" : "  ") + cell;
           say(line);
         }
         return true;
@@ -115,28 +178,34 @@ std::vector<protocol::Attachment> attachments_of(const OpenedExchange& opened) {
   return opened.form ? opened.form->attachments() : std::vector<protocol::Attachment>{};
 }
 
-int write_out(Sitting& sitting, const OpenedExchange& opened, const fs::path& folder) {
-  if (auto made = create_private_folder(folder); !made)
-    return report(sitting, local(LocalCode::local_store, made.error()));
+/// The files written, by path. Errors: local_store.
+Outcome<std::vector<std::string>> write_out(const OpenedExchange& opened, const fs::path& folder) {
+  if (auto made = create_private_folder(folder); !made) return local(LocalCode::local_store, made.error());
   std::string stem = short_id(opened.exchange);
   std::vector<std::pair<std::string, ByteView>> files;
   std::string json = opened.form ? opened.form->to_json() : "{}";
   files.emplace_back(stem + ".json", as_bytes(json));
   const std::vector<protocol::Attachment> attachments = attachments_of(opened);
   for (const auto& attachment : attachments) files.emplace_back(stem + "-" + attachment.name, attachment.bytes);
+  std::vector<std::string> written;
   for (const auto& [name, bytes] : files) {
-    if (auto written = write_file_durably(folder / name, bytes, FileMode::owner_only); !written)
-      return report(sitting, local(LocalCode::local_store, written.error()));
-    if (!sitting.json()) say("  écrit : " + (folder / name).string());
+    if (auto done = write_file_durably(folder / name, bytes, FileMode::owner_only); !done)
+      return local(LocalCode::local_store, done.error());
+    written.push_back((folder / name).string());
   }
-  return 0;
+  return written;
 }
 
 /// What cannot be believed is not only refused: it is reported to the auditors as an act (decision 4).
-void report_if_anomaly(Sitting& sitting, Session& session, const protocol::ExchangeId& id, const Failure& failure) {
+void report_if_anomaly(Sitting& sitting, const protocol::ExchangeId& id, const Failure& failure) {
   if (!is_anomaly(failure)) return;
-  Outbox outbox(session.profile(), sitting.clock());
-  auto put = report_anomaly(outbox, session, id, failure);
+  auto session = sitting.session();
+  if (!session) {
+    (void)report(sitting, session.error());
+    return;
+  }
+  Outbox outbox((*session)->profile(), sitting.clock());
+  auto put = report_anomaly(outbox, **session, id, failure);
   if (!put) {
     (void)report(sitting, put.error());
     return;
@@ -145,20 +214,34 @@ void report_if_anomaly(Sitting& sitting, Session& session, const protocol::Excha
   (void)flush_outbox(sitting, put->id);
 }
 
-int open_one(Sitting& sitting, Session& session, const protocol::ExchangeId& id, const OpenOptions& options,
+int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions& options,
              const std::optional<fs::path>& out) {
-  auto opened = open_exchange(session, id, options);
+  // Asked for anew each time: reporting an anomaly may have ended the one before.
+  auto session = sitting.session();
+  if (!session) return report(sitting, session.error());
+  auto opened = open_exchange(**session, id, options);
   if (!opened) {
-    int code = report(sitting, opened.error());
-    report_if_anomaly(sitting, session, id, opened.error());
-    return code;
+    report_if_anomaly(sitting, id, opened.error());
+    return report(sitting, opened.error());
   }
   int code = 0;
   if (opened->gossip_alarm) {
     if (!sitting.json())
-      warn("ALERTE : le contenu est authentique, mais le serveur a montré à son auteur un autre journal qu'à vous.");
+      warn(opened->gossip_claimed
+               ? "ALERTE : l'auteur affirme que le serveur lui a montré une autre file qu'à vous. Lui seul le dit."
+               : "ALERTE : le contenu est authentique, mais le serveur a montré à son auteur un autre journal qu'à "
+                 "vous.");
     code = report(sitting, *opened->gossip_alarm);
-    report_if_anomaly(sitting, session, id, *opened->gossip_alarm);
+    report_if_anomaly(sitting, id, *opened->gossip_alarm);
+  }
+  for (const Failure& warning : opened->warnings) code = std::max(code, report(sitting, warning));
+  std::vector<std::string> written;
+  if (out) {
+    auto files = write_out(*opened, *out);
+    if (!files)
+      code = std::max(code, report(sitting, files.error()));
+    else
+      written = std::move(*files);
   }
   const protocol::Address& address = opened->content.address;
   const std::string& label = opened->content.sender_label;
@@ -167,6 +250,7 @@ int open_one(Sitting& sitting, Session& session, const protocol::ExchangeId& id,
     JsonObject line;
     line.text("exchange", to_hex(id)).text("case", to_hex(address.case_id == Digest{} ? id : address.case_id));
     line.text("sender", address.sender).text("sender_label", label);
+    line.text("sender_status", text_of(opened->sender_status));
     line.number("leaf", static_cast<std::int64_t>(opened->opening.receipt.index.value));
     if (opened->form)
       line.raw("form", opened->form->to_json());
@@ -174,19 +258,21 @@ int open_one(Sitting& sitting, Session& session, const protocol::ExchangeId& id,
       line.null("form");
     std::vector<std::string> names;
     for (const auto& attachment : attachments) names.push_back(attachment.name);
-    line.texts("attachments", names).print();
-  } else {
-    say("──── " + short_id(id) + " — de " + address.sender + (label.empty() ? "" : ", " + protocol::printable(label)) +
-        ", " + local_time(address.created_at) + " ────");
-    say(opened->form ? opened->form->to_french_text()
-                     : "(cet envoi ne porte pas de formulaire lisible par cette version)");
-    for (const auto& attachment : attachments)
-      say("Pièce jointe : " + protocol::printable(attachment.name) + " (" + std::to_string(attachment.bytes.size()) +
-          " octets ; --out DOSSIER --motif extraction pour l'enregistrer)");
-    say("Cette ouverture est inscrite au journal, à la place " + std::to_string(opened->opening.receipt.index.value) +
-        ".");
+    line.texts("attachments", names);
+    if (out) line.texts("files", written);
+    line.print();
+    return code;
   }
-  if (out) code = std::max(code, write_out(sitting, *opened, *out));
+  say("──── " + short_id(id) + " — de " + address.sender + french(opened->sender_status) +
+      (label.empty() ? "" : ", " + protocol::printable(label)) + ", " + local_time(address.created_at) + " ────");
+  say(opened->form ? opened->form->to_french_text()
+                   : "(cet envoi ne porte pas de formulaire lisible par cette version)");
+  for (const auto& attachment : attachments)
+    say("Pièce jointe : " + protocol::printable(attachment.name) + " (" + std::to_string(attachment.bytes.size()) +
+        (out ? " octets)" : " octets ; --out DOSSIER --motif extraction pour l'enregistrer)"));
+  for (const std::string& file : written) say("  écrit : " + protocol::printable(file));
+  say("Cette ouverture est inscrite au journal, à la place " + std::to_string(opened->opening.receipt.index.value) +
+      ".");
   return code;
 }
 
@@ -199,35 +285,66 @@ int open(Sitting& sitting, const OpenVerbOptions& options) {
   if (options.out && *motif != protocol::Motif::extraction)
     return usage_error(sitting,
                        "enregistrer sur le disque demande le motif d'extraction : --motif extraction --out DOSSIER");
+  auto note = text_or_input(options.note, protocol::note_text_bytes_max);
+  if (!note || note->size() > protocol::note_text_bytes_max)
+    return usage_error(sitting, "la note dépasse 508 octets, ou ne peut pas être lue");
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   Inbox box(**session);
-  if (auto fresh = box.refresh(); !fresh) return report(sitting, fresh.error());
-  auto ids = known_ids((*session)->profile());
-  if (!ids) return report(sitting, ids.error());
-  int code = 0;
+  auto fresh = box.look();
+  if (!fresh) return report(sitting, fresh.error());
+  int code = report_alarms_seen(sitting, fresh->alarms);  // one queue withheld does not keep the others shut
   for (const std::string& text : options.ids) {
-    auto id = resolve_id(text, *ids);
-    code = std::max(code, id ? open_one(sitting, **session, *id, {*motif, options.note}, options.out)
-                             : report(sitting, id.error()));
+    auto id = resolve_known(sitting, text);
+    code = std::max(code, id ? open_one(sitting, *id, {*motif, *note}, options.out) : report(sitting, id.error()));
   }
   return code;
 }
 
-int acknowledge(Sitting& sitting, const std::vector<std::string>& texts, bool directory) {
-  if (texts.empty() && !directory) return usage_error(sitting, "indiquez un numéro, ou --directory");
+/// Only what was displayed: a version that came in meanwhile is shown by the next `pli inbox`.
+int acknowledge_directory(Sitting& sitting) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  const DirectoryNumber number = shown_up_to(**profile);
+  if (number.value != 0)
+    if (auto done = (*profile)->store().acknowledge_directory_changes(number); !done)
+      return report(sitting, local(LocalCode::local_store, done.error()));
+  auto rest = (*profile)->store().directory_changes();
+  if (!rest) return report(sitting, local(LocalCode::local_store, rest.error()));
+  if (sitting.json()) {
+    JsonObject()
+        .number("directory_acknowledged", static_cast<std::int64_t>(number.value))
+        .number("changes_not_shown", static_cast<std::int64_t>(rest->size()))
+        .print();
+    return 0;
+  }
+  if (number.value != 0) say("Changements de l'annuaire vus jusqu'au n° " + std::to_string(number.value) + ".");
+  if (!rest->empty())
+    say(std::to_string(rest->size()) + " changement(s) n'ont pas encore été affichés : pli inbox.");
+  else if (number.value == 0)
+    say("Aucun changement de l'annuaire n'attend.");
+  return 0;
+}
+
+int acknowledge_alarms_seen(Sitting& sitting) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  if (auto done = acknowledge_alarms(**profile); !done) return report(sitting, done.error());
+  if (!sitting.json()) say("Les alertes sont lues ; leurs preuves restent dans le dossier evidence.");
+  return 0;
+}
+
+int acknowledge(Sitting& sitting, const std::vector<std::string>& texts, bool directory, bool alarms) {
+  if (texts.empty() && !directory && !alarms)
+    return usage_error(sitting, "indiquez un numéro, --directory ou --alarms");
+  int code = directory ? acknowledge_directory(sitting) : 0;
+  if (alarms) code = std::max(code, acknowledge_alarms_seen(sitting));
+  if (texts.empty()) return code;
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
-  if (directory) {
-    auto number = (*session)->directory().number();
-    if (auto done = (*session)->profile().store().acknowledge_directory_changes(number); !done)
-      return report(sitting, local(LocalCode::local_store, done.error()));
-    if (!sitting.json()) say("Changements de l'annuaire vus jusqu'au n° " + std::to_string(number.value) + ".");
-  }
   auto ids = known_ids((*session)->profile());
   if (!ids) return report(sitting, ids.error());
   Inbox box(**session);
-  int code = 0;
   for (const std::string& text : texts) {
     auto id = resolve_id(text, *ids);
     if (!id) {
@@ -235,9 +352,13 @@ int acknowledge(Sitting& sitting, const std::vector<std::string>& texts, bool di
       continue;
     }
     auto done = box.acknowledge(*id);
-    if (!done)
+    if (!done && is(done.error(), LocalCode::usage))
+      code = std::max(code, usage_error(sitting, "ce numéro n'est dans aucune de vos files : pli inbox"));
+    else if (!done)
       code = std::max(code, report(sitting, done.error()));
-    else if (!sitting.json())
+    else if (sitting.json())
+      JsonObject().text("exchange", to_hex(*id)).boolean("acknowledged", true).print();
+    else
       say("Tout est traité jusqu'à " + short_id(*id) + ".");
   }
   return code;
@@ -268,10 +389,12 @@ void add_open(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       app.add_subcommand("open", "Ouvrir pour un motif ; l'ouverture est inscrite au journal avant toute lecture");
   verb->footer(
       "Exemple : pli open 3f9a2c71 --motif evaluation --note \"séance du 3 décembre\"\n"
-      "La note, 508 octets au plus, n'est lisible que des auditeurs. N'y nommez personne.");
+      "La note, 508 octets au plus, n'est lisible que des auditeurs. N'y nommez personne. Avec --note - elle est lue "
+      "sur\n"
+      "l'entrée standard, hors de vue des autres utilisateurs de la machine.");
   verb->add_option("id", options->ids, "Numéros (8 caractères au moins)")->required();
   verb->add_option("--motif", options->motif, "Motif, dans la liste fermée");
-  verb->add_option("--note", options->note, "Précision pour les auditeurs");
+  verb->add_option("--note", options->note, "Précision pour les auditeurs, ou - pour l'entrée standard");
   verb->add_option("--out", options->out, "Enregistrer le formulaire et ses pièces dans ce dossier (motif extraction)");
   verb->callback([&sitting, &verdict, options] { verdict.exit_code = open(sitting, *options); });
 }
@@ -279,11 +402,15 @@ void add_open(CLI::App& app, Sitting& sitting, Verdict& verdict) {
 void add_ack(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto ids = std::make_shared<std::vector<std::string>>();
   auto directory = std::make_shared<bool>(false);
+  auto alarms = std::make_shared<bool>(false);
   auto* verb = app.add_subcommand("ack", "Dire que tout est traité jusqu'à ce numéro");
   verb->footer("Exemple : pli ack 3f9a2c71");
   verb->add_option("id", *ids, "Numéros (8 caractères au moins)");
   verb->add_flag("--directory", *directory, "Ne plus afficher les changements de l'annuaire déjà vus");
-  verb->callback([&sitting, &verdict, ids, directory] { verdict.exit_code = acknowledge(sitting, *ids, *directory); });
+  verb->add_flag("--alarms", *alarms, "Ne plus répéter les alertes déjà lues");
+  verb->callback([&sitting, &verdict, ids, directory, alarms] {
+    verdict.exit_code = acknowledge(sitting, *ids, *directory, *alarms);
+  });
 }
 
 }  // namespace pli::client::command
