@@ -9,17 +9,14 @@ import csv
 import json
 import pathlib
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
+from departement import PASSPHRASE, SOURCE, WORK_FACTOR, Departement, NotAsTold, communes
+
 DEPARTEMENT = "89"
-WORK_FACTOR = "10"  # 18 in life; lower here so that sixty unlockings do not take minutes
-PASSPHRASE = "sept-lampes-eteintes-au-port"
 
 COMMUNES = {"auxerre": ("89024", "218900249"), "sens": ("89387", "218903870"), "avallon": ("89025", "218900256")}
 GED = ["b.aubry", "c.benard", "d.carpentier", "e.delmas", "f.evrard", "g.fabre", "h.garnier", "i.huet", "j.imbert", "k.joly"]
@@ -27,10 +24,6 @@ CLIR = ["l.kieffer", "m.lacombe", "n.marchal", "o.noel", "p.oudin", "q.prieur"]
 MOTIF_NOTE = "Point n° 7 de la séance, dossier vert"
 
 BOLD, DIM, GREEN, RED, END = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
-
-
-class NotAsTold(Exception):
-    pass
 
 
 def chapter(title):
@@ -45,84 +38,6 @@ def as_told(condition, text):
     if not condition:
         raise NotAsTold(text)
     print(f"   {GREEN}✓{END} {text}", flush=True)
-
-
-class Departement:
-    def __init__(self, folder, programs):
-        self.folder = folder
-        self.programs = programs
-        self.broker = None
-        self.passphrase = folder / "phrase.txt"
-        self.passphrase.write_text(PASSPHRASE + "\n")
-        self.passphrase.chmod(0o600)
-        self.authority = folder / "contrat" / "authority"
-        self.server = folder / "contrat" / "broker"
-
-    def home(self, who):
-        return self.folder / "membres" / who
-
-    def run(self, words, stdin=None, expect=0):
-        done = subprocess.run([str(w) for w in words], input=stdin, capture_output=True, text=True, timeout=120)
-        allowed = expect if isinstance(expect, tuple) else (expect,)
-        if done.returncode not in allowed:
-            raise NotAsTold(f"{' '.join(map(str, words))}\n   exit code {done.returncode}, {allowed} was told\n"
-                            f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done
-
-    def pli(self, who, *words, expect=0, stdin=None):
-        """One command of one person; JSON lines back."""
-        done = self.run([self.programs / "pli", "--home", self.home(who), "--passphrase-file", self.passphrase, "--json",
-                         *words], stdin=stdin, expect=expect)
-        return [json.loads(line) for line in done.stdout.splitlines() if line.strip()], done
-
-    def hostile(self, who, *words):
-        done = self.run([self.programs / "pli-hostile", self.home(who), self.passphrase, *words])
-        return json.loads(done.stdout)
-
-    def authority_does(self, *words):
-        return self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "--json", "directory", *words])
-
-    def enrol(self, who, roles, organisation, territory, label):
-        self.pli(who, "identity", "new", "--work-factor", WORK_FACTOR)
-        card = self.folder / f"{who}.card"
-        card.write_text(self.pli(who, "identity", "card")[0][0]["card"])
-        invitation = self.folder / f"{who}.invitation"
-        words = ["enrol", card, "--authority", self.authority, "--id", who, "--organisation", organisation, "--territory",
-                 territory, "--label", label, "--invitation", invitation, "--yes"]
-        for role in roles:
-            words += ["--role", role]
-        self.authority_does(*words)
-        self.pli(who, "identity", "accept", invitation)
-        card.unlink()
-
-    def start_broker(self):
-        self.broker = subprocess.Popen([self.programs / "pli-broker", "run", "--config", self.server / "broker.toml"],
-                                       stdout=subprocess.PIPE, stderr=open(self.folder / "broker.err", "ab"), text=True)
-        line = self.broker.stdout.readline()
-        if not line:
-            raise NotAsTold("the broker did not start: " + (self.folder / "broker.err").read_text()[-2000:])
-        return line.strip()
-
-    def stop_broker(self):
-        if self.broker is None:
-            return
-        self.broker.send_signal(signal.SIGTERM)
-        code = self.broker.wait(timeout=30)
-        self.broker = None
-        if code != 0:
-            raise NotAsTold(f"the broker stopped with exit code {code}")
-
-
-def communes():
-    with open(SOURCE / "config" / "communes.tsv", encoding="utf-8") as table:
-        rows = [row for row in csv.reader(table, delimiter="\t") if len(row) >= 4]
-    return {row[0]: row for row in rows}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def found(department, needles):
@@ -168,12 +83,7 @@ def story(department):
     tell(f"{DIM}Phrases de passe : facteur de travail {WORK_FACTOR} pour la démonstration (18 en service).{END}")
 
     chapter("L'autorité prépare le contrat")
-    contract = department.folder / "contrat.toml"
-    example = (SOURCE / "config" / "examples" / "contrat.example.toml").read_text(encoding="utf-8")
-    contract.write_text(example.replace("tcp://127.0.0.1:7410", f"tcp://127.0.0.1:{free_port()}"), encoding="utf-8")
-    department.run([department.programs / "pli", "--passphrase-file", department.passphrase, "init",
-                    department.folder / "contrat", "--contract", contract, "--authorities", "1", "--threshold", "1",
-                    "--work-factor", WORK_FACTOR])
+    department.make_contract(1, 1)
     tell("une clé d'autorité (1 sur 1 ici ; 2 sur 3 par défaut), les clés du serveur, le contrat")
     for name, (code, siren) in COMMUNES.items():
         label = table[code][1]
@@ -187,13 +97,10 @@ def story(department):
     department.enrol("auditrice", ["auditeur"], "inspection", DEPARTEMENT, "Déléguée à la protection des données")
     department.enrol("operateur", ["operateur"], "prefecture.dsic", DEPARTEMENT, "Opérateur du serveur")
     department.enrol("outil.transport", ["outil"], "regie.transports", DEPARTEMENT, "Outil du volet transport")
-    department.authority_does("sign", "--authority", department.authority)
-    first = json.loads(department.authority_does("publish", "--authority", department.authority, "--offline").stdout)
+    first = department.init_broker()
     as_told(first["number"] == 1, "26 personnes et un outil enrôlés sur présentation de leur carte ; annuaire n° 1 signé")
 
     chapter("Le serveur démarre")
-    department.run([department.programs / "pli-broker", "init", "--config", department.server / "broker.toml",
-                    "--directory", first["note"], "--bundle", first["bundle"]])
     tell(department.start_broker())
     as_told(True, "il a refusé une clé inconnue avant d'accepter quiconque")
 
@@ -235,7 +142,7 @@ def story(department):
 
     chapter("Les membres voient, ouvrent pour un motif")
     inbox, _ = pli("b.aubry", "inbox")
-    shown = [item for item in inbox if item["visible"] and item["kind"] == "signalement_individuel"]
+    shown = [item for item in inbox if item.get("visible") and item["kind"] == "signalement_individuel"]
     as_told(len(shown) == len(persons) and all(item["sender_proven"] for item in shown),
             f"un membre du GED voit {len(shown)} en-têtes, expéditeurs prouvés ; rien n'est encore lu")
     opened = 0
@@ -273,7 +180,7 @@ def story(department):
     tell(f"{len(cases)} décisions scellées à l'instance, {len(cases)} retours par un code")
     answered = sent[persons[0]]
     inbox, _ = pli(answered["who"], "inbox")
-    answers = [item for item in inbox if item["visible"] and item["kind"] == "retour" and item["case"] == persons[0]]
+    answers = [item for item in inbox if item.get("visible") and item["kind"] == "retour" and item["case"] == persons[0]]
     as_told(len(answers) == 1, f"{answered['who']} trouve le retour sur son signalement")
     lines, _ = pli(answered["who"], "open", answers[0]["exchange"], "--motif", "lecture_du_retour")
     opened += 1
@@ -281,7 +188,7 @@ def story(department):
     states = {case["case"]: case["state"] for case in pli(answered["who"], "case", "list")[0]}
     as_told(states[persons[0]] == "examen_termine", "sa liste dit « examen terminé », et rien d'autre")
     tool_inbox, _ = pli("outil.transport", "inbox")
-    as_told(any(item["visible"] and item["kind"] == "retour" for item in tool_inbox), "l'outil du transport a sa réponse")
+    as_told(any(item.get("visible") and item["kind"] == "retour" for item in tool_inbox), "l'outil du transport a sa réponse")
 
     chapter("Ce qui doit échouer")
     lines, _ = pli("referent.sens", "open", persons[0], "--motif", "evaluation", expect=1)
@@ -290,7 +197,7 @@ def story(department):
     as_told(lines[-1]["error"].startswith(("FORBIDDEN", "NOT_FOUND")), f"un membre de la CLIR ouvre un dossier du GED : {lines[-1]['error']}")
     refusals = 2
     pli("inconnu", "identity", "new", "--work-factor", WORK_FACTOR)
-    pli("inconnu", "identity", "accept", department.folder / "referent.sens.invitation")
+    pli("inconnu", "identity", "accept", department.folder / "referent.sens.invitation", "--yes")
     lines, _ = pli("inconnu", "inbox", expect=1)
     as_told(lines[-1]["error"] == "UNKNOWN_KEY", "une clé inconnue : UNKNOWN_KEY, dès la poignée de main")
     sealed = department.folder / "scelle.bin"
@@ -309,7 +216,7 @@ def story(department):
     stale = department.folder / "perime.bin"
     department.hostile("referent.avallon", "seal", form, "ged/89", stale)
     department.authority_does("revoke", "k.joly", "--authority", department.authority)
-    department.authority_does("sign", "--authority", department.authority)
+    department.sign_version()
     lines, _ = pli("operateur", "directory", "publish", "--authority", department.authority)
     as_told(lines[-1]["number"] == 2, "annuaire n° 2 : k.joly est révoqué ; le journal le dit")
     lines, _ = pli("k.joly", "inbox", expect=1)

@@ -1,0 +1,145 @@
+"""A département for the end-to-end tests and the demo: its folder, its people, and the real programs they run."""
+
+import argparse
+import csv
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+WORK_FACTOR = "10"  # 18 in life; lower here so that sixty unlockings do not take minutes
+PASSPHRASE = "sept-lampes-eteintes-au-port"
+
+
+class NotAsTold(Exception):
+    pass
+
+
+def must(condition, what):
+    if not condition:
+        raise NotAsTold(what)
+    print(f"ok  {what}", flush=True)
+
+
+def play(description, story):
+    """Runs `story(department)` in a folder of its own, which stays when something was not as it must be. Exit code."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--bin", required=True, help="folder of the programs")
+    arguments = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pli-test-")).resolve()
+    (folder / "membres").mkdir()
+    department = Departement(folder, pathlib.Path(arguments.bin).resolve())
+    try:
+        story(department)
+    except (NotAsTold, KeyError, IndexError, json.JSONDecodeError, subprocess.TimeoutExpired) as surprise:
+        print(f"not as it must be: {type(surprise).__name__}: {surprise}\n  everything is left in {folder}", file=sys.stderr)
+        return 1
+    finally:
+        if department.broker is not None:
+            department.broker.terminate()
+            department.broker.wait(timeout=30)
+    shutil.rmtree(folder)
+    return 0
+
+
+class Departement:
+    def __init__(self, folder, programs):
+        self.folder = folder
+        self.programs = programs
+        self.broker = None
+        self.passphrase = folder / "phrase.txt"
+        self.passphrase.write_text(PASSPHRASE + "\n")
+        self.passphrase.chmod(0o600)
+        self.authority = folder / "contrat" / "authority"
+        self.server = folder / "contrat" / "broker"
+
+    def home(self, who):
+        return self.folder / "membres" / who
+
+    def run(self, words, stdin=None, expect=0):
+        done = subprocess.run([str(w) for w in words], input=stdin, capture_output=True, text=True, timeout=120)
+        allowed = expect if isinstance(expect, tuple) else (expect,)
+        if done.returncode not in allowed:
+            raise NotAsTold(f"{' '.join(map(str, words))}\n   exit code {done.returncode}, {allowed} was told\n"
+                            f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done
+
+    def pli(self, who, *words, expect=0, stdin=None):
+        """One command of one person; JSON lines back."""
+        done = self.run([self.programs / "pli", "--home", self.home(who), "--passphrase-file", self.passphrase, "--json",
+                         *words], stdin=stdin, expect=expect)
+        return [json.loads(line) for line in done.stdout.splitlines() if line.strip()], done
+
+    def hostile(self, who, *words):
+        done = self.run([self.programs / "pli-hostile", self.home(who), self.passphrase, *words])
+        return json.loads(done.stdout)
+
+    def authority_does(self, *words):
+        return self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "--json", "directory", *words])
+
+    def enrol(self, who, roles, organisation, territory, label):
+        self.pli(who, "identity", "new", "--work-factor", WORK_FACTOR)
+        card = self.folder / f"{who}.card"
+        card.write_text(self.pli(who, "identity", "card")[0][0]["card"])
+        invitation = self.folder / f"{who}.invitation"
+        words = ["enrol", card, "--authority", self.authority, "--id", who, "--organisation", organisation, "--territory",
+                 territory, "--label", label, "--invitation", invitation, "--yes"]
+        for role in roles:
+            words += ["--role", role]
+        self.authority_does(*words)
+        self.pli(who, "identity", "accept", invitation, "--yes")
+        card.unlink()
+
+    def make_contract(self, authorities, threshold):
+        """`pli init` from the example contract, on a free port."""
+        contract = self.folder / "contrat.toml"
+        example = (SOURCE / "config" / "examples" / "contrat.example.toml").read_text(encoding="utf-8")
+        contract.write_text(example.replace("tcp://127.0.0.1:7410", f"tcp://127.0.0.1:{free_port()}"), encoding="utf-8")
+        self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "init", self.folder / "contrat", "--contract",
+                  contract, "--authorities", authorities, "--threshold", threshold, "--work-factor", WORK_FACTOR])
+
+    def sign_version(self):
+        done = self.authority_does("sign", "--authority", self.authority, "--yes")
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def init_broker(self):
+        """Signs and carries the first version by hand, as there is no broker to publish it to yet."""
+        self.sign_version()
+        first = json.loads(self.authority_does("publish", "--authority", self.authority, "--offline").stdout)
+        self.run([self.programs / "pli-broker", "init", "--config", self.server / "broker.toml", "--directory",
+                  first["note"], "--bundle", first["bundle"]])
+        return first
+
+    def start_broker(self):
+        self.broker = subprocess.Popen([self.programs / "pli-broker", "run", "--config", self.server / "broker.toml"],
+                                       stdout=subprocess.PIPE, stderr=open(self.folder / "broker.err", "ab"), text=True)
+        line = self.broker.stdout.readline()
+        if not line:
+            raise NotAsTold("the broker did not start: " + (self.folder / "broker.err").read_text()[-2000:])
+        return line.strip()
+
+    def stop_broker(self):
+        if self.broker is None:
+            return
+        self.broker.send_signal(signal.SIGTERM)
+        code = self.broker.wait(timeout=30)
+        self.broker = None
+        if code != 0:
+            raise NotAsTold(f"the broker stopped with exit code {code}")
+
+
+def communes():
+    with open(SOURCE / "config" / "communes.tsv", encoding="utf-8") as table:
+        rows = [row for row in csv.reader(table, delimiter="\t") if len(row) >= 4]
+    return {row[0]: row for row in rows}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,243 @@
+"""What members, secretariat, auditor and authority do besides a référent's cycle, with the real programs: every verb no other
+test runs, the authority's versions carried in order, an invitation compared before it is trusted, keys renewed.
+
+Exits non-zero at the first step that is not as it must be.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+from departement import SOURCE, WORK_FACTOR, must, play
+
+FORMS = SOURCE / "config" / "forms"
+SIMPLE = FORMS / "signalement-individuel-simple.json"
+STRUCTURE = FORMS / "signalement-de-structure-association.json"
+COMPLEMENT = FORMS / "complement-fait-nouveau.json"
+
+
+def last(result):
+    return result[0][-1]
+
+
+def invitations(department):
+    """Before it is trusted an invitation is compared, and a later one again."""
+    pli = department.pli
+    paper = department.folder / "referent.sens.invitation"
+    digits = json.loads(department.authority_does("invitation", "referent.sens", "--authority", department.authority).stdout)
+    must(digits["invitation"] == paper.read_text(), "the authority prints an invitation again, to the letter")
+    pli("nouveau", "identity", "new", "--work-factor", WORK_FACTOR)
+    must(last(pli("nouveau", "identity", "accept", paper, expect=2))["error"] == "no_terminal", "nobody to compare: not accepted (2)")
+    line = last(pli("nouveau", "identity", "accept", paper, "--empreinte", "12345 67890 12345 67890 12345 67890", expect=4))
+    must(line["error"] == "fingerprint_differs", "other digits: not accepted (4)")
+    shown = last(pli("nouveau", "identity", "show"))
+    must("member" not in shown, "and nothing of it was kept")
+    print_ = digits["invitation_fingerprint"]
+    line = last(pli("nouveau", "identity", "accept", paper, "--empreinte", print_))
+    must(line["member"] == "referent.sens" and line["fingerprint"] == print_, "the digits read aloud: accepted")
+    must(last(pli("nouveau", "identity", "show"))["invitation_fingerprint"] == print_, "and shown again")
+    must(last(pli("nouveau", "identity", "accept", paper))["fingerprint"] == print_, "the same one again changes nothing")
+    moved = department.folder / "moved.invitation"
+    moved.write_text(paper.read_text().replace("endpoint tcp://127.0.0.1:", "endpoint tcp://127.0.0.2:"))
+    _, done = pli("nouveau", "identity", "accept", moved, expect=2)
+    must("avant : tcp://127.0.0.1" in done.stderr, "a later one shows what it would change, and asks again (2)")
+    other = department.folder / "other.invitation"
+    other.write_text(paper.read_text().replace("contract ", "contract x", 1))
+    line = last(pli("nouveau", "identity", "accept", other, "--yes", expect=2))
+    must(line["error"] == "invitation_other_contract", "another contract's is refused (2)")
+    line = last(pli("nouveau", "identity", "accept", other, "--yes", "--replace"))
+    must(line["contract"].startswith("x"), "unless the contract was made anew, and one says so")
+
+
+def versions(department):
+    """What an authority signs is shown; what was not carried goes first."""
+    pli, does, folder = department.pli, department.authority_does, department.authority
+    done = department.run([department.programs / "pli", "--passphrase-file", department.passphrase, "--json", "directory",
+                           "sign", "--authority", folder], stdin="", expect=2)
+    must(json.loads(done.stdout.splitlines()[-1])["error"] == "no_terminal", "nothing is signed unseen (2)")
+    department.enrol("n.un", ["membre_ged"], "service.n", "89", "Membre du GED")
+    signed = does("sign", "--authority", folder, "--yes").stdout.splitlines()
+    changes = {line["id"]: line["change"] for line in map(json.loads, signed[:-1])}
+    must(changes == {"n.un": "enrolled", "ged/89": "changed"}, f"a signer is shown who is enrolled and where: {changes}")
+    does("publish", "--authority", folder, "--offline")  # version 2 stays in the folder
+    does("charter", "charte-sens", "--authority", folder, "--territory", "89387", "--party", "prefecture", "--party",
+         "maire-sens", "--party", "parquet")
+    must(json.loads(does("extend", "n.un", "--days", "700", "--authority", folder).stdout)["done"], "an enrolment is extended")
+    department.run([department.programs / "pli", "--json", "directory", "extend", "n.un", "--days", "10", "--authority", folder],
+                   expect=2)
+    must(True, "and never shortened (2)")
+    department.sign_version()
+    lines, _ = pli("operateur", "directory", "publish", "--authority", folder)
+    must([line["number"] for line in lines] == [2, 3], "the version that was not carried goes first, then the next")
+    must(last(pli("operateur", "directory", "publish", "--authority", folder))["already"] is True, "and neither goes twice")
+    shown = [json.loads(line) for line in does("history", "--authority", folder).stdout.splitlines()]
+    must([line["number"] for line in shown] == [1, 2, 3], "the history holds them")
+    members = [json.loads(line) for line in does("show", "--authority", folder).stdout.splitlines()]
+    must("n.un" in [line["member"] for line in members], "the authority sees every member")
+    lines, _ = pli("b.aubry", "directory", "show")
+    must("n.un" in [line["member"] for line in lines], "a member sees those of his instances")
+
+
+def changes(department):
+    """Members are shown changes of their instances until they have seen them."""
+    pli = department.pli
+    pli("c.benard", "case", "list")  # the new version comes in, unseen
+    line = last(pli("c.benard", "ack", "--directory"))
+    must(line["changes_not_shown"] > 0, "what was not displayed is not acknowledged")
+    lines, _ = pli("c.benard", "inbox")
+    shown = {line["id"]: line for line in lines if "directory_change" in line}
+    must(shown["n.un"]["directory_change"] == "added" and shown["n.un"]["label"] == "Membre du GED",
+         "inbox names who came, by id and label")
+    must(last(pli("c.benard", "ack", "--directory"))["changes_not_shown"] == 0, "then it is acknowledged")
+    lines, _ = pli("c.benard", "inbox")
+    must(not [line for line in lines if "directory_change" in line], "and no longer shown")
+
+
+def sending(department):
+    """Where forms go, under which conditions; the outbox."""
+    pli = department.pli
+    person = last(pli("referent.sens", "send", SIMPLE, "--handling", "eyes-only"))
+    structure = last(pli("referent.sens", "send", STRUCTURE))
+    must(person["queue"] == "ged/89" and structure["queue"] == "clir/89", "persons to the GED, structures to the CLIR")
+    line = last(pli("referent.sens", "send", SIMPLE, "--handling", "secret", expect=2))
+    must(line["error"] == "usage", "an unknown condition is refused (2)")
+    must(last(pli("referent.sens", "send", SIMPLE, "--queue", "ged/89"))["queue"] == "ged/89", "--queue says where")
+    about = last(pli("referent.sens", "send", COMPLEMENT, "--case", structure["exchange"][:8]))
+    must(about["queue"] == "clir/89" and about["case"] == structure["exchange"], "a complément follows its case to the CLIR")
+    about = last(pli("maire.sens", "send", COMPLEMENT, "--case", structure["exchange"][:8]))
+    must(about["queue"] == "clir/89", "also from a colleague, who has the case in his list alone")
+    must(last(pli("referent.sens", "send", COMPLEMENT, expect=2))["error"] == "usage", "a complément names a case (2)")
+    information = last(pli("outil", "send", FORMS / "information-de-volet-prevention.json"))
+    must(information["queue"] == "clir/89", "an information on a structure alone goes to the CLIR")
+    for words, error in ((["3f9"], "id_malformed"), (["00000000"], "NOT_FOUND")):
+        line = last(pli("referent.sens", "case", "show", *words, expect=(1, 2)))
+        must(line["error"] == error, f"an id that is none: {error}")
+
+    lines, _ = pli("referent.sens", "outbox", "list")
+    must([line["state"] for line in lines] == ["receipted"] * 4, "the outbox lists what left")
+    rank = str(lines[0]["outbox"])
+    pli("referent.sens", "outbox", "discard", rank, expect=2)
+    pli("referent.sens", "outbox", "retry", rank, expect=2)
+    must(True, "what was received is neither discarded nor sent again (2)")
+    refused = last(pli("referent.avallon", "send", SIMPLE, "--case", structure["exchange"], "--queue", "ged/89", expect=(1, 2)))
+    if refused.get("state") == "refused":
+        rank = str(refused["outbox"])
+        again = last(pli("referent.avallon", "outbox", "retry", rank, expect=1))
+        must(again["outbox"] == refused["outbox"] and again["state"] == "refused" and again["error"],
+             "a refused item is tried again, and said to be refused again (1)")
+        must(last(pli("referent.avallon", "outbox", "discard", rank))["state"] == "discarded", "and then forgotten")
+        must(pli("referent.avallon", "outbox", "list")[0] == [], "for good")
+    shown = last(pli("referent.sens", "receipt", "show", person["receipt"]))
+    must(shown["verified"] and shown["submission"] and shown["field_act"] == "submit", "a receipt shows what it proves")
+    return person, structure
+
+
+def reading(department, person, structure):
+    pli = department.pli
+    lines, _ = pli("b.aubry", "inbox", "--new")
+    must(person["exchange"] in [line.get("exchange") for line in lines], "inbox --new: what came")
+    lines, _ = pli("b.aubry", "inbox", "--new")
+    must(not [line for line in lines if "exchange" in line], "and then nothing")
+    follower = subprocess.Popen(
+        [department.programs / "pli", "--home", department.home("b.aubry"), "--passphrase-file", department.passphrase,
+         "--json", "inbox", "--new", "--follow", "--idle", "4"], stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)  # only so that most runs see a push; what came before it is listed all the same
+    another = last(pli("referent.sens", "send", SIMPLE))
+    seen = [json.loads(line) for line in follower.stdout]
+    must(follower.wait(timeout=60) == 0 and another["exchange"] in [line.get("exchange") for line in seen],
+         "inbox --follow shows what arrives, and ends when nothing does")
+
+    note = "Point 7 de la séance"
+    out = department.folder / "sortie"
+    line = last(pli("b.aubry", "open", person["exchange"][:8], "--motif", "extraction", "--out", out, "--note", "-", stdin=note))
+    must([pathlib.Path(name).is_file() for name in line["files"]] == [True] and line["sender"] == "referent.sens",
+         "open --out names the files it wrote")
+    line = last(pli("b.aubry", "open", person["exchange"], "--motif", "evaluation", "--note", "x" * 509, expect=2))
+    must(line["error"] == "usage", "a note of 509 bytes is too long (2)")
+    line = last(pli("b.aubry", "ack", person["exchange"][:8]))
+    must(line["acknowledged"] is True, "ack says so in JSON too")
+    lines, _ = pli("b.aubry", "inbox")
+    must([item["acknowledged"] for item in lines if item.get("exchange") == person["exchange"]] == [True], "and it holds")
+    line = last(pli("b.aubry", "ack", "12345678", expect=1))
+    must(line["error"] == "NOT_FOUND", "what is in no queue is not acknowledged")
+
+    lines, _ = pli("d.clir", "case", "show", structure["exchange"][:8])
+    must(lines[0]["case"] == structure["exchange"] and len(lines) == 4, "case show: the case, its report, two compléments")
+    must(all(line["sender_proven"] for line in lines[1:]), "each by a proven sender")
+    pli("secretariat", "open", person["exchange"], "--motif", "suivi")
+    pli("secretariat", "case", "decide", person["exchange"][:8], "--outcome", "pris_en_compte", "--reason", "-", stdin="Séance\n")
+    answered = last(pli("secretariat", "case", "return", person["exchange"][:8], "--code", "examen_termine"))
+    must(answered["state"] == "receipted" and answered["queue"].startswith("org/"), "decided, and answered to who sent it")
+
+    script = f"case list\nopen {another['exchange'][:8]} --motif evaluation\nnonsense\nfin\n"
+    lines, done = pli("b.aubry", "shell", stdin=script, expect=2)
+    must(any(line.get("form") for line in lines) and lines[-1]["error"] == "usage",
+         "a sitting runs several verbs on one passphrase and ends with the worst code")
+
+
+def renewing(department, person):
+    """New keys by a card the old key signs; what the old one opened stays readable."""
+    pli = department.pli
+    old = last(pli("b.aubry", "identity", "card"))
+    pli("b.aubry", "identity", "new", "--renew", "--work-factor", WORK_FACTOR)
+    card = last(pli("b.aubry", "identity", "card"))
+    must(card["fingerprint"] != old["fingerprint"], "renewed: another card")
+    must(last(pli("b.aubry", "inbox", expect=1))["error"] == "UNKNOWN_KEY", "unknown until it is enrolled (1)")
+    path = department.folder / "renewal.card"
+    path.write_text(card["card"])
+    department.authority_does("enrol", path, "--authority", department.authority, "--days", "800", "--yes")
+    department.sign_version()
+    pli("operateur", "directory", "publish", "--authority", department.authority)
+    members = [json.loads(line) for line in
+               department.authority_does("show", "--authority", department.authority).stdout.splitlines()]
+    term = {line["member"]: line["not_after"] for line in members}
+    must(term["b.aubry"] > term["c.benard"], "the renewal card extended his term too")
+    line = last(pli("b.aubry", "open", person["exchange"], "--motif", "suivi"))
+    must(line["form"] is not None, "what was sealed to the old key opens with the new identity")
+    fresh = last(pli("referent.sens", "send", SIMPLE))
+    must(last(pli("b.aubry", "open", fresh["exchange"], "--motif", "evaluation"))["form"] is not None, "and what is sealed to the new")
+
+
+def auditing(department):
+    pli = department.pli
+    lines, _ = pli("auditrice", "audit", "list", "--act", "consultation")
+    must(lines and all(line["proven"] is False for line in lines), "the list says that it is not proven yet")
+    line = last(pli("auditrice", "audit", "verify"))
+    must(line["verified"] is True and line["findings"] == 0, "audit verify proves it")
+    line = last(pli("auditrice", "audit", "checkpoint"))
+    must(line["note"].count("\n") >= 4 and line["size"] > 0, "audit checkpoint prints the signed note")
+
+
+def gestures(department):
+    department.make_contract(1, 1)
+    department.enrol("referent.sens", ["referent"], "218903870", "89387", "Référent, mairie de Sens")
+    department.enrol("maire.sens", ["maire"], "218903870", "89387", "Maire de Sens")
+    department.enrol("referent.avallon", ["referent"], "218900256", "89025", "Référent, mairie d'Avallon")
+    department.enrol("secretariat", ["secretariat"], "prefecture.89", "89", "Secrétariat")
+    department.enrol("b.aubry", ["membre_ged"], "service.b", "89", "Membre du GED")
+    department.enrol("c.benard", ["membre_ged"], "service.c", "89", "Membre du GED")
+    department.enrol("d.clir", ["membre_clir"], "service.d", "89", "Membre de la CLIR")
+    department.enrol("outil", ["outil"], "regie", "89", "Outil de la prévention")
+    department.enrol("auditrice", ["auditeur"], "inspection", "89", "Déléguée à la protection des données")
+    department.enrol("operateur", ["operateur"], "prefecture.dsic", "89", "Opérateur")
+    department.init_broker()
+    department.start_broker()
+    pli = department.pli
+    pli("c.benard", "inbox")
+    invitations(department)
+    versions(department)
+    changes(department)
+    person, structure = sending(department)
+    reading(department, person, structure)
+    renewing(department, person)
+    auditing(department)
+    department.stop_broker()
+    department.run([department.programs / "pli-broker", "check", "--config", department.server / "broker.toml"])
+    must(True, "the broker's store is whole")
+
+
+if __name__ == "__main__":
+    sys.exit(play(__doc__, gestures))
