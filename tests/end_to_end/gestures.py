@@ -122,14 +122,14 @@ def sending(department):
     pli("referent.sens", "outbox", "discard", rank, expect=2)
     pli("referent.sens", "outbox", "retry", rank, expect=2)
     must(True, "what was received is neither discarded nor sent again (2)")
-    refused = last(pli("referent.avallon", "send", SIMPLE, "--case", structure["exchange"], "--queue", "ged/89", expect=(1, 2)))
-    if refused.get("state") == "refused":
-        rank = str(refused["outbox"])
-        again = last(pli("referent.avallon", "outbox", "retry", rank, expect=1))
-        must(again["outbox"] == refused["outbox"] and again["state"] == "refused" and again["error"],
-             "a refused item is tried again, and said to be refused again (1)")
-        must(last(pli("referent.avallon", "outbox", "discard", rank))["state"] == "discarded", "and then forgotten")
-        must(pli("referent.avallon", "outbox", "list")[0] == [], "for good")
+    refused = last(pli("referent.avallon", "send", COMPLEMENT, "--case", structure["exchange"], "--queue", "clir/89", expect=1))
+    must(refused["state"] == "refused" and refused["error"] == "NOT_FOUND", "another commune's case is not there for him (1)")
+    rank = str(refused["outbox"])
+    again = last(pli("referent.avallon", "outbox", "retry", rank, expect=1))
+    must(again["outbox"] == refused["outbox"] and again["state"] == "refused" and again["error"] == "NOT_FOUND",
+         "a refused item is tried again, and said to be refused again (1)")
+    must(last(pli("referent.avallon", "outbox", "discard", rank))["state"] == "discarded", "and then forgotten")
+    must(pli("referent.avallon", "outbox", "list")[0] == [], "for good")
     shown = last(pli("referent.sens", "receipt", "show", person["receipt"]))
     must(shown["verified"] and shown["submission"] and shown["field_act"] == "submit", "a receipt shows what it proves")
     return person, structure
@@ -149,6 +149,17 @@ def reading(department, person, structure):
     seen = [json.loads(line) for line in follower.stdout]
     must(follower.wait(timeout=60) == 0 and another["exchange"] in [line.get("exchange") for line in seen],
          "inbox --follow shows what arrives, and ends when nothing does")
+
+    words = [department.programs / "pli", "--home", department.home("referent.avallon"), "--passphrase-file",
+             department.passphrase, "--json", "send", SIMPLE]
+    together = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    ended = [(json.loads(one.communicate(timeout=60)[0].splitlines()[-1]), one.returncode) for one in together]
+    must(len({line["outbox"] for line, _ in ended}) == 4 and
+         all(code == (0 if line["state"] == "receipted" else 3) for line, code in ended),
+         "four sends at once in one profile: each says what became of its own")
+    pli("referent.avallon", "outbox", "flush")
+    lines, _ = pli("referent.avallon", "outbox", "list")
+    must([line["state"] for line in lines] == ["receipted"] * 4, "and nothing is lost between them")
 
     note = "Point 7 de la séance"
     out = department.folder / "sortie"
