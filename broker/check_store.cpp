@@ -20,6 +20,7 @@
 #include "crypto/statement.hpp"
 #include "protocol/case_life.hpp"
 #include "protocol/exchange.hpp"
+#include "protocol/suspension.hpp"
 
 namespace pli::broker {
 namespace {
@@ -206,6 +207,8 @@ class Checker {
     }
     for (const auto& [index, reference] : directory_leaves_) problem("directory.missing", "leaf " + decimal(index));
 
+    suspensions();
+
     std::vector<protocol::Entry> entries;
     SQLite::Statement newest_rows(db_, "SELECT max(changed), bytes FROM directory_entry GROUP BY type, id");
     while (newest_rows.executeStep()) {
@@ -221,6 +224,36 @@ class Checker {
                           : Result<std::shared_ptr<const protocol::Directory>>(verified.error());
     if (!built) return problem("directory.root", "directory " + decimal(number));
     directory_ = *built;
+  }
+
+  /// Each stands under a leaf whose record holds the very note, signed by an authority of its version.
+  void suspensions() {
+    SQLite::Statement rows(db_,
+                           "SELECT s.member, s.directory, s.note, s.leaf, d.note FROM suspension AS s "
+                           "LEFT JOIN directory_version AS d ON d.number = s.directory ORDER BY s.member, s.directory");
+    while (rows.executeStep()) {
+      const std::string where = "suspension under directory " + decimal(number_at(rows, 1));
+      const std::string note = rows.getColumn(2).getString();
+      const auto version = audit::parse_note(rows.getColumn(4).getString());
+      const auto head =
+          version ? protocol::parse_directory_head(version->text) : Result<protocol::DirectoryHead>(version.error());
+      const auto suspension = head ? protocol::verify_suspension_note(note, protocol::authorities_of(*head))
+                                   : Result<protocol::Suspension>(head.error());
+      expect(suspension && suspension->member == rows.getColumn(0).getString() &&
+                 suspension->directory.value == number_at(rows, 1),
+             "suspension.note", where);
+      const std::uint64_t leaf = number_at(rows, 3);
+      SQLite::Statement row(db_, "SELECT month, record FROM leaf WHERE key = ?");
+      row.bind(1, static_cast<std::int64_t>(shard_ << leaf_key_shard_shift | leaf));
+      if (!row.executeStep()) {
+        problem("suspension.leaf", where);
+        continue;
+      }
+      if (row.isColumnNull(1)) continue;  // dropped at the log's term
+      const auto record = open_record({leaf}, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
+      expect(record && text_in(*record, "statement") == note && text_in(*record, "outcome") == "ok", "suspension.leaf",
+             where);
+    }
   }
 
   void queues_and_rosters() {

@@ -7,6 +7,7 @@
 #include "broker/core_state.hpp"
 #include "crypto/secret_box.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/suspension.hpp"
 
 namespace pli::broker {
 namespace {
@@ -37,6 +38,7 @@ struct VerbName {
   std::string_view operator()(const protocol::Follow&) const { return "follow"; }
   std::string_view operator()(const protocol::GetDirectory&) const { return "directory"; }
   std::string_view operator()(const VerifiedPublish&) const { return "publish_directory"; }
+  std::string_view operator()(const VerifiedSuspension&) const { return "publish_directory"; }
   std::string_view operator()(const protocol::GetCheckpoint&) const { return "checkpoint"; }
   std::string_view operator()(const protocol::Prove&) const { return "prove"; }
   std::string_view operator()(const protocol::GetRecords&) const { return "records"; }
@@ -116,6 +118,13 @@ Result<void> CoreState::load() {
   auto directory = protocol::Directory::build(std::move(entries), *std::move(verified));
   if (!directory) return Error{Errc::corruption, "the stored directory is not the one signed"};
   take_directory(*std::move(directory), version->leaf, {});
+  for (const SuspensionRow& row : store_.suspensions()) {
+    const auto suspension_note = audit::parse_note(row.note);
+    const auto suspension = suspension_note ? protocol::parse_suspension(suspension_note->text)
+                                            : Result<protocol::Suspension>(suspension_note.error());
+    if (!suspension) return Error{Errc::corruption, "a stored suspension is not one"};
+    suspended_[row.member] = {row.directory, suspension->lapses_at()};
+  }
   if (auto fault = store_.fault()) return *fault;
   return {};
 }
@@ -188,45 +197,49 @@ void CoreState::decide_one(Batch& batch, VerifiedRequest& request) {
   Asked asked;
   asked.act = std::visit(VerbName{}, request.body);
   const bool current = member->keys.curve == request.peer.key && member->valid_at(batch.now);
+  const bool suspended = current && is_suspended(*member, batch.now);
   const TreeSize before = tree_.size();
-  Outcome outcome = !current ? Outcome(deny(Code::revoked))
-                             : std::visit(
-                                   [&](auto& body) -> Outcome {
-                                     using Body = std::decay_t<decltype(body)>;
-                                     if constexpr (std::is_same_v<Body, VerifiedSubmit>)
-                                       return submit(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, VerifiedOpen>)
-                                       return open(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::GetChunk>)
-                                       return get_chunk(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::List>)
-                                       return list(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::ListCases>)
-                                       return list_cases(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::Acknowledge>)
-                                       return acknowledge(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::Follow>)
-                                       return follow(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::Hello>)
-                                       return hello(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::GetDirectory>)
-                                       return get_directory(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, VerifiedPublish>)
-                                       return publish(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::GetCheckpoint>)
-                                       return get_checkpoint(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::Prove>)
-                                       return prove(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::GetRecords>)
-                                       return get_records(batch, caller, body, asked);
-                                     else if constexpr (std::is_same_v<Body, protocol::GetHealth>)
-                                       return get_health(batch, caller, asked);
-                                     else if constexpr (std::is_same_v<Body, GateRefusal>)
-                                       return refused_by_gate(batch, caller, body, asked);
-                                     else
-                                       return deny(Code::invalid, "request");
-                                   },
-                                   request.body);
+  Outcome outcome = !current    ? Outcome(deny(Code::revoked))
+                    : suspended ? Outcome(deny(Code::revoked, "suspension"))
+                                : std::visit(
+                                      [&](auto& body) -> Outcome {
+                                        using Body = std::decay_t<decltype(body)>;
+                                        if constexpr (std::is_same_v<Body, VerifiedSubmit>)
+                                          return submit(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, VerifiedOpen>)
+                                          return open(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::GetChunk>)
+                                          return get_chunk(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::List>)
+                                          return list(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::ListCases>)
+                                          return list_cases(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::Acknowledge>)
+                                          return acknowledge(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::Follow>)
+                                          return follow(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::Hello>)
+                                          return hello(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::GetDirectory>)
+                                          return get_directory(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, VerifiedPublish>)
+                                          return publish(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, VerifiedSuspension>)
+                                          return suspend(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::GetCheckpoint>)
+                                          return get_checkpoint(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::Prove>)
+                                          return prove(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::GetRecords>)
+                                          return get_records(batch, caller, body, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::GetHealth>)
+                                          return get_health(batch, caller, asked);
+                                        else if constexpr (std::is_same_v<Body, GateRefusal>)
+                                          return refused_by_gate(batch, caller, body, asked);
+                                        else
+                                          return deny(Code::invalid, "request");
+                                      },
+                                      request.body);
   // BUSY judges nobody: it is neither recorded nor counted.
   if (!outcome && outcome.error().refusal.code != Code::busy) refuse(batch, caller, asked, outcome.error());
   usage_of(batch, *member).acts += tree_.size().value - before.value;

@@ -136,6 +136,7 @@ class CoreState final : public Core {
   Outcome hello(Batch& batch, const Caller& caller, const protocol::Hello& request, Asked& asked);
   Outcome get_directory(Batch& batch, const Caller& caller, const protocol::GetDirectory& request, Asked& asked);
   Outcome publish(Batch& batch, const Caller& caller, VerifiedPublish& request, Asked& asked);
+  Outcome suspend(Batch& batch, const Caller& caller, VerifiedSuspension& request, Asked& asked);
   Outcome get_checkpoint(Batch& batch, const Caller& caller, const protocol::GetCheckpoint& request, Asked& asked);
   Outcome prove(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked);
   Outcome get_records(Batch& batch, const Caller& caller, const protocol::GetRecords& request, Asked& asked);
@@ -195,6 +196,7 @@ class CoreState final : public Core {
   [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;
   [[nodiscard]] std::shared_ptr<const RosterRow> roster(RosterKey key) const;
   [[nodiscard]] bool directory_expired(UnixMillis now) const;
+  [[nodiscard]] bool is_suspended(const protocol::Member& member, UnixMillis now) const;
   /// R of one way in; nothing when its lease is gone or its bytes are damaged.
   [[nodiscard]] std::optional<crypto::ReleaseKey> release_key_of(const AccessRow& row) const;
 
@@ -233,6 +235,14 @@ class CoreState final : public Core {
   std::vector<DirectoryNumber> entry_changed_;                     ///< the same by position
   std::map<std::string, Digest, std::less<>> roster_digests_;      ///< by queue
   std::map<std::string, RosterKey, std::less<>> current_rosters_;  ///< by queue, once used
+
+  // Who is suspended, by member: the newest suspension and the version it was written under. A later version that
+  // writes the member's entry undoes it.
+  struct Suspended {
+    DirectoryNumber directory{};
+    UnixMillis lapses_at{};
+  };
+  std::map<std::string, Suspended, std::less<>> suspended_;
 
   // Queues, by name and by row.
   std::map<std::string, QueueState, std::less<>> queues_;

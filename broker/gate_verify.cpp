@@ -8,6 +8,7 @@
 #include "crypto/statement.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/policy.hpp"
+#include "protocol/suspension.hpp"
 
 namespace pli::broker {
 namespace {
@@ -282,6 +283,18 @@ Verifier::Outcome Verifier::publish(const Caller& caller, protocol::PublishDirec
   const auto& current = caller.directory.verified();
   PLI_INVARIANT(current.has_value());  // what is in force was verified
   const protocol::AuthoritySet trusted{current->head().threshold, current->head().authorities};
+  if (protocol::is_suspension(request.note)) {
+    const auto suspension = protocol::verify_suspension_note(request.note, trusted);
+    if (!suspension) {
+      switch (suspension.error().code) {
+        case Errc::authentication_failed: return refuse(refusal(Code::bad_signature), act);
+        case Errc::over_limit: return refuse(refusal(Code::too_large, "note"), act);
+        default: return refuse(refusal(Code::invalid, "note"), act);
+      }
+    }
+    if (request.bundle_size != 0 || !request.bundle.empty()) return refuse(refusal(Code::invalid, "bundle"), act);
+    return VerifiedBody(VerifiedSuspension{std::move(request.note)});
+  }
   auto note = protocol::verify_directory_note(request.note, trusted, &*current);
   if (!note) {
     switch (note.error().code) {

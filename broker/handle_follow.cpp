@@ -111,6 +111,7 @@ bool CoreState::has_backlog(const Follower& follower) const {
 const protocol::Member* CoreState::seated(const Peer& peer, const std::string& queue, UnixMillis now) const {
   const protocol::Member* member = directory_->member_by_curve(peer.key);
   if (member == nullptr || member->keys.curve != peer.key || !member->valid_at(now)) return nullptr;
+  if (is_suspended(*member, now)) return nullptr;
   const auto seat = std::find(member->seats.begin(), member->seats.end(), queue);
   return seat == member->seats.end() ? nullptr : member;
 }

@@ -10,10 +10,10 @@ constexpr std::uint8_t packed_format = 1;
 constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
-constexpr std::array<std::string_view, 24> names = {
-    "actor",     "person", "role",  "organisation", "act",   "exchange",   "case",      "reply_to",
-    "queue",     "kind",   "motif", "code",         "note",  "recipients", "outcome",   "rule",
-    "directory", "number", "head",  "range",        "count", "key",        "statement", "signature"};
+constexpr std::array<std::string_view, 25> names = {
+    "actor", "person", "role",  "organisation", "act",        "exchange",  "case",  "reply_to",  "queue",
+    "kind",  "motif",  "code",  "note",         "recipients", "outcome",   "rule",  "directory", "number",
+    "head",  "range",  "count", "key",          "statement",  "signature", "member"};
 
 /// From 1; 0 for a name that is not in the list.
 std::size_t position_of(std::string_view name) {
@@ -76,6 +76,7 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
   text("range", decided.range);
   if (decided.count) text("count", std::to_string(*decided.count));
   if (asked.key) bytes("key", asked.key->bytes);
+  text("member", asked.member);
   bytes("statement", asked.statement);
   if (asked.signature != nullptr) bytes("signature", *asked.signature);
   return record;
@@ -91,7 +92,7 @@ const std::vector<std::string_view>& shown_to(Shown party) {
   static const std::vector<std::string_view> opener = {
       "actor", "person", "role",       "organisation", "act",  "exchange",  "case", "reply_to",  "queue",
       "kind",  "motif",  "recipients", "outcome",      "rule", "directory", "key",  "statement", "signature"};
-  static const std::vector<std::string_view> directory_holder = {"act", "outcome", "directory"};
+  static const std::vector<std::string_view> directory_holder = {"act", "outcome", "directory", "member", "statement"};
   switch (party) {
     case Shown::sender: return sender;
     case Shown::queue_member: return queue_member;

@@ -26,6 +26,7 @@ struct Asked {
   ByteView note;
   std::optional<Digest> recipients;
   std::optional<crypto::SignPublic> key;
+  std::string_view member;  ///< who is suspended
   ByteView statement;
   const crypto::Signature* signature = nullptr;
 };

@@ -61,6 +61,10 @@ struct VerifiedPublish {
   std::string note;
   std::vector<Bytes> changed;
 };
+/// A suspension in place of a version, whose note one authority has signed.
+struct VerifiedSuspension {
+  std::string note;
+};
 /// An enrolled identity asked for something the gate refuses; the core records it, then answers `refusal`.
 /// Exception, for idempotence: a submit whose staged parts or release epoch are gone (NOT_FOUND, STALE_DIRECTORY; its
 /// signature was checked) and whose `object` the caller has already had accepted is answered with that leaf again.
@@ -77,7 +81,7 @@ struct Unattributed {
 
 using VerifiedBody = std::variant<protocol::Hello, VerifiedSubmit, protocol::List, protocol::ListCases, VerifiedOpen,
                                   protocol::GetChunk, protocol::Acknowledge, protocol::Follow, protocol::GetDirectory,
-                                  VerifiedPublish, protocol::GetCheckpoint, protocol::Prove, protocol::GetRecords,
+                                  VerifiedPublish, VerifiedSuspension, protocol::GetCheckpoint, protocol::Prove, protocol::GetRecords,
                                   protocol::GetHealth, GateRefusal, Unattributed>;
 /// The core answers each exactly once (`answers`), Unattributed excepted.
 struct VerifiedRequest {

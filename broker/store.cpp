@@ -247,7 +247,7 @@ struct Store::State {
     SQLite::Statement add_case, update_case, case_file;
     SQLite::Statement finger, add_finger, add_queue, add_roster, roster, find_roster, cursor, set_cursor;
     SQLite::Statement add_leaf, leaf, add_opening, opening, openings, drop_openings;
-    SQLite::Statement newest_directory, add_directory, add_entry, entries;
+    SQLite::Statement newest_directory, add_directory, add_entry, entries, add_suspension, suspensions;
   };
   std::optional<Statements> statements;
 
@@ -383,7 +383,9 @@ Store::State::Statements::Statements(SQLite::Database& db)
       newest_directory(db, "SELECT number, note, leaf FROM directory_version ORDER BY number DESC LIMIT 1"),
       add_directory(db, "INSERT INTO directory_version (number, note, leaf) VALUES (?, ?, ?)"),
       add_entry(db, "INSERT INTO directory_entry (type, id, changed, bytes) VALUES (?, ?, ?, ?)"),
-      entries(db, "SELECT max(changed), bytes FROM directory_entry GROUP BY type, id ORDER BY type, id") {}
+      entries(db, "SELECT max(changed), bytes FROM directory_entry GROUP BY type, id ORDER BY type, id"),
+      add_suspension(db, "INSERT INTO suspension (member, directory, note, leaf) VALUES (?, ?, ?, ?)"),
+      suspensions(db, "SELECT member, directory, note, leaf FROM suspension ORDER BY member, directory") {}
 
 void Store::State::load_tail() {
   SQLite::Statement exchanges(database,
@@ -810,6 +812,15 @@ std::optional<DirectoryRow> Store::newest_directory() const {
   });
 }
 
+std::vector<SuspensionRow> Store::suspensions() const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<SuspensionRow> rows;
+    Query query(s.suspensions);
+    while (query.step()) rows.push_back({query.text(0), {query.number(1)}, query.text(2), {query.number(3)}});
+    return rows;
+  });
+}
+
 std::vector<EntryRow> Store::entries() const {
   return state_->guarded([&](State::Statements& s) {
     std::vector<EntryRow> rows;
@@ -1008,6 +1019,14 @@ void Transaction::add_directory(const DirectoryRow& row, const std::vector<Direc
       query << std::int64_t{entry.type} << entry.id << row.number.value << ByteView(entry.bytes);
       query.run();
     }
+  });
+}
+
+void Transaction::add_suspension(const SuspensionRow& row) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.add_suspension);
+    query << row.member << row.directory.value << row.note << row.leaf.value;
+    query.run();
   });
 }
 

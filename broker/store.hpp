@@ -110,6 +110,13 @@ struct DirectoryRow {
   std::string note;
   LeafIndex leaf{};
 };
+/// What one authority signed against one member under one version.
+struct SuspensionRow {
+  std::string member;
+  DirectoryNumber directory{};
+  std::string note;
+  LeafIndex leaf{};
+};
 /// The newest bytes of one entry, and the version that brought them.
 struct EntryRow {
   DirectoryNumber changed{};
@@ -190,7 +197,8 @@ class Store {
   [[nodiscard]] std::optional<OpeningRow> opening(LeafIndex leaf) const;
 
   [[nodiscard]] std::optional<DirectoryRow> newest_directory() const;
-  [[nodiscard]] std::vector<EntryRow> entries() const;  ///< the newest bytes of every entry
+  [[nodiscard]] std::vector<EntryRow> entries() const;           ///< the newest bytes of every entry
+  [[nodiscard]] std::vector<SuspensionRow> suspensions() const;  ///< by member and version; few, as each takes a key
 
   /// Moves what the WAL holds into the database and empties it; for a clean shutdown. Errors: io_error.
   [[nodiscard]] Result<void> write_back_all();
@@ -225,6 +233,7 @@ class Transaction {
   void add_opening(const OpeningRow& row);
   void drop_openings(UnixMillis before);
   void add_directory(const DirectoryRow& row, const std::vector<DirectoryEntryRow>& changed);
+  void add_suspension(const SuspensionRow& row);
   void set_origin(std::string_view origin);  ///< the first shard's; once
   void set_checkpoint(std::string_view note);
   void set_stray_counts(const StrayCounts& counts);

@@ -132,6 +132,13 @@ CREATE TABLE directory_version (
   note TEXT NOT NULL,
   leaf INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE suspension (
+  member TEXT NOT NULL,
+  directory INTEGER NOT NULL REFERENCES directory_version (number),
+  note TEXT NOT NULL,
+  leaf INTEGER NOT NULL,
+  PRIMARY KEY (member, directory)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE directory_entry (
   type INTEGER NOT NULL,
   id TEXT NOT NULL,

@@ -348,6 +348,14 @@ constexpr Texts erased_record = {
     "Le reçu que vous avez gardé reste valable et se vérifie avec « pli receipt verify ».",
     "The record of this act was dropped with its month's key at the log's term.",
     "A receipt kept by the client still verifies; the leaf stays in the tree."};
+constexpr Texts suspended = {
+    "Votre accès est suspendu par une autorité du contrat, pour sept jours au plus.",
+    "Appelez l'interlocuteur à la préfecture. Ce qui attend dans votre boîte d'envoi n'est pas perdu. En cas "
+    "d'urgence, "
+    "appelez le 17 ou le 112.",
+    "One authority suspended this member; it lapses after seven days unless a version of the directory confirms it.",
+    "Ask the authorities; a version that writes the member's entry anew ends it."};
+constexpr auto revoked_rows = std::to_array<SubjectRow>({{"suspension", suspended}});
 constexpr auto erased_rows = std::to_array<SubjectRow>({{"journal", erased_record}});
 
 struct LocalRow {
@@ -553,6 +561,7 @@ const Texts* specific_texts(const Refusal& refusal) {
   switch (refusal.code) {
     case Code::forbidden: return find_subject(forbidden_rows, refusal.subject);
     case Code::invalid: return find_subject(invalid_rows, refusal.subject);
+    case Code::revoked: return find_subject(revoked_rows, refusal.subject);
     case Code::erased: return find_subject(erased_rows, refusal.subject);
     case Code::illegal_transition:
       return find_subject(transition_rows, std::string_view(refusal.subject).substr(refusal.subject.find(',') + 1));

@@ -6,6 +6,8 @@
 namespace pli::protocol {
 namespace {
 
+constexpr std::string_view first_line = "pli-suspension/1";
+
 Error invalid(const char* what) { return {Errc::invalid_input, what}; }
 
 /// The value of the next line, which must bear `name`.
@@ -29,14 +31,16 @@ std::optional<std::uint64_t> take_number(std::string_view& rest, std::string_vie
 UnixMillis Suspension::lapses_at() const { return from + suspension_life; }
 
 std::string to_text(const Suspension& suspension) {
-  return "pli-suspension/1\ncontract " + suspension.contract + "\nmember " + suspension.member + "\ndirectory " +
-         std::to_string(suspension.directory.value) + "\nfrom " + std::to_string(suspension.from.value) + "\n";
+  return std::string(first_line) + "\ncontract " + suspension.contract + "\nmember " + suspension.member +
+         "\ndirectory " + std::to_string(suspension.directory.value) + "\nfrom " +
+         std::to_string(suspension.from.value) + "\n";
 }
+
+bool is_suspension(std::string_view note) { return audit::take_line(note) == first_line; }
 
 Result<Suspension> parse_suspension(std::string_view note_text) {
   std::string_view rest = note_text;
-  const auto first = audit::take_line(rest);
-  if (!first || *first != "pli-suspension/1") return invalid("suspension");
+  if (audit::take_line(rest) != first_line) return invalid("suspension");
   const auto contract = take_value(rest, "contract");
   const auto member = take_value(rest, "member");
   const auto directory = take_number(rest, "directory");

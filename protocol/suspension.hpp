@@ -29,6 +29,8 @@ struct Suspension {
   [[nodiscard]] UnixMillis lapses_at() const;
 };
 [[nodiscard]] std::string to_text(const Suspension& suspension);
+/// Whether a note begins as one: what tells it from a version of the directory.
+[[nodiscard]] bool is_suspension(std::string_view note);
 /// What parses prints to the same text. Errors: invalid_input.
 [[nodiscard]] Result<Suspension> parse_suspension(std::string_view note_text);
 

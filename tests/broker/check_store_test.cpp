@@ -47,6 +47,9 @@ class CheckStore : public CoreTest {
               "");
     EXPECT_EQ(refusal_in(submit(department.seal_access("ged.1", first))), "");
     EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Acknowledge{"ged/89", {2}})), "");
+    const protocol::Suspension suspension{department.directory()->verified()->head().contract, "ged.3", {2}, house.now};
+    EXPECT_EQ(refusal_in(house.ask("operateur", broker::VerifiedSuspension{department.sign_suspension(suspension, 0)})),
+              "");
     EXPECT_EQ(refusal_in(open("clir.1", first.id)), "NOT_FOUND");
   }
   std::vector<std::string> problems() {
@@ -118,6 +121,8 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
        "directory.chain"},
       {"PRAGMA foreign_keys = OFF; DELETE FROM directory_version WHERE number = 2", "directory.missing"},
       {"UPDATE directory_entry SET bytes = zeroblob(9) WHERE id = 'ged.neuf'", "directory.entry"},
+      {"UPDATE suspension SET member = 'ged.2'", "suspension.note"},
+      {"UPDATE suspension SET leaf = 2", "suspension.leaf"},
       {"UPDATE leaf SET time = time + 1 WHERE key = 3", "checkpoint.tree"},
       {"UPDATE leaf SET time = 1 WHERE key = 3", "leaf.time"},
       {"DELETE FROM leaf WHERE key = (SELECT max(key) FROM leaf)", "checkpoint.tree"},

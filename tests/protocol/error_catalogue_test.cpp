@@ -38,6 +38,7 @@ std::vector<Refusal> all_refusals() {
   for (const char* step : {"recu,decide", "recu,retour", "clos,complement"})
     out.push_back({Code::illegal_transition, step, 0});
   out.push_back({Code::erased, "journal", 0});
+  out.push_back({Code::revoked, "suspension", 0});
   return out;
 }
 

@@ -298,6 +298,12 @@ void Department::commit_and_sign(Sealed& sealed) const {
   sign(sealed);
 }
 
+std::string Department::sign_suspension(const protocol::Suspension& suspension, std::size_t authority) const {
+  audit::Note note{protocol::to_text(suspension), {}};
+  audit::sign_note(note, authority_name(authority), authority_keys_[authority]);
+  return audit::to_text(note);
+}
+
 Sealed Department::seal(const Draft& draft) const {
   Sealed out;
   const protocol::Queue* queue = directory_->queue(draft.queue);

@@ -15,6 +15,7 @@
 #include "protocol/directory.hpp"
 #include "protocol/exchange.hpp"
 #include "protocol/opening_request.hpp"
+#include "protocol/suspension.hpp"
 #include "protocol/wire.hpp"
 
 namespace pli::testing {
@@ -94,6 +95,8 @@ class Department {
   [[nodiscard]] broker::VerifiedPublish sign_version(std::vector<protocol::Entry> entries, DirectoryNumber number,
                                                      const Digest& previous, UnixMillis not_after,
                                                      std::size_t signers) const;
+  /// Signed by one authority.
+  [[nodiscard]] std::string sign_suspension(const protocol::Suspension& suspension, std::size_t authority) const;
   [[nodiscard]] const crypto::Identity& former_identity(const std::string& member) const { return former_.at(member); }
 
   [[nodiscard]] Sealed seal(const Draft& draft) const;
