@@ -81,8 +81,8 @@ struct Unattributed {
 
 using VerifiedBody = std::variant<protocol::Hello, VerifiedSubmit, protocol::List, protocol::ListCases, VerifiedOpen,
                                   protocol::GetChunk, protocol::Acknowledge, protocol::Follow, protocol::GetDirectory,
-                                  VerifiedPublish, VerifiedSuspension, protocol::GetCheckpoint, protocol::Prove, protocol::GetRecords,
-                                  protocol::GetHealth, GateRefusal, Unattributed>;
+                                  VerifiedPublish, VerifiedSuspension, protocol::GetCheckpoint, protocol::Prove,
+                                  protocol::GetRecords, protocol::GetHealth, GateRefusal, Unattributed>;
 /// The core answers each exactly once (`answers`), Unattributed excepted.
 struct VerifiedRequest {
   Peer peer;

@@ -180,7 +180,7 @@ constexpr auto forbidden_rows = std::to_array<SubjectRow>({
      {"L'expéditeur a réservé cet envoi à ses premiers destinataires : personne ne peut y être ajouté.",
       "Demandez à l'expéditeur un nouvel envoi s'il faut que d'autres le lisent.",
       "The exchange is `eyes-only`: no access part, no transmission.", "Ask its sender to send it anew."}},
-    {"interdit.hors_ged",
+    {"interdit.hors.ged",
      {"L'expéditeur a réservé cet envoi au GED : il ne va nulle part ailleurs.",
       "Adressez-le au GED, ou retirez la condition « ged-only » si elle n'est pas voulue.",
       "A `ged-only` exchange is taken, shown and opened in the GED alone.",

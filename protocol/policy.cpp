@@ -97,12 +97,12 @@ void add_forbids(std::vector<Rule>& out) {
   for (Act act : {Act::deliver, Act::open}) {
     out.push_back({"interdit.copie", true, act, every_role(), {}, {}, {}, conditions_of({Condition::no_copy})});
     out.push_back(
-        {"interdit.hors_ged", true, act, every_role(), {}, {}, elsewhere, conditions_of({Condition::ged_only})});
+        {"interdit.hors.ged", true, act, every_role(), {}, {}, elsewhere, conditions_of({Condition::ged_only})});
   }
   out.push_back(
       {"interdit.copie", true, Act::submit, every_role(), {}, {Kind::acces}, {}, conditions_of({Condition::no_copy})});
   out.push_back(
-      {"interdit.hors_ged", true, Act::submit, every_role(), {}, {}, elsewhere, conditions_of({Condition::ged_only})});
+      {"interdit.hors.ged", true, Act::submit, every_role(), {}, {}, elsewhere, conditions_of({Condition::ged_only})});
   out.push_back({"interdit.lecteurs",
                  true,
                  Act::submit,

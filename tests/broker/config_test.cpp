@@ -86,8 +86,7 @@ TEST_F(ConfigFile, ValuesOutOfRangeAreRefused) {
         "[limits]\nexchange_bytes_max = 1023", "[limits]\nin_flight_max = 0", "[limits]\nin_flight_max = 257",
         "[limits]\nrefusals_per_minute_max = 31", "[limits]\nspool_bytes_max = 16777215",
         "[limits]\ndisk_reserve_bytes = 134217727", "[limits]\nbytes_per_day_max = 8388607",
-        "[limits]\nacts_per_day_max = 99",
-        "[limits]\nlog_unavailable_seconds = 3601", "limits = 3"}) {
+        "[limits]\nacts_per_day_max = 99", "[limits]\nlog_unavailable_seconds = 3601", "limits = 3"}) {
     auto config = load(minimal("", std::string(line) + "\n"));
     ASSERT_FALSE(config) << line;
     EXPECT_EQ(config.error().code, Errc::invalid_input) << line;

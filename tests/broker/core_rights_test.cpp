@@ -113,7 +113,7 @@ TEST_F(Rights, P6AGedOnlyExchangeIsTakenInTheGedAlone) {
   draft.kind = Kind::signalement_de_structure;
   draft.queue = "clir/89";
   draft.handling = {"ged-only"};
-  EXPECT_EQ(refusal_in(submit(department.seal(draft))), "FORBIDDEN(interdit.hors_ged)");
+  EXPECT_EQ(refusal_in(submit(department.seal(draft))), "FORBIDDEN(interdit.hors.ged)");
   const Sealed report = accept_with({"ged-only"}, 1);
   EXPECT_EQ(refusal_in(open("ged.1", report.id)), "");
   EXPECT_EQ(refusal_in(submit(department.seal_access("ged.1", report))), "");
