@@ -1,6 +1,7 @@
 #include "client/auditor.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "audit/text_lines.hpp"
 #include "crypto/hash.hpp"
@@ -254,6 +255,8 @@ void LogAuditor::check_directory(const AuditedRecord& record) {
   published_.try_emplace(version.number.value, record.leaf.time);
 }
 
+bool LogAuditor::knows_directory() const { return version_ && version_->number >= directory_.number(); }
+
 AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {
   AuditReport report;
   report.size = checkpoint.size();
@@ -263,33 +266,48 @@ AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {
     find(Problem::leaf_missing, LeafIndex{edge_.size().value}, "");
   else if (edge_.root() != checkpoint.root())
     find(Problem::tree_mismatch, std::nullopt, "root");
-  if (!version_ || version_->number < directory_.number())
-    find(Problem::directory_contradicts, std::nullopt, "directory");
+  if (!knows_directory()) find(Problem::directory_contradicts, std::nullopt, "directory");
   report.signatures = signatures_;
   report.findings = findings_;
   return report;
 }
 
-Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record) {
-  if (auto refreshed = session.refresh(); !refreshed) return refreshed.error();
-  if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
-  const audit::VerifiedCheckpoint checkpoint = *session.log().last();
-  LogAuditor auditor(session.invitation().log, session.directory());
-  std::uint64_t next = 0;
-  while (next < checkpoint.size().value) {
-    const auto wanted = std::min<std::uint64_t>(checkpoint.size().value - next, protocol::records_items_max);
+namespace {
+
+/// Reads on from `next` to `end`. Stops early where the broker has no more: what is missing is found at the end.
+Outcome<void> read_on(Session& session, LogAuditor& auditor, std::uint64_t& next, std::uint64_t end,
+                      const OnRecord& on_record) {
+  while (next < end) {
+    const auto wanted = std::min<std::uint64_t>(end - next, protocol::records_items_max);
     auto page =
         session.ask<protocol::Records>(protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
     if (!page) return page.error();
-    if (page->items.empty()) break;  // what is missing is found at the end
+    if (page->items.empty()) return {};
     for (const protocol::RecordItem& item : page->items) {
-      if (next == checkpoint.size().value) break;
+      if (next == end) break;
       auditor.add(item);
       ++next;
       if (on_record && auditor.last()) on_record(*auditor.last());
     }
   }
-  return auditor.finish(checkpoint);
+  return {};
+}
+
+}  // namespace
+
+Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds pause{100};
+  if (auto refreshed = session.refresh(); !refreshed) return refreshed.error();
+  if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
+  LogAuditor auditor(session.invitation().log, session.directory());
+  std::uint64_t next = 0;
+  for (;; patience -= pause) {
+    const audit::VerifiedCheckpoint checkpoint = *session.log().last();
+    if (auto read = read_on(session, auditor, next, checkpoint.size().value, on_record); !read) return read.error();
+    if (auditor.knows_directory() || patience <= std::chrono::milliseconds::zero()) return auditor.finish(checkpoint);
+    std::this_thread::sleep_for(pause);
+    if (auto checked = session.check_log(); !checked) return checked.error();
+  }
 }
 
 Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count) {

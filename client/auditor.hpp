@@ -3,6 +3,7 @@
 // P8).
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -76,6 +77,8 @@ class LogAuditor {
   /// In order of index, from 0.
   void add(const protocol::RecordItem& item);
   [[nodiscard]] AuditReport finish(const audit::VerifiedCheckpoint& checkpoint);
+  /// Whether the journal read so far knows the directory's version.
+  [[nodiscard]] bool knows_directory() const;
   /// The last record added, when it could be read.
   [[nodiscard]] const std::optional<AuditedRecord>& last() const { return last_; }
 
@@ -112,7 +115,11 @@ class LogAuditor {
 /// Reads the whole journal up to the session's last verified checkpoint and checks it. `on_record` may be empty.
 /// Errors: refusals (only an auditor may), unreachable. What is wrong with the log is in the report, not an error.
 using OnRecord = std::function<void(const AuditedRecord&)>;
-[[nodiscard]] Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record);
+/// A version is shown before a checkpoint that holds its leaf is published, at most a second later: that long, and then
+/// some, `patience` waits for one, since a directory the log does not know is a finding.
+inline constexpr std::chrono::milliseconds publication_patience{10'000};
+[[nodiscard]] Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record,
+                                             std::chrono::milliseconds patience = publication_patience);
 /// Some records, checked one by one against their leaves but not against the tree: for listing.
 [[nodiscard]] Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count);
 

@@ -121,7 +121,12 @@ Outcome<Keys> Profile::unlock(const crypto::SecretKey& passphrase) const {
   for (std::filesystem::directory_iterator it(folder_ / "former", failed), end; !failed && it != end;
        it.increment(failed))
     if (it->path().extension() == ".age") former.push_back(it->path());
-  std::sort(former.begin(), former.end());
+  // "identity-9" before "identity-10": by when they were laid aside, the oldest first.
+  std::sort(former.begin(), former.end(), [](const auto& a, const auto& b) {
+    const std::string left = a.filename();
+    const std::string right = b.filename();
+    return left.size() != right.size() ? left.size() < right.size() : left < right;
+  });
   if (former.size() > former_identities_max) former.resize(former_identities_max);
   for (const auto& path : former)
     if (auto identity = read(path)) keys.former.push_back(std::move(*identity));
