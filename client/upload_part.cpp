@@ -130,4 +130,17 @@ Outcome<protocol::Published> publish_directory(Session& session, const std::stri
   return std::move(*published);
 }
 
+Outcome<protocol::Published> publish_suspension(Session& session, const std::string& note) {
+  protocol::PublishDirectory request;
+  request.note = note;
+  auto published = session.ask<protocol::Published>(std::move(request));
+  if (!published) return published.error();
+  auto proof = session.verify_proof(published->proof);
+  if (!proof) return proof.error();
+  const Bytes* recorded = proof->receipt.record.find("statement");
+  if (proof->receipt.leaf.type != audit::LeafType::habilitation || recorded == nullptr || as_text(*recorded) != note)
+    return Failure(LocalCode::receipt_invalid, "the log holds something else than this suspension");
+  return std::move(*published);
+}
+
 }  // namespace pli::client

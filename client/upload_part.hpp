@@ -19,4 +19,7 @@ inline constexpr int busy_waits_max = 20;
 [[nodiscard]] Outcome<protocol::Published> publish_directory(Session& session, const std::string& note,
                                                              const Bytes& bundle);
 
+/// Carries a suspension that one authority signed. The proof returned holds the very note. Errors: as above.
+[[nodiscard]] Outcome<protocol::Published> publish_suspension(Session& session, const std::string& note);
+
 }  // namespace pli::client

@@ -328,6 +328,59 @@ int carry(Sitting& sitting, Session& session, const PublishedVersion& version) {
   return 0;
 }
 
+struct SuspendOptions {
+  fs::path authority;
+  std::string member;
+  std::optional<fs::path> key;
+  bool yes = false;
+};
+
+int suspend(Sitting& sitting, const SuspendOptions& options) {
+  auto authority = Authority::open(options.authority);
+  if (!authority) return failed(sitting, authority.error());
+  const std::vector<fs::path> keys = options.key ? std::vector<fs::path>{*options.key} : authority->key_files();
+  if (keys.empty()) return misused(sitting, "no authority key in this folder: name one with --key");
+  if (!options.yes) {
+    warn("One key takes every right of " + options.member + " away for seven days, from when it is carried.");
+    if (Answer answer = confirm("Sign this? [y/N] "); answer != Answer::yes) return not_confirmed(sitting, answer);
+  }
+  const std::string prompt = "Passphrase of " + keys.front().filename().string() + ": ";
+  auto passphrase = read_passphrase(sitting.options().passphrase_file, prompt.c_str());
+  if (!passphrase) return failed(sitting, passphrase.error());
+  auto suspended = authority->suspend(options.member, keys.front(), *passphrase, sitting.clock().now());
+  if (!suspended) return failed(sitting, suspended.error());
+  const UnixMillis lapses = suspended->suspension.lapses_at();
+  if (sitting.json()) {
+    JsonObject()
+        .text("member", suspended->suspension.member)
+        .text("suspension", suspended->file.string())
+        .text("lapses", iso_time(lapses))
+        .print();
+    return 0;
+  }
+  say("Signed: " + suspended->file.string() + ", until " + local_time(lapses) + ".");
+  say("In force once carried, by anybody enrolled: pli directory publish --suspension " + suspended->file.string());
+  say("It lapses unless a version revokes the member: pli directory revoke " + suspended->suspension.member);
+  return 0;
+}
+
+int carry_suspension(Sitting& sitting, const fs::path& file) {
+  auto note = read_file(file, protocol::suspension_bytes_max);
+  if (!note) return report_file(sitting, file, note.error(), LocalCode::file_missing, Language::english);
+  auto session = sitting.session();
+  if (!session) return failed(sitting, session.error());
+  auto published = publish_suspension(**session, std::string(as_text(*note)));
+  if (!published) return failed(sitting, published.error());
+  if (sitting.json())
+    JsonObject()
+        .boolean("suspended", true)
+        .number("leaf", static_cast<std::int64_t>(published->proof.index.value))
+        .print();
+  else
+    say("The suspension is in force; leaf " + std::to_string(published->proof.index.value) + " of the log says so.");
+  return 0;
+}
+
 int publish_offline(const Sitting& sitting, const PublishedVersion& version) {
   if (sitting.json())
     JsonObject()
@@ -555,14 +608,32 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_flag("--yes", signing->yes, "The changes were read before; do not ask");
   verb->callback([&sitting, &verdict, signing] { verdict.exit_code = sign(sitting, *signing); });
 
+  auto suspending = std::make_shared<SuspendOptions>();
+  verb = group->add_subcommand("suspend", "Take a member's rights away at once, for seven days at most, with one key");
+  verb->footer(
+      "Example: pli directory suspend m.durand --authority yonne/authority\n"
+      "Then, from any profile: pli directory publish --suspension yonne/authority/suspensions/000003-m.durand.note");
+  verb->add_option("member", suspending->member, "Member id")->required();
+  with_folder(verb, suspending->authority);
+  verb->add_option("--key", suspending->key, "Authority key file (default: the first of the folder)");
+  verb->add_flag("--yes", suspending->yes, "Do not ask");
+  verb->callback([&sitting, &verdict, suspending] { verdict.exit_code = suspend(sitting, *suspending); });
+
   auto publishing = std::make_shared<std::pair<fs::path, bool>>();
+  auto carried = std::make_shared<std::optional<fs::path>>();
   verb = group->add_subcommand("publish",
                                "Carry the signed versions the broker lacks to it, in order (an operator's profile)");
   verb->footer("Example: pli --home operateur directory publish --authority yonne/authority");
-  with_folder(verb, publishing->first);
-  verb->add_flag("--offline", publishing->second, "Only say which files hold the newest");
-  verb->callback([&sitting, &verdict, publishing] {
-    verdict.exit_code = publish(sitting, publishing->first, publishing->second);
+  auto* folder = verb->add_option("--authority", publishing->first, "The authority's folder");
+  verb->add_flag("--offline", publishing->second, "Only say which files hold the newest")->needs(folder);
+  verb->add_option("--suspension", *carried, "Carry this suspension instead")->excludes(folder);
+  verb->callback([&sitting, &verdict, publishing, carried] {
+    if (*carried)
+      verdict.exit_code = carry_suspension(sitting, **carried);
+    else if (publishing->first.empty())
+      verdict.exit_code = misused(sitting, "--authority FOLDER or --suspension FILE is needed");
+    else
+      verdict.exit_code = publish(sitting, publishing->first, publishing->second);
   });
 
   auto shown = std::make_shared<std::optional<fs::path>>();

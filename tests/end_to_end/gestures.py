@@ -52,6 +52,26 @@ def invitations(department):
     must(line["contract"].startswith("x"), "unless the contract was made anew, and one says so")
 
 
+def suspension(department):
+    """One key of three takes a member's rights away at once; whoever is enrolled carries the note."""
+    pli, folder = department.pli, department.authority
+    words = [department.programs / "pli", "--passphrase-file", department.passphrase, "--json", "directory", "suspend", "b.aubry",
+             "--authority", folder]
+    done = department.run(words, stdin="", expect=2)
+    must(json.loads(done.stdout.splitlines()[-1])["error"] == "no_terminal", "nothing is suspended unseen (2)")
+    note = json.loads(department.run([*words, "--yes"]).stdout)["suspension"]
+    pli("b.aubry", "inbox")
+    must(last(pli("c.benard", "directory", "publish", "--suspension", note))["suspended"] is True, "a colleague carries it")
+    must(last(pli("b.aubry", "inbox", expect=1))["error"] == "REVOKED(suspension)", "and the member is told so from then on (1)")
+    must(last(pli("c.benard", "directory", "publish", "--suspension", note))["suspended"] is True, "carried again it changes nothing")
+    must(last(pli("c.benard", "directory", "publish", expect=2))["error"] == "usage", "publishing needs to be told what (2)")
+    department.run([department.programs / "pli", "--json", "directory", "extend", "b.aubry", "--days", "400", "--authority", folder])
+    department.sign_version()
+    pli("operateur", "directory", "publish", "--authority", folder)
+    pli("b.aubry", "inbox")
+    must(True, "a version that writes the entry anew, signed by two of three, gives the rights back")
+
+
 def versions(department):
     """What an authority signs is shown; what was not carried goes first."""
     pli, does, folder = department.pli, department.authority_does, department.authority
@@ -240,6 +260,7 @@ def gestures(department):
     pli("c.benard", "inbox")
     invitations(department)
     versions(department)
+    suspension(department)
     changes(department)
     person, structure = sending(department)
     reading(department, person, structure)
