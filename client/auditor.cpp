@@ -8,6 +8,7 @@
 #include "crypto/statement.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/opening_request.hpp"
+#include "protocol/suspension.hpp"
 
 namespace pli::client {
 namespace {
@@ -108,6 +109,7 @@ void LogAuditor::check_act(const AuditedRecord& record) {
   const bool ok = text_in(record.record, "outcome") == "ok";
   if (act == "submit") check_submission(record, ok);
   if (act == "open") check_opening(record, ok);
+  if (ok && record.record.find("member") != nullptr) check_suspension(record);
   // What the leaf says in clear of an act has to be what the record says of it: neither may pass for the other.
   const bool refusal = record.leaf.type == audit::LeafType::refus;
   if (act != "input" && refusal == ok) find(Problem::statement_contradicts, record.index, "outcome");
@@ -182,6 +184,21 @@ void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
   std::copy_n(exchange->begin(), id.size(), id.begin());
   if (!accepted_.insert(id).second) find(Problem::act_twice, record.index, "exchange");
   check_queue(record, *exchange);
+}
+
+void LogAuditor::check_suspension(const AuditedRecord& record) {
+  const Bytes* note = required(record, "statement");
+  if (note == nullptr) return;
+  // By the authorities of the version held: they change only when k of the old and k of the new sign.
+  const auto suspension =
+      protocol::verify_suspension_note(as_text(*note), protocol::authorities_of(directory_.verified().head()));
+  if (!suspension) return find(Problem::statement_forged, record.index, "statement");
+  ++signatures_;
+  const auto contradicts = [&](std::string_view field) { find(Problem::statement_contradicts, record.index, field); };
+  if (suspension->member != text_in(record.record, "member")) contradicts("member");
+  if (suspension->contract != directory_.verified().head().contract) contradicts("contract");
+  if (std::to_string(suspension->directory.value) != text_in(record.record, "directory")) contradicts("directory");
+  if (record.leaf.type != audit::LeafType::habilitation) contradicts("act");
 }
 
 void LogAuditor::check_opening(const AuditedRecord& record, bool granted) {

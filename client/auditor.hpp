@@ -90,6 +90,7 @@ class LogAuditor {
   void check_in_force(const AuditedRecord& record, const crypto::SignPublic& signer);
   void check_act(const AuditedRecord& record);
   void check_submission(const AuditedRecord& record, bool accepted);
+  void check_suspension(const AuditedRecord& record);
   void check_opening(const AuditedRecord& record, bool granted);
   void check_queue(const AuditedRecord& record, const Digest& exchange);
   void check_directory(const AuditedRecord& record);

@@ -6,6 +6,7 @@
 #include "crypto/hash.hpp"
 #include "crypto/statement.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/suspension.hpp"
 #include "tests/broker/front_world.hpp"
 
 namespace pli::broker {
@@ -396,6 +397,30 @@ TEST_F(GateChecks, ADirectoryVersionNeedsItsAuthorities) {
   bad.bundle_digest = crypto::sha256(bad.bundle);
   bad.bundle_size = 3;
   EXPECT_EQ(recorded(verify(world_.operateur, bad)), "INVALID(bundle)");
+}
+
+TEST_F(GateChecks, ASuspensionNeedsOneAuthorityAndNoBundle) {
+  const protocol::DirectoryHead& head = world_.directory->verified()->head();
+  const auto signed_by = [&](const crypto::SigningKey& key) {
+    audit::Note note{protocol::to_text(protocol::Suspension{head.contract, "ged.1", head.number, clock_.now()}), {}};
+    audit::sign_note(note, head.authorities[0].name, key);
+    protocol::PublishDirectory request;
+    request.note = audit::to_text(note);
+    return request;
+  };
+  const Verdict good = verify(world_.referent, signed_by(world_.authority));
+  EXPECT_TRUE(std::holds_alternative<VerifiedSuspension>(good.to_core->body)) << recorded(good);
+  EXPECT_EQ(recorded(verify(world_.referent, signed_by(crypto::SigningKey::generate()))), "BAD_SIGNATURE");
+  auto bad = signed_by(world_.authority);
+  bad.bundle = {1};
+  bad.bundle_size = 1;
+  EXPECT_EQ(recorded(verify(world_.referent, bad)), "INVALID(bundle)");
+  bad = signed_by(world_.authority);
+  bad.note = "pli-suspension/1\n";
+  EXPECT_EQ(recorded(verify(world_.referent, bad)), "INVALID(note)");
+  bad.note = signed_by(world_.authority).note + std::string(protocol::suspension_bytes_max, 'x');
+  EXPECT_EQ(recorded(verify(world_.referent, bad)), "TOO_LARGE(note)");
+  EXPECT_EQ(recorded(verify(world_.auditeur, signed_by(world_.authority))), "FORBIDDEN(interdit.auditeur)");
 }
 
 TEST_F(GateChecks, AStagedBundleIsFetched) {

@@ -22,7 +22,8 @@ class AuditorTest : public Sitting {
   }
   client::AuditReport audit() {
     auto desk = connected("auditeur");
-    auto report = client::audit_log(*desk->session, {});
+    // This broker publishes at once: what it has not shown it will not show.
+    auto report = client::audit_log(*desk->session, {}, std::chrono::milliseconds(0));
     EXPECT_TRUE(report.has_value()) << why(report);
     return report ? std::move(*report) : client::AuditReport{};
   }
@@ -143,6 +144,30 @@ TEST_F(AuditorTest, P5FindsARecordThatSaysSomethingElseThanWasSigned) {
     EXPECT_TRUE(has(audit(), Problem::statement_contradicts)) << field;
     broker_ = honest;
   }
+}
+
+TEST_F(AuditorTest, P5FindsASuspensionNoAuthoritySigned) {
+  const protocol::Suspension suspension{world_.contract, "ged.un", {1}, spring};
+  const auto recorded = [&](const crypto::SigningKey& key, const std::string& member) {
+    audit::Note note{protocol::to_text(suspension), {}};
+    audit::sign_note(note, world_.authority_set().keys[0].name, key);
+    audit::Record record = audit::new_record();
+    record.add("act", "publish_directory");
+    record.add("outcome", "ok");
+    record.add("directory", "1");
+    record.add("member", member);
+    record.add("statement", audit::to_text(note));
+    return record;
+  };
+  MemoryBroker honest = broker_;
+  broker_.add_record(audit::LeafType::habilitation, recorded(world_.authorities[0], "ged.un"));
+  EXPECT_TRUE(audit().clean());
+  broker_ = honest;
+  broker_.add_record(audit::LeafType::habilitation, recorded(crypto::SigningKey::generate(), "ged.un"));
+  EXPECT_TRUE(has(audit(), Problem::statement_forged));
+  broker_ = honest;
+  broker_.add_record(audit::LeafType::habilitation, recorded(world_.authorities[0], "ged.deux"));
+  EXPECT_TRUE(has(audit(), Problem::statement_contradicts));
 }
 
 TEST_F(AuditorTest, P5FindsAnOpeningPlayedBack) {
