@@ -2,6 +2,7 @@
 
 #include "crypto/hash.hpp"
 #include "crypto/statement.hpp"
+#include "protocol/suspension.hpp"
 #include "tests/client/sitting.hpp"
 
 namespace pli::testing {
