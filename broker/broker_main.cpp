@@ -1,5 +1,6 @@
 // pli-broker: its command line. What it does is in broker_programs.cpp.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <exception>
 #include <iostream>
 
@@ -53,7 +54,9 @@ int run_command(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return run_command(argc, argv);
+    const int code = run_command(argc, argv);
+    const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.flush();
+    return written ? code : pli::broker::exit_local_error;  // a report nobody can read is none
   } catch (const std::exception& error) {
     std::cerr << "pli-broker: " << error.what() << "\n";
     return pli::broker::exit_local_error;

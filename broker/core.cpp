@@ -125,7 +125,26 @@ Result<void> CoreState::load() {
     if (!suspension) return Error{Errc::corruption, "a stored suspension is not one"};
     suspended_[row.member] = {row.directory, suspension->lapses_at()};
   }
+  if (auto leases = demand_leases(); !leases) return leases;
   if (auto fault = store_.fault()) return *fault;
+  return {};
+}
+
+Result<void> CoreState::demand_leases() const {
+  constexpr std::uint64_t newest = 8;  // one damaged R says nothing of the file; several together do
+  const std::uint64_t count = store_.exchange_count();
+  std::size_t known = 0;
+  std::size_t opened = 0;
+  for (const AccessRow& row : store_.access_after({count > newest ? count - newest : 0}, newest)) {
+    // Going on would make another key under a number that R stands under already.
+    if (row.lease > keys_.newest_lease())
+      return Error{Errc::corruption, "the lease file is older than the store: put its newest copy back"};
+    if (!keys_.lease(row.lease)) continue;
+    ++known;
+    if (release_key_of(row)) ++opened;
+  }
+  if (known > 1 && opened == 0)
+    return Error{Errc::corruption, "the lease file holds other keys than the store was written under"};
   return {};
 }
 

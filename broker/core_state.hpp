@@ -147,6 +147,8 @@ class CoreState final : public Core {
   [[nodiscard]] Result<BatchOutcome> apply_batch(std::vector<VerifiedRequest>& requests, UnixMillis now);
   [[nodiscard]] Result<BatchOutcome> tick_batch(UnixMillis now);
   [[nodiscard]] Result<std::unique_ptr<Batch>> begin(UnixMillis now);
+  /// Errors: corruption when the lease file is not the one the newest exchanges were accepted under.
+  [[nodiscard]] Result<void> demand_leases() const;
   /// Refuses what would leave less than the reserve on the disk, and what is beyond an identity's day.
   [[nodiscard]] std::optional<Denial> refuse_for_room(Batch& batch, std::uint64_t body_bytes);
   [[nodiscard]] std::optional<Denial> refuse_for_quota(const Batch& batch, const protocol::Member& member,

@@ -34,6 +34,10 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
     return deny(Code::forbidden, "annuaire.expire");
   else if (!reads)
     return not_found(delivered.rule);
+  if (!shown) {
+    if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
+    if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
+  }
   auto proof = stored_proof(row->leaf, shown);
   if (!proof) return deny(Code::erased, "journal");
   if (!shown) {
@@ -52,6 +56,9 @@ Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protoco
   const protocol::Member& member = caller.member;
   const protocol::Decision decision = decide(Act::read_records, member, {}, {});
   if (!decision) return deny(Code::forbidden, decision.rule);
+  // Reading is a leaf too, and must neither fill the disk nor take what is kept for openings.
+  if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
+  if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
 
   protocol::Records records;
   records.size = tree_.size();

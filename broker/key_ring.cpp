@@ -254,6 +254,9 @@ Result<std::unique_ptr<KeyRing>> KeyRing::read(const KeyPaths& paths, crypto::Se
   Result<LeaseFile> second = read_lease_copy(paths.leases_copy, startup);
   if (!first && !second) return first.error().code == Errc::not_found ? second.error() : first.error();
   ring->copies_agree_ = first && second && first->generation == second->generation;
+  // Neither is newer: whichever were taken, the other would be overwritten, and R under its keys lost for good.
+  if (ring->copies_agree_ && !crypto::same_secret(encode(*first).expose(), encode(*second).expose()))
+    return Error{Errc::corruption, "the two copies of the lease file differ under one generation"};
   const bool take_first = first && (!second || first->generation >= second->generation);
   ring->leases_ = take_first ? *std::move(first) : *std::move(second);
   if (ring->leases_.leases.empty()) return Error{Errc::corruption, "lease file without a lease"};

@@ -94,6 +94,7 @@ class KeyRing {
   [[nodiscard]] Result<LeaseRef> current_lease(UnixMillis now);
   [[nodiscard]] UnixMillis newest_lease_made_at() const { return leases_.leases.back().made_at; }
   [[nodiscard]] std::optional<ByteView> lease(std::uint32_t id) const;
+  [[nodiscard]] std::uint32_t newest_lease() const { return leases_.leases.back().id; }
   struct RecordKeyRef {
     std::uint32_t month = 0;
     ByteView key;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,6 +79,10 @@ OutsideFile::~OutsideFile() {
 }
 
 Result<void> OutsideFile::write(const std::string& note) {
+  // Somebody may have removed or cut it: what is written then is there at no start.
+  struct stat there {};
+  if (::fstat(fd_, &there) != 0 || there.st_nlink == 0 || there.st_size != static_cast<off_t>(file_bytes))
+    return Error{Errc::io_error, "the outside checkpoint was removed or cut"};
   audit::OutsideSlot next{newest_.sequence + 1, note};
   auto slot = audit::encode_slot(next);
   if (!slot) return slot.error();

@@ -27,7 +27,7 @@ using std::chrono::steady_clock;
 
 // ZMQ_ZAP_ENFORCE_DOMAIN stands in the draft part of zmq.h; Debian's libzmq obeys the number.
 constexpr int zap_enforce_domain_option = 93;
-constexpr auto handshake_ivl = std::chrono::seconds(10);
+constexpr auto handshake_ivl = std::chrono::seconds(3);  // what a stranger who says nothing holds a descriptor for
 constexpr int connections_waiting_max = 1024;
 constexpr int keepalive_idle_s = 60;
 constexpr int keepalive_interval_s = 15;

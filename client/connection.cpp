@@ -21,6 +21,7 @@ constexpr int socket_queue_max = 2 * static_cast<int>(requests_in_flight_max);
 constexpr int heartbeat_ms = 15'000;
 constexpr int heartbeat_timeout_ms = 45'000;
 constexpr std::size_t events_drained_max = 64;
+constexpr milliseconds follow_pause_min{200};  ///< however soon a broker says to follow again
 /// ZAP's answer for a key it does not know (RFC 27); 300 and 500 mean that it could not look.
 constexpr std::uint32_t zap_denied = 400;
 
@@ -213,7 +214,7 @@ class ZmqConnection final : public Connection {
       if (refusal->code != protocol::Code::busy) {
         followed_->refused = std::move(*refusal);
       } else if (followed_->rest.credit > 0) {
-        followed_->again_at = SteadyClock::now() + milliseconds(refusal->retry_after_ms);
+        followed_->again_at = SteadyClock::now() + std::max(follow_pause_min, milliseconds(refusal->retry_after_ms));
       }
       return;
     }

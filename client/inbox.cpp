@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 
 /// How often another program of this profile may move a queue between our reading and writing it.
 constexpr int attempts_max = 8;
+constexpr std::size_t walk_pages_max = 1024;  ///< of list_items_max headers, in one refresh of one queue
 
 Failure store_failure(const Error& error) { return local(LocalCode::local_store, error); }
 
@@ -182,7 +183,8 @@ Outcome<void> Inbox::prove(const std::string& queue) {
 
 Outcome<void> Inbox::walk(const std::string& queue) {
   const Profile& profile = session_.profile();
-  while (true) {
+  // A broker can make headers without end; what is taken in at once has one. The next refresh goes on from there.
+  for (std::size_t pages = 0; pages < walk_pages_max; ++pages) {
     auto known = known_head(queue);
     if (!known) return known.error();
     auto page = session_.ask<protocol::Items>(
@@ -202,8 +204,9 @@ Outcome<void> Inbox::walk(const std::string& queue) {
       return withheld(profile, queue, "more is announced and nothing shown", *now_known, page->head);
     if (auto kept = profile.store().set_acknowledged(queue, page->acknowledged); !kept)
       return store_failure(kept.error());
-    if (!page->more) return prove(queue);
+    if (!page->more) break;
   }
+  return prove(queue);
 }
 
 Outcome<std::optional<ClaimedAlarm>> Inbox::compare_kept_claims(const std::string& queue, bool caught_up) {

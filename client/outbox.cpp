@@ -294,6 +294,10 @@ class Flush {
   Outcome<void> refused(OutboxItem item, Waiting waiting, const protocol::Refusal& refusal) {
     switch (refusal.code) {
       case Code::stale_directory: return reseal(std::move(item), waiting, refusal);
+      case Code::invalid:
+        // The month's release key was lost and made anew: nothing is wrong with the form.
+        if (refusal.subject == "release" && waiting.reseals == 0) return reseal(std::move(item), waiting, refusal);
+        break;
       case Code::revoked:
         if (auto ours = signed_by_former_key(item); !ours)
           return ours.error();

@@ -356,7 +356,13 @@ constexpr Texts suspended = {
     "One authority suspended this member; it lapses after seven days unless a version of the directory confirms it.",
     "Ask the authorities; a version that writes the member's entry anew ends it."};
 constexpr auto revoked_rows = std::to_array<SubjectRow>({{"suspension", suspended}});
-constexpr auto erased_rows = std::to_array<SubjectRow>({{"journal", erased_record}});
+constexpr Texts unreadable_key = {
+    "Le serveur n'a plus la clé d'ouverture de ce pli, ou elle est abîmée : il ne peut pas vous l'ouvrir.",
+    "Signalez-le au secrétariat et à l'exploitant : ce pli n'est pas arrivé à son terme, et il peut encore être "
+    "rétabli.",
+    "R stands under a lease that is gone, or does not open under it.",
+    "Run pli-broker check; put the right lease file back; nothing is lost while either copy is."};
+constexpr auto erased_rows = std::to_array<SubjectRow>({{"journal", erased_record}, {"cle", unreadable_key}});
 
 struct LocalRow {
   LocalCode code;

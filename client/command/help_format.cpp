@@ -19,7 +19,7 @@ class FrenchFormatter : public CLI::Formatter {
     return CLI::Formatter::make_group(group == "Options" ? "Options " : group, is_positional, std::move(options));
   }
   std::string make_option_opts(const CLI::Option* option) const override {
-    if (option->get_type_size() == 0) return "";
+    if (option->get_type_size() == 0 || option->get_expected_max() == 0) return "";  // a flag
     std::string out = option->get_type_name().rfind("INT", 0) == 0 || option->get_type_name().rfind("UINT", 0) == 0
                           ? " NOMBRE"
                           : " TEXTE";

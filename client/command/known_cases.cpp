@@ -35,7 +35,9 @@ Outcome<std::vector<protocol::CaseItem>> all_cases(Session& session) {
   std::vector<protocol::CaseItem> out;
   protocol::ListCases ask;
   std::set<Digest> asked;
-  for (;;) {
+  // Each page looks through scan_cases_max cases at least or is full; beyond this many a broker only keeps us busy.
+  constexpr std::size_t pages_max = 4096;
+  while (asked.size() < pages_max) {
     auto page = session.ask<protocol::Cases>(ask);
     if (!page) return page.error();
     out.insert(out.end(), page->items.begin(), page->items.end());
@@ -45,6 +47,7 @@ Outcome<std::vector<protocol::CaseItem>> all_cases(Session& session) {
       return Failure(protocol::LocalCode::unreachable, "pages of cases go in circles");
     ask.after = page->next;
   }
+  return Failure(protocol::LocalCode::unreachable, "the list of cases does not end");
 }
 
 Outcome<protocol::CaseItem> find_case(Session& session, const std::string& text) {

@@ -21,7 +21,7 @@ using protocol::LocalCode;
 
 Outcome<crypto::SecretKey> checked(crypto::SecretKey secret, std::size_t size) {
   if (size > passphrase_bytes_max) return Failure(LocalCode::usage, "passphrase too long");
-  if (secret.empty()) return Failure(LocalCode::usage, "empty passphrase");
+  if (secret.empty()) return Failure(LocalCode::wrong_passphrase, "empty passphrase");
   return secret;
 }
 

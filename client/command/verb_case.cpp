@@ -169,8 +169,8 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       joined(protocol::decision_outcomes()));
   verb->add_option("id", decision->id, "Numéro du dossier")->required();
   verb->add_option("--outcome", decision->code, "Issue, dans la liste fermée")->required();
-  verb->add_option("--reason", decision->reason,
-                   "Motif court, lisible des seuls membres ; ou - pour l'entrée standard");
+  verb->add_option("--reason", decision->reason, "Motif court, lisible des seuls membres ; ou - pour l'entrée standard")
+      ->required();
   verb->callback([&sitting, &verdict, decision] {
     auto reason = text_or_input(decision->reason, reason_bytes_max);
     auto form = reason ? protocol::Form::decision(decision->code, *reason) : Result<protocol::Form>(reason.error());

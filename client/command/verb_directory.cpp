@@ -103,7 +103,11 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
                        "membre_cpraf, parquet, service, auditeur, operateur, outil");
       who.roles.add(*role);
     }
-    if (options.id.empty() || who.roles.empty()) return misused(sitting, "--id and --role are needed for a new member");
+    if (options.id.empty() || who.roles.empty() || options.organisation.empty())
+      return misused(sitting, "--id, --role and --organisation are needed for a new member");
+    for (const std::string& token : {options.id, options.organisation})
+      if (!protocol::is_token(token))
+        return misused(sitting, "--id and --organisation take small letters, digits, point, - and _: " + token);
     std::string departement =
         authority->directory().contract() != nullptr ? authority->directory().contract()->territory : "";
     who.id = options.id;
@@ -111,7 +115,7 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
     who.organisation = options.organisation;
     who.territory = options.territory.empty() ? departement : options.territory;
     who.seats = options.seats.empty() ? seats_of(options, who.roles, departement) : options.seats;
-    who.label = options.label;
+    who.label = options.label.empty() ? options.id : options.label;
     who.not_before = today(sitting);
     who.not_after = {who.not_before.value + options.days.value_or(enrolment_days_default) * day_ms};
     for (const std::string& seat : who.seats) {
@@ -524,12 +528,13 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   with_folder(verb, who->authority);
   verb->add_option("--id", who->id, "Member id: small letters, digits, dots, dashes");
   verb->add_option("--person", who->person, "Natural person behind it, one id for one person (default: the member id)");
-  verb->add_option("--organisation", who->organisation, "SIREN or another token of the organisation");
+  verb->add_option("--organisation", who->organisation,
+                   "SIREN or another token of the organisation; needed for a new member");
   verb->add_option("--role", who->roles, "Role; may be given several times")->allow_extra_args(false);
   verb->add_option("--seat", who->seats, "Queue he sits in (default: by role); may be given several times")
       ->allow_extra_args(false);
   verb->add_option("--territory", who->territory, "Département or INSEE commune code (default: the contract's)");
-  verb->add_option("--label", who->label, "How colleagues recognise him");
+  verb->add_option("--label", who->label, "How colleagues recognise him (default: the id)");
   verb->add_option("--days", who->days, "Days his enrolment is valid from today (365; with a renewal: unchanged)")
       ->check(CLI::Range(1, 1830));
   verb->add_option("--invitation", who->invitation, "Where to write the invitation");

@@ -205,10 +205,7 @@ void show_invitation(const protocol::Invitation& invitation, const protocol::Inv
 /// Nothing once the digits were compared; else what to exit with.
 std::optional<int> compare_digits(const Sitting& sitting, const AcceptOptions& options, const std::string& print) {
   if (options.yes) return std::nullopt;
-  if (!options.digits.empty()) {
-    if (digits_of(options.digits) == digits_of(print)) return std::nullopt;
-    return report(sitting, Failure(LocalCode::fingerprint_differs, "the file's own digits are " + print));
-  }
+  if (!options.digits.empty()) return std::nullopt;  // compared, or we would not be here
   warn("  Empreinte  " + print);
   switch (confirm("La préfecture vous a-t-elle lu ces chiffres, de vive voix ? [o/N] ")) {
     case Answer::yes: return std::nullopt;
@@ -252,6 +249,8 @@ int accept(Sitting& sitting, const AcceptOptions& options) {
                                 before->log_key != invitation->log_key);
   if (other && !options.replace)
     return report(sitting, Failure(LocalCode::invitation_other_contract, before->contract));
+  if (!options.digits.empty() && digits_of(options.digits) != digits_of(print))
+    return report(sitting, Failure(LocalCode::fingerprint_differs, "the file's own digits are " + print));
   if (!before || *before != *invitation) {
     show_invitation(*invitation, before ? &*before : nullptr);
     if (auto refused = compare_digits(sitting, options, print)) return *refused;

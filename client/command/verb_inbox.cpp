@@ -140,6 +140,8 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
       rows.push_back(row_for(item));
   }
   print_table(inbox_columns, rows);
+  // What could not be written was shown to nobody and stays new; the program's end says so.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return 0;
   if (auto kept = box.handed_over(items); !kept) return report(sitting, kept.error());
   int code = report_alarms_seen(sitting, fresh->alarms);
   if (rows.empty() && !sitting.json()) say("Rien de nouveau.");
@@ -160,7 +162,7 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
             if (!cell.empty()) line += (line.empty() ? "" : "  ") + cell;
           say(line);
         }
-        return true;
+        return std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
       },
       idle_seconds > 0 ? std::chrono::milliseconds(std::chrono::seconds(idle_seconds))
                        : std::chrono::milliseconds(std::chrono::hours(24 * 365)));

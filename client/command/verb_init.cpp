@@ -101,7 +101,8 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   say("  contrat.toml  the contract as it was read");
   say("Next:");
   std::string authority = made->authority.string();
-  say("  pli directory enrol CARD --authority " + authority + " --id ... --role ...   (each member)");
+  say("  pli directory enrol CARD --authority " + authority +
+      " --id ... --role ... --organisation ...   (each member)");
   say("  pli directory sign --authority " + authority + "    (" + std::to_string(options.threshold) +
       " times, one key each)");
   say("  pli directory publish --authority " + authority + " --offline");

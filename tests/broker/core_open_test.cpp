@@ -315,6 +315,42 @@ TEST_F(Opening, OneDamagedReleaseKeyIsNamedSkippedAndKeepsNothingElseFromItsWork
   EXPECT_FALSE(house.keys().lease(lease + 1).has_value());
 }
 
+TEST_F(Opening, AnOlderLeaseFileDoesNotStartAndMakesNoKeyUnderAUsedNumber) {
+  const auto paths = house.key_paths();
+  const auto keep = [&](const char* from, const char* to) {
+    for (const std::filesystem::path& file : {paths.leases, paths.leases_copy})
+      std::filesystem::copy_file(file.string() + from, file.string() + to,
+                                 std::filesystem::copy_options::overwrite_existing);
+  };
+  keep("", ".old");
+  house.now = house.now + std::chrono::hours(24 * 8);
+  house.tick();  // a second lease
+  const Sealed later = accept(step(Kind::signalement_individuel, "referent.auxerre", "ged/89", {}));
+  keep("", ".new");
+  house.close();
+  keep(".old", "");
+  const auto opened = house.open();
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, Errc::corruption);
+  house.close();
+  keep(".new", "");
+  ASSERT_TRUE(house.open().has_value());
+  EXPECT_EQ(refusal_in(open("ged.1", later.id)), "");
+}
+
+TEST_F(Opening, ALeaseFileOfOtherKeysDoesNotStart) {
+  accept(step(Kind::signalement_individuel, "referent.auxerre", "ged/89", {}));
+  house.close();
+  const auto paths = house.key_paths();
+  std::filesystem::remove(paths.leases);
+  std::filesystem::remove(paths.leases_copy);
+  std::filesystem::remove(paths.folder / "release-202601.key");
+  ASSERT_TRUE(broker::KeyRing::create(paths, test_startup_secret(), house.now).has_value());
+  const auto opened = house.open();
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, Errc::corruption);
+}
+
 TEST_F(Opening, TheMonthsReleaseKeyIsThereBeforeAnybodySaysHello) {
   // Two months later, as the gate asks for it when a session has stayed open all the while.
   for (const std::uint32_t month : {202602U, 202603U}) {

@@ -105,6 +105,18 @@ TEST_F(KeyRingTest, TheNewerCopyWins) {
   EXPECT_EQ(key_of(open()->current_lease(monday_morning + 8 * day)->key), newest);
 }
 
+TEST_F(KeyRingTest, TwoCopiesOfOneGenerationThatDifferAreRefusedAndLeftAsTheyAre) {
+  const broker::KeyPaths other{paths.folder, paths.folder / "other", paths.folder / "other-copy"};
+  std::filesystem::remove(paths.folder / "release-202601.key");
+  ASSERT_TRUE(broker::KeyRing::create(other, testing::test_startup_secret(), monday_morning).has_value());
+  std::filesystem::copy_file(other.leases, paths.leases_copy, std::filesystem::copy_options::overwrite_existing);
+  const Bytes before = read_file(paths.leases, 1 << 20).value();
+  const auto ring = broker::KeyRing::open(paths, testing::test_startup_secret(), monday_morning);
+  ASSERT_FALSE(ring.has_value());
+  EXPECT_EQ(ring.error().code, Errc::corruption);
+  EXPECT_EQ(read_file(paths.leases, 1 << 20).value(), before);
+}
+
 TEST_F(KeyRingTest, ALeaseLastsAWeekAndANewOneIsOnBothCopiesBeforeItIsUsed) {
   auto ring = open();
   const auto first = ring->current_lease(monday_morning).value();

@@ -137,6 +137,17 @@ TEST_F(OutsideCheckpoint, IsPublishedOnlyOnceDurableAndTheNewestOfEachMoment) {
   EXPECT_EQ(OutsideFile::open(path_)->newest().note, note(15));
 }
 
+TEST_F(OutsideCheckpoint, IsNotWrittenWhereNoStartWouldFindIt) {
+  {
+    OutsideFile file = OutsideFile::create(path_, note(1)).value();
+    std::filesystem::remove(path_);
+    EXPECT_EQ(file.write(note(2)).error().code, Errc::io_error);
+  }
+  OutsideFile file = OutsideFile::create(path_, note(1)).value();
+  std::filesystem::resize_file(path_, audit::outside_slot_bytes);
+  EXPECT_EQ(file.write(note(2)).error().code, Errc::io_error);
+}
+
 TEST_F(OutsideCheckpoint, ANoteThatDoesNotFitIsNotPublished) {
   std::atomic<int> published{0};
   Publisher publisher(OutsideFile::create(path_, note(1)).value(), {std::chrono::milliseconds(1)},

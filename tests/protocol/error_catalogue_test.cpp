@@ -39,6 +39,7 @@ std::vector<Refusal> all_refusals() {
     out.push_back({Code::illegal_transition, step, 0});
   out.push_back({Code::erased, "journal", 0});
   out.push_back({Code::revoked, "suspension", 0});
+  out.push_back({Code::erased, "cle", 0});
   return out;
 }
 
