@@ -260,6 +260,26 @@ TEST_F(OutboxTest, SealsAgainWhenTheReleaseKeyIsGone) {
   EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
 }
 
+TEST_F(OutboxTest, SealsAgainOnceWhenTheReleaseKeyIsAnother) {
+  auto desk = connected("r.bellerive");
+  int refusals = 1;
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (!std::holds_alternative<protocol::Submit>(request.body) || refusals-- <= 0) return std::nullopt;
+    return protocol::Refusal{Code::invalid, "release", 0};
+  };
+  const OutboxItem mended = put(*desk);
+  const auto report = flush(*desk);
+  ASSERT_EQ(report.done.size(), 1U);
+  EXPECT_TRUE(report.done[0].resealed);
+  EXPECT_EQ(find(*desk, mended.id).state, OutboxState::receipted);
+  // A broker that goes on saying so is told apart from a key that was lost.
+  refusals = 2;
+  const OutboxItem refused = put(*desk);
+  static_cast<void>(flush(*desk));
+  EXPECT_EQ(find(*desk, refused.id).state, OutboxState::refused);
+  broker_.instead = {};
+}
+
 TEST_F(OutboxTest, NeverSealsAgainWhatWasAccepted) {
   auto desk = connected("r.bellerive");
   const OutboxItem item = put(*desk);
