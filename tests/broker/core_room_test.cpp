@@ -104,6 +104,16 @@ class DailyQuota : public ::testing::Test {
                      }};
 };
 
+TEST_F(DailyQuota, HoldsTheReadingOfTheJournalTooWhichIsALeafEachTime) {
+  const auto read = [&] { return refusal_in(house_.ask("auditeur", protocol::GetRecords{{}, 1})); };
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(read(), "");
+  const std::uint64_t leaves = house_.store().tree_size().value;
+  EXPECT_EQ(read().substr(0, 4), "BUSY");
+  EXPECT_EQ(house_.store().tree_size().value, leaves);
+  house_.now = house_.now + 24h;
+  EXPECT_EQ(read(), "");
+}
+
 TEST_F(DailyQuota, OfBytesIsBusyToTheEndOfTheDayUnrecordedAndForNobodyElse) {
   const Sealed first = seal("referent.auxerre");
   for (int i = 0; i < 2; ++i) ASSERT_EQ(refusal_in(submit(seal("referent.auxerre"))), "");
