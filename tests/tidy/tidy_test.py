@@ -46,7 +46,7 @@ GOOD = {
     "tests/broker/store_test.cpp": '#include <gtest/gtest.h>\n#include "broker/store.hpp"\n#include "fake.hpp"\n',
     "tests/broker/fake.hpp": ONCE + "// at frames_max, and at skew_max\n",
     "tests/CMakeLists.txt": "pli_test(test_broker SOURCES broker/store_test.cpp)\n",
-    "README.md": "Unlock the workshop: see https://example.org/work/main and src/home/x.\n",
+    "README.md": "Unlock the workshop: see https://example.org/home/main and src/home/x.\n",
     "build/dev/generated.cpp": '#include "no/such.hpp"\n',
 }
 
