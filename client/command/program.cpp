@@ -14,6 +14,7 @@
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
 #include "crypto/random.hpp"
+#include "protocol/printable.hpp"
 
 namespace pli::client::command {
 namespace {
@@ -56,14 +57,34 @@ std::string cause_of(const CLI::ParseError& error, Language language) {
       {"ValidationError", "une valeur n'est pas acceptée", "a value is not accepted"},
       {"ExcludesError", "deux options s'excluent", "two options exclude each other"},
   }};
+  // CLI11 names this one after the verb.
+  const bool extra = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
   for (const Row& row : rows)
-    if (row.name == error.get_name()) return std::string(language == Language::french ? row.french : row.english);
+    if (row.name == (extra ? "ExtrasError" : error.get_name()))
+      return std::string(language == Language::french ? row.french : row.english);
   return language == Language::french ? "elle ne peut pas être comprise" : "it cannot be understood";
 }
 
-int report_parse_error(const CLI::ParseError& error, Language language, bool json) {
+/// The option or the words CLI11's message is about ("--outcome is required", "…not expected: zut"), or the word that
+/// stands where a verb should.
+std::string culprit_of(const CLI::ParseError& error, const std::vector<std::string>& words) {
+  const std::string_view said = error.what();
+  if (said.substr(0, 1) == "-") return std::string(said.substr(0, said.find_first_of(" :")));
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+    const std::size_t colon = said.find(": ");
+    return colon == said.npos ? std::string() : std::string(said.substr(colon + 2));
+  }
+  if (said != "A subcommand is required") return {};
+  const auto word = std::find_if(words.begin(), words.end(), [](const std::string& each) { return each[0] != '-'; });
+  return word == words.end() ? std::string() : *word;
+}
+
+int report_parse_error(const CLI::ParseError& error, const std::vector<std::string>& words, Language language,
+                       bool json) {
+  const std::string culprit = protocol::printable(culprit_of(error, words));
   std::string cause = language == Language::french
-                          ? "Commande incorrecte : " + cause_of(error, language) + ". Voir --help."
+                          ? "Commande incorrecte : " + cause_of(error, language) +
+                                (culprit.empty() ? "" : " (« " + culprit + " »)") + ". Voir --help."
                           : "Wrong command line: " + cause_of(error, language) + ". See --help.";
   if (json)
     JsonObject().text("error", "usage").text("cause", cause).text("detail", error.what()).print();
@@ -82,7 +103,7 @@ int parse_and_run(CLI::App& app, Verdict& verdict, const std::vector<std::string
   } catch (const CLI::ParseError& asked) {
     if (asked.get_exit_code() == 0) return app.exit(asked);  // --help
     json = json || std::find(words.begin(), words.end(), "--json") != words.end();
-    return report_parse_error(asked, language_of(app, words), json);
+    return report_parse_error(asked, words, language_of(app, words), json);
   }
 }
 
@@ -138,7 +159,10 @@ void keep_to_ourselves() {
 int with_output_checked(int exit_code) {
   const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
   if (!lost || exit_code != 0) return exit_code;
-  warn("Erreur : la sortie n'a pas pu être écrite en entier (disque plein ?). / Standard output could not be written.");
+  warn(
+      "Erreur : la sortie n'a pas pu être écrite en entier (disque plein ?) ; ce qui était demandé est fait. / "
+      "Standard "
+      "output could not be written; what was asked is done.");
   return static_cast<int>(ExitClass::local_error);
 }
 

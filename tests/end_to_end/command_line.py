@@ -83,6 +83,10 @@ def command_line(department):
         done = run([pli, "--json", *words], expect=2)
         line = json.loads(done.stdout)
         must(line["error"] == "usage" and line["cause"] and line["detail"], f"pli {' '.join(words)}: usage, as JSON (2)")
+    for words, culprit in ((["sned", "x"], "sned"), (["open", "1234", "--motiv", "suivi"], "--motiv"),
+                           (["case", "decide", "12345678"], "--outcome"), (["outbox", "list", "zut"], "zut")):
+        done = department.run([department.programs / "pli", "--home", department.folder / "vide", *words], expect=2)
+        must(f"« {culprit} »" in done.stderr, f"pli {' '.join(words)}: the word at fault is named")
     done = run([pli, "send", "--nonsense"], expect=2)
     must("The following" not in done.stderr and "--help" in done.stderr, "and in French without JSON")
     done = run([pli, "directory", "sign"], expect=2)
