@@ -75,8 +75,13 @@ std::string culprit_of(const CLI::ParseError& error, const std::vector<std::stri
     return colon == said.npos ? std::string() : std::string(said.substr(colon + 2));
   }
   if (said != "A subcommand is required") return {};
-  const auto word = std::find_if(words.begin(), words.end(), [](const std::string& each) { return each[0] != '-'; });
-  return word == words.end() ? std::string() : *word;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--home" || words[i] == "--passphrase-file")
+      ++i;  // its value
+    else if (words[i].substr(0, 1) != "-")
+      return words[i];
+  }
+  return {};
 }
 
 int report_parse_error(const CLI::ParseError& error, const std::vector<std::string>& words, Language language,
