@@ -646,6 +646,16 @@ std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
   return out;
 }
 
+Result<std::vector<ClientStore::Received>> read_all_received(SQLite::Statement& rows) {
+  std::vector<ClientStore::Received> out;
+  while (rows.executeStep()) {
+    auto row = read_received(rows);
+    if (!row) return damaged("a received header");
+    out.push_back(std::move(*row));
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<std::vector<ClientStore::Received>> ClientStore::received(const std::string& queue) const {
@@ -653,13 +663,7 @@ Result<std::vector<ClientStore::Received>> ClientStore::received(const std::stri
     SQLite::Statement read(db_->sql,
                            received_columns + "WHERE ? IN ('', r.queue) ORDER BY r.accepted_at, r.queue, r.number");
     read.bind(1, queue);
-    std::vector<Received> out;
-    while (read.executeStep()) {
-      auto row = read_received(read);
-      if (!row) return damaged("a received header");
-      out.push_back(std::move(*row));
-    }
-    return out;
+    return read_all_received(read);
   });
 }
 
@@ -668,13 +672,7 @@ Result<std::vector<ClientStore::Received>> ClientStore::not_handed_over(const st
     SQLite::Statement read(db_->sql,
                            received_columns + "WHERE r.queue = ? AND r.number > q.handed_over ORDER BY r.number");
     read.bind(1, queue);
-    std::vector<Received> out;
-    while (read.executeStep()) {
-      auto row = read_received(read);
-      if (!row) return damaged("a received header");
-      out.push_back(std::move(*row));
-    }
-    return out;
+    return read_all_received(read);
   });
 }
 
