@@ -181,16 +181,17 @@ Outcome<void> Inbox::prove(const std::string& queue) {
   return {};
 }
 
-Outcome<void> Inbox::walk(const std::string& queue) {
+Outcome<bool> Inbox::walk(const std::string& queue) {
   const Profile& profile = session_.profile();
   // A broker can make headers without end; what is taken in at once has one. The next refresh goes on from there.
-  for (std::size_t pages = 0; pages < walk_pages_max; ++pages) {
+  bool caught_up = false;
+  for (std::size_t pages = 0; pages < walk_pages_max && !caught_up; ++pages) {
     auto known = known_head(queue);
     if (!known) return known.error();
     auto page = session_.ask<protocol::Items>(
         protocol::List{queue, known->number, static_cast<std::uint32_t>(protocol::list_items_max)});
     if (!page) return page.error();
-    if (auto taken = take_in(queue, page->items); !taken) return taken;
+    if (auto taken = take_in(queue, page->items); !taken) return taken.error();
     auto now_known = known_head(queue);
     if (!now_known) return now_known.error();
     if (page->head.number < known->number)
@@ -204,9 +205,10 @@ Outcome<void> Inbox::walk(const std::string& queue) {
       return withheld(profile, queue, "more is announced and nothing shown", *now_known, page->head);
     if (auto kept = profile.store().set_acknowledged(queue, page->acknowledged); !kept)
       return store_failure(kept.error());
-    if (!page->more) break;
+    caught_up = !page->more;
   }
-  return prove(queue);
+  if (auto proven = prove(queue); !proven) return proven.error();
+  return caught_up;
 }
 
 Outcome<std::optional<ClaimedAlarm>> Inbox::compare_kept_claims(const std::string& queue, bool caught_up) {
@@ -239,8 +241,9 @@ Outcome<std::optional<ClaimedAlarm>> Inbox::compare_claims(const std::string& qu
   if (!further) return store_failure(further.error());
   if (further->empty()) return found;
   // The sender has seen further than we have: what is missing has to come now.
-  if (auto walked = walk(queue); !walked) return walked.error();
-  return compare_kept_claims(queue, true);
+  auto caught_up = walk(queue);
+  if (!caught_up) return caught_up.error();
+  return compare_kept_claims(queue, *caught_up);
 }
 
 Outcome<std::vector<InboxItem>> Inbox::not_handed_over(const std::string& queue) const {
@@ -248,9 +251,10 @@ Outcome<std::vector<InboxItem>> Inbox::not_handed_over(const std::string& queue)
 }
 
 Outcome<std::vector<InboxItem>> Inbox::refresh(const std::string& queue) {
-  if (auto walked = walk(queue); !walked) return walked.error();
+  auto caught_up = walk(queue);
+  if (!caught_up) return caught_up.error();
   while (true) {
-    auto claimed = compare_kept_claims(queue, true);
+    auto claimed = compare_kept_claims(queue, *caught_up);
     if (!claimed) return claimed.error();
     if (!*claimed) break;
     static_cast<void>(
@@ -412,7 +416,11 @@ Outcome<void> Inbox::take_push(const protocol::Pushed& push, std::uint32_t& cred
     if (!known) return known.error();
     // A push may leave out what we are not on the roster of, or come before one it follows: the list shows every place.
     const bool follows = continues(items, known->number);
-    if (auto taken = follows ? take_in(queue, items) : walk(queue); !taken) return taken;
+    if (follows) {
+      if (auto taken = take_in(queue, items); !taken) return taken;
+    } else if (auto walked = walk(queue); !walked) {
+      return walked.error();
+    }
     if (follows)
       if (auto proven = prove(queue); !proven) return proven;
   }

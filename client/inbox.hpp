@@ -92,8 +92,9 @@ class Inbox {
   [[nodiscard]] Outcome<audit::QueueHead> known_head(const std::string& queue) const;
   /// Checks headers against the chain and keeps those that are new.
   [[nodiscard]] Outcome<void> take_in(const std::string& queue, const std::vector<protocol::QueueItem>& shown);
-  /// Every header up to the head shown, then prove().
-  [[nodiscard]] Outcome<void> walk(const std::string& queue);
+  /// Every header up to the head shown, then prove(). False where so many are shown that the rest waits for the next
+  /// time.
+  [[nodiscard]] Outcome<bool> walk(const std::string& queue);
   /// The newest readable header above what is proven, its number and head, as the log committed to them.
   [[nodiscard]] Outcome<void> prove(const std::string& queue);
   /// `caught_up`: we have all the broker shows, so what lies further is a difference too.
