@@ -43,6 +43,7 @@ struct VerbName {
   std::string_view operator()(const protocol::Prove&) const { return "prove"; }
   std::string_view operator()(const protocol::GetRecords&) const { return "records"; }
   std::string_view operator()(const protocol::GetHealth&) const { return "health"; }
+  std::string_view operator()(const protocol::GetShard&) const { return "shard"; }
   std::string_view operator()(const GateRefusal& refusal) const { return refusal.act; }
   std::string_view operator()(const Unattributed&) const { return "input"; }
 };

@@ -46,6 +46,7 @@ struct ActName {
   const char* operator()(const protocol::Prove&) const { return "prove"; }
   const char* operator()(const protocol::GetRecords&) const { return "records"; }
   const char* operator()(const protocol::GetHealth&) const { return "health"; }
+  const char* operator()(const protocol::GetShard&) const { return "shard"; }
 };
 
 /// The gate's may_submit: equality today; a relay broker would be one more case here.

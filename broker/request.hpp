@@ -79,10 +79,11 @@ struct Unattributed {
   enum class Reason { undecodable, unknown_key } reason = Reason::undecodable;
 };
 
-using VerifiedBody = std::variant<protocol::Hello, VerifiedSubmit, protocol::List, protocol::ListCases, VerifiedOpen,
-                                  protocol::GetChunk, protocol::Acknowledge, protocol::Follow, protocol::GetDirectory,
-                                  VerifiedPublish, VerifiedSuspension, protocol::GetCheckpoint, protocol::Prove,
-                                  protocol::GetRecords, protocol::GetHealth, GateRefusal, Unattributed>;
+using VerifiedBody =
+    std::variant<protocol::Hello, VerifiedSubmit, protocol::List, protocol::ListCases, VerifiedOpen, protocol::GetChunk,
+                 protocol::Acknowledge, protocol::Follow, protocol::GetDirectory, VerifiedPublish, VerifiedSuspension,
+                 protocol::GetCheckpoint, protocol::Prove, protocol::GetRecords, protocol::GetHealth,
+                 protocol::GetShard, GateRefusal, Unattributed>;
 /// The core answers each exactly once (`answers`), Unattributed excepted.
 struct VerifiedRequest {
   Peer peer;

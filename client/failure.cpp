@@ -53,6 +53,11 @@ ExitClass exit_class(const Failure& failure) {
     case LocalCode::log_forked:
     case LocalCode::log_shrunk:
     case LocalCode::queue_withheld:
+    case LocalCode::queue_reordered:
+    case LocalCode::queue_hidden:
+    case LocalCode::log_rolled_back:
+    case LocalCode::log_stale:
+    case LocalCode::directory_stale:
     case LocalCode::address_mismatch:
     case LocalCode::no_stanza_for_me:
     case LocalCode::bad_padding:

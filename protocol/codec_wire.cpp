@@ -33,6 +33,7 @@ void write(const Hello& in, wire::Hello& out) {
   out.set_version_min(in.version_min);
   out.set_version_max(in.version_max);
   out.set_known_size(in.known_size.value);
+  if (!in.known_origin.empty()) out.set_known_origin(in.known_origin);
 }
 
 void write(const PutChunk& in, wire::PutChunk& out) {
@@ -104,11 +105,24 @@ void write(const PublishDirectory& in, wire::PublishDirectory& out) {
 
 void write(const GetCheckpoint& in, wire::GetCheckpoint& out) { out.set_known_size(in.known_size.value); }
 
-void write(const Prove& in, wire::Prove& out) { out.set_exchange(to_string(in.exchange)); }
+void write(const Prove& in, wire::Prove& out) {
+  if (in.leaf)
+    out.set_leaf(in.leaf->value);
+  else
+    out.set_exchange(to_string(in.exchange));
+  if (!in.shard.empty()) out.set_shard(in.shard);
+  if (in.published) out.set_published(true);
+}
+
+void write(const GetShard& in, wire::GetShard& out) {
+  out.set_origin(in.origin);
+  out.set_known_size(in.known_size.value);
+}
 
 void write(const GetRecords& in, wire::GetRecords& out) {
   out.set_from(in.from.value);
   out.set_items_max(in.items_max);
+  if (!in.shard.empty()) out.set_shard(in.shard);
 }
 
 void write(const Refusal& in, wire::Refusal& out) {
@@ -268,6 +282,22 @@ void write(const Health& in, wire::Health& out) {
   out.set_directory_not_after(time_out(in.directory_not_after));
   out.set_started_at(time_out(in.started_at));
   out.set_free_disk_bytes(in.free_disk_bytes);
+  if (in.published_at.value != 0) out.set_published_at(time_out(in.published_at));
+  if (in.swept_at.value != 0) out.set_swept_at(time_out(in.swept_at));
+  if (!in.damage.empty()) out.set_damage(in.damage);
+}
+
+void write(const Proven& in, wire::Proven& out) {
+  write(in.proof, *out.mutable_proof());
+  for (const crypto::AgePublic& key : in.roster) out.add_roster(to_string(key.bytes));
+}
+
+void write(const ShardReply& in, wire::ShardReply& out) {
+  out.set_closed(in.closed);
+  out.set_last_known(in.last_known);
+  write_digests(in.consistency, out.mutable_consistency());
+  write(in.first, *out.mutable_first());
+  out.set_order(in.order);
 }
 
 /// Which field of the oneof a body is written to.
@@ -288,6 +318,7 @@ struct RequestWriter {
   void operator()(const Prove& body) { write(body, *out.mutable_prove()); }
   void operator()(const GetRecords& body) { write(body, *out.mutable_records()); }
   void operator()(const GetHealth&) { out.mutable_health(); }
+  void operator()(const GetShard& body) { write(body, *out.mutable_shard()); }
 };
 
 struct ReplyWriter {
@@ -305,9 +336,10 @@ struct ReplyWriter {
   void operator()(const DirectoryPage& body) { write(body, *out.mutable_directory()); }
   void operator()(const Published& body) { write(body, *out.mutable_published()); }
   void operator()(const CheckpointReply& body) { write(body, *out.mutable_checkpoint()); }
-  void operator()(const Proven& body) { write(body.proof, *out.mutable_proven()->mutable_proof()); }
+  void operator()(const Proven& body) { write(body, *out.mutable_proven()); }
   void operator()(const Records& body) { write(body, *out.mutable_records()); }
   void operator()(const Health& body) { write(body, *out.mutable_health()); }
+  void operator()(const ShardReply& body) { write(body, *out.mutable_shard()); }
 };
 
 template <class Wire>
@@ -361,6 +393,12 @@ class Checker {
     demand(std::all_of(in.begin(), in.end(), [](char c) { return c > ' ' && c < 0x7f; }), field);
     text(in, limit, out, field);
   }
+  /// A log's name with its shard, as checkpoints carry it.
+  void origin(const std::string& in, std::string& out, const char* field) {
+    if (in.size() > audit::key_name_bytes_max) return fail(Errc::over_limit, field);
+    demand(audit::is_key_name(in), field);
+    out = in;
+  }
   void queue(const std::string& in, std::string& out) {
     if (in.size() > queue_id_bytes_max) return fail(Errc::over_limit, "queue");
     demand(queue_kind_of(in).has_value(), "queue");
@@ -402,6 +440,7 @@ void read(Checker& check, const wire::Hello& in, Hello& out) {
   out.version_min = in.version_min();
   out.version_max = in.version_max();
   out.known_size = {check.number(in.known_size(), "known_size")};
+  if (in.has_known_origin()) check.origin(in.known_origin(), out.known_origin, "known_origin");
 }
 
 void read(Checker& check, const wire::PutChunk& in, PutChunk& out) {
@@ -499,7 +538,14 @@ void read(Checker& check, const wire::GetCheckpoint& in, GetCheckpoint& out) {
 
 void read(Checker& check, const wire::Prove& in, Prove& out) {
   check.known_fields(in);
-  check.fixed(in.exchange(), out.exchange, "exchange");
+  check.demand(in.has_exchange() != in.has_leaf(), "exchange");
+  check.demand(in.has_leaf() || !in.has_shard(), "shard");
+  if (in.has_leaf())
+    out.leaf = LeafIndex{check.number(in.leaf(), "leaf")};
+  else
+    check.fixed(in.exchange(), out.exchange, "exchange");
+  if (in.has_shard()) check.origin(in.shard(), out.shard, "shard");
+  out.published = in.published();
 }
 
 void read(Checker& check, const wire::GetRecords& in, GetRecords& out) {
@@ -507,9 +553,16 @@ void read(Checker& check, const wire::GetRecords& in, GetRecords& out) {
   out.from = {check.number(in.from(), "from")};
   check.at_most(in.items_max(), records_items_max, "items_max");
   out.items_max = in.items_max();
+  if (in.has_shard()) check.origin(in.shard(), out.shard, "shard");
 }
 
 void read(Checker& check, const wire::GetHealth& in, GetHealth&) { check.known_fields(in); }
+
+void read(Checker& check, const wire::GetShard& in, GetShard& out) {
+  check.known_fields(in);
+  check.origin(in.origin(), out.origin, "origin");
+  out.known_size = {check.number(in.known_size(), "known_size")};
+}
 
 void read(Checker& check, const wire::Refusal& in, Refusal& out) {
   check.known_fields(in);
@@ -703,6 +756,20 @@ void read(Checker& check, const wire::CheckpointReply& in, CheckpointReply& out)
 void read(Checker& check, const wire::Proven& in, Proven& out) {
   check.known_fields(in);
   read(check, in.proof(), out.proof);
+  check.at_most(static_cast<std::uint64_t>(in.roster_size()), recipients_max, "roster");
+  if (!check.ok()) return;
+  out.roster.resize(static_cast<std::size_t>(in.roster_size()));
+  for (int i = 0; i < in.roster_size(); ++i)
+    check.fixed(in.roster(i), out.roster[static_cast<std::size_t>(i)].bytes, "roster");
+}
+
+void read(Checker& check, const wire::ShardReply& in, ShardReply& out) {
+  check.known_fields(in);
+  check.text(in.closed(), checkpoint_bytes_max, out.closed, "closed");
+  check.text(in.last_known(), checkpoint_bytes_max, out.last_known, "last_known");
+  check.digests(in.consistency(), out.consistency, "consistency");
+  read(check, in.first(), out.first);
+  check.text(in.order(), order_bytes_max, out.order, "order");
 }
 
 void read(Checker& check, const wire::RecordItem& in, RecordItem& out) {
@@ -727,6 +794,9 @@ void read(Checker& check, const wire::Health& in, Health& out) {
   check.time(in.directory_not_after(), out.directory_not_after, "directory_not_after");
   check.time(in.started_at(), out.started_at, "started_at");
   out.free_disk_bytes = check.number(in.free_disk_bytes(), "free_disk_bytes");
+  check.time(in.published_at(), out.published_at, "published_at");
+  check.time(in.swept_at(), out.swept_at, "swept_at");
+  check.visible(in.damage(), refusal_subject_bytes_max, out.damage, "damage");
 }
 
 template <class Body, class Wire, class Variant>
@@ -754,6 +824,7 @@ void read_request(Checker& check, const wire::Request& in, RequestBody& out) {
     case wire::Request::kProve: return read_body<Prove>(check, in.prove(), out);
     case wire::Request::kRecords: return read_body<GetRecords>(check, in.records(), out);
     case wire::Request::kHealth: return read_body<GetHealth>(check, in.health(), out);
+    case wire::Request::kShard: return read_body<GetShard>(check, in.shard(), out);
     case wire::Request::BODY_NOT_SET: break;
   }
   check.fail(Errc::invalid_input, "verb");
@@ -778,6 +849,7 @@ void read_reply(Checker& check, const wire::Reply& in, ReplyBody& out) {
     case wire::Reply::kProven: return read_body<Proven>(check, in.proven(), out);
     case wire::Reply::kRecords: return read_body<Records>(check, in.records(), out);
     case wire::Reply::kHealth: return read_body<Health>(check, in.health(), out);
+    case wire::Reply::kShard: return read_body<ShardReply>(check, in.shard(), out);
     case wire::Reply::BODY_NOT_SET: break;
   }
   check.fail(Errc::invalid_input, "verb");

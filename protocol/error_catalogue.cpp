@@ -369,7 +369,7 @@ struct LocalRow {
   std::string_view name;
   Texts texts;
 };
-constexpr std::array<LocalRow, 31> local_rows = {{
+constexpr std::array<LocalRow, 36> local_rows = {{
     {LocalCode::unreachable,
      "unreachable",
      {"Le serveur ne répond pas.",
@@ -442,6 +442,40 @@ constexpr std::array<LocalRow, 31> local_rows = {{
       "Prévenez les autres membres de l'instance et l'auditeur ; comparez vos files.",
       "A queue's number or head does not follow from the one before, or differs from a head gossiped by a sender.",
       "Keep the items received; compare heads with other members."}},
+    {LocalCode::queue_reordered,
+     "queue_reordered",
+     {"L'ordre des plis de cette file a changé : un numéro déjà vu désigne maintenant un autre pli.",
+      "Ne supprimez rien sur ce poste. Prévenez les autres membres de l'instance et l'auditeur.",
+      "A place of the queue already verified holds another exchange now.",
+      "Keep both headers; compare with other members and with the journal."}},
+    {LocalCode::queue_hidden,
+     "queue_hidden",
+     {"Le serveur a caché un pli de cette file en disant qu'il n'était pas adressé à ce poste, sans pouvoir le "
+      "prouver.",
+      "Prévenez les autres membres de l'instance et l'auditeur, et demandez au secrétariat ce que contient cette "
+      "place.",
+      "A place shown as not for this member has no proof of its recipients, or this member's key is among them.",
+      "Keep the proof; another member or the auditor sees the exchange."}},
+    {LocalCode::log_rolled_back,
+     "log_rolled_back",
+     {"Le serveur a été rétabli à partir d'une sauvegarde : sur ordre signé de l'autorité, un nouveau journal a été "
+      "ouvert.",
+      "Vos envois que le nouveau journal n'a pas seront présentés de nouveau. Gardez vos reçus ; l'ordre signé est "
+      "conservé sur ce poste.",
+      "The shard was closed at a smaller size by the authority's signed order, and the next one opened.",
+      "What was receipted beyond it is sent again; keep the order and both checkpoints."}},
+    {LocalCode::log_stale,
+     "log_stale",
+     {"Depuis trop longtemps, aucun témoin n'a confirmé le journal du serveur : plus rien n'est scellé.",
+      "Prévenez l'interlocuteur à la préfecture. Ce qui est dans la boîte d'envoi y reste et partira ensuite.",
+      "No checkpoint cosigned by the policy's quorum is young enough.",
+      "Bring the witnesses back; nothing is sealed until a fresh cosigned checkpoint is shown."}},
+    {LocalCode::directory_stale,
+     "directory_stale",
+     {"Le serveur montre à ce poste un annuaire plus ancien que celui que d'autres ont reçu.",
+      "Ne scellez plus rien. Prévenez l'interlocuteur à la préfecture et l'auditeur.",
+      "An accepted exchange names a directory version newer than the newest one shown.",
+      "Fetch the directory again; if it stays so, the broker withholds a version."}},
     {LocalCode::address_mismatch,
      "address_mismatch",
      {"L'adresse inscrite à l'intérieur du pli n'est pas celle du dehors. Le pli a été refusé.",

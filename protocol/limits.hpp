@@ -26,6 +26,7 @@ inline constexpr std::size_t records_bytes_max = 56 * 1024;
 inline constexpr std::size_t refusal_subject_bytes_max = 96;    ///< a rule, a field, or "from,to"
 inline constexpr std::size_t proof_digests_max = 64;            ///< inclusion or consistency; a tree is at most 63 tall
 inline constexpr std::size_t checkpoint_bytes_max = 16 * 1024;  ///< signed note with its cosignatures
+inline constexpr std::size_t order_bytes_max = 12 * 1024;       ///< an authority's order to open a shard, signed by all
 
 // Exchanges.
 inline constexpr std::size_t exchange_bytes_max = 8 * 1024 * 1024;  ///< locked + payload; configuration may lower it

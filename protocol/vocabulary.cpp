@@ -74,9 +74,10 @@ constexpr std::array<Motif, motif_rows.size()> motifs = [] {
 }();
 
 // The client's own refusals after opening (error_catalogue.hpp, LocalCode), as they stand in an anomaly's address.
-constexpr std::array<std::string_view, 9> anomalies = {"address_mismatch", "no_stanza_for_me",  "bad_padding",
-                                                       "release_mismatch", "file_key_mismatch", "payload_mismatch",
-                                                       "sender_unproven",  "log_forked",        "queue_withheld"};
+constexpr std::array<std::string_view, 12> anomalies = {"address_mismatch", "no_stanza_for_me",  "bad_padding",
+                                                        "release_mismatch", "file_key_mismatch", "payload_mismatch",
+                                                        "sender_unproven",  "log_forked",        "queue_withheld",
+                                                        "queue_reordered",  "queue_hidden",      "directory_stale"};
 
 constexpr std::array<std::string_view, 3> plain_handling = {"ged-only", "ask-before-transfer", "eyes-only"};
 constexpr std::string_view no_copy_prefix = "no-copy-to:";

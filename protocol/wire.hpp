@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -26,7 +27,8 @@ inline constexpr std::uint32_t protocol_version = 1;
 struct Hello {
   std::uint32_t version_min = protocol_version;
   std::uint32_t version_max = protocol_version;
-  TreeSize known_size{};  ///< of the client's last verified checkpoint; 0 = none
+  TreeSize known_size{};       ///< of the client's last verified checkpoint; 0 = none
+  std::string known_origin{};  ///< of that checkpoint; empty = none
   bool operator==(const Hello&) const = default;
 };
 /// One chunk of a part named by its SHA-256; chunks of chunk_bytes_max, the last shorter; any order, any number of
@@ -101,23 +103,33 @@ struct GetCheckpoint {
   TreeSize known_size{};
   bool operator==(const GetCheckpoint&) const = default;
 };
-/// The proof of one acceptance, as far as the caller may see its record.
+/// The proof of one acceptance, as far as the caller may see its record; or of any leaf, for auditors.
 struct Prove {
-  ExchangeId exchange{};
+  ExchangeId exchange{};  ///< zeros when `leaf` is given
+  std::optional<LeafIndex> leaf{};
+  std::string shard{};     ///< with `leaf`: the origin it stands in; empty = the current one
+  bool published = false;  ///< against the newest published checkpoint, cosignatures included
   bool operator==(const Prove&) const = default;
 };
 /// The journal, for auditors: records [from, from + items_max).
 struct GetRecords {
   LeafIndex from{};
   std::uint32_t items_max = 64;
+  std::string shard{};  ///< origin; empty = the current one
   bool operator==(const GetRecords&) const = default;
 };
 struct GetHealth {
   bool operator==(const GetHealth&) const = default;
 };
+/// How the shard `origin` was closed, and which one follows.
+struct GetShard {
+  std::string origin;
+  TreeSize known_size{};  ///< of the client's last verified checkpoint in it
+  bool operator==(const GetShard&) const = default;
+};
 
 using RequestBody = std::variant<Hello, PutChunk, Submit, List, ListCases, Open, GetChunk, Acknowledge, Follow,
-                                 GetDirectory, PublishDirectory, GetCheckpoint, Prove, GetRecords, GetHealth>;
+                                 GetDirectory, PublishDirectory, GetCheckpoint, Prove, GetRecords, GetHealth, GetShard>;
 struct Request {
   std::uint64_t id = 0;  ///< chosen by the client; the reply carries it
   RequestBody body;
@@ -258,6 +270,7 @@ struct CheckpointReply {
 };
 struct Proven {
   LeafProof proof;
+  std::vector<crypto::AgePublic> roster{};  ///< of a place hidden from a seated caller: whom it was sealed to, sorted
   bool operator==(const Proven&) const = default;
 };
 struct RecordItem {
@@ -279,11 +292,23 @@ struct Health {
   UnixMillis directory_not_after{};
   UnixMillis started_at{};
   std::uint64_t free_disk_bytes = 0;
+  UnixMillis published_at{};  ///< newest publication (all its witnesses had signed); 0 = none since the start
+  UnixMillis swept_at{};      ///< end of the last complete self-audit; 0 = none since the start
+  std::string damage;         ///< what the self-audit found, by its invariant; empty = nothing
   bool operator==(const Health&) const = default;
+};
+/// The end of one shard and the beginning of the next (docs/protocol.md, "Shards").
+struct ShardReply {
+  std::string closed;      ///< the shard's last checkpoint that stands: complete, or the one restored
+  std::string last_known;  ///< of a shard rolled back: the checkpoint beyond `closed` that was lost; else empty
+  std::vector<Digest> consistency;  ///< from known_size to `closed`; empty when known_size is beyond it
+  LeafProof first;                  ///< leaf 0 of the next shard, under that shard's newest published checkpoint
+  std::string order;                ///< of a shard rolled back: the authority's signed order; else empty
+  bool operator==(const ShardReply&) const = default;
 };
 
 using ReplyBody = std::variant<Refusal, HelloReply, ChunkStored, Accepted, Items, Cases, Opened, Chunk, Acknowledged,
-                               Pushed, DirectoryPage, Published, CheckpointReply, Proven, Records, Health>;
+                               Pushed, DirectoryPage, Published, CheckpointReply, Proven, Records, Health, ShardReply>;
 struct Reply {
   std::uint64_t id = 0;
   ReplyBody body;

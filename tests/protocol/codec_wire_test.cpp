@@ -111,6 +111,10 @@ std::string state(Seeded& random, bool commune) {
 }
 
 /// One maker for each verb, in the order of RequestBody.
+std::string origin(Seeded& r) {
+  return r.below(2) == 0 ? "" : "pli.example/pli/89/2026-" + std::to_string(1 + r.below(9));
+}
+
 std::vector<std::function<RequestBody(Seeded&)>> request_makers() {
   return {
       [](Seeded& r) -> RequestBody {
@@ -156,11 +160,24 @@ std::vector<std::function<RequestBody(Seeded&)>> request_makers() {
                                 r.below(directory_bundle_bytes_max + 1)};
       },
       [](Seeded& r) -> RequestBody { return GetCheckpoint{{number(r)}}; },
-      [](Seeded& r) -> RequestBody { return Prove{r.array<32>()}; },
       [](Seeded& r) -> RequestBody {
-        return GetRecords{{number(r)}, static_cast<std::uint32_t>(r.below(records_items_max + 1))};
+        Prove body;
+        body.published = r.below(2) == 0;
+        if (r.below(2) == 0) {
+          body.exchange = r.array<32>();
+        } else {
+          body.leaf = LeafIndex{number(r)};
+          body.shard = origin(r);
+        }
+        return body;
+      },
+      [](Seeded& r) -> RequestBody {
+        return GetRecords{{number(r)}, static_cast<std::uint32_t>(r.below(records_items_max + 1)), origin(r)};
       },
       [](Seeded&) -> RequestBody { return GetHealth{}; },
+      [](Seeded& r) -> RequestBody {
+        return GetShard{"pli.example/pli/89/2026-1", {number(r)}};
+      },
   };
 }
 
@@ -248,7 +265,12 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
       [](Seeded& r) -> ReplyBody {
         return CheckpointReply{ascii(r, r.below(700)), digests(r)};
       },
-      [](Seeded& r) -> ReplyBody { return Proven{leaf_proof(r)}; },
+      [](Seeded& r) -> ReplyBody {
+        Proven body{leaf_proof(r)};
+        body.roster.resize(r.below(20));
+        for (crypto::AgePublic& key : body.roster) key.bytes = r.array<32>();
+        return body;
+      },
       [](Seeded& r) -> ReplyBody {
         Records body;
         body.items.resize(r.below(20));
@@ -257,7 +279,12 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
         return body;
       },
       [](Seeded& r) -> ReplyBody {
-        return Health{"LOG_UNAVAILABLE", number(r), number(r), {number(r)}, time(r), time(r), number(r)};
+        return Health{"LOG_UNAVAILABLE", number(r), number(r), {number(r)}, time(r),
+                      time(r),           number(r), time(r),   time(r),     r.below(2) == 0 ? "" : "record.digest"};
+      },
+      [](Seeded& r) -> ReplyBody {
+        return ShardReply{ascii(r, r.below(700)), ascii(r, r.below(700)), digests(r), leaf_proof(r),
+                          ascii(r, r.below(2000))};
       },
   };
 }
@@ -691,9 +718,17 @@ TEST(WireLimits, NoNumberUsesItsHighestBit) {
     return out;
   };
   const auto requests = [&](std::uint64_t n) {
-    return std::vector<RequestBody>{Hello{1, 1, {n}},           PutChunk{{}, n, 0, {}},       List{"ged/89", {n}, 1},
-                                    Acknowledge{"ged/89", {n}}, Follow{{{"ged/89", {n}}}, 1}, GetDirectory{{n}, 0},
-                                    GetDirectory{{}, n},        GetCheckpoint{{n}},           GetRecords{{n}, 1}};
+    return std::vector<RequestBody>{Hello{1, 1, {n}},
+                                    PutChunk{{}, n, 0, {}},
+                                    List{"ged/89", {n}, 1},
+                                    Acknowledge{"ged/89", {n}},
+                                    Follow{{{"ged/89", {n}}}, 1},
+                                    GetDirectory{{n}, 0},
+                                    GetDirectory{{}, n},
+                                    GetCheckpoint{{n}},
+                                    GetRecords{{n}, 1},
+                                    GetShard{"log/2026-1", {n}},
+                                    Prove{{}, LeafIndex{n}}};
   };
   const auto replies = [&](std::uint64_t n) {
     return std::vector<ReplyBody>{hello(n, 0),
@@ -715,7 +750,8 @@ TEST(WireLimits, NoNumberUsesItsHighestBit) {
                                   Health{"ok", n, 0, {}, {}, {}, 0},
                                   Health{"ok", 0, n, {}, {}, {}, 0},
                                   Health{"ok", 0, 0, {n}, {}, {}, 0},
-                                  Health{"ok", 0, 0, {}, {}, {}, n}};
+                                  Health{"ok", 0, 0, {}, {}, {}, n},
+                                  ShardReply{"", "", {}, proof(n), ""}};
   };
   for (std::size_t i = 0; i < requests(most).size(); ++i) {
     EXPECT_TRUE(decode_request(encode(Request{1, requests(most)[i]}))) << i;
@@ -725,6 +761,26 @@ TEST(WireLimits, NoNumberUsesItsHighestBit) {
     EXPECT_TRUE(decode_reply(encode(Reply{1, replies(most)[i]}))) << i;
     EXPECT_EQ(reply_error_of(replies(most + 1)[i]), Errc::invalid_input) << i;
   }
+}
+
+TEST(WireLists, AProofIsOfAnExchangeOrOfALeafAndAShardIsNamedOfLeavesOnly) {
+  Prove of_leaf;
+  of_leaf.leaf = LeafIndex{7};
+  of_leaf.shard = "pli.example/pli/89/2026-1";
+  EXPECT_TRUE(decode_request(encode(Request{1, of_leaf})));
+  Prove of_exchange;
+  of_exchange.shard = of_leaf.shard;
+  EXPECT_EQ(error_of(of_exchange), Errc::invalid_input);
+}
+
+TEST(WireLists, AnOriginIsAKeyName) {
+  for (const char* name : {"Log/2026-1", "log 2026", "log/\n", "log+1"}) {
+    EXPECT_EQ(error_of(GetShard{name, {}}), Errc::invalid_input) << name;
+    EXPECT_EQ(error_of(GetRecords{{}, 1, name}), Errc::invalid_input) << name;
+    EXPECT_EQ(error_of(Hello{1, 1, {}, name}), Errc::invalid_input) << name;
+  }
+  EXPECT_TRUE(decode_request(encode(Request{1, GetShard{std::string(audit::key_name_bytes_max, 'x'), {}}})));
+  EXPECT_EQ(error_of(GetShard{std::string(audit::key_name_bytes_max + 1, 'x'), {}}), Errc::over_limit);
 }
 
 TEST(WireLists, ATimeBeyondWhatCountsIsRefused) {

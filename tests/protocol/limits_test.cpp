@@ -169,6 +169,19 @@ TEST(ReplyLimits, AProofIsAsTallAsTheTallestTreeAndItsCheckpointAsLongAsANoteMay
   EXPECT_EQ(said_of_reply(proven), "over_limit checkpoint");
 }
 
+TEST(ReplyLimits, AShardsOrderIsAsLongAsAllAuthoritiesMaySignAndARosterAsLongAsAQueues) {
+  ShardReply shard;
+  shard.order = text_of(order_bytes_max);
+  EXPECT_EQ(said_of_reply(shard), "");
+  shard.order += 'x';
+  EXPECT_EQ(said_of_reply(shard), "over_limit order");
+  Proven proven;
+  proven.roster.resize(recipients_max);
+  EXPECT_EQ(said_of_reply(proven), "");
+  proven.roster.emplace_back();
+  EXPECT_EQ(said_of_reply(proven), "over_limit roster");
+}
+
 TEST(ReplyLimits, PartsAndEntriesMayFillTheirLimits) {
   Chunk chunk;
   chunk.bytes = Bytes(chunk_bytes_max, 1);

@@ -512,6 +512,7 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"refusal_subject_bytes_max", refusal_subject_bytes_max},
       {"proof_digests_max", proof_digests_max},
       {"checkpoint_bytes_max", checkpoint_bytes_max},
+      {"order_bytes_max", order_bytes_max},
       {"exchange_bytes_max", exchange_bytes_max},
       {"recipients_max", recipients_max},
       {"address_bytes_max", address_bytes_max},
