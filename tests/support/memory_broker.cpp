@@ -505,6 +505,8 @@ ReplyBody MemoryBroker::on(const Peer&, const protocol::GetHealth&) {
   return out;
 }
 
+ReplyBody MemoryBroker::on(const Peer&, const protocol::GetShard&) { return refusal(Code::not_found); }
+
 // ---- connection ------------------------------------------------------------------------------------------------
 
 namespace {

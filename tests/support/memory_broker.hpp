@@ -116,6 +116,7 @@ class MemoryBroker {
   protocol::ReplyBody on(const Peer& peer, const protocol::Prove& body);
   protocol::ReplyBody on(const Peer& peer, const protocol::GetRecords& body);
   protocol::ReplyBody on(const Peer& peer, const protocol::GetHealth& body);
+  protocol::ReplyBody on(const Peer& peer, const protocol::GetShard& body);
 
   const SmallWorld* world_;
   const Clock* clock_;
