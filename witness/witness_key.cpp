@@ -59,7 +59,7 @@ Result<audit::Witness> load_witness(const std::filesystem::path& folder) {
   if (!bytes || bytes->size() != seed_bytes) return Error{Errc::corruption, "seed is not 32 bytes"};
   audit::Witness witness{key->name, crypto::SigningKey::from_seed(*bytes)};
   crypto::wipe(*bytes);
-  if (verifier_of(witness) != *key) return Error{Errc::authentication_failed, "seed is another key's than vkey"};
+  if (verifier_of(witness) != *key) return Error{Errc::corruption, "seed is another key's than vkey"};
   return witness;
 }
 

@@ -13,8 +13,8 @@ namespace pli::witness {
 /// Draws the key. Never over one that is there: whoever trusts it would lose its witness.
 /// Errors: invalid_input (name), conflict (a key is there), io_error.
 [[nodiscard]] Result<audit::VerifierKey> create_witness_key(const std::filesystem::path& folder, std::string_view name);
-/// Errors: not_found (no witness's folder), authentication_failed (others may read the seed, or it is another key's),
-/// corruption (not what create_witness_key writes), io_error.
+/// Errors: not_found (no witness's folder), authentication_failed (others may use the seed), corruption (not what
+/// create_witness_key writes, or two halves of different keys), io_error.
 [[nodiscard]] Result<audit::Witness> load_witness(const std::filesystem::path& folder);
 /// The public half alone. Errors: not_found, corruption, io_error.
 [[nodiscard]] Result<audit::VerifierKey> load_verifier_key(const std::filesystem::path& folder);
