@@ -16,6 +16,7 @@
 #include "protocol/error_catalogue.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/policy.hpp"
+#include "protocol/shard_order.hpp"
 #include "tests/protocol/support.hpp"
 
 namespace pli::protocol {
@@ -273,6 +274,37 @@ std::string example_receipt() {
       audit::Receipt{example_leaf(), audit::disclose(example_record(), {"act"}), {0}, {}, checkpoint});
 }
 
+RollbackOrder example_order() {
+  RollbackOrder order;
+  order.contract = "csi-yonne";
+  order.log = "pli.example/pli/89";
+  order.closes = "pli.example/pli/89/2026-1";
+  order.last = {{1234}, filled<32>(0x5A)};
+  order.restored = {{1200}, filled<32>(0x3C)};
+  order.opens = "pli.example/pli/89/2026-2";
+  order.created = noon;
+  return order;
+}
+
+RollbackRequest example_request() { return {example_order(), noon - std::chrono::hours(12)}; }
+
+audit::Leaf example_first_leaf() {
+  audit::Leaf leaf = example_leaf();
+  leaf.type = audit::LeafType::registre;
+  leaf.directory = audit::DirectoryReference{{1}, directory_digest(to_text(example_head()))};
+  leaf.statement =
+      to_text(ShardOpening{example_order().closes, example_order().restored,
+                           ShardOpening::Lost{example_order().last, order_digest(to_text(example_order()))}});
+  return leaf;
+}
+
+std::string sign_example_order() {
+  audit::Note note{to_text(example_order()), {}};
+  for (const std::uint8_t seed : std::vector<std::uint8_t>{1, 3})
+    audit::sign_note(note, test::authority(seed).name, test::authority_key(seed));
+  return audit::to_text(note);
+}
+
 Invitation example_invitation() {
   Invitation invitation;
   invitation.contract = "csi-yonne";
@@ -353,6 +385,7 @@ Named computed_values() {
   put("record.digest", audit::record_digest(example_record()));
   put("disclosure", audit::encode(audit::disclose(example_record(), {"act"})));
   put("leaf.hash", audit::leaf_hash(as_bytes(audit::encode(example_leaf()))));
+  put("order.digest", order_digest(to_text(example_order())));
   const audit::QueueHead start = audit::queue_start("pli.example/pli/89", "ged/89");
   put("queue.start", start.head);
   put("queue.first", audit::queue_next(start, example_id()).head);
@@ -364,6 +397,9 @@ Named computed_texts() {
           {"card", to_text(make_card(author(), noon, nullptr))},
           {"invitation", to_text(example_invitation())},
           {"leaf", audit::encode(example_leaf())},
+          {"first-leaf", audit::encode(example_first_leaf())},
+          {"rollback-order", sign_example_order()},
+          {"rollback-request", to_text(example_request())},
           {"receipt", example_receipt()}};
 }
 
@@ -437,6 +473,16 @@ TEST(ProtocolExample, IsAcceptedByEveryReaderOfItsLayouts) {
   const auto receipt = audit::parse_receipt(example_receipt());
   ASSERT_TRUE(receipt);
   EXPECT_TRUE(audit::verify_receipt(*receipt, log_key));
+
+  EXPECT_TRUE(parse_rollback_request(to_text(example_request())));
+  const TreeMark closed = example_order().restored;
+  const TreeMark last = example_order().last;
+  const ShardChange change{{example_order().closes, closed.size, closed.root},
+                           audit::TreeHead{example_order().closes, last.size, last.root},
+                           sign_example_order(),
+                           example_first_leaf(),
+                           example_order().opens};
+  EXPECT_TRUE(verify_shard_change(change, "csi-yonne", "pli.example/pli/89", test::authorities(2, {1, 2, 3})));
 }
 
 // ---- the tables --------------------------------------------------------------------------------------------------

@@ -327,6 +327,18 @@ def main():
     start = sha256(b"pli-queue-start/1", b"pli.example/pli/89", b"\x00", b"ged/89")
     computed["queue.start"] = start
     computed["queue.first"] = sha256(b"pli-queue/1", start, u64(1), exchange)
+    # Shards
+    order = (f"pli-order/1\ncontract csi-yonne\nlog pli.example/pli/89\ncloses pli.example/pli/89/2026-1\n"
+             f"last 1234 {'5a' * 32}\nrestored 1200 {'3c' * 32}\nopens pli.example/pli/89/2026-2\n")
+    written["rollback-request"] = (f"pli-order-request/1\n{order[len('pli-order/1') + 1:]}"
+                                   f"newest {NOON - 12 * 3600 * 1000}\ncreated {NOON}\n")
+    order += f"created {NOON}\n"
+    computed["order.digest"] = sha256(order.encode())
+    written["rollback-order"] = signed_note(order, [authorities[0], authorities[2]])
+    written["first-leaf"] = (leaf.replace("collecte", "registre") + f"directory 1 {computed['directory.digest'].hex()}\n"
+                             f"statement shard pli.example/pli/89/2026-1 1200 {'3c' * 32} last 1234 {'5a' * 32} "
+                             f"order {computed['order.digest'].hex()}\n")
+
     origin = "pli.example/pli/89/2026-1"
     checkpoint = signed_note(f"{origin}\n1\n{base64.b64encode(computed['leaf.hash']).decode()}\n", [(origin, log_seed)])
     extra = base64.b64encode(bytes16(leaf.encode()) + disclosure).decode()
