@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "audit/export_folder.hpp"
 #include "audit/proof_file.hpp"
 #include "crypto/age_open.hpp"
 #include "crypto/base64.hpp"
@@ -266,6 +267,14 @@ audit::Leaf example_leaf() {
   return leaf;
 }
 
+const audit::ExportPeriod example_period{LeafIndex{0}, TreeSize{1}, noon, noon + std::chrono::hours(24)};
+
+Bytes example_export_records() {
+  Bytes records = to_bytes(audit::export_records_first_line);
+  append(records, audit::encode(audit::ExportRecord{LeafIndex{0}, audit::disclose(example_record(), {"act"})}));
+  return records;
+}
+
 std::string example_receipt() {
   const auto log_key = crypto::SigningKey::from_seed(filled<32>(1));
   const Digest root = audit::leaf_hash(as_bytes(audit::encode(example_leaf())));
@@ -386,6 +395,7 @@ Named computed_values() {
   put("disclosure", audit::encode(audit::disclose(example_record(), {"act"})));
   put("leaf.hash", audit::leaf_hash(as_bytes(audit::encode(example_leaf()))));
   put("order.digest", order_digest(to_text(example_order())));
+  put("export.records", example_export_records());
   const audit::QueueHead start = audit::queue_start("pli.example/pli/89", "ged/89");
   put("queue.start", start.head);
   put("queue.first", audit::queue_next(start, example_id()).head);
@@ -400,7 +410,8 @@ Named computed_texts() {
           {"first-leaf", audit::encode(example_first_leaf())},
           {"rollback-order", sign_example_order()},
           {"rollback-request", to_text(example_request())},
-          {"receipt", example_receipt()}};
+          {"receipt", example_receipt()},
+          {"period", audit::to_text(example_period)}};
 }
 
 void expect_same(const Named& printed, const Named& computed) {
