@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "audit/evidence.hpp"
 #include "audit/inclusion.hpp"
 #include "audit/text_lines.hpp"
 #include "client/alarm.hpp"
@@ -16,12 +17,8 @@ using protocol::LocalCode;
 /// How often another program of this profile may move the checkpoint between our reading and writing it.
 constexpr int attempts_max = 8;
 
-std::string both(std::string_view first, std::string_view second) {
-  std::string text = "pli-evidence/1\nTwo notes signed by one log that cannot both be true.\n\n---- first\n";
-  text += first;
-  text += "\n---- second\n";
-  text += second;
-  return text;
+std::string evidence(std::string_view first, std::string_view second) {
+  return audit::to_text(audit::Evidence{std::string(first), std::string(second)});
 }
 
 }  // namespace
@@ -69,12 +66,12 @@ Outcome<void> LogWatch::load() {
 
 Failure LogWatch::forked(std::string_view first, std::string_view second, const char* words) const {
   return raise_alarm(profile_,
-                     {LocalCode::log_forked, words, profile_.keep_evidence("log-forked", both(first, second))});
+                     {LocalCode::log_forked, words, profile_.keep_evidence("log-forked", evidence(first, second))});
 }
 
 Failure LogWatch::shrunk(std::string_view first, std::string_view second) const {
   return raise_alarm(profile_, {LocalCode::log_shrunk, "the log is smaller than it was",
-                                profile_.keep_evidence("log-shrunk", both(first, second))});
+                                profile_.keep_evidence("log-shrunk", evidence(first, second))});
 }
 
 Outcome<void> LogWatch::advance(std::string_view note, TreeSize from, std::span<const Digest> consistency,
