@@ -695,7 +695,7 @@ TEST(WireLists, WhatIsShownOfARefusalCannotSteerATerminal) {
   HelloReply hello;
   hello.member = "m.durand\n";
   EXPECT_EQ(reply_error_of(hello), Errc::invalid_input);
-  EXPECT_EQ(reply_error_of(Health{"ok\x1b", 0, 0, {}, {}, {}, 0}), Errc::invalid_input);
+  EXPECT_EQ(reply_error_of(Health{"ok\x1b", 0, 0, {}, {}, {}, 0, {}, {}, {}}), Errc::invalid_input);
 }
 
 TEST(WireLimits, NoNumberUsesItsHighestBit) {
@@ -747,10 +747,10 @@ TEST(WireLimits, NoNumberUsesItsHighestBit) {
                                   Proven{proof(n)},
                                   Records{{{{n}, "", {}}}, {}},
                                   Records{{}, {n}},
-                                  Health{"ok", n, 0, {}, {}, {}, 0},
-                                  Health{"ok", 0, n, {}, {}, {}, 0},
-                                  Health{"ok", 0, 0, {n}, {}, {}, 0},
-                                  Health{"ok", 0, 0, {}, {}, {}, n},
+                                  Health{"ok", n, 0, {}, {}, {}, 0, {}, {}, {}},
+                                  Health{"ok", 0, n, {}, {}, {}, 0, {}, {}, {}},
+                                  Health{"ok", 0, 0, {n}, {}, {}, 0, {}, {}, {}},
+                                  Health{"ok", 0, 0, {}, {}, {}, n, {}, {}, {}},
                                   ShardReply{"", "", {}, proof(n), ""}};
   };
   for (std::size_t i = 0; i < requests(most).size(); ++i) {

@@ -220,8 +220,8 @@ TEST(ReplyLimits, WhatIsShownOfARefusalOrOfHealthIsShort) {
   EXPECT_EQ(said_of_reply(Refusal{Code::invalid, text_of(refusal_subject_bytes_max), 0}), "");
   EXPECT_EQ(said_of_reply(Refusal{Code::invalid, text_of(refusal_subject_bytes_max + 1), 0}), "over_limit subject");
   constexpr std::size_t state_bytes_max = 64;
-  EXPECT_EQ(said_of_reply(Health{text_of(state_bytes_max), 0, 0, {}, {}, {}, 0}), "");
-  EXPECT_EQ(said_of_reply(Health{text_of(state_bytes_max + 1), 0, 0, {}, {}, {}, 0}), "over_limit state");
+  EXPECT_EQ(said_of_reply(Health{text_of(state_bytes_max), 0, 0, {}, {}, {}, 0, {}, {}, {}}), "");
+  EXPECT_EQ(said_of_reply(Health{text_of(state_bytes_max + 1), 0, 0, {}, {}, {}, 0, {}, {}, {}}), "over_limit state");
 }
 
 // ---- layouts -----------------------------------------------------------------------------------------------------
