@@ -50,6 +50,7 @@ class MemoryBroker {
   bool pushes_invisible = true;  ///< headers a follower may not see are pushed with their place
 
   [[nodiscard]] TreeSize size() const { return tree_.size(); }
+  [[nodiscard]] Digest root() const { return tree_.root(); }
   [[nodiscard]] std::string checkpoint() const;
   [[nodiscard]] std::string origin() const { return world_->log + "/2026-1"; }
   [[nodiscard]] std::size_t accepted(const protocol::ExchangeId& id) const;  ///< how many times: 0 or 1

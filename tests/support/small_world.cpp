@@ -39,7 +39,7 @@ ScratchFolder::~ScratchFolder() {
 
 crypto::SecretKey passphrase() { return crypto::SecretKey::copy_of(as_bytes("quatre mots au hasard")); }
 
-SmallWorld::SmallWorld() {
+SmallWorld::SmallWorld(UnixMillis since) : since_(since) {
   crypto::initialise();
   broker_public.bytes = crypto::x25519_public(broker_curve);
   for (int i = 0; i < 3; ++i) authorities.push_back(crypto::SigningKey::generate());
@@ -48,8 +48,8 @@ SmallWorld::SmallWorld() {
   facts.title = "Contrat de sécurité intégrée";
   facts.parties = {"Préfecture", "Bellerive", "Clairval"};
   facts.territory = "89";
-  facts.starts = spring - std::chrono::hours(24 * 365);
-  facts.ends = spring + std::chrono::hours(24 * 365 * 4);
+  facts.starts = since_ - std::chrono::hours(24 * 365);
+  facts.ends = since_ + std::chrono::hours(24 * 365 * 4);
   draft_ = std::make_unique<client::DirectoryDraft>(must(client::DirectoryDraft::start(facts)));
 }
 
@@ -65,9 +65,9 @@ const crypto::Identity& SmallWorld::enrol(const std::string& id, std::initialize
   enrolment.territory = territory;
   enrolment.seats = seats;
   enrolment.label = "Le poste de " + id;
-  enrolment.not_before = spring - std::chrono::hours(24);
-  enrolment.not_after = spring + std::chrono::hours(24 * 365);
-  must(draft_->enrol(enrolment, protocol::make_card(person->second, spring, nullptr)));
+  enrolment.not_before = since_ - std::chrono::hours(24);
+  enrolment.not_after = since_ + std::chrono::hours(24 * 365);
+  must(draft_->enrol(enrolment, protocol::make_card(person->second, since_, nullptr)));
   return person->second;
 }
 
@@ -117,7 +117,11 @@ protocol::Invitation SmallWorld::invitation(const std::string& member) const {
 }
 
 client::Profile SmallWorld::profile(const ScratchFolder& folder, const std::string& member) const {
-  client::Profile profile = must(client::Profile::open(folder.path()));
+  return write_profile(folder.path(), member);
+}
+
+client::Profile SmallWorld::write_profile(const std::filesystem::path& folder, const std::string& member) const {
+  client::Profile profile = must(client::Profile::open(folder));
   const crypto::Identity identity = crypto::Identity::from_seed(people_.at(member).seed().clone());
   must(profile.write_identity(identity, passphrase(), quick_work_factor));
   must(profile.accept_invitation(protocol::to_text(invitation(member))));

@@ -42,7 +42,8 @@ struct SignedVersion {
 
 class SmallWorld {
  public:
-  SmallWorld();
+  /// `since`: the contract's time, which certificates and validities are counted from.
+  explicit SmallWorld(UnixMillis since = spring);
 
   std::string contract = "csi-89";
   std::string log = "pli.exemple.fr/pli/89";
@@ -66,8 +67,10 @@ class SmallWorld {
   [[nodiscard]] protocol::Invitation invitation(const std::string& member) const;
   /// A profile with identity and invitation, as after enrolment.
   [[nodiscard]] client::Profile profile(const ScratchFolder& folder, const std::string& member) const;
+  client::Profile write_profile(const std::filesystem::path& folder, const std::string& member) const;
 
  private:
+  UnixMillis since_;
   std::map<std::string, crypto::Identity> people_;
   std::unique_ptr<client::DirectoryDraft> draft_;
   std::vector<protocol::Entry> published_;
