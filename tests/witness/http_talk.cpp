@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -87,6 +88,12 @@ std::optional<HttpAnswer> HttpTalk::answer(bool has_body) {
 bool HttpTalk::is_closed_by_peer() {
   char c = 0;
   return read_.empty() && ::recv(fd_, &c, 1, 0) == 0;
+}
+
+void HttpTalk::drip(char byte, std::chrono::milliseconds pause) {
+  pollfd heard{fd_, POLLIN, 0};
+  while (::poll(&heard, 1, static_cast<int>(pause.count())) == 0 && send({&byte, 1})) {
+  }
 }
 
 std::optional<HttpAnswer> HttpTalk::get(const std::string& path) {

@@ -30,6 +30,8 @@ class HttpTalk {
   [[nodiscard]] std::optional<HttpAnswer> answer(bool has_body = true);
   /// True when the other side closes without another byte.
   [[nodiscard]] bool is_closed_by_peer();
+  /// Sends this byte again and again, with `pause` between, until the other side has something to say or has closed.
+  void drip(char byte, std::chrono::milliseconds pause);
 
   [[nodiscard]] std::optional<HttpAnswer> get(const std::string& path);
   [[nodiscard]] std::optional<HttpAnswer> post(const std::string& path, const std::string& body);
