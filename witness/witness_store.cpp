@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "audit/evidence.hpp"
 #include "audit/text_lines.hpp"
 #include "base/file.hpp"
 #include "crypto/hash.hpp"
@@ -177,11 +178,11 @@ Result<bool> WitnessStore::keep_evidence(std::string_view origin, std::string_vi
   }
   if (kept.size() >= evidence_max || of_this_origin >= evidence_of_an_origin_max) return false;
 
+  // An empty tree with another root proves it alone; any other second tree, beside the one cosigned.
   const auto found = trees_.find(audit::monitoring_path(origin));
-  const std::string cosigned = found != trees_.end() ? found->second.checkpoint : std::string();
-  std::string text = "pli-witness-evidence/1\ncosigned " + std::to_string(cosigned.size()) + '\n' + cosigned;
-  text += "request " + std::to_string(request.size()) + '\n';
-  text += request;
+  const bool alone = !audit::parse_tree_head(note->text) || found == trees_.end();
+  const std::string text =
+      alone ? parsed->checkpoint : audit::to_text(audit::Evidence{found->second.checkpoint, parsed->checkpoint});
   if (auto made = create_private_folder(evidence_folder(folder_)); !made) return made.error();
   auto written = write_file_durably(evidence_folder(folder_) / name, as_bytes(text), FileMode::owner_only);
   if (!written) return written.error();

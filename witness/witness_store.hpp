@@ -1,6 +1,6 @@
-// What a witness must not forget: for each origin the checkpoint it cosigned last, and requests that prove a log signed
-// two trees (docs/storage.md, "A witness's folder"). One file, replaced whole; one process, by a lock.
-// Owned by the desk; not thread-safe.
+// What a witness must not forget: for each origin the checkpoint it cosigned last, and what proves that a log signed
+// two trees (docs/storage.md, "A witness's folder"). One file, replaced whole; one process, by a lock. Owned by the
+// desk; not thread-safe.
 #pragma once
 
 #include <filesystem>
@@ -58,7 +58,8 @@ class WitnessStore {
   /// written), io_error (the disk's state is unknown: refuses all further work; recover through open()).
   [[nodiscard]] Result<void> advance(std::string_view origin, const audit::WitnessState& from,
                                      const audit::WitnessDecision::Update& update);
-  /// Keeps a request, and the checkpoint it contradicts. A second tree is kept once; from the limits on, none more.
+  /// Keeps the checkpoint of such a request, beside the cosigned one it contradicts (docs/protocol.md, "Evidence").
+  /// A second tree is kept once; from the limits on, none more.
   /// True when it was written. Errors: io_error; the store itself goes on.
   [[nodiscard]] Result<bool> keep_evidence(std::string_view origin, std::string_view request);
 

@@ -4,7 +4,9 @@
 
 #include <fstream>
 
+#include "audit/evidence.hpp"
 #include "base/file.hpp"
+#include "crypto/base64.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/witness/growing_log.hpp"
 
@@ -222,17 +224,31 @@ std::string second_tree(const GrowingLog& log, std::uint64_t size, const std::st
   return audit::to_text(audit::AddCheckpoint{TreeSize{size}, {}, forked.checkpoint(size)});
 }
 
-TEST_F(WitnessStoreTest, EvidenceHoldsTheRequestAndTheCheckpointItContradicts) {
+TEST_F(WitnessStoreTest, EvidenceIsTheCosignedCheckpointAndTheOneThatContradictsIt) {
   WitnessStore store = open();
   ASSERT_TRUE(store.advance(log_.origin(), audit::first_witness_state(), update_of(log_, 7)));
-  const std::string request = second_tree(log_, 7, "other ");
-  EXPECT_TRUE(store.keep_evidence(log_.origin(), request).value());
+  EXPECT_TRUE(store.keep_evidence(log_.origin(), second_tree(log_, 7, "other ")).value());
   const auto files = WitnessStore::list_evidence(folder_.path());
   ASSERT_EQ(files.size(), 1U);
-  const std::string cosigned = update_of(log_, 7).checkpoint;
-  EXPECT_EQ(as_text(read_file(files[0], 1 << 20).value()),
-            "pli-witness-evidence/1\ncosigned " + std::to_string(cosigned.size()) + '\n' + cosigned + "request " +
-                std::to_string(request.size()) + '\n' + request);
+  const Bytes bytes = read_file(files[0], audit::evidence_bytes_max).value();
+  const auto evidence = audit::parse_evidence(as_text(bytes));
+  ASSERT_TRUE(evidence) << evidence.error().detail;
+  const auto first = audit::verify_checkpoint(evidence->first, log_.key());
+  const auto second = audit::verify_checkpoint(evidence->second, log_.key());
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(evidence->first, update_of(log_, 7).checkpoint);
+  EXPECT_EQ(audit::compare(first->head(), second->head()), audit::Finding::two_trees);
+}
+
+TEST_F(WitnessStoreTest, EvidenceOfAnEmptyTreeWithAnotherRootIsThatCheckpointAlone) {
+  WitnessStore store = open();
+  audit::Note signed_note{log_.origin() + "\n0\n" + crypto::to_base64(at(7).root) + '\n', {}};
+  audit::sign_note(signed_note, log_.origin(), key_of(1));
+  const std::string note = audit::to_text(signed_note);
+  EXPECT_TRUE(store.keep_evidence(log_.origin(), audit::to_text(audit::AddCheckpoint{{}, {}, note})).value());
+  const auto files = WitnessStore::list_evidence(folder_.path());
+  ASSERT_EQ(files.size(), 1U);
+  EXPECT_EQ(as_text(read_file(files[0], audit::evidence_bytes_max).value()), note);
 }
 
 TEST_F(WitnessStoreTest, TheSameTwoTreesAreKeptOnceWhateverElseIsSent) {
