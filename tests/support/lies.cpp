@@ -72,6 +72,11 @@ struct Liar {
         return LeafIndex{i};
     throw std::logic_error("no such act in the lying broker's log");
   }
+  /// What the client has not seen yet.
+  static void send_news(LyingBroker& at) {
+    at.send_report("r.bellerive");
+    at.send_report("r.clairval");
+  }
   static void set(audit::Record& record, std::string_view name, ByteView value) {
     for (audit::Field& field : record.fields)
       if (field.name == name) field.value = to_bytes(value);
@@ -161,6 +166,7 @@ const std::vector<Liar::Row>& Liar::rows() {
       // ---- queues
       {{"withhold", "leaves an exchange out of a queue", "P8", "ged.un", Gesture::inbox, "queue_withheld"},
        [](LyingBroker& at) {
+         send_news(at);
          broker(at).bend = bend_each<protocol::Items>([](protocol::Items& items) {
            if (items.items.size() > 1) items.items.erase(items.items.begin());
          });
@@ -176,6 +182,7 @@ const std::vector<Liar::Row>& Liar::rows() {
       {{"reorder", "shows two exchanges of a queue the other way round", "P8", "ged.un", Gesture::inbox,
         "queue_withheld"},
        [](LyingBroker& at) {
+         send_news(at);
          broker(at).bend = bend_each<protocol::Items>([](protocol::Items& items) {
            if (items.items.size() > 1) swap_places(items.items[0], items.items[1]);
          });
@@ -183,6 +190,7 @@ const std::vector<Liar::Row>& Liar::rows() {
       {{"false-place", "proves a place of a queue by the record of another", "P8", "ged.un", Gesture::inbox,
         "queue_withheld"},
        [](LyingBroker& at) {
+         send_news(at);
          MemoryBroker* own = at.broker_.get();
          own->bend = bend_each<protocol::Proven>([own](protocol::Proven& proven) {
            proven.proof = own->prove(LeafIndex{proven.proof.index.value - 1},
