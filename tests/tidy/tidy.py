@@ -22,6 +22,7 @@ MAY_USE = {
     "protocol": {"base", "crypto", "audit", "config", "protocol"},
     "broker": {"base", "crypto", "audit", "config", "protocol", "broker"},
     "client": {"base", "crypto", "audit", "config", "protocol", "client"},
+    "verify": {"base", "crypto", "audit", "verify"},
 }
 ABOVE = {"bench", "tests"}  # may use every room
 
