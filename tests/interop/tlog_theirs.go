@@ -4,6 +4,7 @@
 //	tlog_theirs verify DIR
 //	tlog_theirs make DIR
 //	tlog_theirs verify-tiles DIR        as tiles_ours.cpp makes it; in tlog_tiles_theirs.go
+//	tlog_theirs verify-export DIR       as export_ours.cpp makes it; in tlog_export_theirs.go
 //
 // DIR holds
 //
@@ -283,7 +284,7 @@ func make_(dir string) {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 3 {
-		log.Fatal("usage: tlog_theirs make|verify|verify-tiles DIR")
+		log.Fatal("usage: tlog_theirs make|verify|verify-tiles|verify-export DIR")
 	}
 	switch os.Args[1] {
 	case "make":
@@ -292,7 +293,9 @@ func main() {
 		verify(os.Args[2])
 	case "verify-tiles":
 		verifyTiles(os.Args[2])
+	case "verify-export":
+		verifyExport(os.Args[2])
 	default:
-		log.Fatal("usage: tlog_theirs make|verify|verify-tiles DIR")
+		log.Fatal("usage: tlog_theirs make|verify|verify-tiles|verify-export DIR")
 	}
 }

@@ -121,9 +121,9 @@ func (c cosigner) Verify(text, signature []byte) bool {
 	return ed25519.Verify(c.key, []byte(message), signature[8:])
 }
 
-// openCosigned wants the log's line and that of every witness.
-func (f files) openCosigned(size int64, key note.Verifier, witnesses []note.Verifier) (head, error) {
-	text, err := f.get(fmt.Sprintf("checkpoints/%d", size))
+// openNote wants the log's line and that of every witness.
+func (f files) openNote(path string, key note.Verifier, witnesses []note.Verifier) (head, error) {
+	text, err := f.get(path)
 	if err != nil {
 		return head{}, err
 	}
@@ -134,7 +134,11 @@ func (f files) openCosigned(size int64, key note.Verifier, witnesses []note.Veri
 	if len(opened.Sigs) != 1+len(witnesses) {
 		return head{}, fmt.Errorf("%d known signatures", len(opened.Sigs))
 	}
-	read, err := openCheckpoint(text, key)
+	return openCheckpoint(text, key)
+}
+
+func (f files) openCosigned(size int64, key note.Verifier, witnesses []note.Verifier) (head, error) {
+	read, err := f.openNote(fmt.Sprintf("checkpoints/%d", size), key, witnesses)
 	if err == nil && read.size != size {
 		err = fmt.Errorf("a checkpoint of size %d", read.size)
 	}
