@@ -192,6 +192,34 @@ bool WitnessPolicy::is_satisfied_by(const WitnessNames& cosigned) const {
   return satisfied[*quorum_];
 }
 
+Result<std::string> witness_lines(std::string_view policy_text) {
+  if (auto policy = WitnessPolicy::parse(policy_text); !policy) return policy.error();
+  std::string out;
+  while (const auto line = take_line(policy_text)) {
+    const std::vector<std::string_view> fields = fields_of(*line);
+    if (fields.empty() || fields.front().front() == '#' || fields.front() == "log") continue;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (i != 0) out += ' ';
+      out += fields[i];
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::optional<UnixSeconds> quorum_time(const WitnessPolicy& policy, const std::vector<Cosigner>& cosigners) {
+  if (!policy.demands_witnesses()) return std::nullopt;
+  std::vector<Cosigner> newest_first = cosigners;
+  std::sort(newest_first.begin(), newest_first.end(),
+            [](const Cosigner& a, const Cosigner& b) { return a.time > b.time; });
+  WitnessNames names;
+  for (const Cosigner& cosigner : newest_first) {
+    names.insert(policy.witnesses()[cosigner.witness].name);
+    if (policy.is_satisfied_by(names)) return cosigner.time;
+  }
+  return std::nullopt;
+}
+
 Result<CosignedCheckpoint> verify_checkpoint_by(const WitnessPolicy& policy, std::string_view note, UnixSeconds now) {
   const Result<Note> parsed = parse_note(note);
   if (!parsed) return parsed.error();

@@ -46,7 +46,8 @@ class WitnessPolicy {
   [[nodiscard]] const std::vector<Log>& logs() const { return logs_; }
   [[nodiscard]] const std::vector<Witness>& witnesses() const { return witnesses_; }
   [[nodiscard]] std::vector<VerifierKey> log_keys() const;
-  [[nodiscard]] std::vector<VerifierKey> witness_keys() const;  ///< in the order of witnesses()
+  [[nodiscard]] std::vector<VerifierKey> witness_keys() const;                  ///< in the order of witnesses()
+  [[nodiscard]] bool demands_witnesses() const { return quorum_.has_value(); }  ///< false for `quorum none`
 
   /// Do these witnesses, named as in this file, make the quorum (tlog-policy, "Defining a witness group")? Unknown
   /// names count for nothing. Cannot fail.
@@ -69,6 +70,16 @@ class WitnessPolicy {
   std::vector<Signer> signers_;        ///< in the order of the file
   std::optional<std::size_t> quorum_;  ///< place in signers_; nothing for `none`
 };
+
+/// The witness, group and quorum lines of a policy file, in its order: one space between fields, no comment, no log
+/// line. What an invitation carries; parses to the same witnesses and quorum. Errors: as WitnessPolicy::parse.
+[[nodiscard]] Result<std::string> witness_lines(std::string_view policy_text);
+
+/// The latest time at or after which so many of them cosigned that they make the quorum: one witness alone, however
+/// fresh or wrong its clock, makes a quorum of two no younger. `cosigners` are places in policy.witnesses(). Nothing
+/// where they are too few, or none is demanded.
+[[nodiscard]] std::optional<UnixSeconds> quorum_time(const WitnessPolicy& policy,
+                                                     const std::vector<Cosigner>& cosigners);
 
 /// A checkpoint signed by one of the policy's logs, whose origin is that log's name, and cosigned by its quorum
 /// (tlog-policy, "What is a policy?"). Cosigners are places in policy.witnesses().

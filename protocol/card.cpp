@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/text_lines.hpp"
+#include "audit/witness_policy.hpp"
 #include "crypto/base64.hpp"
 #include "crypto/bech32.hpp"
 #include "crypto/hash.hpp"
@@ -173,6 +174,7 @@ std::string to_text(const Invitation& invitation) {
   put_line(out, "threshold", std::to_string(invitation.authorities.threshold));
   for (const audit::VerifierKey& key : invitation.authorities.keys) put_line(out, "authority", audit::to_text(key));
   put_line(out, "directory", std::to_string(invitation.directory.value));
+  out += invitation.witnesses;
   return out;
 }
 
@@ -198,7 +200,20 @@ Result<Invitation> parse_invitation(std::string_view text) {
     invitation.authorities.keys.push_back(*std::move(key));
   }
   const auto directory = parse_number(take_value(rest, "directory"));
-  if (!directory || !rest.empty()) return invalid("invitation");
+  if (!directory) return invalid("invitation");
+  if (!rest.empty()) {
+    // Comments, other spacing and log lines would be a second spelling of the same policy.
+    const Result<std::string> lines = audit::witness_lines(rest);
+    if (!lines || *lines != rest) return invalid("witnesses");
+    invitation.witnesses = rest;
+    for (const audit::VerifierKey& witness : audit::WitnessPolicy::parse(rest)->witness_keys()) {
+      const bool of_the_log = witness.key.bytes == *log_key;
+      const auto& signers = invitation.authorities.keys;
+      if (of_the_log || std::any_of(signers.begin(), signers.end(),
+                                    [&](const audit::VerifierKey& signer) { return signer.key == witness.key; }))
+        return invalid("witnesses");
+    }
+  }
   if (!is_token(*contract)) return invalid("contract");
   if (!is_token(*member)) return invalid("member");
   if (!is_log_name(*log)) return invalid("log");

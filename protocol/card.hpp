@@ -49,6 +49,7 @@ struct Card {
 ///   threshold <k>
 ///   authority <vkey>        one line each
 ///   directory <n>           the first version in which the member stands
+///   [witness …, group …, quorum …: who has to have cosigned the log, as lines of a tlog-policy file]
 /// Not signed: its fingerprint, read aloud by the authority, is what makes it trusted.
 struct Invitation {
   std::string contract;
@@ -59,6 +60,7 @@ struct Invitation {
   crypto::CurvePublic broker;
   AuthoritySet authorities;
   DirectoryNumber directory{};
+  std::string witnesses;  ///< as audit::witness_lines spells them; empty: none are named
   bool operator==(const Invitation&) const = default;
 };
 [[nodiscard]] std::string to_text(const Invitation& invitation);

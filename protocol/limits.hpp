@@ -64,6 +64,10 @@ inline constexpr std::chrono::milliseconds clock_leap_max = 14LL * 24 * 3600 * 1
 inline constexpr std::chrono::milliseconds clock_back_max = 24LL * 3600 * 1000ms;       ///< behind the newest lease
 inline constexpr std::chrono::milliseconds clock_jump_max = 3600s;                      ///< a step of a running broker
 inline constexpr std::chrono::milliseconds suspension_life = 7LL * 24 * 3600 * 1000ms;  ///< then it lapses
+inline constexpr std::chrono::milliseconds cosigned_age_warned = 600s;                  ///< older: a visible warning
+inline constexpr std::chrono::milliseconds cosigned_age_max = 24LL * 3600 * 1000ms;     ///< older: nothing is sealed
+/// An envelope is kept so long after its receipt was cosigned: a shard opened after a rollback may lack the exchange.
+inline constexpr std::chrono::milliseconds cosigned_envelope_life = 5LL * 7 * 24 * 3600 * 1000ms;
 
 // Directory.
 /// A version's note: all its authorities sign with names of full length, and a page still holds the largest entry.

@@ -331,5 +331,37 @@ TEST(CheckpointByPolicy, OfAnyListedLogIsAcceptedAndOfAnotherRefused) {
   EXPECT_EQ(verify_checkpoint_by(policy, to_text(foreign), seen).error().code, Errc::authentication_failed);
 }
 
+TEST(WitnessLines, AreThePolicyWithoutLogCommentsAndOtherSpaces) {
+  const std::string text = "# who watches\n\nlog " + log_key(1) + " https://log.example\n \twitness \t W1  " +
+                           witness_key(11) + "\thttps://w1.example \n#\nwitness W2 " + witness_key(12) +
+                           "\ngroup both  all W1 W2\nquorum  both\n";
+  const auto lines = witness_lines(text);
+  ASSERT_TRUE(lines) << lines.error().detail;
+  EXPECT_EQ(*lines, "witness W1 " + witness_key(11) + " https://w1.example\nwitness W2 " + witness_key(12) +
+                        "\ngroup both all W1 W2\nquorum both\n");
+  EXPECT_EQ(witness_lines(*lines).value(), *lines);
+  const WitnessPolicy policy = WitnessPolicy::parse(*lines).value();
+  EXPECT_TRUE(policy.logs().empty());
+  EXPECT_TRUE(policy.demands_witnesses());
+  EXPECT_TRUE(policy.is_satisfied_by({"W1", "W2"}));
+  EXPECT_FALSE(policy.is_satisfied_by({"W1"}));
+  EXPECT_FALSE(witness_lines("witness W1 " + witness_key(11) + "\n")) << "a policy without a quorum";
+  EXPECT_FALSE(WitnessPolicy::parse("quorum none\n")->demands_witnesses());
+}
+
+TEST(QuorumTime, IsTheLatestAtWhichEnoughHadCosigned) {
+  const auto policy_of = [](const std::string& quorum) {
+    return WitnessPolicy::parse(witness_line("A", 11) + witness_line("B", 12) + witness_line("C", 13) + quorum).value();
+  };
+  const WitnessPolicy two = policy_of("group g 2 A B C\nquorum g\n");
+  // C's clock is a day ahead: the quorum is no younger for it.
+  EXPECT_EQ(quorum_time(two, {{0, {100}}, {1, {200}}, {2, {90000}}}), UnixSeconds{200});
+  EXPECT_EQ(quorum_time(two, {{2, {300}}, {0, {300}}}), UnixSeconds{300});
+  EXPECT_EQ(quorum_time(two, {{1, {300}}}), std::nullopt);
+  EXPECT_EQ(quorum_time(two, {}), std::nullopt);
+  EXPECT_EQ(quorum_time(policy_of("quorum B\n"), {{0, {500}}, {1, {200}}}), UnixSeconds{200});
+  EXPECT_EQ(quorum_time(policy_of("quorum none\n"), {{0, {500}}}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace pli::audit::test

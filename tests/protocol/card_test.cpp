@@ -161,6 +161,53 @@ TEST(Invitation, HoldsItsFieldsToTheirShape) {
   EXPECT_EQ(code_of_failure(parse_invitation(std::string(invitation_bytes_max + 1, 'x'))), "over_limit");
 }
 
+std::string witness_line(const std::string& name, std::uint8_t seed) {
+  const audit::VerifierKey key{name + ".example/w", audit::KeyType::cosignature,
+                               crypto::SigningKey::from_seed(filled<32>(seed)).public_key()};
+  return "witness " + name + " " + audit::to_text(key) + "\n";
+}
+
+TEST(Invitation, CarriesWhoHasToHaveCosignedTheLog) {
+  Invitation invitation = some_invitation();
+  invitation.witnesses =
+      witness_line("cnil", 21) + witness_line("region", 22) + "group deux all cnil region\nquorum deux\n";
+  const std::string text = to_text(invitation);
+  const auto read = parse_invitation(text);
+  ASSERT_TRUE(read) << failure(read);
+  EXPECT_EQ(*read, invitation);
+  EXPECT_NE(fingerprint(text), fingerprint(to_text(some_invitation())));
+  expect_canonical(text, parse_invitation);
+}
+
+TEST(Invitation, TakesWitnessLinesInOneSpellingAlone) {
+  const std::string good = witness_line("cnil", 21) + "quorum cnil\n";
+  const auto with = [](const std::string& lines) {
+    return failure(parse_invitation(to_text(some_invitation()) + lines));
+  };
+  EXPECT_EQ(with(good), "");
+  EXPECT_EQ(with("quorum none\n"), "");
+  const audit::VerifierKey log{"pli.example/pli/89/2026-1", audit::KeyType::ed25519,
+                               crypto::SigningKey::from_seed(filled<32>(7)).public_key()};
+  for (const std::string& bad :
+       {witness_line("cnil", 21), "log " + audit::to_text(log) + "\n" + good, "# qui\n" + good, "\n" + good,
+        good + "\n", " " + good, "witness  " + good.substr(8), good + "quorum cnil\n", good.substr(0, good.size() - 1),
+        std::string("quorum region\n")})
+    EXPECT_EQ(with(bad), "invalid_input witnesses") << bad;
+}
+
+TEST(Invitation, LetsNeitherTheLogNorAnAuthorityWitnessItself) {
+  Invitation invitation = some_invitation();
+  invitation.log_key = crypto::SigningKey::from_seed(filled<32>(21)).public_key();
+  invitation.witnesses = witness_line("cnil", 21) + "quorum cnil\n";
+  EXPECT_EQ(failure(parse_invitation(to_text(invitation))), "invalid_input witnesses");
+  invitation = some_invitation();
+  invitation.witnesses =
+      "witness cnil " +
+      audit::to_text(audit::VerifierKey{"w.example", audit::KeyType::cosignature, invitation.authorities.keys[1].key}) +
+      "\nquorum cnil\n";
+  EXPECT_EQ(failure(parse_invitation(to_text(invitation))), "invalid_input witnesses");
+}
+
 TEST(Fingerprint, IsSixGroupsOfFiveDigits) {
   const std::string text = to_text(make_card(identity_of(1), now, nullptr));
   const std::string print = fingerprint(text);

@@ -259,6 +259,40 @@ TEST(LayoutLimits, AnInvitationOfTheLimitIsReadAndOneByteMoreIsNot) {
   EXPECT_EQ(failure(parse_invitation(text_of(invitation_bytes_max + 1))), "over_limit invitation");
 }
 
+TEST(LayoutLimits, TheWitnessesOfAnInvitationFillItToItsLimit) {
+  const auto of_size = [](std::size_t size) {
+    const audit::VerifierKey key{"w.example", audit::KeyType::cosignature, test::authority_key(9).public_key()};
+    Invitation invitation;
+    invitation.contract = "csi-yonne";
+    invitation.member = "m.durand";
+    invitation.log = "pli.example/pli/89";
+    invitation.log_key = {filled<32>(1)};
+    invitation.endpoint = "tcp://pli.example:7777";
+    invitation.broker = {filled<32>(2)};
+    invitation.authorities = test::authorities(1, {1});
+    invitation.directory = {3};
+    const std::string quorum = "quorum w\n";
+    invitation.witnesses = "witness w " + audit::to_text(key) + "\n";
+    std::size_t missing = size - to_text(invitation).size() - quorum.size();
+    // Witnesses nobody asks for, with addresses as long as it takes.
+    for (std::size_t i = 0; missing != 0; ++i) {
+      const audit::VerifierKey other{"w.example", audit::KeyType::cosignature,
+                                     test::authority_key(static_cast<std::uint8_t>(10 + i)).public_key()};
+      const std::string head = "witness x" + std::to_string(i) + " " + audit::to_text(other) + " ";
+      const std::size_t room = std::min<std::size_t>(missing, 1100);
+      const std::size_t rest = missing - room;
+      const std::size_t line = rest != 0 && rest < 200 ? room - 200 : room;
+      invitation.witnesses += head + std::string(line - head.size() - 1, 'u') + "\n";
+      missing -= line;
+    }
+    invitation.witnesses += quorum;
+    EXPECT_EQ(to_text(invitation).size(), size);
+    return failure(parse_invitation(to_text(invitation)));
+  };
+  EXPECT_EQ(of_size(invitation_bytes_max), "");
+  EXPECT_EQ(of_size(invitation_bytes_max + 1), "over_limit invitation");
+}
+
 TEST(LayoutLimits, AnEndpointNamesAHostOfTwoHundredAndFiftyThreeBytes) {
   const auto with_host = [](std::size_t size) {
     std::string text = "pli-invitation/1\ncontract csi-yonne\nmember m.durand\nlog pli.example/pli/89\nlog-key " +

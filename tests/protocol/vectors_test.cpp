@@ -327,6 +327,19 @@ Invitation example_invitation() {
   return invitation;
 }
 
+Invitation witnessed_invitation() {
+  Invitation invitation = example_invitation();
+  for (const int number : {1, 2}) {
+    const std::string name = "w" + std::to_string(number);
+    const auto seed = static_cast<std::uint8_t>(2 * number);
+    const audit::VerifierKey key{"witness.example/" + name, audit::KeyType::cosignature,
+                                 crypto::SigningKey::from_seed(filled<32>(seed)).public_key()};
+    invitation.witnesses += "witness " + name + " " + audit::to_text(key) + "\n";
+  }
+  invitation.witnesses += "group two all w1 w2\nquorum two\n";
+  return invitation;
+}
+
 crypto::Signature signature_of(const crypto::Identity& signer, crypto::StatementName name, const Bytes& bytes) {
   return crypto::sign_statement(signer.signing_key(), name, bytes);
 }
@@ -389,6 +402,7 @@ Named computed_values() {
 
   out["card.fingerprint"] = fingerprint(to_text(make_card(author(), noon, nullptr)));
   out["invitation.fingerprint"] = fingerprint(to_text(example_invitation()));
+  out["invitation.witnessed.fingerprint"] = fingerprint(to_text(witnessed_invitation()));
 
   put("record", audit::encode(example_record()));
   put("record.digest", audit::record_digest(example_record()));
@@ -406,6 +420,7 @@ Named computed_texts() {
   return {{"directory-note", test::sign_directory(example_head(), {1, 3})},
           {"card", to_text(make_card(author(), noon, nullptr))},
           {"invitation", to_text(example_invitation())},
+          {"invitation-with-witnesses", to_text(witnessed_invitation())},
           {"leaf", audit::encode(example_leaf())},
           {"first-leaf", audit::encode(example_first_leaf())},
           {"rollback-order", sign_example_order()},
@@ -480,6 +495,7 @@ TEST(ProtocolExample, IsAcceptedByEveryReaderOfItsLayouts) {
       verify_directory_note(test::sign_directory(example_head(), {1, 3}), test::authorities(2, {1, 2, 3}), nullptr));
   EXPECT_TRUE(parse_card(to_text(make_card(author(), noon, nullptr))));
   EXPECT_TRUE(parse_invitation(to_text(example_invitation())));
+  EXPECT_TRUE(parse_invitation(to_text(witnessed_invitation())));
   const audit::VerifierKey log_key{"pli.example/pli/89/2026-1", audit::KeyType::ed25519, example_invitation().log_key};
   const auto receipt = audit::parse_receipt(example_receipt());
   ASSERT_TRUE(receipt);
