@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <system_error>
 
+#include "audit/witness_policy.hpp"
 #include "base/file.hpp"
 #include "crypto/age_open.hpp"
 #include "crypto/boxed_key.hpp"
@@ -133,12 +135,34 @@ protocol::Invitation as_invitation(const ContractFacts& facts, std::string membe
   invitation.broker = facts.broker;
   invitation.authorities = facts.authorities;
   invitation.directory = number;
+  invitation.witnesses = facts.witnesses;
   return invitation;
 }
 
-std::string broker_config(const InitRequest& request) {
+constexpr std::string_view witness_file = "witnesses.policy";
+
+/// What an invitation says of a policy, held to an invitation of the longest member's. Errors: usage.
+Outcome<std::string> witnesses_of(const ContractFacts& facts, std::string_view policy) {
+  if (policy.empty()) return std::string();
+  auto lines = audit::witness_lines(policy);
+  if (!lines) return local(LocalCode::usage, lines.error());
+  ContractFacts with = facts;
+  with.witnesses = *lines;
+  const DirectoryNumber last{std::numeric_limits<std::int64_t>::max()};
+  if (auto read = protocol::parse_invitation(protocol::to_text(as_invitation(with, std::string(64, 'x'), last))); !read)
+    return read.error().code == Errc::over_limit ? usage("the witness policy is too long for an invitation")
+                                                 : usage("an invitation cannot carry this witness policy");
+  return std::move(*lines);
+}
+
+/// The shard a broker begins with.
+std::string first_shard(UnixMillis now) {
   const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(
-      std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(request.now.value))));
+      std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(now.value))));
+  return std::to_string(static_cast<int>(date.year())) + "-1";
+}
+
+std::string broker_config(const InitRequest& request) {
   std::string text =
       "# Written by `pli init`. Every option, with its unit and what a wrong value costs: broker.example.toml.\n"
       "# Paths are relative to this file. Put leases_copy and outside_checkpoint on another disk, and hand the "
@@ -150,13 +174,17 @@ std::string broker_config(const InitRequest& request) {
   };
   line("endpoint", request.listen.empty() ? request.endpoint : request.listen);
   line("log", request.log);
-  line("shard", std::to_string(static_cast<int>(date.year())) + "-1");
+  line("shard", first_shard(request.now));
   line("data_folder", "data");
   line("key_folder", "keys");
   line("leases", "keys/leases");
   line("leases_copy", "copy/leases");
   line("outside_checkpoint", "copy/checkpoint");
   line("startup_secret", "../startup/startup.secret");
+  if (!request.witness_policy.empty()) {
+    text += "\n[witnesses]\n";
+    line("policy", witness_file);
+  }
   return text;
 }
 
@@ -211,22 +239,11 @@ Outcome<InitResult> init_contract(const std::filesystem::path& folder, InitReque
   for (const std::string& queue : request.queues)
     if (auto added = draft->add_queue(queue, request.contract.territory, {}); !added) return added.error();
 
-  for (const auto& part : {folder, out.authority, out.authority / "keys", out.authority / "history", out.broker,
-                           out.broker / "keys", out.broker / "copy", out.broker / "data", folder / "startup"})
-    if (auto made = create_private_folder(part); !made) return store_failure(made.error());
-
   const crypto::SecretKey startup = crypto::SecretKey::random(crypto::startup_secret_bytes);
   const crypto::SecretKey curve = crypto::SecretKey::random(seed_bytes);
   const crypto::SecretKey log_seed = crypto::SecretKey::random(seed_bytes);
   out.broker_curve.bytes = crypto::x25519_public(curve);
   out.log_key = crypto::SigningKey::from_seed(log_seed.expose()).public_key();
-  if (auto kept = write(out.startup_secret, startup.expose()); !kept) return kept.error();
-  if (auto kept = write(out.broker / "keys" / "curve.key", as_bytes(crypto::box_key("curve", curve, startup))); !kept)
-    return kept.error();
-  if (auto kept = write(out.broker / "keys" / "log.key", as_bytes(crypto::box_key("log", log_seed, startup))); !kept)
-    return kept.error();
-  if (auto kept = write(out.broker / "broker.toml", as_bytes(broker_config(request))); !kept) return kept.error();
-
   ContractFacts facts;
   facts.contract = request.contract.id;
   facts.log = request.log;
@@ -234,13 +251,35 @@ Outcome<InitResult> init_contract(const std::filesystem::path& folder, InitReque
   facts.endpoint = request.endpoint;
   facts.broker = out.broker_curve;
   facts.authorities.threshold = request.threshold;
+  std::vector<crypto::SigningKey> authority_keys;
+  for (const AuthorityKeyRequest& wanted : request.authorities) {
+    authority_keys.push_back(crypto::SigningKey::generate());
+    facts.authorities.keys.push_back({wanted.name, audit::KeyType::ed25519, authority_keys.back().public_key()});
+  }
+  auto witnesses = witnesses_of(facts, request.witness_policy);
+  if (!witnesses) return witnesses.error();
+
+  for (const auto& part : {folder, out.authority, out.authority / "keys", out.authority / "history", out.broker,
+                           out.broker / "keys", out.broker / "copy", out.broker / "data", folder / "startup"})
+    if (auto made = create_private_folder(part); !made) return store_failure(made.error());
+  if (auto kept = write(out.startup_secret, startup.expose()); !kept) return kept.error();
+  if (auto kept = write(out.broker / "keys" / "curve.key", as_bytes(crypto::box_key("curve", curve, startup))); !kept)
+    return kept.error();
+  if (auto kept = write(out.broker / "keys" / "log.key", as_bytes(crypto::box_key("log", log_seed, startup))); !kept)
+    return kept.error();
+  if (auto kept = write(out.broker / "broker.toml", as_bytes(broker_config(request))); !kept) return kept.error();
   for (std::size_t i = 0; i < request.authorities.size(); ++i) {
     const AuthorityKeyRequest& wanted = request.authorities[i];
-    const crypto::SigningKey key = crypto::SigningKey::generate();
-    auto file = write_key_file(wanted.name, key, wanted.passphrase, request.work_factor);
+    auto file = write_key_file(wanted.name, authority_keys[i], wanted.passphrase, request.work_factor);
     if (!file) return file.error();
     if (auto kept = write(out.authority / "keys" / key_file_name(i), *file); !kept) return kept.error();
-    facts.authorities.keys.push_back({wanted.name, audit::KeyType::ed25519, key.public_key()});
+  }
+  if (!witnesses->empty()) {
+    // The broker's own copy names the log it keeps: a policy by which anybody can verify its checkpoints.
+    const audit::VerifierKey log{facts.log + "/" + first_shard(request.now), audit::KeyType::ed25519, facts.log_key};
+    const std::string policy = "log " + audit::to_text(log) + "\n" + *witnesses;
+    if (auto kept = write(out.broker / witness_file, as_bytes(policy)); !kept) return kept.error();
+    if (auto kept = write(out.authority / witness_file, as_bytes(*witnesses)); !kept) return kept.error();
   }
   // The file by which open() knows the folder comes last: half a folder is none.
   if (auto kept = write(out.authority / "work.entries", entries_file(draft->directory())); !kept) return kept.error();
@@ -249,15 +288,23 @@ Outcome<InitResult> init_contract(const std::filesystem::path& folder, InitReque
 }
 
 std::string to_text(const ContractFacts& facts) {
-  return protocol::to_text(as_invitation(facts, std::string(facts_member), DirectoryNumber{1}));
+  ContractFacts bare = facts;
+  bare.witnesses.clear();
+  return protocol::to_text(as_invitation(bare, std::string(facts_member), DirectoryNumber{1}));
 }
 
 Result<ContractFacts> parse_contract_facts(std::string_view text) {
   auto invitation = protocol::parse_invitation(text);
   if (!invitation) return invitation.error();
-  if (invitation->member != facts_member) return Error{Errc::invalid_input, "an invitation, not a contract's facts"};
-  return ContractFacts{invitation->contract, invitation->log,    invitation->log_key,
-                       invitation->endpoint, invitation->broker, invitation->authorities};
+  if (invitation->member != facts_member || !invitation->witnesses.empty())
+    return Error{Errc::invalid_input, "an invitation, not a contract's facts"};
+  return ContractFacts{invitation->contract,
+                       invitation->log,
+                       invitation->log_key,
+                       invitation->endpoint,
+                       invitation->broker,
+                       invitation->authorities,
+                       {}};
 }
 
 bool PendingVersion::complete() const { return signed_by.size() >= head.threshold; }
@@ -267,6 +314,13 @@ Outcome<Authority> Authority::open(const std::filesystem::path& folder) {
   if (!text) return store_failure(text.error());
   auto facts = parse_contract_facts(as_text(*text));
   if (!facts) return store_failure(facts.error());
+  auto policy = read_if_there(folder / witness_file, audit::policy_bytes_max);
+  if (!policy) return policy.error();
+  if (*policy) {
+    auto lines = witnesses_of(*facts, as_text(**policy));
+    if (!lines) return lines.error();
+    facts->witnesses = std::move(*lines);
+  }
   auto bytes = read_file(folder / "work.entries", entries_bytes_max);
   if (!bytes) return store_failure(bytes.error());
   auto bundle = protocol::decode_bundle(*bytes);

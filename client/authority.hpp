@@ -1,6 +1,7 @@
 // The authority's folder: keys, working copy of the directory, versions being signed, history (design §4). Offline: no
 // network here. Never under the broker's folder. Not thread-safe.
 //   contract.txt          what every invitation says        work.entries        the directory being edited
+//   witnesses.policy      who has to cosign the log: a tlog-policy file, if any; what it says goes into invitations
 //   keys/<name>.age       one authority key, under its own passphrase (they may be carried to other machines)
 //   pending.note, .bundle the version being signed          history/<n>.note, .bundle   versions published
 //   suspensions/<n>-<member>.note                           what one key signed in haste
@@ -36,6 +37,7 @@ struct InitRequest {
   std::vector<AuthorityKeyRequest> authorities;
   int work_factor = 18;
   std::vector<std::string> queues;  ///< to start with: "ged/89", "clir/89", "cpraf/89", "audit/89"
+  std::string witness_policy;       ///< text of a tlog-policy file; its log lines are left out. Empty: no witness
   UnixMillis now{};
 };
 
@@ -48,7 +50,8 @@ struct InitResult {
   crypto::CurvePublic broker_curve;
   crypto::SignPublic log_key;
 };
-/// Errors: usage (a bad name, k of n that cannot be, a folder that is not empty), local_store.
+/// Errors: usage (a bad name, k of n that cannot be, a folder that is not empty, no witness policy or one too long for
+/// an invitation), local_store.
 [[nodiscard]] Outcome<InitResult> init_contract(const std::filesystem::path& folder, InitRequest request);
 
 /// Facts every invitation carries.
@@ -59,8 +62,10 @@ struct ContractFacts {
   std::string endpoint;
   crypto::CurvePublic broker;
   protocol::AuthoritySet authorities;
+  std::string witnesses;  ///< from witnesses.policy, as an invitation spells them
   bool operator==(const ContractFacts&) const = default;
 };
+/// Without the witnesses, which have a file of their own.
 [[nodiscard]] std::string to_text(const ContractFacts& facts);
 [[nodiscard]] Result<ContractFacts> parse_contract_facts(std::string_view text);
 

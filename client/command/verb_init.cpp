@@ -1,6 +1,7 @@
 // pli init: an authority, a broker's keys, a contract and a configuration for a département.
 #include <CLI/CLI.hpp>
 
+#include "audit/witness_policy.hpp"
 #include "base/file.hpp"
 #include "client/authority.hpp"
 #include "client/command/contract_file.hpp"
@@ -25,6 +26,7 @@ struct InitOptions {
   std::string endpoint = "tcp://127.0.0.1:7410";
   std::size_t authorities = 3;
   std::size_t threshold = 2;
+  std::optional<fs::path> witness_policy;
   int work_factor = crypto::opening::scrypt_work_factor_default;
 };
 
@@ -65,6 +67,14 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   request.threshold = options.threshold;
   request.work_factor = options.work_factor;
   request.queues = file.queues;
+  if (options.witness_policy) {
+    auto policy = read_file(*options.witness_policy, audit::policy_bytes_max);
+    if (!policy)
+      return report_file(sitting, *options.witness_policy, policy.error(), LocalCode::usage, Language::english);
+    if (auto lines = audit::witness_lines(as_text(*policy)); !lines)
+      return usage_error(sitting, "the witness policy cannot be read: " + lines.error().detail, Language::english);
+    request.witness_policy = as_text(*policy);
+  }
   request.now = now;
   std::string domain = file.log.substr(0, file.log.find("/pli/"));
   for (std::size_t i = 1; i <= options.authorities; ++i) {
@@ -99,6 +109,9 @@ int run_init(Sitting& sitting, const InitOptions& options) {
       "both can");
   say("                release what the broker keeps.");
   say("  contrat.toml  the contract as it was read");
+  if (options.witness_policy)
+    say("  witnesses.policy in authority/ (for invitations) and broker/ (with the log's key). Hand each witness that "
+        "key.");
   say("Next:");
   std::string authority = made->authority.string();
   say("  pli directory enrol CARD --authority " + authority +
@@ -127,6 +140,8 @@ void add_init(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       ->excludes(from_file);
   verb->add_option("--authorities", options->authorities, "Authority keys to make")->check(CLI::Range(1, 16));
   verb->add_option("--threshold", options->threshold, "How many of them sign a version")->check(CLI::Range(1, 16));
+  verb->add_option("--witness-policy", options->witness_policy,
+                   "Who has to cosign the log: the witness, group and quorum lines of a C2SP tlog-policy file");
   verb->add_option("--work-factor", options->work_factor,
                    "scrypt work factor of the authority keys (18; lower only for trials)")
       ->check(CLI::Range(1, 20));

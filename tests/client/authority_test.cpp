@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "audit/witness_policy.hpp"
 #include "base/file.hpp"
 #include "crypto/boxed_key.hpp"
 #include "protocol/limits.hpp"
@@ -95,6 +96,66 @@ TEST_F(AuthorityTest, MakesKeysABrokerCanUnboxAndNobodyElseReads) {
     EXPECT_EQ(entry.status().permissions() & (std::filesystem::perms::group_all | std::filesystem::perms::others_all),
               std::filesystem::perms::none)
         << entry.path();
+}
+
+// ---- witnesses ---------------------------------------------------------------------------------------------------
+
+std::string witness_line(const std::string& name, const crypto::SigningKey& key) {
+  return "witness " + name + " " +
+         audit::to_text(audit::VerifierKey{name + ".exemple.fr/w", audit::KeyType::cosignature, key.public_key()});
+}
+
+TEST_F(AuthorityTest, PutsTheWitnessesItWasGivenIntoInvitationsAndTheBrokersFolder) {
+  const std::string lines = witness_line("cnil", crypto::SigningKey::generate()) + "\n" +
+                            witness_line("region", crypto::SigningKey::generate()) + " https://region.exemple.fr\n" +
+                            "group deux all cnil region\nquorum deux\n";
+  auto with = request();
+  with.witness_policy = "# de la préfecture\n\n" + lines;
+  auto made = client::init_contract(folder_.path() / "csi", std::move(with));
+  ASSERT_TRUE(made.has_value()) << made.error().detail;
+
+  auto config = read_file(made->broker / "broker.toml", 64 * 1024);
+  ASSERT_TRUE(config.has_value());
+  EXPECT_NE(as_text(*config).find("\n[witnesses]\npolicy = \"witnesses.policy\"\n"), std::string_view::npos);
+  auto text = read_file(made->broker / "witnesses.policy", audit::policy_bytes_max);
+  ASSERT_TRUE(text.has_value());
+  auto policy = audit::WitnessPolicy::parse(as_text(*text));
+  ASSERT_TRUE(policy.has_value()) << policy.error().detail;
+  ASSERT_EQ(policy->logs().size(), 1U);
+  EXPECT_EQ(policy->logs()[0].key.name, "pli.exemple.fr/pli/89/2026-1");
+  EXPECT_EQ(policy->logs()[0].key.key, made->log_key);
+  EXPECT_EQ(audit::witness_lines(as_text(*text)).value(), lines);
+
+  Authority authority = open(*made);
+  const crypto::Identity somebody = crypto::Identity::generate();
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(somebody)).has_value());
+  auto invitation = authority.invitation("ged.un");
+  ASSERT_TRUE(invitation.has_value());
+  EXPECT_EQ(invitation->witnesses, lines);
+  EXPECT_TRUE(protocol::parse_invitation(protocol::to_text(*invitation)).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+
+  // Another policy in the file is what later invitations say.
+  const std::string one = witness_line("cnil", crypto::SigningKey::generate()) + "\nquorum cnil\n";
+  ASSERT_TRUE(
+      write_file_durably(made->authority / "witnesses.policy", as_bytes(one), FileMode::owner_only).has_value());
+  EXPECT_EQ(open(*made).invitation("ged.un")->witnesses, one);
+}
+
+TEST_F(AuthorityTest, RefusesAWitnessPolicyThatNoInvitationCanCarry) {
+  const auto with = [&](const std::string& policy) {
+    auto wrong = request();
+    wrong.witness_policy = policy;
+    auto made = client::init_contract(folder_.path() / "csi", std::move(wrong));
+    EXPECT_FALSE(std::filesystem::exists(folder_.path() / "csi")) << "nothing was made";
+    return made;
+  };
+  EXPECT_FAILS_WITH(with("nonsense\n"), LocalCode::usage);
+  EXPECT_FAILS_WITH(with(witness_line("cnil", crypto::SigningKey::generate()) + "\n"), LocalCode::usage);
+  std::string many;
+  for (int i = 0; i < 16; ++i)
+    many += witness_line("w" + std::to_string(i), crypto::SigningKey::generate()) + " " + std::string(1000, 'u') + "\n";
+  EXPECT_FAILS_WITH(with(many + "quorum w1\n"), LocalCode::usage);
 }
 
 TEST_F(AuthorityTest, NeverOverwritesAContract) {
