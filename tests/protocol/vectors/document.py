@@ -165,8 +165,7 @@ class Identity:
         return sign(self.secret["sign"], b"pli/" + name + b"/1\x00" + sha256(data))
 
 
-def verifier_key(name, key):
-    kind = b"\x01"
+def verifier_key(name, key, kind=b"\x01"):
     return f"{name}+{sha256(name.encode(), bytes([10]), kind, key)[:4].hex()}+{base64.b64encode(kind + key).decode()}"
 
 
@@ -308,7 +307,11 @@ def main():
     invitation = (f"pli-invitation/1\ncontract csi-yonne\nmember m.durand\nlog pli.example/pli/89\n"
                   f"log-key {ed25519(log_seed)[0].hex()}\nendpoint tcp://pli.example:7777\n"
                   f"broker {x25519(bytes([0x33]) * 32).hex()}\nthreshold 2\n{keys}directory 1\n")
-    written["card"], written["invitation"] = card, invitation
+    witnessed = invitation + "".join(
+        f"witness w{number} {verifier_key(f'witness.example/w{number}', ed25519(bytes([2 * number]) * 32)[0], bytes([4]))}\n"
+        for number in (1, 2)) + "group two all w1 w2\nquorum two\n"
+    written["card"], written["invitation"], written["invitation-with-witnesses"] = card, invitation, witnessed
+    computed["invitation.witnessed.fingerprint"] = fingerprint(witnessed)
     computed["card.fingerprint"], computed["invitation.fingerprint"] = fingerprint(card), fingerprint(invitation)
 
     # Record, leaf, queue, receipt
