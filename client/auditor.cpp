@@ -327,6 +327,23 @@ Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std:
   }
 }
 
+Outcome<UnprovenTail> read_unproven(Session& session) {
+  const std::uint64_t from = session.log().known_size().value;
+  auto page = session.ask<protocol::Records>(
+      protocol::GetRecords{LeafIndex{from}, static_cast<std::uint32_t>(protocol::records_items_max), {}});
+  if (!page) return page.error();
+  UnprovenTail out;
+  out.count = page->size.value > from ? page->size.value - from : 0;
+  for (const protocol::RecordItem& item : page->items) {
+    Problem problem{};
+    auto record = read_record(item, problem);
+    if (!record || item.index.value != from + out.records.size())
+      return Failure(LocalCode::receipt_invalid, "a record that is not what its leaf says");
+    out.records.push_back(std::move(*record));
+  }
+  return out;
+}
+
 Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count) {
   std::vector<AuditedRecord> out;
   std::uint64_t next = from.value;

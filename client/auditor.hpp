@@ -121,6 +121,14 @@ using OnRecord = std::function<void(const AuditedRecord&)>;
 inline constexpr std::chrono::milliseconds publication_patience{10'000};
 [[nodiscard]] Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record,
                                              std::chrono::milliseconds patience = publication_patience);
+/// What the broker says was recorded after the session's last checkpoint: no tree commits to it yet.
+struct UnprovenTail {
+  std::uint64_t count = 0;
+  std::vector<AuditedRecord> records;  ///< the first records_items_max of them
+};
+/// Never empty: reading the journal is recorded too. Errors: refusals, unreachable; receipt_invalid (a record that is
+/// not what its leaf says).
+[[nodiscard]] Outcome<UnprovenTail> read_unproven(Session& session);
 /// Some records, checked one by one against their leaves but not against the tree: for listing.
 [[nodiscard]] Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count);
 

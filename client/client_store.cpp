@@ -13,12 +13,12 @@ namespace pli::client {
 namespace {
 
 constexpr int busy_wait_ms = 10'000;
-constexpr int user_version = 2;
+constexpr int user_version = 3;
 constexpr int application_id = 0x506c6931;  // "Pli1"
 constexpr std::uint8_t proof_hashes_stored_max = 63;
 
 const char* const schema = R"sql(
-CREATE TABLE fact (             -- checkpoint, directory_note, release_epoch
+CREATE TABLE fact (             -- checkpoint, cosigned_checkpoint, directory_note, directory_place, release_epoch…
   name  TEXT PRIMARY KEY,
   value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -105,7 +105,9 @@ CREATE TABLE outbox (
   signature         BLOB,
   locked            BLOB,
   payload           BLOB,
-  release           BLOB
+  release           BLOB,
+  leaf              INTEGER,                            -- where the receipt says it stands
+  cosigned_at       INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE replaced (         -- sealings refused as stale, by which a later one can be traced back
   outbox   INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
@@ -114,6 +116,18 @@ CREATE TABLE replaced (         -- sealings refused as stale, by which a later o
   PRIMARY KEY (outbox, ordinal)
 ) STRICT, WITHOUT ROWID;
 )sql";
+
+/// What makes the next version of an older one, oldest first. What was there stays as it is.
+struct Migration {
+  int from = 0;
+  const char* sql;
+};
+constexpr Migration migrations[] = {
+    // A receipt of then has no leaf, and the directory no place: both are asked for again.
+    {2,
+     "ALTER TABLE outbox ADD COLUMN leaf INTEGER; ALTER TABLE outbox ADD COLUMN cosigned_at INTEGER NOT NULL DEFAULT "
+     "0"},
+};
 
 Error io(const char* words) { return {Errc::io_error, words}; }
 Error damaged(const char* words) { return {Errc::corruption, words}; }
@@ -184,6 +198,25 @@ struct ClientStore::Database {
     bind_blob(write, 2, value);
     write.exec();
   }
+  std::optional<DirectoryPlace> directory_place() {
+    const auto value = fact("directory_place");
+    if (!value) return std::nullopt;
+    ByteReader in(*value);
+    DirectoryPlace place;
+    place.leaf = LeafIndex{in.u64()};
+    place.size = TreeSize{in.u64()};
+    place.root = in.array<32>();
+    place.origin = as_text(in.rest());
+    return in.ok() ? std::optional(place) : std::nullopt;  // one that cannot be read is asked for again
+  }
+  void set_directory_place(const DirectoryPlace& place) {
+    ByteWriter out;
+    out.u64(place.leaf.value);
+    out.u64(place.size.value);
+    out.raw(place.root);
+    out.raw(as_bytes(place.origin));
+    set_fact("directory_place", out.bytes());
+  }
   std::optional<QueueState> queue(const std::string& name, bool& readable) {
     SQLite::Statement read(sql, "SELECT number, head, acknowledged, proven, handed_over FROM queue WHERE name = ?");
     read.bind(1, name);
@@ -220,14 +253,21 @@ Result<std::unique_ptr<ClientStore>> ClientStore::open(const std::filesystem::pa
     sql.exec("PRAGMA secure_delete = ON");  // a form copy that is dropped is overwritten
     {
       SQLite::Transaction transaction(sql, SQLite::TransactionBehavior::IMMEDIATE);
-      const int version = sql.execAndGet("PRAGMA user_version").getInt();
+      int version = sql.execAndGet("PRAGMA user_version").getInt();
       if (version == 0) {
         sql.exec(schema);
         sql.exec("PRAGMA application_id = " + std::to_string(application_id));
-        sql.exec("PRAGMA user_version = " + std::to_string(user_version));
-      } else if (version != user_version || sql.execAndGet("PRAGMA application_id").getInt() != application_id) {
+        version = user_version;
+      } else if (sql.execAndGet("PRAGMA application_id").getInt() != application_id) {
         return damaged("state.db is not of this format");
       }
+      for (const Migration& step : migrations) {
+        if (version != step.from) continue;
+        sql.exec(step.sql);
+        ++version;
+      }
+      if (version != user_version) return damaged("state.db is not of this format");
+      sql.exec("PRAGMA user_version = " + std::to_string(user_version));
       transaction.commit();
     }
     return std::unique_ptr<ClientStore>(new ClientStore(std::move(database)));
@@ -251,6 +291,32 @@ Result<void> ClientStore::set_checkpoint(const std::optional<std::string>& previ
     const bool same = stored ? previous && as_text(*stored) == *previous : !previous;
     if (!same) return Error{Errc::conflict, "another program moved the checkpoint"};
     db_->set_fact("checkpoint", as_bytes(note));
+    transaction.commit();
+    return {};
+  });
+}
+
+Result<std::optional<std::string>> ClientStore::cosigned_checkpoint() const {
+  return guarded("reading the cosigned checkpoint", [&]() -> Result<std::optional<std::string>> {
+    const auto fact = db_->fact("cosigned_checkpoint");
+    if (!fact) return std::optional<std::string>();
+    ByteReader in(*fact);
+    (void)in.u64();
+    if (!in.ok()) return damaged("the cosigned checkpoint");
+    return std::optional<std::string>(std::string(as_text(in.rest())));
+  });
+}
+
+Result<void> ClientStore::set_cosigned_checkpoint(UnixMillis at, const std::string& note) {
+  PLI_INVARIANT(at.value >= 0);
+  return guarded("writing the cosigned checkpoint", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    const auto time = static_cast<std::uint64_t>(at.value);
+    if (const auto stored = db_->fact("cosigned_checkpoint"); stored && ByteReader(*stored).u64() > time) return {};
+    ByteWriter out;
+    out.u64(time);
+    out.raw(as_bytes(note));
+    db_->set_fact("cosigned_checkpoint", out.bytes());
     transaction.commit();
     return {};
   });
@@ -306,6 +372,9 @@ Result<void> ClientStore::condemn_foreign(const ForeignCheckpoint& checkpoint) {
     bind_number(back, 2, checkpoint.size.value);
     bind_blob(back, 3, checkpoint.root);
     back.exec();
+    if (const auto place = db_->directory_place();
+        place && place->size == checkpoint.size && place->root == checkpoint.root)
+      db_->sql.exec("DELETE FROM fact WHERE name = 'directory_place'");
     SQLite::Statement write(db_->sql, "DELETE FROM foreign_checkpoint WHERE size = ? AND root = ?");
     bind_number(write, 1, checkpoint.size.value);
     bind_blob(write, 2, checkpoint.root);
@@ -415,10 +484,11 @@ Result<std::optional<protocol::ExchangeId>> ClientStore::nameable_exchange(const
   return guarded("reading an exchange id", [&]() -> Result<std::optional<protocol::ExchangeId>> {
     SQLite::Statement read(db_->sql,
                            "SELECT exchange FROM (SELECT exchange, (queue = ?) AS rank, number AS age FROM received "
-                           "WHERE visible = 1 UNION ALL SELECT exchange, -1, id FROM outbox WHERE state = ? AND "
-                           "exchange IS NOT NULL) ORDER BY rank DESC, age DESC LIMIT 1");
+                           "WHERE visible = 1 UNION ALL SELECT exchange, -1, id FROM outbox WHERE state IN (?, ?) "
+                           "AND exchange IS NOT NULL) ORDER BY rank DESC, age DESC LIMIT 1");
     read.bind(1, queue);
     read.bind(2, static_cast<int>(OutboxState::receipted));
+    read.bind(3, static_cast<int>(OutboxState::cosigned));
     if (!read.executeStep()) return std::optional<protocol::ExchangeId>();
     protocol::ExchangeId id{};
     if (!read_array(read.getColumn(0), id)) return damaged("an exchange id");
@@ -441,11 +511,13 @@ Result<std::optional<ClientStore::StoredDirectory>> ClientStore::directory() con
       if (!proof || proof->size() > proof_hashes_stored_max) return damaged("proof of a directory entry");
       out.entries.push_back({number(read.getColumn(0)), blob(read.getColumn(1)), std::move(*proof)});
     }
+    out.place = db_->directory_place();
     return std::optional<StoredDirectory>(std::move(out));
   });
 }
 
-Result<void> ClientStore::set_directory(const KnownDirectory& directory, const std::vector<DirectoryChange>& changes) {
+Result<void> ClientStore::set_directory(const KnownDirectory& directory, const std::vector<DirectoryChange>& changes,
+                                        const DirectoryPlace& place) {
   return guarded("writing the directory", [&]() -> Result<void> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
     if (const auto stored = db_->fact("directory_number")) {
@@ -456,6 +528,7 @@ Result<void> ClientStore::set_directory(const KnownDirectory& directory, const s
     version.u64(directory.number().value);
     db_->set_fact("directory_number", version.bytes());
     db_->set_fact("directory_note", as_bytes(directory.verified().note()));
+    db_->set_directory_place(place);
     db_->sql.exec("DELETE FROM entry");
     SQLite::Statement write(db_->sql, "INSERT INTO entry (position, entry, proof) VALUES (?, ?, ?)");
     for (const ProvenEntry& entry : directory.entries()) {
@@ -474,6 +547,17 @@ Result<void> ClientStore::set_directory(const KnownDirectory& directory, const s
       note.exec();
       note.reset();
     }
+    transaction.commit();
+    return {};
+  });
+}
+
+Result<void> ClientStore::set_directory_place(DirectoryNumber number, const DirectoryPlace& place) {
+  return guarded("writing the directory's place", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    const auto stored = db_->fact("directory_number");
+    if (!stored || ByteReader(*stored).u64() != number.value) return {};
+    db_->set_directory_place(place);
     transaction.commit();
     return {};
   });
@@ -805,13 +889,13 @@ void write_replaced(SQLite::Database& sql, std::int64_t id, const std::vector<pr
 
 const std::string outbox_columns =
     "SELECT id, state, kind, queue, case_id, created_at, exchange, refusal_code, refusal_subject, refusal_retry, "
-    "receipted_at, coalesce(length(locked), 0) + coalesce(length(payload), 0) ";
+    "receipted_at, coalesce(length(locked), 0) + coalesce(length(payload), 0), cosigned_at ";
 
 std::optional<OutboxItem> read_item(SQLite::Database& sql, SQLite::Statement& row) {
   OutboxItem item;
   item.id = row.getColumn(0).getInt64();
   const int state = row.getColumn(1).getInt();
-  if (state < static_cast<int>(OutboxState::queued) || state > static_cast<int>(OutboxState::refused))
+  if (state < static_cast<int>(OutboxState::queued) || state > static_cast<int>(OutboxState::cosigned))
     return std::nullopt;
   item.state = static_cast<OutboxState>(state);
   const protocol::KindRow* kind = protocol::row_of_number(static_cast<std::uint16_t>(row.getColumn(2).getInt()));
@@ -832,6 +916,7 @@ std::optional<OutboxItem> read_item(SQLite::Database& sql, SQLite::Statement& ro
   }
   item.receipted_at = UnixMillis{row.getColumn(10).getInt64()};
   item.bytes = number(row.getColumn(11));
+  item.cosigned_at = UnixMillis{row.getColumn(12).getInt64()};
   SQLite::Statement replaced(sql, "SELECT exchange FROM replaced WHERE outbox = ? ORDER BY ordinal");
   replaced.bind(1, item.id);
   while (replaced.executeStep()) {
@@ -895,17 +980,19 @@ Result<void> ClientStore::set_outbox_state(std::int64_t id, OutboxState state,
   });
 }
 
-Result<void> ClientStore::set_receipted(std::int64_t id, UnixMillis at, const ForeignCheckpoint& checkpoint) {
+Result<void> ClientStore::set_receipted(std::int64_t id, UnixMillis at, LeafIndex leaf,
+                                        const ForeignCheckpoint& checkpoint) {
   return guarded("writing the outbox", [&]() -> Result<void> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
     SQLite::Statement write(db_->sql,
                             "UPDATE outbox SET state = ?, receipted_at = ?, receipt_size = ?, receipt_root = ?, "
-                            "refusal_code = NULL, refusal_subject = NULL, refusal_retry = NULL WHERE id = ?");
+                            "leaf = ?, refusal_code = NULL, refusal_subject = NULL, refusal_retry = NULL WHERE id = ?");
     write.bind(1, static_cast<int>(OutboxState::receipted));
     write.bind(2, at.value);
     bind_number(write, 3, checkpoint.size.value);
     bind_blob(write, 4, checkpoint.root);
-    write.bind(5, id);
+    bind_number(write, 5, leaf.value);
+    write.bind(6, id);
     if (write.exec() != 1) return Error{Errc::not_found, "no such outbox item"};
     // In the same step: another program may have compared this checkpoint already, and found it wanting.
     if (auto waits = add_foreign(checkpoint); !waits) return waits.error();
@@ -924,6 +1011,48 @@ Result<void> ClientStore::settle_receipts() {
   });
   if (!settled) return settled.error();
   return *settled == 0 ? Result<void>() : shred();
+}
+
+Result<std::vector<UncosignedReceipt>> ClientStore::uncosigned_receipts() const {
+  return guarded("reading the outbox", [&]() -> Result<std::vector<UncosignedReceipt>> {
+    SQLite::Statement read(db_->sql,
+                           "SELECT id, exchange, leaf FROM outbox WHERE state = ? AND receipt_size IS NULL AND "
+                           "exchange IS NOT NULL ORDER BY id DESC");
+    read.bind(1, static_cast<int>(OutboxState::receipted));
+    std::vector<UncosignedReceipt> out;
+    while (read.executeStep()) {
+      UncosignedReceipt receipt;
+      receipt.outbox = read.getColumn(0).getInt64();
+      if (!read_array(read.getColumn(1), receipt.exchange)) return damaged("an outbox item");
+      if (!read.getColumn(2).isNull()) receipt.leaf = LeafIndex{number(read.getColumn(2))};
+      out.push_back(receipt);
+    }
+    return out;
+  });
+}
+
+Result<bool> ClientStore::set_cosigned(std::int64_t id, UnixMillis at) {
+  return guarded("writing the outbox", [&]() -> Result<bool> {
+    SQLite::Statement write(db_->sql, "UPDATE outbox SET state = ?, cosigned_at = ? WHERE id = ? AND state = ?");
+    write.bind(1, static_cast<int>(OutboxState::cosigned));
+    write.bind(2, at.value);
+    write.bind(3, id);
+    write.bind(4, static_cast<int>(OutboxState::receipted));
+    return write.exec() == 1;
+  });
+}
+
+Result<void> ClientStore::drop_envelopes_cosigned_before(UnixMillis time) {
+  return guarded("dropping envelopes", [&]() -> Result<void> {
+    SQLite::Statement write(
+        db_->sql,
+        "UPDATE outbox SET address = NULL, seal = NULL, signature = NULL, locked = NULL, "
+        "payload = NULL, release = NULL WHERE state = ? AND cosigned_at < ? AND address IS NOT NULL");
+    write.bind(1, static_cast<int>(OutboxState::cosigned));
+    write.bind(2, time.value);
+    write.exec();
+    return {};
+  });
 }
 
 Result<std::vector<OutboxItem>> ClientStore::outbox() const {
@@ -950,15 +1079,15 @@ Result<std::optional<OutboxRow>> ClientStore::outbox_row(std::int64_t id) const 
     if (!item) return damaged("an outbox item");
     OutboxRow row;
     row.item = std::move(*item);
-    row.form = blob(read.getColumn(12));
-    if (!read.getColumn(13).isNull()) {
+    row.form = blob(read.getColumn(13));
+    if (!read.getColumn(14).isNull()) {
       protocol::Envelope envelope;
-      envelope.address = blob(read.getColumn(13));
-      envelope.seal = blob(read.getColumn(14));
-      if (!read_array(read.getColumn(15), envelope.signature)) return damaged("an outbox item");
-      envelope.locked = blob(read.getColumn(16));
-      envelope.payload = blob(read.getColumn(17));
-      envelope.release = blob(read.getColumn(18));
+      envelope.address = blob(read.getColumn(14));
+      envelope.seal = blob(read.getColumn(15));
+      if (!read_array(read.getColumn(16), envelope.signature)) return damaged("an outbox item");
+      envelope.locked = blob(read.getColumn(17));
+      envelope.payload = blob(read.getColumn(18));
+      envelope.release = blob(read.getColumn(19));
       row.envelope = std::move(envelope);
     }
     return std::optional<OutboxRow>(std::move(row));

@@ -57,6 +57,13 @@ struct QueueState {
   QueueNumber handed_over{};  ///< up to here the caller has said that it has them
 };
 
+/// A receipt under a checkpoint nobody but the log signed.
+struct UncosignedReceipt {
+  std::int64_t outbox = 0;
+  protocol::ExchangeId exchange{};
+  std::optional<LeafIndex> leaf;  ///< nothing where the receipt was written by an older program
+};
+
 /// An outbox row as stored.
 struct OutboxRow {
   OutboxItem item;
@@ -66,7 +73,7 @@ struct OutboxRow {
 
 class ClientStore {
  public:
-  /// Errors: io_error, corruption (not ours, or a later format).
+  /// Brings an older format up to date. Errors: io_error, corruption (not ours, or a later format).
   [[nodiscard]] static Result<std::unique_ptr<ClientStore>> open(const std::filesystem::path& file);
   ~ClientStore();
   ClientStore(const ClientStore&) = delete;
@@ -76,10 +83,15 @@ class ClientStore {
   [[nodiscard]] Result<std::optional<std::string>> checkpoint() const;
   /// Replaces it only where it still is `previous`. Errors: conflict (another program was faster), io_error.
   [[nodiscard]] Result<void> set_checkpoint(const std::optional<std::string>& previous, const std::string& note);
+  /// The checkpoint the witnesses' quorum cosigned last, by its time.
+  [[nodiscard]] Result<std::optional<std::string>> cosigned_checkpoint() const;
+  /// Never goes back to an earlier time; then nothing is written.
+  [[nodiscard]] Result<void> set_cosigned_checkpoint(UnixMillis at, const std::string& note);
   [[nodiscard]] Result<std::vector<ForeignCheckpoint>> foreign_checkpoints() const;  ///< smallest first
   [[nodiscard]] Result<void> add_foreign(const ForeignCheckpoint& checkpoint);
   [[nodiscard]] Result<void> forget_foreign(const ForeignCheckpoint& checkpoint);
-  /// It is no part of the log we are shown: forgotten, and what was receipted under it waits to be sent again.
+  /// It is no part of the log we are shown: forgotten, and what was receipted under it waits to be sent again. A
+  /// directory version it proved has no place any more.
   [[nodiscard]] Result<void> condemn_foreign(const ForeignCheckpoint& checkpoint);
   [[nodiscard]] Result<std::optional<ReleaseEpoch>> release_epoch() const;
   [[nodiscard]] Result<void> set_release_epoch(const ReleaseEpoch& epoch);
@@ -98,11 +110,14 @@ class ClientStore {
   struct StoredDirectory {
     std::string note;
     std::vector<ProvenEntry> entries;
+    std::optional<DirectoryPlace> place;
   };
   [[nodiscard]] Result<std::optional<StoredDirectory>> directory() const;
   /// Never goes back to a smaller number. Errors: conflict, io_error.
-  [[nodiscard]] Result<void> set_directory(const KnownDirectory& directory,
-                                           const std::vector<DirectoryChange>& changes);
+  [[nodiscard]] Result<void> set_directory(const KnownDirectory& directory, const std::vector<DirectoryChange>& changes,
+                                           const DirectoryPlace& place);
+  /// Of the version that is kept, where it still is `number`.
+  [[nodiscard]] Result<void> set_directory_place(DirectoryNumber number, const DirectoryPlace& place);
   [[nodiscard]] Result<std::vector<DirectoryChange>> directory_changes() const;  ///< not acknowledged yet
   [[nodiscard]] Result<void> acknowledge_directory_changes(DirectoryNumber up_to);
 
@@ -147,10 +162,18 @@ class ClientStore {
                                               const std::optional<protocol::Refusal>& refusal);
   /// Form and envelope stay: the receipt's checkpoint has yet to be compared with the log everybody sees, and waits
   /// among the foreign ones.
-  [[nodiscard]] Result<void> set_receipted(std::int64_t id, UnixMillis at, const ForeignCheckpoint& checkpoint);
+  [[nodiscard]] Result<void> set_receipted(std::int64_t id, UnixMillis at, LeafIndex leaf,
+                                           const ForeignCheckpoint& checkpoint);
   /// Drops the forms of what was receipted under checkpoints since found consistent; the sealed envelope stays (a later
   /// shard may lack it).
   [[nodiscard]] Result<void> settle_receipts();
+  /// Receipts whose checkpoints were found consistent, and that are to be had under one the quorum cosigned. The newest
+  /// first: what a log has lost for good holds nothing up.
+  [[nodiscard]] Result<std::vector<UncosignedReceipt>> uncosigned_receipts() const;
+  /// False where it is not receipted any more: somebody found meanwhile that the log forked.
+  [[nodiscard]] Result<bool> set_cosigned(std::int64_t id, UnixMillis at);
+  /// Drops the envelopes of what was cosigned before `time`.
+  [[nodiscard]] Result<void> drop_envelopes_cosigned_before(UnixMillis time);
   [[nodiscard]] Result<std::vector<OutboxItem>> outbox() const;  ///< without forms and envelopes
   [[nodiscard]] Result<std::optional<OutboxRow>> outbox_row(std::int64_t id) const;
   [[nodiscard]] Result<void> remove_outbox(std::int64_t id);

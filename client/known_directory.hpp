@@ -20,6 +20,16 @@ struct ProvenEntry {
   bool operator==(const ProvenEntry&) const = default;
 };
 
+/// Where the log names a directory version, and the checkpoint that proved it. That one is part of the log everybody
+/// sees once it is no foreign checkpoint any more.
+struct DirectoryPlace {
+  std::string origin;
+  LeafIndex leaf{};
+  TreeSize size{};
+  Digest root{};
+  bool operator==(const DirectoryPlace&) const = default;
+};
+
 /// What a version says of who signed something at some time. The log may have taken it rightly, under an older version:
 /// this is what a reader has to know, not an accusation.
 enum class SenderStatus : std::uint8_t {

@@ -49,9 +49,10 @@ Outcome<audit::VerifiedCheckpoint> verify_log_note(std::string_view note, std::s
 }
 
 LogWatch::LogWatch(const Profile& profile, const protocol::Invitation& invitation)
-    : profile_(profile), log_(invitation.log), log_key_(invitation.log_key) {}
+    : profile_(profile), log_(invitation.log), log_key_(invitation.log_key), witnesses_(profile, invitation) {}
 
-Outcome<void> LogWatch::load() {
+Outcome<void> LogWatch::load(UnixMillis now) {
+  if (auto loaded = witnesses_.load(now); !loaded) return loaded;
   auto stored = profile_.store().checkpoint();
   if (!stored) return local(LocalCode::local_store, stored.error());
   if (!*stored) {
@@ -78,34 +79,49 @@ Outcome<void> LogWatch::advance(std::string_view note, TreeSize from, std::span<
                                 UnixMillis now) {
   auto verified = verify_log_note(note, log_, log_key_);
   if (!verified) return verified.error();
+  auto cosignatures = witnesses_.read(*verified, now);
+  if (!cosignatures) return cosignatures.error();
+  auto compared = extend(*verified, from, consistency, now);
+  if (!compared) return compared.error();
+  if (!*compared) return {};
+  auto taken = witnesses_.take(*verified, *cosignatures);
+  shown_ = std::move(*verified);
+  return taken;
+}
+
+Outcome<bool> LogWatch::extend(const audit::VerifiedCheckpoint& verified, TreeSize from,
+                               std::span<const Digest> consistency, UnixMillis now) {
   for (int attempt = 0; attempt < attempts_max; ++attempt) {
     if (last_) {
       const audit::VerifiedCheckpoint& last = *last_;
-      if (verified->head().origin != last.head().origin)
-        return forked(last.note(), note, "another shard of the log without an order to close the one before");
-      if (verified->size() < from) return shrunk(last.note(), note);
+      if (verified.head().origin != last.head().origin)
+        return forked(last.note(), verified.note(),
+                      "another shard of the log without an order to close the one before");
+      if (verified.size() < from) return shrunk(last.note(), verified.note());
       // Another program of this profile may have gone further than the size we asked from, or than this note.
       if (last.size() == from) {
-        if (!audit::verify_consistency(last.size(), last.root(), verified->size(), verified->root(), consistency))
-          return forked(last.note(), note, "the log does not extend what it was");
-      } else if (last.size() == verified->size()) {
-        if (last.root() != verified->root()) return forked(last.note(), note, "two roots of one size");
-        return {};
+        if (!audit::verify_consistency(last.size(), last.root(), verified.size(), verified.root(), consistency))
+          return forked(last.note(), verified.note(), "the log does not extend what it was");
+      } else if (last.size() == verified.size()) {
+        if (last.root() != verified.root()) return forked(last.note(), verified.note(), "two roots of one size");
+        return true;
       } else {
-        return note_foreign(*verified, now);  // to be compared with the proof it needs
+        // To be compared with the proof it needs.
+        if (auto noted = note_foreign(verified, now); !noted) return noted.error();
+        return false;
       }
-      if (last.size() == verified->size()) return {};  // nothing new
+      if (last.size() == verified.size()) return true;  // nothing new
     } else if (from.value != 0) {
       return Failure(LocalCode::local_store, "the checkpoint asked from is gone");
     }
     const auto previous = last_ ? std::optional<std::string>(last_->note()) : std::nullopt;
-    auto written = profile_.store().set_checkpoint(previous, verified->note());
+    auto written = profile_.store().set_checkpoint(previous, verified.note());
     if (written) {
-      last_ = std::move(*verified);
-      return {};
+      last_ = verified;
+      return true;
     }
     if (written.error().code != Errc::conflict) return local(LocalCode::local_store, written.error());
-    if (auto reloaded = load(); !reloaded) return reloaded;
+    if (auto reloaded = load(now); !reloaded) return reloaded.error();
   }
   return Failure(LocalCode::local_store, "another program keeps moving the checkpoint");
 }
@@ -144,7 +160,9 @@ Outcome<void> LogWatch::compare_foreign(const Ask& ask, UnixMillis now) {
           forked(last_->note(), theirs->note(), "another shard of the log without an order to close the one before"));
     if (!last_ || theirs->size() > last_->size()) {
       // Receipts leave before their checkpoint is published: only time tells a late log from a rolled back one.
-      if (last_ && now - foreign.seen_at > foreign_grace) return condemn(shrunk(theirs->note(), last_->note()));
+      const bool late =
+          now - foreign.seen_at > foreign_grace && witnesses_.published_after(foreign.seen_at + foreign_grace);
+      if (last_ && late) return condemn(shrunk(theirs->note(), last_->note()));
       continue;
     }
     if (theirs->size() == last_->size()) {

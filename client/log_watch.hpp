@@ -13,6 +13,7 @@
 #include "audit/checkpoint.hpp"
 #include "client/failure.hpp"
 #include "client/profile.hpp"
+#include "client/witness_watch.hpp"
 #include "protocol/wire.hpp"
 
 namespace pli::client {
@@ -34,17 +35,22 @@ class LogWatch {
  public:
   LogWatch(const Profile& profile, const protocol::Invitation& invitation);
 
-  /// Reads the last verified checkpoint from the profile. Errors: local_store.
-  [[nodiscard]] Outcome<void> load();
+  /// Reads the last verified checkpoint, and the last cosigned one, from the profile. Errors: local_store,
+  /// no_invitation.
+  [[nodiscard]] Outcome<void> load(UnixMillis now);
 
   /// The last checkpoint verified and found consistent with all before it.
   [[nodiscard]] const std::optional<audit::VerifiedCheckpoint>& last() const { return last_; }
+  /// The one the log showed last in this session: of last()'s tree or a part of it, with the newest cosignatures.
+  [[nodiscard]] const std::optional<audit::VerifiedCheckpoint>& shown() const { return shown_; }
+  [[nodiscard]] const WitnessWatch& witnesses() const { return witnesses_; }
   [[nodiscard]] TreeSize known_size() const { return last_ ? last_->size() : TreeSize{}; }
 
   /// Takes a checkpoint with the proof from the size asked from (known_size() then) to it, and remembers it.
   ///
   /// Errors: log_forked (another root, a proof that does not verify, another shard), log_shrunk (smaller than what was
-  /// verified before), receipt_invalid (not signed by the log). Evidence: both notes.
+  /// verified before), receipt_invalid (not signed by the log, or a witness's line that does not verify). Evidence:
+  /// both notes. Too few witnesses are no error here (witness_watch.hpp).
   [[nodiscard]] Outcome<void> advance(std::string_view note, TreeSize from, std::span<const Digest> consistency,
                                       UnixMillis now);
 
@@ -55,12 +61,16 @@ class LogWatch {
   /// Asks the log about every foreign checkpoint not compared yet.
   ///
   /// `ask(size)` returns a checkpoint and the proof from `size` to it. A foreign checkpoint larger than anything the
-  /// log shows after foreign_grace is log_shrunk; one that is no prefix of it, log_forked. Evidence: both notes. Either
-  /// is an alarm (alarm.hpp) and forgotten as a checkpoint; what was receipted under it waits to be sent again.
+  /// log shows after foreign_grace, cosigned after that where witnesses are demanded, is log_shrunk; one that is no
+  /// prefix of it, log_forked. Evidence: both notes. Either is an alarm (alarm.hpp) and forgotten as a checkpoint; what
+  /// was receipted under it waits to be sent again.
   using Ask = std::function<Outcome<protocol::CheckpointReply>(TreeSize known)>;
   [[nodiscard]] Outcome<void> compare_foreign(const Ask& ask, UnixMillis now);
 
  private:
+  /// Whether it is known now to extend all before it; else it is kept among the foreign ones.
+  [[nodiscard]] Outcome<bool> extend(const audit::VerifiedCheckpoint& verified, TreeSize from,
+                                     std::span<const Digest> consistency, UnixMillis now);
   [[nodiscard]] Outcome<void> note_foreign(const audit::VerifiedCheckpoint& verified, UnixMillis now);
   [[nodiscard]] Outcome<void> extend_to(const audit::VerifiedCheckpoint& shown, const Ask& ask, UnixMillis now);
   [[nodiscard]] Failure forked(std::string_view first, std::string_view second, const char* words) const;
@@ -69,6 +79,8 @@ class LogWatch {
   std::string log_;
   crypto::SignPublic log_key_;
   std::optional<audit::VerifiedCheckpoint> last_;
+  std::optional<audit::VerifiedCheckpoint> shown_;
+  WitnessWatch witnesses_;
 };
 
 }  // namespace pli::client

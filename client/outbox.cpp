@@ -26,6 +26,12 @@ constexpr std::size_t window = 32;
 /// A roster can change again while we seal; a broker that calls every sealing stale is not waited for.
 constexpr int reseals_max = 3;
 constexpr milliseconds busy_wait_max{5000};
+/// Receipts asked for at once, and refusals after which the rest waits for the next flush: together they stay below
+/// refusals_per_minute_max, past which an identity is not heard.
+constexpr std::size_t upgrades_asked_max = 16;
+constexpr std::size_t upgrades_refused_max = 8;
+/// How long a directory version just published is waited for under a cosigned checkpoint.
+constexpr milliseconds witness_patience{5000};
 /// The broker's rule while no version of the directory is in force.
 constexpr std::string_view expired_directory_rule = "annuaire.expire";
 
@@ -83,6 +89,139 @@ void forget_sealing(OutboxRow& row) {
   row.item.state = OutboxState::queued;
 }
 
+/// Receipts that the published, cosigned log has caught up with, exchanged for the same proofs under its checkpoint.
+class ReceiptUpgrade {
+ public:
+  ReceiptUpgrade(const Profile& profile, const Clock& clock, Session& session)
+      : profile_(profile), store_(profile.store()), clock_(clock), session_(session) {}
+  ~ReceiptUpgrade() {
+    for (const auto& [number, waiting] : asked_)
+      static_cast<void>(session_.connection().take(number, milliseconds::zero()));
+  }
+  ReceiptUpgrade(const ReceiptUpgrade&) = delete;
+  ReceiptUpgrade& operator=(const ReceiptUpgrade&) = delete;
+
+  Outcome<std::vector<OutboxItem>> run() {
+    std::vector<OutboxItem> done;
+    const auto& cosigned = session_.log().witnesses().shown();
+    if (!cosigned) return done;
+    auto waiting = store_.uncosigned_receipts();
+    if (!waiting) return store_failure(waiting.error());
+    // Asked for too early it is a refusal, and those are counted.
+    for (const UncosignedReceipt& receipt : *waiting)
+      if (!receipt.leaf || *receipt.leaf < LeafIndex{cosigned->size.value}) to_ask_.push_back(receipt);
+    if (to_ask_.empty()) return done;
+    if (auto answered = ask_all(); !answered) return answered.error();
+    if (to_keep_.empty()) return done;
+    if (auto checked = session_.check_log(); !checked) return checked.error();
+    auto foreign = store_.foreign_checkpoints();
+    if (!foreign) return store_failure(foreign.error());
+    for (const Kept& kept : to_keep_) {
+      // Of a checkpoint newer than the one just shown: at a later flush.
+      if (std::any_of(foreign->begin(), foreign->end(),
+                      [&](const ForeignCheckpoint& each) { return each.size == kept.size && each.root == kept.root; }))
+        continue;
+      auto item = keep(kept);
+      if (!item) return item.error();
+      if (*item) done.push_back(std::move(**item));
+    }
+    return done;
+  }
+
+ private:
+  struct Kept {
+    UncosignedReceipt waiting;
+    audit::Receipt receipt;
+    TreeSize size{};
+    Digest root{};
+  };
+
+  Outcome<void> ask_all() {
+    std::size_t refused = 0;
+    while (!asked_.empty() || (refused < upgrades_refused_max && !to_ask_.empty())) {
+      while (refused < upgrades_refused_max && !to_ask_.empty() && asked_.size() < upgrades_asked_max) {
+        const UncosignedReceipt next = to_ask_.front();
+        to_ask_.pop_front();
+        auto number = session_.connection().post(protocol::Prove{next.exchange, std::nullopt, {}, true});
+        if (!number) return number.error();
+        asked_.emplace_back(*number, next);
+      }
+      const auto [number, waiting] = asked_.front();
+      asked_.pop_front();
+      auto reply = session_.connection().take(number, reply_within);
+      if (!reply) return reply.error();
+      if (auto* proven = std::get_if<protocol::Proven>(&*reply)) {
+        if (auto taken = take(waiting, proven->proof); !taken) return taken;
+      } else if (std::holds_alternative<protocol::Refusal>(*reply)) {
+        ++refused;  // not yet, or no more: it stays as it is
+      } else {
+        return Failure(LocalCode::unreachable, "a reply to something else");
+      }
+    }
+    return {};
+  }
+
+  Outcome<void> take(const UncosignedReceipt& waiting, const protocol::LeafProof& leaf_proof) {
+    auto proof = session_.verify_proof(leaf_proof);
+    if (!proof) return proof.error();
+    const audit::VerifierKey log = log_verifier(proof->origin, session_.invitation().log_key);
+    auto cosigned = read_cosignatures(leaf_proof.checkpoint, log, *session_.log().witnesses().policy(), clock_.now());
+    if (!cosigned) return cosigned.error();
+    if (!cosigned->quorum_at) return {};
+    audit::Receipt receipt = proof->receipt;
+    const auto present = read_file(receipt_path(profile_, waiting.exchange), protocol::receipt_bytes_max);
+    const std::string before(present ? as_text(*present) : std::string_view());
+    // A file that is gone or damaged is written anew.
+    if (auto held = audit::parse_receipt(before); held) {
+      if (held->index != receipt.index || !(held->leaf == receipt.leaf))
+        return contradicted(before, "another leaf for an exchange receipted already", receipt);
+      // What the sender was shown of the record stays: a member of the queue would be shown other fields now.
+      receipt.record = std::move(held->record);
+    }
+    if (proof->exchange != waiting.exchange) return contradicted(before, "a receipt for something else", receipt);
+    if (!audit::verify_receipt(receipt, log)) receipt.record = proof->receipt.record;  // the file's was damaged
+    to_keep_.push_back({waiting, std::move(receipt), proof->size, proof->root});
+    return {};
+  }
+
+  Failure contradicted(std::string_view held, const char* words, const audit::Receipt& shown) const {
+    std::string both(held);
+    both += "\n---- and\n" + audit::to_text(shown);
+    return {LocalCode::receipt_invalid, words, profile_.keep_evidence("receipt", both)};
+  }
+
+  Outcome<std::optional<OutboxItem>> keep(const Kept& kept) {
+    auto path = write_receipt(profile_, kept.waiting.exchange, kept.receipt);
+    if (!path) return path.error();
+    auto marked = store_.set_cosigned(kept.waiting.outbox, clock_.now());
+    if (!marked) return store_failure(marked.error());
+    if (!*marked) return std::optional<OutboxItem>();
+    auto row = store_.outbox_row(kept.waiting.outbox);
+    if (!row) return store_failure(row.error());
+    if (!*row) return std::optional<OutboxItem>();
+    OutboxItem item = std::move((*row)->item);
+    item.receipt = std::move(*path);
+    return std::optional<OutboxItem>(std::move(item));
+  }
+
+  const Profile& profile_;
+  ClientStore& store_;
+  const Clock& clock_;
+  Session& session_;
+  std::deque<UncosignedReceipt> to_ask_;
+  std::deque<std::pair<std::uint64_t, UncosignedReceipt>> asked_;
+  std::vector<Kept> to_keep_;
+};
+
+Outcome<std::vector<OutboxItem>> upgrade_receipts(const Profile& profile, const Clock& clock, Session& session) {
+  auto upgraded = ReceiptUpgrade(profile, clock, session).run();
+  if (!upgraded) return upgraded;
+  const UnixMillis before = clock.now() - protocol::cosigned_envelope_life;
+  if (auto dropped = profile.store().drop_envelopes_cosigned_before(before); !dropped)
+    return store_failure(dropped.error());
+  return upgraded;
+}
+
 /// One flush: what is waiting, what is on its way, what has become of it.
 class Flush {
  public:
@@ -121,6 +260,12 @@ class Flush {
         report_.stopped = checked.error();
         take_back();
       }
+    if (!report_.stopped) {
+      if (auto upgraded = upgrade_receipts(profile_, clock_, session_))
+        report_.cosigned = std::move(*upgraded);
+      else
+        report_.stopped = upgraded.error();
+    }
     if (auto shredded = store_.shred(); !shredded && !report_.stopped)
       report_.stopped = store_failure(shredded.error());
     return std::move(report_);
@@ -183,6 +328,8 @@ class Flush {
   }
 
   Outcome<void> seal(OutboxRow& row) {
+    if (!may_seal_) may_seal_ = session_.check_sealing(witness_patience);
+    if (!*may_seal_) return may_seal_->error();
     if (row.form.empty()) return Failure(LocalCode::local_store, "an outbox item without form and envelope");
     auto draft = open_own(row.form, session_.keys());
     if (!draft) return draft.error();
@@ -259,7 +406,8 @@ class Flush {
     auto checkpoint = verify_log_note(leaf_proof.checkpoint, session_.invitation().log, session_.invitation().log_key);
     if (!checkpoint) return checkpoint.error();
     const ForeignCheckpoint foreign{checkpoint->size(), checkpoint->root(), checkpoint->note(), now};
-    if (auto kept = store_.set_receipted(item.id, now, foreign); !kept) return store_failure(kept.error());
+    if (auto kept = store_.set_receipted(item.id, now, proof->receipt.index, foreign); !kept)
+      return store_failure(kept.error());
     Flushed done;
     done.item = item;
     done.item.state = OutboxState::receipted;
@@ -345,6 +493,7 @@ class Flush {
     }
     if (auto replaced = forget(**row, refusal); !replaced) return replaced;
     if (auto refreshed = session_.refresh(); !refreshed) return refreshed;
+    may_seal_.reset();  // perhaps another version
     total_ -= std::min(total_, item.bytes);
     ++waiting.reseals;
     waiting_.push_front(waiting);
@@ -386,11 +535,21 @@ class Flush {
   Session& session_;
   const Outbox::Progress& progress_;
   FlushReport report_;
+  std::optional<Outcome<void>> may_seal_;
   std::deque<Waiting> waiting_;
   std::deque<Sent> flying_;
   std::uint64_t sent_bytes_ = 0;
   std::uint64_t total_ = 0;
 };
+
+/// By what the profile keeps.
+Outcome<void> may_seal_offline(const Profile& profile, const protocol::Invitation& invitation, UnixMillis now) {
+  WitnessWatch witnesses(profile, invitation);
+  if (auto loaded = witnesses.load(now); !loaded) return loaded;
+  auto stored = profile.store().directory();
+  if (!stored) return store_failure(stored.error());
+  return witnesses.check_sealing(*stored ? (*stored)->place : std::nullopt, now);
+}
 
 /// A sealing made without a connection, from what was last verified. Nothing when the profile does not know enough.
 Outcome<std::optional<SealedExchange>> seal_offline(const Profile& profile, const Draft& draft, const Keys& keys,
@@ -406,6 +565,9 @@ Outcome<std::optional<SealedExchange>> seal_offline(const Profile& profile, cons
     if (is(directory.error(), LocalCode::directory_unproven)) return later;
     return directory.error();
   }
+  auto allowed = may_seal_offline(profile, *invitation, now);
+  if (!allowed && is(allowed.error(), LocalCode::log_stale)) return later;
+  if (!allowed) return allowed.error();
   ReleaseSession release;
   if (auto used = release.use((*epoch)->epoch, (*epoch)->key); !used) return later;
   auto checkpoint = profile.store().checkpoint();
@@ -429,12 +591,13 @@ std::string_view text_of(OutboxState state) {
     case OutboxState::sent: return "sent";
     case OutboxState::receipted: return "receipted";
     case OutboxState::refused: return "refused";
+    case OutboxState::cosigned: return "cosigned";
   }
   return {};
 }
 
 OutboxItem Outbox::with_path(OutboxItem item) const {
-  if (item.state == OutboxState::receipted && item.exchange) item.receipt = receipt_path(profile_, *item.exchange);
+  if (is_receipted(item.state) && item.exchange) item.receipt = receipt_path(profile_, *item.exchange);
   return item;
 }
 
@@ -496,6 +659,17 @@ Outcome<FlushReport> Outbox::flush(Session& session, const Progress& progress) {
   if (auto reported = report_alarms(*this, session); !reported && is(reported.error(), LocalCode::local_store))
     return reported.error();
   return Flush(profile_, clock_, session, progress).run();
+}
+
+Outcome<std::vector<OutboxItem>> Outbox::upgrade(Session& session) {
+  auto held = profile_.try_lock();
+  if (!held) return held.error();
+  if (!*held) return Failure(LocalCode::queued, "another program is sending from this profile");
+  if (auto checked = session.check_log(); !checked) return checked.error();
+  auto upgraded = upgrade_receipts(profile_, clock_, session);
+  if (!upgraded) return upgraded;
+  if (auto shredded = profile_.store().shred(); !shredded) return store_failure(shredded.error());
+  return upgraded;
 }
 
 Outcome<OutboxItem> Outbox::retry(std::int64_t id) {

@@ -2,13 +2,16 @@
 // it can be, sent as often as needed, always the same bytes, until the broker's receipt has been verified (P8; design
 // §5).
 //
-//   queued ──seal──▶ sealed ──submit──▶ receipted ──▶ (cosigned: another issue)
+//   queued ──seal──▶ sealed ──submit──▶ receipted ──witnesses──▶ cosigned
 //     ▲                 │ STALE_DIRECTORY: refused by the broker, so never accepted
 //     └──── re-sealed under a new nonce ◀─┘        any other refusal ──▶ refused (kept until discarded)
 //
 // The form is kept as an age file to the sender's own key until the receipt is verified and its checkpoint found to be
 // part of the log everybody sees, then destroyed. Where that log forked or shrank, the item is sealed again as it was:
-// it waits for another receipt, and both notes are kept as evidence.
+// it waits for another receipt, and both notes are kept as evidence. Where the invitation names witnesses, a later
+// flush exchanges the receipt for the same proof under a checkpoint their quorum cosigned; the envelope is kept for
+// five weeks more (a shard opened after a rollback may lack it). Nothing is sealed while their word is too old
+// (witness_watch.hpp).
 #pragma once
 
 #include <cstdint>
@@ -22,8 +25,12 @@
 
 namespace pli::client {
 
-enum class OutboxState : std::uint8_t { queued = 1, sealed = 2, sent = 3, receipted = 4, refused = 5 };
+enum class OutboxState : std::uint8_t { queued = 1, sealed = 2, sent = 3, receipted = 4, refused = 5, cosigned = 6 };
 [[nodiscard]] std::string_view text_of(OutboxState state);
+/// Whether the broker's receipt is held.
+[[nodiscard]] inline bool is_receipted(OutboxState state) {
+  return state == OutboxState::receipted || state == OutboxState::cosigned;
+}
 
 struct OutboxItem {
   std::int64_t id = 0;  ///< of this profile; stays the same through re-sealing
@@ -37,6 +44,7 @@ struct OutboxItem {
   std::uint64_t bytes = 0;                       ///< locked + payload, once sealed
   std::optional<protocol::Refusal> last_refusal;
   UnixMillis receipted_at{};
+  UnixMillis cosigned_at{};       ///< when the receipt was exchanged
   std::filesystem::path receipt;  ///< once receipted
 };
 
@@ -49,7 +57,8 @@ struct Flushed {
 };
 struct FlushReport {
   std::vector<Flushed> done;
-  std::optional<Failure> stopped;  ///< why it ended early; what is not done stays queued
+  std::vector<OutboxItem> cosigned;  ///< whose receipts the witnesses have confirmed since
+  std::optional<Failure> stopped;    ///< why it ended early; what is not done stays queued
 };
 
 class Outbox {
@@ -57,9 +66,9 @@ class Outbox {
   /// `profile` and `clock` must outlive it.
   Outbox(const Profile& profile, const Clock& clock) : profile_(profile), clock_(clock) {}
 
-  /// Durable when it returns. Sealed at once when the profile holds a directory in force and this month's release key;
-  /// else kept as a form under the sender's own key and sealed at the next flush. No connection is used.
-  /// Errors: bad_form, local_store.
+  /// Durable when it returns. Sealed at once when the profile holds a directory in force and this month's release key,
+  /// and, where witnesses are named, a checkpoint they cosigned in the last 24 hours; else kept as a form under the
+  /// sender's own key and sealed at the next flush. No connection is used. Errors: bad_form, local_store.
   [[nodiscard]] Outcome<OutboxItem> put(const Draft& draft, const Keys& keys);
   /// A sealed exchange made elsewhere (an access part): nothing to re-seal from; a stale one ends as refused.
   [[nodiscard]] Outcome<OutboxItem> put_sealed(const SealedExchange& sealed);
@@ -73,6 +82,11 @@ class Outbox {
   /// was sent): queued (another program is sending), local_store.
   using Progress = std::function<void(std::uint64_t sent, std::uint64_t total)>;
   [[nodiscard]] Outcome<FlushReport> flush(Session& session, const Progress& progress = {});
+
+  /// Exchanges the receipts that the published, cosigned log has caught up with, as flush() does, and drops envelopes
+  /// cosigned long ago. Errors: queued (another program is sending), local_store, unreachable, receipt_invalid (a
+  /// receipt for another leaf; evidence: both), log_forked…
+  [[nodiscard]] Outcome<std::vector<OutboxItem>> upgrade(Session& session);
 
   /// Puts a refused item back: it is sealed anew at the next flush. Errors: usage (not refused, or no form),
   /// local_store.

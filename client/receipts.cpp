@@ -19,6 +19,7 @@ Outcome<VerifiedReceipt> verify(audit::Receipt receipt, const std::string& log, 
   auto verified = audit::verify_receipt(receipt, log_verifier(out.origin, log_key));
   if (!verified) return invalid(verified.error());
   out.size = verified->size();
+  out.root = verified->root();
   const auto shows = [&](std::string_view field, std::string_view value) {
     const Bytes* shown = receipt.record.find(field);
     return shown != nullptr && as_text(*shown) == value;

@@ -17,6 +17,7 @@ struct VerifiedReceipt {
   audit::Receipt receipt;
   std::string origin;
   TreeSize size{};
+  Digest root{};
   std::optional<protocol::ExchangeId> exchange;  ///< what it is a receipt for, where the record shows it
   /// Whether it proves that an exchange was accepted. The proof of an opening, of a refusal or of any other leaf is
   /// authentic too, and no receipt.

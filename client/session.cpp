@@ -1,6 +1,7 @@
 #include "client/session.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "client/client_store.hpp"
 #include "protocol/limits.hpp"
@@ -151,7 +152,7 @@ Outcome<void> Session::reconnect() {
   auto connection = dial_();
   if (!connection) return connection.error();
   line_ = std::make_unique<Line>(std::move(*connection));
-  if (auto loaded = log_.load(); !loaded) return loaded;
+  if (auto loaded = log_.load(clock_.now()); !loaded) return loaded;
   if (auto hello = say_hello(); !hello) return hello;
   if (auto compared = compare_foreign(); !compared) return compared;
   return open_directory();
@@ -188,7 +189,10 @@ Outcome<void> Session::say_hello() {
 Outcome<void> Session::compare_foreign() {
   auto compared = log_.compare_foreign(
       [&](TreeSize known) { return ask<protocol::CheckpointReply>(protocol::GetCheckpoint{known}); }, clock_.now());
-  if (!compared) return compared;
+  if (!compared) {
+    place_.reset();  // perhaps proven by what was just found to be no part of the log
+    return compared;
+  }
   if (auto settled = profile_.store().settle_receipts(); !settled) return store_failure(settled.error());
   return {};
 }
@@ -224,10 +228,11 @@ Outcome<void> Session::open_directory() {
     auto directory = KnownDirectory::build(std::move(*verified), std::move((*stored)->entries));
     if (!directory) return Failure(LocalCode::local_store, "the directory kept in state.db does not verify");
     directory_ = std::make_unique<const KnownDirectory>(std::move(*directory));
+    place_ = std::move((*stored)->place);
     if (announced_ < directory_->number()) return unproven("the broker went back to an earlier version");
     if (announced_ == directory_->number()) {
       if (announced_digest_ != directory_->verified().digest()) return unproven("two versions with one number");
-      return {};
+      if (place_) return {};
     }
   }
   return update_directory();
@@ -247,7 +252,7 @@ Outcome<void> Session::update_directory() {
 Outcome<bool> Session::fetch_directory(DirectoryNumber known) {
   static const std::vector<ProvenEntry> nothing;
   PageReader reader(directory_ && known.value != 0 ? directory_->entries() : nothing);
-  std::optional<protocol::VerifiedDirectory> version;
+  std::optional<ProvenVersion> version;
   std::uint64_t after = 0;
   for (std::size_t pages = 0;; ++pages) {
     if (pages == directory_pages_max) return unproven("a version without end");
@@ -258,16 +263,16 @@ Outcome<bool> Session::fetch_directory(DirectoryNumber known) {
       if (!verified) return verified.error();
       if (!*verified) return true;  // the one we hold
       version = std::move(**verified);
-    } else if (page->note != version->note()) {
+    } else if (page->note != version->directory.note()) {
       return false;
     }
-    if (!reader.take(*page, version->head())) return false;
+    if (!reader.take(*page, version->directory.head())) return false;
     if (!page->more) break;
     if (page->next <= after || (!page->items.empty() && page->next <= page->items.back().position))
       return unproven("pages that go back");
     after = page->next;
   }
-  auto directory = KnownDirectory::build(std::move(*version), reader.finish());
+  auto directory = KnownDirectory::build(std::move(version->directory), reader.finish());
   if (!directory) return directory.error();
   if (auto shown = check_directory(*directory); !shown) return shown.error();
   std::vector<DirectoryChange> changes;
@@ -278,16 +283,26 @@ Outcome<bool> Session::fetch_directory(DirectoryNumber known) {
     for (DirectoryChange& change : changes_between(*directory_, *directory))
       if (concerns(change, mine, *directory_, *directory)) changes.push_back(std::move(change));
   }
-  auto kept = profile_.store().set_directory(*directory, changes);
+  auto kept = profile_.store().set_directory(*directory, changes, version->place);
   // A later version another program of this profile has just kept: ours was verified, and the next session reads that
   // one.
   if (!kept && kept.error().code != Errc::conflict) return store_failure(kept.error());
   directory_ = std::make_unique<const KnownDirectory>(std::move(*directory));
+  place_ = std::move(version->place);
   return true;
 }
 
-Outcome<std::optional<protocol::VerifiedDirectory>> Session::verify_version(const protocol::DirectoryPage& page) {
-  if (directory_ && page.note == directory_->verified().note()) return std::optional<protocol::VerifiedDirectory>();
+Outcome<std::optional<Session::ProvenVersion>> Session::verify_version(const protocol::DirectoryPage& page) {
+  if (directory_ && page.note == directory_->verified().note()) {
+    if (!place_) {  // of an older program, or proven by a log that forked since
+      auto place = verify_place(page, directory_->verified());
+      if (!place) return place.error();
+      if (auto kept = profile_.store().set_directory_place(directory_->number(), *place); !kept)
+        return store_failure(kept.error());
+      place_ = std::move(*place);
+    }
+    return std::optional<ProvenVersion>();
+  }
   const auto trusted = directory_ ? protocol::AuthoritySet{directory_->verified().head().threshold,
                                                            directory_->verified().head().authorities}
                                   : invitation_.authorities;
@@ -296,14 +311,35 @@ Outcome<std::optional<protocol::VerifiedDirectory>> Session::verify_version(cons
   const protocol::DirectoryHead& head = verified->head();
   if (head.contract != invitation_.contract) return unproven("a version of another contract");
   if (head.number < invitation_.directory) return unproven("a version older than the invitation");
-  // The version stands in the log, so that nobody else can be shown another one under this number.
+  auto place = verify_place(page, *verified);
+  if (!place) return place.error();
+  return std::optional<ProvenVersion>(ProvenVersion{std::move(*verified), std::move(*place)});
+}
+
+/// The version stands in the log, so that nobody else can be shown another one under this number.
+Outcome<DirectoryPlace> Session::verify_place(const protocol::DirectoryPage& page,
+                                              const protocol::VerifiedDirectory& version) {
   auto proof = verify_proof(page.leaf);
   if (!proof) return Failure(LocalCode::directory_unproven, "the version is not proven in the log");
   const auto& leaf = proof->receipt.leaf;
   const bool named =
-      leaf.directory && leaf.directory->number == head.number && leaf.directory->digest == verified->digest();
+      leaf.directory && leaf.directory->number == version.head().number && leaf.directory->digest == version.digest();
   if (!named) return unproven("the log names another version");
-  return std::optional<protocol::VerifiedDirectory>(std::move(*verified));
+  return DirectoryPlace{proof->origin, proof->receipt.index, proof->size, proof->root};
+}
+
+Outcome<void> Session::check_sealing(std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds pause{100};
+  const auto ask_witnesses = [&] { return log_.witnesses().check_sealing(place_, clock_.now()); };
+  auto allowed = ask_witnesses();
+  for (; !allowed && is(allowed.error(), LocalCode::log_stale) && patience > std::chrono::milliseconds::zero();
+       patience -= pause) {
+    if (log_.witnesses().standing(clock_.now()) != Standing::fresh) break;  // they are away, not a moment late
+    if (auto checked = check_log(); !checked) return checked;
+    allowed = ask_witnesses();
+    if (!allowed) std::this_thread::sleep_for(pause);
+  }
+  return allowed;
 }
 
 std::vector<std::string> Session::seats() const {

@@ -83,6 +83,11 @@ class Session {
   /// the log everybody sees are destroyed. Errors: log_forked, log_shrunk, …
   [[nodiscard]] Outcome<void> check_log();
 
+  /// Whether anything may be sealed to the directory's rosters now (witness_watch.hpp). While the witnesses answer,
+  /// waits up to `patience` for a checkpoint that holds a version published a moment ago. Errors: log_stale, those of
+  /// check_log().
+  [[nodiscard]] Outcome<void> check_sealing(std::chrono::milliseconds patience);
+
   /// Verifies a proof the broker sent: disclosure → leaf → tree → signed note, which check_log() then compares.
   /// Errors: receipt_invalid.
   [[nodiscard]] Outcome<VerifiedReceipt> verify_proof(const protocol::LeafProof& proof);
@@ -96,8 +101,14 @@ class Session {
   [[nodiscard]] Outcome<void> open_directory();
   /// False when it has to be tried again.
   [[nodiscard]] Outcome<bool> fetch_directory(DirectoryNumber known);
+  struct ProvenVersion {
+    protocol::VerifiedDirectory directory;
+    DirectoryPlace place;
+  };
   /// Nothing when it is the version we hold.
-  [[nodiscard]] Outcome<std::optional<protocol::VerifiedDirectory>> verify_version(const protocol::DirectoryPage& page);
+  [[nodiscard]] Outcome<std::optional<ProvenVersion>> verify_version(const protocol::DirectoryPage& page);
+  [[nodiscard]] Outcome<DirectoryPlace> verify_place(const protocol::DirectoryPage& page,
+                                                     const protocol::VerifiedDirectory& version);
   [[nodiscard]] Outcome<protocol::ReplyBody> exchange(protocol::RequestBody body);
   [[nodiscard]] static Failure wrong_answer(const protocol::ReplyBody& reply);
 
@@ -115,6 +126,7 @@ class Session {
   DirectoryNumber announced_{};
   Digest announced_digest_{};
   std::unique_ptr<const KnownDirectory> directory_;
+  std::optional<DirectoryPlace> place_;  ///< of directory_
 };
 
 /// The directory this profile last verified, for work without a connection. Errors: directory_unproven (none yet).

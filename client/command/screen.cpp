@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -107,8 +108,13 @@ int print_failure(const Sitting& sitting, const Failure& failure, protocol::Lang
     if (!words.next_step.empty()) warn("  → " + words.next_step);
     if (sitting.debug() && !failure.detail.empty())
       warn((french ? "  Précision technique : " : "  Detail: ") + failure.detail);
-    if (!failure.evidence.empty())
+    if (!failure.evidence.empty()) {
       warn((french ? "  Preuve conservée dans : " : "  Evidence kept in: ") + failure.evidence.string());
+      if (is(failure, protocol::LocalCode::log_forked) || is(failure, protocol::LocalCode::log_shrunk))
+        warn((french ? "  Elle se vérifie sans ce poste ni le serveur : pli-verify evidence "
+                     : "  It verifies without this machine or the broker: pli-verify evidence ") +
+             failure.evidence.string());
+    }
   }
   return static_cast<int>(exit_class(failure));
 }
@@ -185,6 +191,28 @@ void print_table(const std::vector<Column>& columns, const std::vector<std::vect
   };
   print([&](std::size_t c) { return columns[c].title; });
   for (const auto& row : rows) print([&](std::size_t c) { return row[c]; });
+}
+
+std::optional<std::chrono::milliseconds> duration_of(std::string_view text) {
+  constexpr std::int64_t seconds_max = 10LL * 366 * 24 * 3600;
+  std::int64_t value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (problem != std::errc() || value < 0 || value > seconds_max) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  std::int64_t factor = 0;
+  if (unit.empty() || unit == "s") factor = 1;
+  if (unit == "m") factor = 60;
+  if (unit == "h") factor = 3600;
+  if (unit == "d") factor = 24 * 3600;
+  if (factor == 0 || value * factor > seconds_max) return std::nullopt;
+  return std::chrono::seconds(value * factor);
+}
+
+std::string french_duration(std::chrono::milliseconds duration) {
+  const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(duration).count();
+  if (minutes < 120) return std::to_string(minutes) + " min";
+  if (minutes < 48 * 60) return std::to_string(minutes / 60) + " h";
+  return std::to_string(minutes / (24 * 60)) + " j";
 }
 
 std::string short_id(const Digest& id) { return to_hex(ByteView(id).first(4)); }

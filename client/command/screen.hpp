@@ -2,6 +2,7 @@
 // without passing protocol::printable.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -70,6 +71,11 @@ void print_table(const std::vector<Column>& columns, const std::vector<std::vect
 [[nodiscard]] std::string short_id(const Digest& id);   ///< first 8 hex digits
 [[nodiscard]] std::string local_time(UnixMillis time);  ///< "23/11/2026 21:17"
 [[nodiscard]] std::string iso_time(UnixMillis time);    ///< "2026-11-23T20:17:03.412Z"
+
+/// "90", "90s", "10m", "24h", "5d": how long. Nothing for anything else, or beyond ten years.
+[[nodiscard]] std::optional<std::chrono::milliseconds> duration_of(std::string_view text);
+/// "3 min", "26 h", "12 j": how long ago, for people.
+[[nodiscard]] std::string french_duration(std::chrono::milliseconds duration);
 
 /// The one among `candidates` that begins with `prefix` (8 to 64 hex digits). Errors: not_found as a refusal would say
 /// it, id_malformed, id_ambiguous.

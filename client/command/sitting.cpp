@@ -1,6 +1,7 @@
 #include "client/command/sitting.hpp"
 
 #include "client/command/passphrase.hpp"
+#include "client/command/screen.hpp"
 
 namespace pli::client::command {
 
@@ -37,8 +38,29 @@ Outcome<Session*> Sitting::session() {
     auto opened = Session::open(**here, **unlocked, clock_);
     if (!opened) return opened.error();
     session_ = std::move(*opened);
+    warn_of_witnesses();
   }
   return session_.get();
+}
+
+void Sitting::warn_of_witnesses() const {
+  const WitnessWatch& witnesses = session_->log().witnesses();
+  const UnixMillis now = clock_.now();
+  const auto& kept = witnesses.kept();
+  switch (witnesses.standing(now)) {
+    case Standing::unwitnessed:
+    case Standing::fresh: break;
+    case Standing::ageing:
+      warn("Attention : les témoins n'ont pas confirmé le journal du serveur depuis " +
+           french_duration(now - kept->at) + ". Au-delà de 24 h, plus rien ne sera scellé. [log_stale]");
+      break;
+    case Standing::stale:
+      warn("ATTENTION : les témoins " +
+           (kept ? "n'ont pas confirmé le journal du serveur depuis " + french_duration(now - kept->at)
+                 : std::string("n'ont jamais confirmé à ce poste le journal du serveur")) +
+           ". Plus rien n'est scellé ; ce que vous écrivez est gardé. [log_stale]");
+      break;
+  }
 }
 
 void Sitting::lock() {

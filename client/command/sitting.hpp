@@ -42,6 +42,7 @@ class Sitting {
   [[nodiscard]] bool unlocked() const { return keys_ != nullptr; }
 
  private:
+  void warn_of_witnesses() const;  ///< of a log their quorum has not confirmed for long
   GlobalOptions options_;
   SystemClock clock_;
   std::unique_ptr<Profile> profile_;

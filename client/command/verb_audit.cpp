@@ -7,6 +7,7 @@
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
+#include "protocol/limits.hpp"
 #include "protocol/printable.hpp"
 
 namespace pli::client::command {
@@ -123,15 +124,59 @@ std::string french(Problem problem) {
   return "anomalie";
 }
 
-int verify(Sitting& sitting) {
+/// How old the newest published checkpoint may be. Nothing where the option is not a duration, and that is said.
+std::optional<std::chrono::milliseconds> age_max_of(const Sitting& sitting, const std::string& text) {
+  if (text.empty()) return protocol::cosigned_age_warned;
+  auto given = duration_of(text);
+  if (!given) (void)usage_error(sitting, "--max-age attend une durée : 90s, 10m, 24h, 5d");
+  return given;
+}
+
+/// Who cosigned the newest published checkpoint when, against `age_max`. Errors: log_stale, and usage where an age is
+/// asked for of witnesses nobody named.
+Outcome<void> check_heartbeat(Sitting& sitting, Session& session, const std::string& asked,
+                              std::chrono::milliseconds age_max) {
+  if (auto checked = session.check_log(); !checked) return checked;
+  const WitnessWatch& witnesses = session.log().witnesses();
+  if (!asked.empty() && !witnesses.demanded())
+    return Failure(protocol::LocalCode::usage, "the invitation demands no witness");
+  return witnesses.check_shown(age_max, sitting.clock().now());
+}
+
+void show_tail(const Sitting& sitting, const UnprovenTail& tail) {
+  for (const AuditedRecord& record : tail.records) {
+    if (sitting.json())
+      JsonObject()
+          .number("leaf", static_cast<std::int64_t>(record.index.value))
+          .text("act", audit::text_of(record.leaf.type))
+          .text("time", iso_time(record.leaf.time))
+          .boolean("proven", false)
+          .print();
+    else
+      say("  place " + std::to_string(record.index.value) + ", le " + local_time(record.leaf.time) + " : " +
+          std::string(audit::text_of(record.leaf.type)) + ", pas encore prouvé");
+  }
+}
+
+int verify(Sitting& sitting, const std::string& max_age) {
+  auto age_max = age_max_of(sitting, max_age);
+  if (!age_max) return static_cast<int>(ExitClass::usage);
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
+  // Before the reading, which may take longer than a checkpoint may be old.
+  auto heartbeat = check_heartbeat(sitting, **session, max_age, *age_max);
+  if (!heartbeat && is(heartbeat.error(), protocol::LocalCode::usage))
+    return usage_error(sitting, "votre invitation n'exige aucun témoin : --max-age est sans objet");
+  if (!heartbeat && !is(heartbeat.error(), protocol::LocalCode::log_stale)) return report(sitting, heartbeat.error());
   ProgressBar bar("Vérification");
   std::uint64_t size = (*session)->log().known_size().value;
   auto result = audit_log(**session, [&](const AuditedRecord& record) { bar.show(record.index.value + 1, size); });
   if (!result) return report(sitting, result.error());
   bar.show(size, size);
+  auto tail = read_unproven(**session);
+  if (!tail) return report(sitting, tail.error());
   if (sitting.json()) {
+    show_tail(sitting, *tail);
     for (const Finding& finding : result->findings) {
       JsonObject out;
       out.text("problem", text_of(finding.problem));
@@ -139,12 +184,13 @@ int verify(Sitting& sitting) {
       out.text("subject", finding.subject).print();
     }
     JsonObject()
-        .boolean("verified", result->clean())
+        .boolean("verified", result->clean() && heartbeat.has_value())
         .number("size", static_cast<std::int64_t>(result->size.value))
         .text("root", to_hex(result->root))
         .number("records", static_cast<std::int64_t>(result->records))
         .number("signatures", static_cast<std::int64_t>(result->signatures))
         .number("findings", static_cast<std::int64_t>(result->findings.size()))
+        .number("unproven", static_cast<std::int64_t>(tail->count))
         .print();
   } else if (result->clean()) {
     say("Journal vérifié : " + std::to_string(result->records) + " enregistrements, " +
@@ -160,23 +206,44 @@ int verify(Sitting& sitting) {
            (finding.subject.empty() ? "" : " (" + protocol::printable(finding.subject) + ")") + " [" +
            std::string(text_of(finding.problem)) + "]");
   }
+  if (!sitting.json() && tail->count != 0) {
+    say(std::to_string(tail->count) + " enregistrement(s) après ce point de contrôle, dont votre propre lecture :");
+    show_tail(sitting, *tail);
+    if (tail->count > tail->records.size())
+      say("  … et " + std::to_string(tail->count - tail->records.size()) + " de plus, pas encore prouvés");
+  }
+  if (!heartbeat) return report(sitting, heartbeat.error());
   return result->clean() ? 0 : static_cast<int>(ExitClass::verification_failed);
 }
 
-int checkpoint(Sitting& sitting) {
+int checkpoint(Sitting& sitting, const std::string& max_age) {
+  auto age_max = age_max_of(sitting, max_age);
+  if (!age_max) return static_cast<int>(ExitClass::usage);
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
-  if (auto checked = (*session)->check_log(); !checked) return report(sitting, checked.error());
-  const auto& last = (*session)->log().last();
-  if (!last) return usage_error(sitting, "le journal n'a encore montré aucun point de contrôle");
-  if (sitting.json())
-    JsonObject()
-        .text("note", last->note())
-        .number("size", static_cast<std::int64_t>(last->size().value))
-        .text("root", to_hex(last->root()))
-        .print();
-  else
-    std::fwrite(last->note().data(), 1, last->note().size(), stdout);
+  auto heartbeat = check_heartbeat(sitting, **session, max_age, *age_max);
+  if (!heartbeat && is(heartbeat.error(), protocol::LocalCode::usage))
+    return usage_error(sitting, "votre invitation n'exige aucun témoin : --max-age est sans objet");
+  if (!heartbeat && !is(heartbeat.error(), protocol::LocalCode::log_stale)) return report(sitting, heartbeat.error());
+  const LogWatch& log = (*session)->log();
+  const auto& shown = log.shown();
+  if (!shown) return usage_error(sitting, "le journal n'a encore montré aucun point de contrôle");
+  auto cosignatures = log.witnesses().read(*shown, sitting.clock().now());
+  if (!cosignatures) return report(sitting, cosignatures.error());
+  if (sitting.json()) {
+    std::vector<std::string> witnesses;
+    for (const Cosignatures::By& by : cosignatures->by) witnesses.push_back(by.witness + " " + iso_time(by.at));
+    JsonObject out;
+    out.text("note", shown->note()).number("size", static_cast<std::int64_t>(shown->size().value));
+    out.text("root", to_hex(shown->root())).texts("cosigned", witnesses);
+    if (cosignatures->quorum_at) out.text("quorum_at", iso_time(*cosignatures->quorum_at));
+    out.print();
+  } else {
+    std::fwrite(shown->note().data(), 1, shown->note().size(), stdout);
+    for (const Cosignatures::By& by : cosignatures->by)
+      warn("Confirmé par " + protocol::printable(by.witness) + " le " + local_time(by.at));
+  }
+  if (!heartbeat) return report(sitting, heartbeat.error());
   return 0;
 }
 
@@ -198,10 +265,14 @@ void add_audit(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->callback([&sitting, &verdict, filter] { verdict.exit_code = list(sitting, *filter); });
   verb = group->add_subcommand("verify", "Vérifier tout le journal : feuilles, arbre, signatures, files, annuaire");
   verb->footer("Exemple : pli audit verify --json");
-  verb->callback([&sitting, &verdict] { verdict.exit_code = verify(sitting); });
+  auto age = std::make_shared<std::string>();
+  verb->add_option("--max-age", *age, "Confirmé par les témoins depuis moins de : 90s, 10m (par défaut), 24h");
+  verb->callback([&sitting, &verdict, age] { verdict.exit_code = verify(sitting, *age); });
   verb = group->add_subcommand("checkpoint", "Montrer le dernier point de contrôle signé et vérifié");
   verb->footer("Exemple : pli audit checkpoint > point-de-controle.txt");
-  verb->callback([&sitting, &verdict] { verdict.exit_code = checkpoint(sitting); });
+  auto shown_age = std::make_shared<std::string>();
+  verb->add_option("--max-age", *shown_age, "Confirmé par les témoins depuis moins de : 90s, 10m (par défaut), 24h");
+  verb->callback([&sitting, &verdict, shown_age] { verdict.exit_code = checkpoint(sitting, *shown_age); });
 }
 
 }  // namespace pli::client::command

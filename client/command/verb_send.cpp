@@ -1,10 +1,12 @@
-// pli send, pli outbox list|flush|retry|discard, pli receipt show|verify
+// pli send, pli outbox list|flush|retry|discard, pli receipt show|verify|upgrade
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "audit/witness_policy.hpp"
 #include "base/file.hpp"
+#include "client/client_store.hpp"
 #include "client/command/known_cases.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
@@ -36,7 +38,7 @@ void print_item(const Sitting& sitting, const Flushed& flushed) {
     out.boolean("resealed", flushed.resealed).boolean("duplicate", flushed.duplicate);
     if (flushed.failure)
       out.text("error", code_text(*flushed.failure));
-    else if (item.last_refusal && item.state != OutboxState::receipted)
+    else if (item.last_refusal && !is_receipted(item.state))
       out.text("error", to_text(*item.last_refusal));
     out.print();
     return;
@@ -48,13 +50,17 @@ void print_item(const Sitting& sitting, const Flushed& flushed) {
           (flushed.resealed ? " (scellé à nouveau : les destinataires avaient changé)" : ""));
       say("  Reçu vérifié, à conserver : " + item.receipt.string());
       break;
+    case OutboxState::cosigned:
+      say("Reçu confirmé par les témoins : " + what + ", n° " + short_id(*item.exchange));
+      say("  Reçu vérifié, à conserver : " + item.receipt.string());
+      break;
     case OutboxState::refused: warn("Refusé par le serveur : " + what); break;
     default: say("En attente d'envoi, scellé et gardé sur cette machine : " + what + " (pli outbox flush)");
   }
 }
 
 int exit_of(const Flushed& flushed) {
-  if (flushed.item.state == OutboxState::receipted) return 0;
+  if (is_receipted(flushed.item.state)) return 0;
   if (flushed.item.state == OutboxState::refused) return static_cast<int>(ExitClass::refused);
   return static_cast<int>(ExitClass::unreachable_or_queued);
 }
@@ -165,6 +171,18 @@ std::optional<std::string> route_to_case(Sitting& sitting, const Digest& case_id
   return std::nullopt;
 }
 
+/// A queue that no directory shows us would keep its form waiting for ever. Nothing where it is shown, or none is known
+/// yet.
+std::optional<int> refuse_unknown_queue(Sitting& sitting, const Profile& profile, const std::string& queue) {
+  auto directory = last_directory(profile);
+  if (!directory || directory->queue(queue) != nullptr) return std::nullopt;
+  std::string known;
+  for (const protocol::Queue* each : directory->queues()) known += (known.empty() ? "" : ", ") + each->id;
+  return usage_error(sitting, "la file « " + protocol::printable(queue) +
+                                  " » n'est pas de celles que l'annuaire vous montre (" + known +
+                                  ") ; rien n'a été envoyé");
+}
+
 int send(Sitting& sitting, const SendOptions& options) {
   auto profile = sitting.profile();
   if (!profile) return report(sitting, profile.error());
@@ -201,6 +219,8 @@ int send(Sitting& sitting, const SendOptions& options) {
   std::optional<std::string> queue = options.queue;
   if (!queue) queue = case_id ? route_to_case(sitting, *case_id, exit_code) : route(sitting, *form, exit_code);
   if (!queue) return exit_code;
+  if (options.queue)
+    if (auto refused = refuse_unknown_queue(sitting, **profile, *queue)) return *refused;
   Draft draft = draft_of(*form, *queue);
   draft.handling = options.handling;
   if (case_id) draft.case_id = *case_id;
@@ -218,9 +238,10 @@ int list_outbox(Sitting& sitting) {
       print_item(sitting, {item, !item.replaced.empty(), false, std::nullopt});
       continue;
     }
-    const char* state = item.state == OutboxState::receipted ? "reçu"
-                        : item.state == OutboxState::refused ? "refusé"
-                                                             : "en attente";
+    const char* state = item.state == OutboxState::cosigned    ? "reçu, confirmé"
+                        : item.state == OutboxState::receipted ? "reçu"
+                        : item.state == OutboxState::refused   ? "refusé"
+                                                               : "en attente";
     rows.push_back({std::to_string(item.id), state, item.exchange ? short_id(*item.exchange) : "-",
                     std::string(protocol::row_of(item.kind)->french), item.queue, local_time(item.created_at),
                     item.last_refusal ? to_text(*item.last_refusal) : ""});
@@ -268,8 +289,9 @@ int discard_item(Sitting& sitting, std::int64_t id) {
   return 0;
 }
 
-std::optional<std::pair<std::string, crypto::SignPublic>> log_of(Sitting& sitting, const std::optional<fs::path>& file,
-                                                                 int& exit_code) {
+/// Whose log a receipt is of: a file's, or the profile's. Nothing with a reason said.
+std::optional<protocol::Invitation> invitation_of(Sitting& sitting, const std::optional<fs::path>& file,
+                                                  int& exit_code) {
   if (file) {
     auto bytes = read_file(*file, protocol::invitation_bytes_max);
     if (!bytes) {
@@ -281,7 +303,7 @@ std::optional<std::pair<std::string, crypto::SignPublic>> log_of(Sitting& sittin
       exit_code = report(sitting, local(LocalCode::no_invitation, invitation.error()));
       return std::nullopt;
     }
-    return std::pair{invitation->log, invitation->log_key};
+    return std::move(*invitation);
   }
   auto profile = sitting.profile();
   if (!profile) {
@@ -293,7 +315,48 @@ std::optional<std::pair<std::string, crypto::SignPublic>> log_of(Sitting& sittin
     exit_code = report(sitting, invitation.error());
     return std::nullopt;
   }
-  return std::pair{invitation->log, invitation->log_key};
+  return std::move(*invitation);
+}
+
+struct VerifyOptions {
+  fs::path file;
+  std::optional<fs::path> invitation;
+  std::optional<fs::path> policy;
+  bool cosigned = false;  ///< the invitation's witnesses are demanded
+  std::string max_age;
+  bool fields = false;
+};
+
+/// The policy a receipt is held to: a file's, else the invitation's; nothing where neither names a witness, or with an
+/// exit code where it cannot be read.
+std::optional<audit::WitnessPolicy> policy_of(Sitting& sitting, const VerifyOptions& options,
+                                              const protocol::Invitation& invitation, int& exit_code) {
+  std::string text = invitation.witnesses;
+  if (options.policy) {
+    auto bytes = read_file(*options.policy, audit::policy_bytes_max);
+    if (!bytes) {
+      exit_code = report_file(sitting, *options.policy, bytes.error(), LocalCode::file_missing);
+      return std::nullopt;
+    }
+    text = as_text(*bytes);
+  }
+  if (text.empty()) return std::nullopt;
+  auto policy = audit::WitnessPolicy::parse(text);
+  if (!policy) {
+    exit_code = usage_error(sitting, "la liste de témoins ne se lit pas : " + policy.error().detail);
+    return std::nullopt;
+  }
+  return std::move(*policy);
+}
+
+/// Whether the witnesses' word under a receipt is what was asked for; else why not.
+std::optional<std::string> lacking(const Cosignatures& cosignatures, const audit::WitnessPolicy& policy,
+                                   std::optional<std::chrono::milliseconds> age_max, UnixMillis now) {
+  if (policy.demands_witnesses() && !cosignatures.quorum_at)
+    return "Ce reçu n'est pas confirmé par les témoins demandés : pli receipt upgrade";
+  if (age_max && (!cosignatures.quorum_at || now - *cosignatures.quorum_at > *age_max))
+    return "Ce reçu a été confirmé par les témoins il y a plus longtemps que demandé";
+  return std::nullopt;
 }
 
 std::string shown(ByteView value) {
@@ -302,27 +365,53 @@ std::string shown(ByteView value) {
   return plain ? text : to_hex(value);
 }
 
-int verify_receipt(Sitting& sitting, const fs::path& file, const std::optional<fs::path>& invitation, bool fields) {
+int verify_receipt(Sitting& sitting, const VerifyOptions& options) {
   int exit_code = 0;
-  auto log = log_of(sitting, invitation, exit_code);
-  if (!log) return exit_code;
-  auto verified = verify_receipt_file(file, log->first, log->second);
+  std::optional<std::chrono::milliseconds> age_max;
+  if (!options.max_age.empty() && !(age_max = duration_of(options.max_age)))
+    return usage_error(sitting, "--max-age attend une durée : 90s, 10m, 24h, 5d");
+  auto invitation = invitation_of(sitting, options.invitation, exit_code);
+  if (!invitation) return exit_code;
+  auto policy = policy_of(sitting, options, *invitation, exit_code);
+  if (exit_code != 0) return exit_code;
+  const bool demanded = options.policy || options.cosigned || age_max;
+  if (demanded && !policy)
+    return usage_error(sitting, "l'invitation ne nomme aucun témoin : donnez une liste avec --policy FICHIER");
+  auto verified = verify_receipt_file(options.file, invitation->log, invitation->log_key);
   if (!verified && is(verified.error(), LocalCode::local_store))
-    return report_file(sitting, file, Error{Errc::not_found, verified.error().detail}, LocalCode::file_missing);
+    return report_file(sitting, options.file, Error{Errc::not_found, verified.error().detail}, LocalCode::file_missing);
   if (!verified) return report(sitting, verified.error());
   const audit::Receipt& receipt = verified->receipt;
+  const audit::VerifierKey log = log_verifier(verified->origin, invitation->log_key);
+  Cosignatures cosignatures;
+  std::optional<std::string> lack;
+  if (policy) {
+    const auto logs = policy->log_keys();
+    if (!logs.empty() && std::find(logs.begin(), logs.end(), log) == logs.end())
+      return usage_error(sitting, "cette liste de témoins est celle d'un autre journal");
+    auto read = read_cosignatures(receipt.checkpoint, log, *policy, sitting.clock().now());
+    if (!read) return report(sitting, read.error());
+    cosignatures = std::move(*read);
+    if (demanded) lack = lacking(cosignatures, *policy, age_max, sitting.clock().now());
+  }
+  exit_code = lack ? static_cast<int>(exit_class(Failure(LocalCode::log_stale, ""))) : 0;
   if (sitting.json()) {
     JsonObject out;
-    out.boolean("verified", true).text("origin", verified->origin).text("type", audit::text_of(receipt.leaf.type));
+    std::vector<std::string> witnesses;
+    for (const Cosignatures::By& by : cosignatures.by) witnesses.push_back(by.witness + " " + iso_time(by.at));
+    out.boolean("verified", !lack).text("origin", verified->origin).text("type", audit::text_of(receipt.leaf.type));
     out.text("time", iso_time(receipt.leaf.time)).number("leaf", static_cast<std::int64_t>(receipt.index.value));
     out.number("tree_size", static_cast<std::int64_t>(verified->size.value));
     out.boolean("submission", verified->exchange.has_value());
     if (verified->exchange) out.text("exchange", to_hex(*verified->exchange));
-    if (fields)
+    out.texts("cosigned", witnesses);
+    if (cosignatures.quorum_at) out.text("quorum_at", iso_time(*cosignatures.quorum_at));
+    if (lack) out.text("error", protocol::text_of(LocalCode::log_stale)).text("cause", *lack);
+    if (options.fields)
       for (const auto& field : receipt.record.fields)
         if (field.opening) out.text("field_" + field.opening->field.name, shown(field.opening->field.value));
     out.print();
-    return 0;
+    return exit_code;
   }
   say(verified->exchange
           ? "Reçu authentique : cet envoi a été accepté et inscrit."
@@ -332,11 +421,41 @@ int verify_receipt(Sitting& sitting, const fs::path& file, const std::optional<f
       " sur " + std::to_string(verified->size.value));
   say("  Acte       " + std::string(audit::text_of(receipt.leaf.type)));
   if (verified->exchange) say("  Échange    " + to_hex(*verified->exchange));
-  if (fields)
+  for (const Cosignatures::By& by : cosignatures.by)
+    say("  Témoin     " + protocol::printable(by.witness) + ", le " + local_time(by.at));
+  if (policy && policy->demands_witnesses())
+    say(cosignatures.quorum_at ? "  Quorum     réuni le " + local_time(*cosignatures.quorum_at)
+                               : "  Quorum     pas réuni : ce reçu n'est signé que par le journal");
+  if (options.fields)
     for (const auto& field : receipt.record.fields)
       if (field.opening) say("    " + field.opening->field.name + " = " + shown(field.opening->field.value));
   say("Il prouve que le serveur a enregistré cet acte à cette place de son journal, et l'a signé.");
   say("Il ne prouve pas que quelqu'un l'a lu.");
+  if (lack) warn("Erreur : " + *lack + ". [" + std::string(protocol::text_of(LocalCode::log_stale)) + "]");
+  return exit_code;
+}
+
+int upgrade_receipts(Sitting& sitting) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  auto session = sitting.session();
+  if (!session) return report(sitting, session.error());
+  if (!(*session)->log().witnesses().demanded())
+    return usage_error(sitting, "votre invitation n'exige aucun témoin : un reçu n'a rien à attendre de plus");
+  auto upgraded = Outbox(**profile, sitting.clock()).upgrade(**session);
+  if (!upgraded) return report(sitting, upgraded.error());
+  for (const OutboxItem& item : *upgraded) print_item(sitting, {item, false, false, std::nullopt});
+  auto waiting = (*profile)->store().uncosigned_receipts();
+  if (!waiting) return report(sitting, local(LocalCode::local_store, waiting.error()));
+  if (sitting.json())
+    JsonObject()
+        .number("cosigned", static_cast<std::int64_t>(upgraded->size()))
+        .number("waiting", static_cast<std::int64_t>(waiting->size()))
+        .print();
+  else if (!waiting->empty())
+    say(std::to_string(waiting->size()) + " reçu(s) attendent encore que les témoins confirment le journal.");
+  else if (upgraded->empty())
+    say("Aucun reçu n'attend les témoins.");
   return 0;
 }
 
@@ -364,11 +483,14 @@ int flush_outbox(Sitting& sitting, std::optional<std::int64_t> only) {
       if (one.failure && !sitting.json()) (void)report(sitting, *one.failure);
       if (!only) exit_code = std::max(exit_code, exit_of(one));
     }
+    if (!only)
+      for (const OutboxItem& item : flushed->cosigned) print_item(sitting, {item, false, false, std::nullopt});
     if (flushed->stopped) {
       sitting.drop_session();
       exit_code = std::max(exit_code, report(sitting, *flushed->stopped));
     }
-    if (!only && flushed->done.empty() && !flushed->stopped && !sitting.json()) say("Rien n'attend d'être envoyé.");
+    if (!only && flushed->done.empty() && flushed->cosigned.empty() && !flushed->stopped && !sitting.json())
+      say("Rien n'attend d'être envoyé.");
   } else if (!only || !is(flushed.error(), LocalCode::queued)) {
     return report(sitting, flushed.error());
   }
@@ -441,17 +563,21 @@ void add_receipt(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   group->require_subcommand(1);
   group->footer("Exemple : pli receipt verify 3f9a….tlog-proof");
   for (const char* name : {"verify", "show"}) {
-    bool fields = std::string_view(name) == "show";
-    auto file = std::make_shared<fs::path>();
-    auto invitation = std::make_shared<std::optional<fs::path>>();
-    auto* verb = group->add_subcommand(name, fields ? "Vérifier et montrer ce que le reçu révèle" : "Vérifier un reçu");
+    auto options = std::make_shared<VerifyOptions>();
+    options->fields = std::string_view(name) == "show";
+    auto* verb =
+        group->add_subcommand(name, options->fields ? "Vérifier et montrer ce que le reçu révèle" : "Vérifier un reçu");
     verb->footer(std::string("Exemple : pli receipt ") + name + " ~/.pli/receipts/3f9a….tlog-proof");
-    verb->add_option("file", *file, "Fichier .tlog-proof")->required();
-    verb->add_option("--invitation", *invitation, "Clé du journal d'après cette invitation, sans profil");
-    verb->callback([&sitting, &verdict, file, invitation, fields] {
-      verdict.exit_code = verify_receipt(sitting, *file, *invitation, fields);
-    });
+    verb->add_option("file", options->file, "Fichier .tlog-proof")->required();
+    verb->add_option("--invitation", options->invitation, "Clé du journal d'après cette invitation, sans profil");
+    verb->add_option("--policy", options->policy, "Exiger les témoins de cette liste (fichier C2SP tlog-policy)");
+    verb->add_flag("--cosigned", options->cosigned, "Exiger les témoins de l'invitation");
+    verb->add_option("--max-age", options->max_age, "Confirmé par eux depuis moins de : 90s, 10m, 24h, 5d");
+    verb->callback([&sitting, &verdict, options] { verdict.exit_code = verify_receipt(sitting, *options); });
   }
+  auto* upgrade = group->add_subcommand("upgrade", "Échanger les reçus contre ceux que les témoins ont confirmés");
+  upgrade->footer("Exemple : pli receipt upgrade\npli outbox flush le fait aussi.");
+  upgrade->callback([&sitting, &verdict] { verdict.exit_code = upgrade_receipts(sitting); });
 }
 
 }  // namespace pli::client::command

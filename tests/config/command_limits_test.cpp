@@ -6,6 +6,7 @@
 #include "base/file.hpp"
 #include "client/command/contract_file.hpp"
 #include "client/command/passphrase.hpp"
+#include "client/command/screen.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace pli::client::command {
@@ -42,6 +43,21 @@ TEST_F(FileLimits, AContractOfSixtyFourKibibytesIsReadAndALargerOneIsNot) {
   };
   EXPECT_EQ(loaded_with(64 * 1024), Errc::invalid_input) << "read, and found to name nothing";
   EXPECT_EQ(loaded_with(64 * 1024 + 1), Errc::over_limit);
+}
+
+TEST(Duration, IsSecondsMinutesHoursOrDaysUpToTenYears) {
+  using std::chrono::seconds;
+  EXPECT_EQ(duration_of("90"), seconds(90));
+  EXPECT_EQ(duration_of("90s"), seconds(90));
+  EXPECT_EQ(duration_of("10m"), seconds(600));
+  EXPECT_EQ(duration_of("24h"), seconds(86400));
+  EXPECT_EQ(duration_of("35d"), seconds(35 * 86400));
+  EXPECT_EQ(duration_of("0"), seconds(0));
+  EXPECT_EQ(duration_of("3660d"), seconds(3660LL * 86400));
+  EXPECT_EQ(duration_of("3661d"), std::nullopt);
+  EXPECT_EQ(duration_of("316224001"), std::nullopt);
+  for (const char* bad : {"", "m", "-1", "+1", " 1", "1 m", "1w", "1.5h", "10mm", "99999999999999999999"})
+    EXPECT_EQ(duration_of(bad), std::nullopt) << bad;
 }
 
 }  // namespace

@@ -55,6 +55,43 @@ def on_terminal(words, keys, wait_for, environment=None):
     return status, seen, silent, echo
 
 
+def witnesses(department):
+    """Who has to confirm the log: from the authority's file into invitations, and asked of a receipt."""
+    invitation = SOURCE / "tests" / "fuzz" / "corpus" / "protocol_invitation" / "two_witnesses"
+    lines = [line for line in invitation.read_text().splitlines() if line.startswith(("witness ", "group ", "quorum "))]
+    policy = department.folder / "temoins.policy"
+    policy.write_text("# Qui confirme le journal\n\n" + "\n".join("  " + line for line in lines) + "\n")
+    folder = department.folder / "temoins"
+    department.run([department.programs / "pli", "--passphrase-file", department.passphrase, "init", folder, "--departement",
+                    "89", "--work-factor", "2", "--witness-policy", policy])
+    must((folder / "authority" / "witnesses.policy").read_text().splitlines() == lines, "pli init --witness-policy keeps it")
+    kept = (folder / "broker" / "witnesses.policy").read_text().splitlines()
+    must(kept[0].startswith("log pli.example/pli/89/") and kept[1:] == lines, "and gives the broker a copy with the log's key")
+    must('[witnesses]\npolicy = "witnesses.policy"\n' in (folder / "broker" / "broker.toml").read_text(), "named in broker.toml")
+    department.run([department.programs / "pli", "--passphrase-file", department.passphrase, "init", department.folder / "sans",
+                    "--departement", "89", "--work-factor", "2", "--witness-policy", FORM], expect=2)
+    must(not (department.folder / "sans").exists(), "a file that is no policy is refused before anything is made (2)")
+
+    receipts = SOURCE / "tests" / "end_to_end" / "receipts"
+
+    def verify(name, *more, expect):
+        done = department.run([department.programs / "pli", "--home", department.home("personne"), "--json", "receipt", "verify",
+                               receipts / f"{name}.tlog-proof", "--invitation", invitation, *more], expect=expect)
+        return json.loads(done.stdout)
+
+    line = verify("two-witnesses", expect=0)
+    must(line["cosigned"] == ["w1 2026-01-01T00:01:00.000Z", "w2 2026-01-01T00:02:00.000Z"] and
+         line["quorum_at"] == "2026-01-01T00:01:00.000Z", "a receipt tells who confirmed it when")
+    for demand in (["--cosigned"], ["--policy", policy], ["--max-age", "3660d"]):
+        verify("two-witnesses", *demand, expect=0)
+        line = verify("log-alone", *demand, expect=4)
+        must(line["error"] == "log_stale" and not line["verified"] and line["cosigned"] == [],
+             f"{demand[0]}: one the log alone signed is not enough (4)")
+    must(verify("log-alone", expect=0)["verified"], "unless nobody asks for more")
+    must(verify("two-witnesses", "--max-age", "60s", expect=4)["error"] == "log_stale", "--max-age: confirmed too long ago (4)")
+    verify("two-witnesses", "--max-age", "zut", expect=2)
+
+
 def command_line(department):
     pli = str(department.programs / "pli")
     run = department.run
@@ -91,6 +128,8 @@ def command_line(department):
     must("The following" not in done.stderr and "--help" in done.stderr, "and in French without JSON")
     done = run([pli, "directory", "sign"], expect=2)
     must("Wrong command line" in done.stderr, "or in English for an authority")
+
+    witnesses(department)
 
     # One profile without anything.
     home = department.home("personne")

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "audit/checkpoint.hpp"
+#include "audit/cosignature.hpp"
 #include "audit/queue_chain.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/statement.hpp"
@@ -85,19 +86,33 @@ std::string MemoryBroker::checkpoint() const {
   return audit::sign_checkpoint({origin(), tree_.size(), tree_.root()}, world_->log_key);
 }
 
-std::vector<Digest> MemoryBroker::consistency(TreeSize known) const {
-  if (known.value == 0 || known > tree_.size()) return {};
-  auto proof = audit::consistency_proof(known, tree_.size(), tree_.source());
+const MemoryBroker::Publication& MemoryBroker::published() {
+  const std::size_t answering = std::min(witnesses_answering, world_->witnesses.size());
+  if (published_ && answering == 0 && !world_->witnesses.empty()) return *published_;
+  auto note = audit::parse_note(checkpoint());
+  for (std::size_t i = 0; i < answering; ++i) {
+    const SmallWorld::Witness& witness = world_->witnesses[i];
+    note->signatures.push_back(audit::cosign(note->text, "temoin.exemple.fr/" + witness.name, witness.key,
+                                             audit::to_seconds(clock_->now() + witnesses_ahead)));
+  }
+  published_ = Publication{tree_.size(), audit::to_text(*note)};
+  return *published_;
+}
+
+std::vector<Digest> MemoryBroker::consistency(TreeSize known, TreeSize shown) const {
+  if (known.value == 0 || known > shown) return {};
+  auto proof = audit::consistency_proof(known, shown, tree_.source());
   return proof ? *proof : std::vector<Digest>();
 }
 
-protocol::LeafProof MemoryBroker::prove(LeafIndex index, const std::vector<std::string_view>& shown) const {
+protocol::LeafProof MemoryBroker::prove(LeafIndex index, const std::vector<std::string_view>& shown,
+                                        const Publication* under) const {
   protocol::LeafProof out;
   out.leaf = leaves_[index.value];
   out.disclosure = audit::encode(audit::disclose(records_[index.value], shown));
   out.index = index;
-  out.proof = *audit::inclusion_proof(index, tree_.size(), tree_.source());
-  out.checkpoint = checkpoint();
+  out.proof = *audit::inclusion_proof(index, under == nullptr ? tree_.size() : under->size, tree_.source());
+  out.checkpoint = under == nullptr ? checkpoint() : under->note;
   return out;
 }
 
@@ -154,8 +169,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Hello& body) {
   out.time = clock_->now();
   out.directory = directory_->number();
   out.directory_digest = directory_->verified()->digest();
-  out.checkpoint = checkpoint();
-  out.consistency = consistency(body.known_size);
+  out.checkpoint = published().note;
+  out.consistency = consistency(body.known_size, published_->size);
   out.release_epoch = release_.rbegin()->first;
   out.release_key = release_.rbegin()->second->public_key();
   out.exchange_bytes_max = protocol::exchange_bytes_max;
@@ -471,15 +486,21 @@ ReplyBody MemoryBroker::on(const Peer&, const protocol::PublishDirectory& body) 
 }
 
 ReplyBody MemoryBroker::on(const Peer&, const protocol::GetCheckpoint& body) {
-  return protocol::CheckpointReply{checkpoint(), consistency(body.known_size)};
+  const Publication& shown = published();
+  return protocol::CheckpointReply{shown.note, consistency(body.known_size, shown.size)};
 }
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Prove& body) {
+  if (body.published) ++upgrades;
   const auto found = exchanges_.find(body.exchange);
   if (found == exchanges_.end()) return refusal(Code::not_found);
   const std::vector<std::string>& seats = member(peer).seats;
   const bool seated = std::find(seats.begin(), seats.end(), found->second.address.queue) != seats.end();
-  return protocol::Proven{prove(found->second.leaf, seated ? member_fields : sender_fields)};
+  const std::vector<std::string_view>& fields = seated ? member_fields : sender_fields;
+  if (!body.published) return protocol::Proven{prove(found->second.leaf, fields), {}};
+  const Publication& shown = published();
+  if (found->second.leaf.value >= shown.size.value) return refusal(Code::not_found);
+  return protocol::Proven{prove(found->second.leaf, fields, &shown), {}};
 }
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::GetRecords& body) {

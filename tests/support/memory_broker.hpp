@@ -49,9 +49,20 @@ class MemoryBroker {
   std::size_t items_a_page = protocol_items;
   bool pushes_invisible = true;  ///< headers a follower may not see are pushed with their place
 
+  /// Of the world's witnesses, the first so many cosign what is published; when none does, what was published last is
+  /// shown on. Their clock is so much ahead.
+  std::size_t witnesses_answering = 64;
+  std::chrono::milliseconds witnesses_ahead{};
+
   [[nodiscard]] TreeSize size() const { return tree_.size(); }
   [[nodiscard]] Digest root() const { return tree_.root(); }
-  [[nodiscard]] std::string checkpoint() const;
+  [[nodiscard]] std::string checkpoint() const;  ///< of the newest tree, by the log alone: what receipts are under
+  struct Publication {
+    TreeSize size{};
+    std::string note;
+  };
+  /// What `hello` and `checkpoint` show. Where no witness is named: the newest tree.
+  [[nodiscard]] const Publication& published();
   [[nodiscard]] std::string origin() const { return world_->log + "/2026-1"; }
   [[nodiscard]] std::size_t accepted(const protocol::ExchangeId& id) const;  ///< how many times: 0 or 1
   [[nodiscard]] std::size_t exchange_count() const { return exchanges_.size(); }
@@ -59,11 +70,14 @@ class MemoryBroker {
   void forget_staged() { staged_.clear(); }
   [[nodiscard]] const std::string& leaf(std::size_t index) const { return leaves_[index]; }
   [[nodiscard]] audit::Record& record(std::size_t index) { return records_[index]; }
-  [[nodiscard]] protocol::LeafProof prove(LeafIndex index, const std::vector<std::string_view>& shown) const;
+  /// Under the newest tree, or under a publication.
+  [[nodiscard]] protocol::LeafProof prove(LeafIndex index, const std::vector<std::string_view>& shown,
+                                          const Publication* under = nullptr) const;
   LeafIndex add_record(audit::LeafType type, audit::Record record,
                        std::optional<audit::DirectoryReference> directory = std::nullopt);
   std::size_t submits = 0;  ///< requests seen, of these verbs
   std::size_t chunks = 0;
+  std::size_t upgrades = 0;  ///< `prove` with `published`
 
  private:
   inline static constexpr std::size_t protocol_items = 64;
@@ -93,7 +107,7 @@ class MemoryBroker {
   [[nodiscard]] const protocol::Member& member(const Peer& peer) const;
   [[nodiscard]] std::optional<Bytes> take_staged(const Digest& part) const;
   [[nodiscard]] audit::Record act(const protocol::Member& member, std::string_view verb) const;
-  [[nodiscard]] std::vector<Digest> consistency(TreeSize known) const;
+  [[nodiscard]] std::vector<Digest> consistency(TreeSize known, TreeSize shown) const;
   [[nodiscard]] static bool on_roster(const Stored& part, const protocol::Member& member);
   [[nodiscard]] std::vector<protocol::ExchangeId> ways_in(const protocol::ExchangeId& id) const;
   [[nodiscard]] bool may_read(const protocol::ExchangeId& id, const protocol::Member& member) const;
@@ -126,6 +140,7 @@ class MemoryBroker {
   std::shared_ptr<const protocol::Directory> directory_;
   std::map<std::pair<protocol::EntryType, std::string>, std::uint64_t> changed_in_;
   LeafIndex directory_leaf_{};
+  std::optional<Publication> published_;
   std::vector<std::string> leaves_;
   std::vector<audit::Record> records_;
   audit::MemoryTree tree_;

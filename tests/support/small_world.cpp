@@ -113,7 +113,27 @@ protocol::Invitation SmallWorld::invitation(const std::string& member) const {
   invitation.broker = broker_public;
   invitation.authorities = authority_set();
   invitation.directory = DirectoryNumber{1};
+  invitation.witnesses = witness_lines();
   return invitation;
+}
+
+void SmallWorld::add_witnesses(std::size_t count, std::size_t needed) {
+  for (std::size_t i = 0; i < count; ++i)
+    witnesses.push_back({"w" + std::to_string(witnesses.size() + 1), crypto::SigningKey::generate()});
+  quorum = needed;
+}
+
+std::string SmallWorld::witness_lines() const {
+  if (witnesses.empty()) return {};
+  std::string lines;
+  std::string group = "group assez " + std::to_string(quorum);
+  for (const Witness& witness : witnesses) {
+    const audit::VerifierKey key{"temoin.exemple.fr/" + witness.name, audit::KeyType::cosignature,
+                                 witness.key.public_key()};
+    lines += "witness " + witness.name + " " + audit::to_text(key) + "\n";
+    group += " " + witness.name;
+  }
+  return lines + group + "\nquorum assez\n";
 }
 
 client::Profile SmallWorld::profile(const ScratchFolder& folder, const std::string& member) const {

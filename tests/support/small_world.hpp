@@ -52,6 +52,16 @@ class SmallWorld {
   crypto::CurvePublic broker_public;
   std::vector<crypto::SigningKey> authorities;  ///< three, two needed
   std::string endpoint = "tcp://127.0.0.1:9";
+  struct Witness {
+    std::string name;
+    crypto::SigningKey key;
+  };
+  std::vector<Witness> witnesses;  ///< whom invitations name; at first nobody
+  std::size_t quorum = 0;          ///< how many of them are needed
+
+  /// "w1", "w2"…: invitations written from now on name them.
+  void add_witnesses(std::size_t count, std::size_t needed);
+  [[nodiscard]] std::string witness_lines() const;
 
   /// Enrols somebody in the working copy and remembers the identity.
   const crypto::Identity& enrol(const std::string& id, std::initializer_list<protocol::Role> roles,
