@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <system_error>
 
+#include "audit/witness_policy.hpp"
 #include "base/file.hpp"
 #include "client/client_store.hpp"
 #include "client/command/passphrase.hpp"
@@ -12,6 +13,7 @@
 #include "crypto/bech32.hpp"
 #include "protocol/card.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/printable.hpp"
 
 namespace pli::client::command {
 namespace {
@@ -183,6 +185,16 @@ std::string authorities_of(const protocol::Invitation& invitation) {
   return out;
 }
 
+/// Who has to confirm the log, by name.
+std::string witnesses_of(const protocol::Invitation& invitation) {
+  auto policy = audit::WitnessPolicy::parse(invitation.witnesses);
+  if (invitation.witnesses.empty() || !policy) return "aucun : le journal n'est confirmé que par le serveur";
+  std::string out;
+  for (const auto& witness : policy->witnesses())
+    out += (out.empty() ? "" : ", ") + protocol::printable(witness.name) + " (" + witness.key.name + ")";
+  return out + (policy->demands_witnesses() ? "" : " ; aucun n'est exigé");
+}
+
 /// What an invitation would make this machine trust, and what that changes.
 void show_invitation(const protocol::Invitation& invitation, const protocol::Invitation* before) {
   const auto line = [&](const char* title, const std::string& now, const std::string& then, bool differs) {
@@ -198,6 +210,11 @@ void show_invitation(const protocol::Invitation& invitation, const protocol::Inv
   text("Journal    ", invitation.log, before == nullptr ? nullptr : &before->log);
   line("Autorités  ", authorities_of(invitation), before == nullptr ? "" : authorities_of(*before),
        before != nullptr && !(before->authorities == invitation.authorities));
+  line("Témoins    ", witnesses_of(invitation), before == nullptr ? "" : witnesses_of(*before),
+       before != nullptr && before->witnesses != invitation.witnesses);
+  if (before == nullptr)
+    warn("  Si « " + invitation.member +
+         " » n'est pas vous, n'acceptez pas : elle ne dit pas pour quelles clés elle est faite.");
   if (before != nullptr && before->broker != invitation.broker) warn("  La clé du serveur change.");
   if (before != nullptr && before->log_key != invitation.log_key) warn("  La clé du journal change.");
 }
@@ -220,7 +237,7 @@ Outcome<void> set_aside(Sitting& sitting, Profile& profile, const protocol::Invi
   auto sent = profile.store().outbox();
   if (!sent) return local(LocalCode::local_store, sent.error());
   for (const OutboxItem& item : *sent)
-    if (item.state != OutboxState::receipted && item.state != OutboxState::refused)
+    if (!is_receipted(item.state) && item.state != OutboxState::refused)
       return Failure(LocalCode::queued, "something still waits in the outbox");
   const fs::path folder = profile.folder();
   const std::string stem = before.contract + "-" + std::to_string(sitting.clock().now().value);
@@ -245,8 +262,13 @@ int accept(Sitting& sitting, const AcceptOptions& options) {
   std::string print = protocol::fingerprint(text);
 
   auto before = (*profile)->invitation();
-  const bool other = before && (before->contract != invitation->contract || before->log != invitation->log ||
-                                before->log_key != invitation->log_key);
+  const bool somebody_else = before && before->member != invitation->member;
+  const bool other = before && (somebody_else || before->contract != invitation->contract ||
+                                before->log != invitation->log || before->log_key != invitation->log_key);
+  if (somebody_else && before->contract == invitation->contract && !options.replace)
+    return usage_error(sitting, "cette invitation est celle de « " + invitation->member +
+                                    " », et ce profil celui de « " + before->member +
+                                    " » : demandez la vôtre, ou prenez un autre dossier avec --home");
   if (other && !options.replace)
     return report(sitting, Failure(LocalCode::invitation_other_contract, before->contract));
   if (!options.digits.empty() && digits_of(options.digits) != digits_of(print))

@@ -40,6 +40,8 @@ def invitations(department):
     must(line["member"] == "referent.sens" and line["fingerprint"] == print_, "the digits read aloud: accepted")
     must(last(pli("nouveau", "identity", "show"))["invitation_fingerprint"] == print_, "and shown again")
     must(last(pli("nouveau", "identity", "accept", paper))["fingerprint"] == print_, "the same one again changes nothing")
+    line = last(pli("nouveau", "identity", "accept", department.folder / "referent.avallon.invitation", "--yes", expect=2))
+    must(line["error"] == "usage" and "referent.avallon" in line["cause"], "somebody else's is refused (2)")
     moved = department.folder / "moved.invitation"
     moved.write_text(paper.read_text().replace("endpoint tcp://127.0.0.1:", "endpoint tcp://127.0.0.2:"))
     _, done = pli("nouveau", "identity", "accept", moved, expect=2)
@@ -125,6 +127,8 @@ def sending(department):
     line = last(pli("referent.sens", "send", SIMPLE, "--handling", "secret", expect=2))
     must(line["error"] == "usage", "an unknown condition is refused (2)")
     must(last(pli("referent.sens", "send", SIMPLE, "--queue", "ged/89"))["queue"] == "ged/89", "--queue says where")
+    line = last(pli("referent.sens", "send", SIMPLE, "--queue", "ged/21", expect=2))
+    must("ged/89" in line["cause"], "a queue the directory does not show is refused at once, with those it shows (2)")
     about = last(pli("referent.sens", "send", COMPLEMENT, "--case", structure["exchange"][:8]))
     must(about["queue"] == "clir/89" and about["case"] == structure["exchange"], "a complément follows its case to the CLIR")
     about = last(pli("maire.sens", "send", COMPLEMENT, "--case", structure["exchange"][:8]))
