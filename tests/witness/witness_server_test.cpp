@@ -256,6 +256,22 @@ TEST(WitnessServerTest, RefusesAnEndlessBodyInChunksAtTheSameLimit) {
   EXPECT_EQ(server.asked, 0U);
 }
 
+TEST(WitnessServerTest, TakesARequestOfItsLimitWhateverFramesItAndRefusesOneByteMore) {
+  BareServer server;
+  const std::string head = std::string("POST ") + path + " HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;";
+  const std::string tail = "\r\nx\r\n0\r\n\r\n";
+  const auto ask_with = [&](std::size_t size) {
+    HttpTalk talk(server.port());
+    (void)talk.send(head + std::string(size - head.size() - tail.size(), 'e') + tail);
+    const auto answer = talk.answer();
+    return answer ? answer->status : 0;
+  };
+  EXPECT_EQ(ask_with(http_request_bytes_max), 200);
+  EXPECT_EQ(server.size_seen, 1U);
+  EXPECT_EQ(ask_with(http_request_bytes_max + 1), 400);
+  EXPECT_EQ(server.asked, 1U);
+}
+
 TEST(WitnessServerTest, RefusesABodyThatGrowsAboveTheLimitWhenUnpacked) {
   // gzip.compress(bytes(1 << 20), 9, mtime=0), of Python.
   std::ifstream file(std::string(PLI_SOURCE_DIR) + "/tests/witness/mebibyte.gz", std::ios::binary);
