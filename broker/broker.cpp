@@ -17,7 +17,9 @@ constexpr std::size_t strays_in_batch_max = 64;
 constexpr std::size_t catch_up_waiting_max = 256;
 constexpr auto catch_up_pause = 1ms;
 constexpr const char* health_unavailable = "LOG_UNAVAILABLE";
+constexpr const char* health_rolled_back = "ROLLED_BACK";
 constexpr const char* health_unpublished = "CHECKPOINT_NOT_PUBLISHED";
+constexpr const char* health_unwitnessed = "WITNESSES_MISSING";
 
 bool is_answered_by_core(const VerifiedBody& body) { return !std::holds_alternative<Unattributed>(body); }
 
@@ -26,26 +28,31 @@ bool is_answered_by_core(const VerifiedBody& body) { return !std::holds_alternat
 // ---- start and end -----------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<Broker>> Broker::start(BrokerSettings settings, Core& core, ReleaseKeys keys,
-                                              OutsideFile outside, const crypto::SecretKey& curve_secret,
+                                              Publication publication, const crypto::SecretKey& curve_secret,
                                               const Clock& clock) {
   auto ended = WakeFd::create();
   if (!ended) return ended.error();
   std::unique_ptr<Broker> broker(new Broker(std::move(settings), core, clock, *std::move(ended)));
-  if (auto opened = broker->open(std::move(keys), std::move(outside), curve_secret); !opened) return opened.error();
+  if (auto opened = broker->open(std::move(keys), std::move(publication), curve_secret); !opened) return opened.error();
   return broker;
 }
 
 Broker::Broker(BrokerSettings settings, Core& core, const Clock& clock, WakeFd ended)
     : settings_(std::move(settings)), core_(core), clock_(clock), started_at_(clock.now()), ended_(std::move(ended)) {}
 
-Result<void> Broker::open(ReleaseKeys keys, OutsideFile outside, const crypto::SecretKey& curve_secret) {
+Result<void> Broker::open(ReleaseKeys keys, Publication publication, const crypto::SecretKey& curve_secret) {
   auto ticked = core_.tick(clock_.now());
   if (!ticked) return ticked.error();
   const std::string newest = core_.newest_checkpoint();
-  if (newest != outside.newest().note) {
-    if (auto written = outside.write(newest); !written) return written.error();
+  if (newest != publication.outside.newest().note) {
+    if (auto written = publication.outside.write(newest); !written) return written.error();
   }
-  core_.published(newest);
+  if (publication.is_immediate()) {
+    core_.published(newest);
+    published_at_ = clock_.now();
+  } else if (publication.last_published) {
+    core_.published(*publication.last_published);
+  }
 
   auto spool = Spool::open(settings_.spool, settings_.spool_limits);
   if (!spool) return spool.error();
@@ -63,9 +70,7 @@ Result<void> Broker::open(ReleaseKeys keys, OutsideFile outside, const crypto::S
   transport_ = *std::move(transport);
   if (auto tested = transport_->self_test(settings_.self_test); !tested) return tested.error();
 
-  publisher_ = std::make_unique<Publisher>(std::move(outside), settings_.publisher, [this](std::string checkpoint) {
-    inbox_.give(Published{std::move(checkpoint)});
-  });
+  publisher_ = make_publisher(std::move(publication), newest);
   GateSinks gate_sinks;
   gate_sinks.to_core = [this](std::vector<VerifiedRequest> requests) {
     inbox_.give_all(
@@ -78,7 +83,25 @@ Result<void> Broker::open(ReleaseKeys keys, OutsideFile outside, const crypto::S
   return {};
 }
 
+std::unique_ptr<Publisher> Broker::make_publisher(Publication publication, std::string newest) {
+  PublisherSinks sinks;
+  sinks.published = [this](std::string checkpoint) { inbox_.give(Published{std::move(checkpoint)}); };
+  sinks.stopped = [this](PublisherStop why, std::string detail) {
+    {
+      const std::lock_guard lock(ending_mutex_);
+      ending_detail_ = std::move(detail);
+    }
+    end(why == PublisherStop::rolled_back ? Ending::rolled_back : Ending::tiles_differ);
+  };
+  return std::make_unique<Publisher>(std::move(publication), std::move(newest), settings_.publisher, std::move(sinks));
+}
+
 Broker::~Broker() { stop(); }
+
+std::string Broker::ending_detail() const {
+  const std::lock_guard lock(ending_mutex_);
+  return ending_detail_;
+}
 
 void Broker::stop() {
   if (transport_) transport_->stop_receiving();
@@ -122,6 +145,7 @@ void Broker::run() {
         gone.push_back(std::move(*left));
       } else if (auto* published = std::get_if<Published>(&event)) {
         if (!log_failed_) core_.published(published->checkpoint);
+        published_at_ = clock_.now();
       } else {
         add_strays(batch);
       }
@@ -202,7 +226,8 @@ void Broker::hand_out(BatchOutcome outcome, const std::vector<Staged>& staged) {
   for (const ExchangeNumber number : outcome.damaged)
     log(LogLevel::error, "release key damaged", {{"exchange_number", number.value}});
   transport_->send(std::move(outcome.outgoing));
-  if (outcome.checkpoint) publisher_->offer(*std::move(outcome.checkpoint));
+  if (outcome.checkpoint)
+    publisher_->offer(*std::move(outcome.checkpoint), {outcome.first_leaf, std::move(outcome.leaves)});
   for (const Staged* parts : accepted) {
     spool_->drop(parts->owner, parts->locked);
     spool_->drop(parts->owner, parts->payload);
@@ -211,7 +236,14 @@ void Broker::hand_out(BatchOutcome outcome, const std::vector<Staged>& staged) {
 
 void Broker::complete_health(protocol::Health& health) const {
   if (health.started_at.value == 0) health.started_at = started_at_;
-  if (health.state == "ok" && publisher_->failing()) health.state = health_unpublished;
+  health.published_at = published_at_;
+  if (ending_ == Ending::rolled_back && health.state != health_unavailable) health.state = health_rolled_back;
+  if (health.state != "ok") return;
+  switch (publisher_->state()) {
+    case Publishing::going_on: break;
+    case Publishing::not_written: health.state = health_unpublished; break;
+    case Publishing::witnesses_missing: health.state = health_unwitnessed; break;
+  }
 }
 
 void Broker::fail(const Error& error) {
@@ -244,6 +276,7 @@ protocol::ReplyBody Broker::health_of_the_process(const crypto::CurvePublic& ask
   protocol::Health health;  // of the process alone: the core's state may contradict the disk now
   health.state = health_unavailable;
   health.started_at = started_at_;
+  health.published_at = published_at_;
   health.directory = directory->number();
   return health;
 }

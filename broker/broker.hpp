@@ -14,7 +14,7 @@
 #include "broker/core.hpp"
 #include "broker/gate.hpp"
 #include "broker/hand_over.hpp"
-#include "broker/outside_file.hpp"
+#include "broker/publisher.hpp"
 #include "broker/spool.hpp"
 #include "broker/transport.hpp"
 
@@ -33,16 +33,17 @@ struct BrokerSettings {
 };
 
 /// Why a broker cannot go on.
-enum class Ending { none, log_unavailable, transport_failed };
+enum class Ending { none, log_unavailable, transport_failed, rolled_back, tiles_differ };
 
 class Broker {
  public:
-  /// Publishes the core's newest checkpoint, binds, tests itself with an unknown key, serves. The outside checkpoint
-  /// must have been compared with the store (demand_extension). `core` and `clock` outlive it; the core is its alone.
-  /// Errors: io_error, unavailable, authentication_failed (an unknown key got in); nothing was served then.
+  /// Writes the core's newest checkpoint outside, binds, tests itself with an unknown key, serves, publishes. What is
+  /// outside must have been compared with the store (demand_extension, TileFolder::open, Witnesses::compare). `core`
+  /// and `clock` outlive it; the core is its alone. Errors: io_error, unavailable, authentication_failed (an unknown
+  /// key got in); nothing was served then.
   [[nodiscard]] static Result<std::unique_ptr<Broker>> start(BrokerSettings settings, Core& core, ReleaseKeys keys,
-                                                             OutsideFile outside, const crypto::SecretKey& curve_secret,
-                                                             const Clock& clock);
+                                                             Publication publication,
+                                                             const crypto::SecretKey& curve_secret, const Clock& clock);
   ~Broker();
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
@@ -55,6 +56,7 @@ class Broker {
   /// Readable when the broker cannot go on: stop() it and see ending().
   [[nodiscard]] int ended_fd() const { return ended_.fd(); }
   [[nodiscard]] Ending ending() const { return ending_; }
+  [[nodiscard]] std::string ending_detail() const;  ///< of rolled_back and tiles_differ: what was found, and by whom
 
  private:
   struct Gone {
@@ -82,7 +84,8 @@ class Broker {
   };
 
   Broker(BrokerSettings settings, Core& core, const Clock& clock, WakeFd ended);
-  [[nodiscard]] Result<void> open(ReleaseKeys keys, OutsideFile outside, const crypto::SecretKey& curve_secret);
+  [[nodiscard]] Result<void> open(ReleaseKeys keys, Publication publication, const crypto::SecretKey& curve_secret);
+  [[nodiscard]] std::unique_ptr<Publisher> make_publisher(Publication publication, std::string newest);
   void count_stray(Unattributed::Reason reason);
   void end(Ending why);
 
@@ -102,6 +105,8 @@ class Broker {
   const UnixMillis started_at_;
   const WakeFd ended_;
   std::atomic<Ending> ending_{Ending::none};
+  mutable std::mutex ending_mutex_;
+  std::string ending_detail_;                           ///< under it
   std::array<std::atomic<std::uint64_t>, 2> strays_{};  ///< by reason: counted, not yet given to the core
 
   HandOver<Event> inbox_;
@@ -113,7 +118,8 @@ class Broker {
   std::unique_ptr<Transport> transport_;
   std::thread thread_;
 
-  bool log_failed_ = false;  ///< the core's thread's, like what follows
+  UnixMillis published_at_{};  ///< the core's thread's, like what follows
+  bool log_failed_ = false;
   SteadyTime log_failed_at_{};
 };
 

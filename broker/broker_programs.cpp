@@ -19,6 +19,7 @@
 #include "broker/log.hpp"
 #include "broker/startup_secret.hpp"
 #include "broker/store.hpp"
+#include "broker/store_reader.hpp"
 #include "broker/watched_clock.hpp"
 #include "crypto/random.hpp"
 
@@ -70,12 +71,22 @@ Failure outside_failure(const Error& error) {
   }
 }
 
+Failure rolled_back(std::string cause) {
+  return {
+      exit_verification_failed, "ROLLED_BACK", std::move(cause),
+      "Bring back the newest database: an older backup, or another, stands in its place. If it is lost, accepting the "
+      "loss closes the shard: docs/operations.md."};
+}
+
+Failure tiles_differ(std::string cause) {
+  return {exit_verification_failed, "TILES_DIFFER", std::move(cause),
+          "Keep the folder for whoever investigates, then give `tiles_folder` an empty one: it is made anew from the "
+          "database."};
+}
+
 Failure extension_failure(const Error& error) {
   switch (error.code) {
-    case Errc::conflict:
-      return failure(exit_verification_failed, "ROLLED_BACK", error,
-                     "Bring back the newest database: an older backup stands in its place. If it is lost, accepting "
-                     "the loss closes the shard: docs/operations.md.");
+    case Errc::conflict: return rolled_back(error.detail);
     case Errc::corruption:
       return failure(exit_verification_failed, "FOREIGN_CHECKPOINT", error,
                      "Check `log`, `shard`, `key_folder` and `outside_checkpoint` in the configuration.");
@@ -150,6 +161,64 @@ Outcome<void> demand_published_tree(const Config& config, const KeyRing& keys, c
   return {};
 }
 
+Outcome<audit::WitnessPolicy> read_policy(const Config& config, const KeyRing& keys) {
+  constexpr std::string_view state = "WITNESS_POLICY";
+  constexpr std::string_view next = "Mend the file that `policy` names: docs/protocol.md, \"Witness policy\".";
+  auto bytes = read_file(config.witnesses_policy, audit::policy_bytes_max);
+  if (!bytes) return failure(exit_local_error, state, bytes.error(), next);
+  auto policy = audit::WitnessPolicy::parse(as_text(*bytes));
+  if (!policy) return failure(exit_local_error, state, policy.error(), next);
+  const audit::VerifierKey own = verifier_key(config, keys);
+  const auto logs = policy->log_keys();
+  if (std::find(logs.begin(), logs.end(), own) == logs.end())
+    return Failure{exit_local_error, state, "no log line of it is this log's: log " + audit::to_text(own), next};
+  return *std::move(policy);
+}
+
+/// P10: what the tiles folder and the witnesses know must be the start of this tree; then what an earlier process has
+/// published is where publication resumes.
+Outcome<Publication> prepare_publication(const Config& config, const KeyRing& keys, const Store& store,
+                                         OutsideFile outside, const Clock& clock) {
+  Publication out{std::move(outside), std::nullopt, nullptr, {}, std::nullopt};
+  if (config.tiles_folder.empty() && config.witnesses_policy.empty()) return out;
+  auto opened = StoreReader::open(config.database(), config.origin());
+  if (!opened) return failure(exit_local_error, "DATABASE", opened.error(), "Run `pli-broker check`.");
+  const std::shared_ptr<StoreReader> reader = *std::move(opened);
+  const audit::NodeSource nodes = [reader](audit::NodeId id) { return reader->node(id); };
+  const TreeSize tree = store.tree_size();
+  if (!config.tiles_folder.empty()) {
+    auto tiles = TileFolder::open(
+        {config.tiles_folder / config.shard, verifier_key(config, keys), {}}, tree,
+        {[reader](LeafIndex first, std::size_t count) { return reader->leaves(first, count); }, nodes});
+    if (!tiles && tiles.error().code == Errc::conflict) return rolled_back(tiles.error().detail);
+    if (!tiles && tiles.error().code == Errc::corruption) return tiles_differ(tiles.error().detail);
+    if (!tiles)
+      return failure(exit_local_error, "TILES_FOLDER", tiles.error(), "Check `tiles_folder`, its disk and its owner.");
+    out.last_published = tiles->published();
+    out.tiles.emplace(*std::move(tiles));
+  } else {
+    out.note_file = config.published_note();
+    if (const auto note = read_file(out.note_file, audit::note_bytes_max)) {
+      const audit::OutsideSlot kept{0, std::string(as_text(*note))};
+      const auto extends = demand_extension(kept, verifier_key(config, keys), tree,
+                                            [&](TreeSize size) { return audit::root_at(size, nodes); });
+      if (!extends && extends.error().code == Errc::conflict) return extension_failure(extends.error());
+      if (extends) out.last_published = kept.note;  // what cannot be read is written anew
+    }
+  }
+  if (config.witnesses_policy.empty()) return out;
+  auto policy = read_policy(config, keys);
+  if (!policy) return policy.error();
+  auto witnesses = Witnesses::create(
+      *std::move(policy),
+      [nodes](TreeSize older, TreeSize newer) { return audit::consistency_proof(older, newer, nodes); }, clock);
+  if (!witnesses)
+    return failure(exit_local_error, "WITNESS_POLICY", witnesses.error(), "Give each witness its http:// URL.");
+  if (const auto alarm = (*witnesses)->compare(out.outside.newest().note, tree)) return rolled_back(to_text(*alarm));
+  out.witnesses = *std::move(witnesses);
+  return out;
+}
+
 Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store) {
   constexpr std::string_view next =
       "Compare `date` with another clock and set it right. If it is right, because the broker stood still for long or "
@@ -186,10 +255,10 @@ ReleaseKeys release_keys(const KeyRing& keys) {
   return out;
 }
 
-Outcome<std::unique_ptr<Broker>> start(const Config& config, Core& core, const KeyRing& keys, OutsideFile outside,
+Outcome<std::unique_ptr<Broker>> start(const Config& config, Core& core, const KeyRing& keys, Publication publication,
                                        const Clock& clock) {
-  auto broker =
-      Broker::start(broker_settings(config), core, release_keys(keys), std::move(outside), keys.curve_secret(), clock);
+  auto broker = Broker::start(broker_settings(config), core, release_keys(keys), std::move(publication),
+                              keys.curve_secret(), clock);
   if (broker) return *std::move(broker);
   switch (broker.error().code) {
     case Errc::authentication_failed:
@@ -254,7 +323,9 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
   auto core = Core::open(**store, **keys, core_settings(config));
   if (!core)
     return report(failure(exit_verification_failed, "DATABASE", core.error(), "Run `pli-broker check`."), options.json);
-  auto broker = start(config, **core, **keys, *std::move(outside), clock);
+  auto publication = prepare_publication(config, **keys, **store, *std::move(outside), clock);
+  if (!publication) return report(publication.error(), options.json);
+  auto broker = start(config, **core, **keys, *std::move(publication), clock);
   if (!broker) return report(broker.error(), options.json);
 
   print_ready(config, **core, **store, **broker, options.json);
@@ -269,6 +340,8 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
                     options.json);
     case Ending::transport_failed:
       return report({exit_local_error, "TRANSPORT", "the transport stopped", "Start again."}, options.json);
+    case Ending::rolled_back: return report(rolled_back((*broker)->ending_detail()), options.json);
+    case Ending::tiles_differ: return report(tiles_differ((*broker)->ending_detail()), options.json);
   }
   if (auto written = (*store)->write_back_all(); !written)
     log(LogLevel::warning, "database left with its write-ahead log", {{"reason", written.error().code}});

@@ -22,7 +22,8 @@ struct ProgramOptions {
 
 /// Serves until SIGTERM or SIGINT, then stops cleanly. Prints one line when ready. Ends with exit_local_error some time
 /// after the log failed (limits.log_unavailable_seconds), with exit_verification_failed when the database does not
-/// extend the outside checkpoint or an unknown key was admitted.
+/// extend the outside checkpoint, the tiles' or what a witness has cosigned, when a full tile holds other bytes, or
+/// when an unknown key was admitted.
 [[nodiscard]] int run_broker(const ProgramOptions& options);
 /// Data folder, lease file, first leaf and directory version, outside checkpoint. Never twice.
 [[nodiscard]] int init_broker(const ProgramOptions& options);

@@ -128,6 +128,35 @@ void read_limits(Keys& keys, const toml::node* node, ConfigLimits& limits, std::
   error = inner.finish();
 }
 
+void read_witnesses(Keys& keys, const toml::node* node, const std::filesystem::path& base, Config& config,
+                    std::optional<Error>& error) {
+  if (node == nullptr) return;
+  const toml::table* table = node->as_table();
+  if (table == nullptr) return keys.refuse("witnesses", "must be a table");
+  Keys inner(*table, "witnesses.");
+  const std::string policy = inner.text("policy", true);
+  if (!policy.empty()) config.witnesses_policy = (base / policy).lexically_normal();
+  error = inner.finish();
+}
+
+/// Anybody may fetch what lies there.
+std::optional<Error> check_tiles_folder(const Config& config) {
+  constexpr std::string_view key = "tiles_folder";
+  const std::filesystem::path& tiles = config.tiles_folder;
+  if (lies_in(tiles, config.data_folder)) return wrong(key, "must lie outside data_folder");
+  if (lies_in(tiles, config.key_folder)) return wrong(key, "must lie outside key_folder");
+  const std::array<std::pair<std::string_view, const std::filesystem::path*>, 5> apart{{
+      {"data_folder", &config.data_folder},
+      {"key_folder", &config.key_folder},
+      {"leases", &config.leases},
+      {"leases_copy", &config.leases_copy},
+      {"outside_checkpoint", &config.outside_checkpoint},
+  }};
+  for (const auto& [other, path] : apart)
+    if (lies_in(*path, tiles)) return wrong(other, "must lie outside tiles_folder");
+  return std::nullopt;
+}
+
 std::optional<Error> check_paths(const Config& config) {
   const std::array<std::pair<std::string_view, const std::filesystem::path*>, 4> apart{{
       {"key_folder", &config.key_folder},
@@ -140,6 +169,7 @@ std::optional<Error> check_paths(const Config& config) {
   if (lies_in(config.data_folder, config.key_folder)) return wrong("data_folder", "must lie outside key_folder");
   if (config.leases.lexically_normal() == config.leases_copy.lexically_normal())
     return wrong("leases_copy", "must be another file than leases");
+  if (!config.tiles_folder.empty()) return check_tiles_folder(config);
   return std::nullopt;
 }
 
@@ -158,6 +188,7 @@ Result<Config> read(const toml::table& table, const std::filesystem::path& base)
   config.leases = path("leases", true);
   config.leases_copy = path("leases_copy", true);
   config.outside_checkpoint = path("outside_checkpoint", true);
+  config.tiles_folder = path("tiles_folder", false);
   if (table.contains("log_folder") && table.get("log_folder")->value_exact<std::string>() == "")
     (void)keys.take("log_folder", false);
   else
@@ -166,8 +197,11 @@ Result<Config> read(const toml::table& table, const std::filesystem::path& base)
   config.threads = keys.integer("threads", 0, 0, threads_max);
   std::optional<Error> limits_error;
   read_limits(keys, keys.take("limits", false), config.limits, limits_error);
+  std::optional<Error> witnesses_error;
+  read_witnesses(keys, keys.take("witnesses", false), base, config, witnesses_error);
   if (auto error = keys.finish()) return *error;
   if (limits_error) return *limits_error;
+  if (witnesses_error) return *witnesses_error;
 
   if (config.endpoint.compare(0, 6, "tcp://") != 0) return wrong("endpoint", "must be tcp://address:port");
   if (!protocol::is_log_name(config.log)) return wrong("log", "must be <dns>/pli/<département>, in lower case");

@@ -49,18 +49,23 @@ struct Config {
   std::filesystem::path leases;
   std::filesystem::path leases_copy;
   std::filesystem::path outside_checkpoint;
-  std::filesystem::path log_folder;  ///< empty: standard error
+  std::filesystem::path tiles_folder;      ///< empty: no tiles are written
+  std::filesystem::path witnesses_policy;  ///< empty: nobody is asked
+  std::filesystem::path log_folder;        ///< empty: standard error
   std::optional<SecretSource> startup_secret;
   std::size_t threads = 0;  ///< 0: one for each core
   ConfigLimits limits;
 
   [[nodiscard]] std::string origin() const { return log + "/" + shard; }
   [[nodiscard]] std::filesystem::path database() const { return data_folder / "pli.db"; }
+  /// Where the newest published checkpoint is kept when no tiles folder keeps it.
+  [[nodiscard]] std::filesystem::path published_note() const { return data_folder / "published.note"; }
   [[nodiscard]] std::filesystem::path spool() const { return data_folder / "spool"; }
 };
 
 /// Errors: not_found, over_limit, io_error (the file); invalid_input (TOML, an unknown or missing key, a value out of
-/// range, a secret's folder inside the data folder), whose detail names line or key and is the operator's to read.
+/// range, a secret's folder inside the data folder or inside the tiles folder), whose detail names line or key and is
+/// the operator's to read.
 [[nodiscard]] Result<Config> load_config(const std::filesystem::path& path);
 
 }  // namespace pli::broker

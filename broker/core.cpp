@@ -347,6 +347,8 @@ Result<BatchOutcome> CoreState::commit(Batch& batch) {
     checkpoint_ = audit::sign_checkpoint({origin_, tree_.size(), tree_.root()}, keys_.log_key());
     batch.tx.set_checkpoint(checkpoint_);
     outcome.checkpoint = checkpoint_;
+    outcome.first_leaf = {batch.tree_before.value};
+    outcome.leaves = std::move(batch.leaves);
   }
   for (const auto& [reader, number] : batch.cursors) batch.tx.set_cursor(reader.first, reader.second, number);
   if (strays_ != store_.stray_counts() &&
@@ -378,7 +380,7 @@ std::optional<Error> CoreState::complete(Batch& batch, Pending& pending, std::si
   if (answer.proof_of) {
     protocol::LeafProof* proof = proof_in(answer.body);
     PLI_INVARIANT(proof != nullptr);
-    if (auto finished = finish_proof(*answer.proof_of, *proof); !finished) return finished.error();
+    if (auto finished = finish_proof(*answer.proof_of, answer.published, *proof); !finished) return finished.error();
   }
   if (answer.extends) {
     // What is published is what a witness may have seen; who knows more has it from a receipt.

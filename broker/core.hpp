@@ -28,6 +28,8 @@ struct BatchOutcome {
   std::vector<Outgoing> outgoing;
   std::optional<std::string> checkpoint;                     ///< the batch's signed checkpoint, when leaves were added
   std::shared_ptr<const protocol::Directory> new_directory;  ///< when a version was accepted: for the gate and ZAP
+  LeafIndex first_leaf{};                                    ///< of `leaves`
+  std::vector<std::string> leaves;      ///< the batch's own, encoded: what its checkpoint adds to the one before
   std::vector<ExchangeNumber> damaged;  ///< whose R was just found to open under no lease: for the operator's log
 };
 
@@ -49,8 +51,9 @@ class Core {
   [[nodiscard]] virtual bool behind() const = 0;
   /// The next slice for those who are behind, in turn. Reads only. Errors: as apply().
   [[nodiscard]] virtual Result<std::vector<Outgoing>> catch_up(UnixMillis now) = 0;
-  /// This checkpoint is durable outside (design §8): `hello` and `checkpoint` serve the newest told here, or
-  /// newest_checkpoint() to a client whose known size is beyond it. Told at start, before the first batch.
+  /// This checkpoint is published (design §8): durable outside, its tiles too, cosigned as the policy demands. `hello`
+  /// and `checkpoint` serve the newest told here, or newest_checkpoint() to a client whose known size is beyond it and
+  /// before anything was published; `prove` proves under it where it is asked to.
   virtual void published(const std::string& checkpoint) = 0;
 
   [[nodiscard]] virtual std::shared_ptr<const protocol::Directory> directory() const = 0;

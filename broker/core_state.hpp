@@ -54,6 +54,7 @@ struct Answer {
   std::optional<TreeSize> extends;  ///< hello, checkpoint: prove consistency from here to what is published
   std::optional<ReleaseOrder> release;
   std::optional<protocol::Follow> follow;
+  bool published = false;  ///< the proof is to stand under the published checkpoint
 };
 using Outcome = Result<Answer, Denial>;
 
@@ -94,7 +95,8 @@ struct Batch {
   KeyRing::LeaseRef lease;
   KeyRing::RecordKeyRef record_key;
   TreeSize tree_before{};
-  std::uint64_t free_bytes = 0;  ///< on the disk when it began, less what it was given to write since
+  std::vector<std::string> leaves;  ///< appended since, encoded
+  std::uint64_t free_bytes = 0;     ///< on the disk when it began, less what it was given to write since
   std::vector<Pending> pending;
   std::map<std::string, std::vector<NewItem>, std::less<>> arrived;  ///< by queue, of queues that are followed
   std::map<std::pair<std::string, QueueKey>, QueueNumber> cursors;
@@ -177,7 +179,7 @@ class CoreState final : public Core {
   /// The same for a leaf that stands in the store. Nothing when its record was dropped at the log's term.
   [[nodiscard]] std::optional<protocol::LeafProof> stored_proof(LeafIndex index, std::optional<Shown> party) const;
   [[nodiscard]] std::optional<audit::Record> stored_record(const LeafRow& row) const;
-  [[nodiscard]] Result<void> finish_proof(LeafIndex index, protocol::LeafProof& proof) const;
+  [[nodiscard]] Result<void> finish_proof(LeafIndex index, bool published, protocol::LeafProof& proof) const;
   [[nodiscard]] Result<std::vector<Digest>> consistency(TreeSize known, TreeSize size) const;
 
   [[nodiscard]] ExchangeFacts facts_of(const ExchangeRow& row) const;

@@ -46,6 +46,7 @@ Logged CoreState::log(Batch& batch, audit::LeafType type, const audit::Record& r
   const Bytes bound = record_binding(logged.index);
   row.record = crypto::seal_box(pack(record), {bound}, batch.record_key.key);
   batch.tx.add_leaf(row);
+  batch.leaves.push_back(logged.leaf);
   return logged;
 }
 
@@ -80,11 +81,11 @@ std::optional<protocol::LeafProof> CoreState::stored_proof(LeafIndex index, std:
   return proof;
 }
 
-Result<void> CoreState::finish_proof(LeafIndex index, protocol::LeafProof& proof) const {
-  auto path = audit::inclusion_proof(index, tree_.size(), tree_.nodes(store_));
+Result<void> CoreState::finish_proof(LeafIndex index, bool published, protocol::LeafProof& proof) const {
+  auto path = audit::inclusion_proof(index, published ? published_size_ : tree_.size(), tree_.nodes(store_));
   if (!path) return path.error();
   proof.proof = *std::move(path);
-  proof.checkpoint = checkpoint_;
+  proof.checkpoint = published ? published_ : checkpoint_;
   return {};
 }
 

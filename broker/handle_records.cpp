@@ -10,6 +10,13 @@ using protocol::Act;
 using protocol::Code;
 using protocol::Relation;
 
+namespace {
+
+/// When what is newest may be published, if nothing holds it up.
+constexpr std::chrono::milliseconds published_by = std::chrono::seconds(1);
+
+}  // namespace
+
 Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked) {
   const protocol::Member& member = caller.member;
   asked.exchange = request.exchange;
@@ -34,6 +41,12 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
     return deny(Code::forbidden, "annuaire.expire");
   else if (!reads)
     return not_found(delivered.rule);
+  if (request.published && row->leaf.value >= published_size_.value) {
+    // Nothing was judged: it is there, and will be published.
+    Denial denial = deny(Code::busy, "publication");
+    denial.refusal.retry_after_ms = static_cast<std::uint32_t>(published_by.count());
+    return denial;
+  }
   if (!shown) {
     if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
     if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
@@ -49,7 +62,7 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
                           {}};
     log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
   }
-  return Answer{protocol::Proven{*std::move(proof)}, row->leaf, {}, {}, {}};
+  return Answer{protocol::Proven{*std::move(proof)}, row->leaf, {}, {}, {}, request.published};
 }
 
 Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protocol::GetRecords& request, Asked& asked) {

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "base/file.hpp"
-#include "broker/log.hpp"
 
 namespace pli::broker {
 namespace {
@@ -113,57 +112,6 @@ Result<void> demand_extension(const audit::OutsideSlot& outside, const audit::Ve
                                      " leaves is not the one the outside checkpoint names"};
   }
   return {};
-}
-
-Publisher::Publisher(OutsideFile file, PublisherTimes times, std::function<void(std::string)> published)
-    : file_(std::move(file)), times_(times), published_(std::move(published)), thread_([this] { run(); }) {}
-
-Publisher::~Publisher() { finish(); }
-
-void Publisher::offer(std::string checkpoint) {
-  std::unique_lock lock(mutex_);
-  const bool waits_already = offered_.has_value();
-  offered_ = std::move(checkpoint);
-  lock.unlock();
-  if (!waits_already) wake_.notify_one();
-}
-
-void Publisher::finish() {
-  {
-    std::lock_guard lock(mutex_);
-    finishing_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-bool Publisher::failing() const {
-  std::lock_guard lock(mutex_);
-  return failing_;
-}
-
-void Publisher::run() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    wake_.wait(lock, [this] { return finishing_ || offered_; });
-    if (!offered_) return;
-    std::string checkpoint = *std::move(offered_);
-    offered_.reset();
-    lock.unlock();
-    const auto written = file_.write(checkpoint);
-    if (written) published_(checkpoint);
-    lock.lock();
-    if (failing_ == written.has_value()) {  // it changed
-      failing_ = !failing_;
-      if (failing_) log(LogLevel::error, "outside checkpoint cannot be written", {{"reason", written.error().code}});
-      if (!failing_) log(LogLevel::info, "outside checkpoint written again");
-    }
-    if (finishing_ && (failing_ || !offered_)) return;
-    // What failed is tried again unless something newer came.
-    if (failing_ && !offered_) offered_ = std::move(checkpoint);
-    // A wait, not a nap: the end interrupts it. Whatever is offered meanwhile goes out together.
-    wake_.wait_for(lock, times_.between, [this] { return finishing_; });
-  }
 }
 
 }  // namespace pli::broker

@@ -1,15 +1,10 @@
-// The last published checkpoint on disk, outside the database and its backups, and the thread that publishes (P10,
-// design §8). Layout: audit/outside_checkpoint.hpp.
+// The newest committed checkpoint on disk, outside the database and its backups (P10, design §8). Layout:
+// audit/outside_checkpoint.hpp.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
 #include <filesystem>
 #include <functional>
-#include <mutex>
-#include <optional>
 #include <string>
-#include <thread>
 
 #include "audit/checkpoint.hpp"
 #include "audit/outside_checkpoint.hpp"
@@ -46,36 +41,5 @@ class OutsideFile {
 /// those of `root_at`.
 [[nodiscard]] Result<void> demand_extension(const audit::OutsideSlot& outside, const audit::VerifierKey& log_key,
                                             TreeSize stored, const std::function<Result<Digest>(TreeSize)>& root_at);
-
-struct PublisherTimes {
-  std::chrono::milliseconds between = std::chrono::seconds(1);  ///< two publications, at least
-};
-
-/// Publishes the newest committed checkpoint. A thread of its own: a slow outside disk delays nobody's receipt.
-class Publisher {
- public:
-  /// `published` is called from the publisher's thread, after the checkpoint is durable.
-  Publisher(OutsideFile file, PublisherTimes times, std::function<void(std::string)> published);
-  ~Publisher();
-  Publisher(const Publisher&) = delete;
-  Publisher& operator=(const Publisher&) = delete;
-
-  void offer(std::string checkpoint);  ///< Newer than any before. Any thread.
-  void finish();                       ///< Publishes what was offered last, then ends.
-  [[nodiscard]] bool failing() const;  ///< Whether the last write failed; it is tried again each `between`.
-
- private:
-  void run();
-
-  OutsideFile file_;
-  const PublisherTimes times_;
-  const std::function<void(std::string)> published_;
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::optional<std::string> offered_;
-  bool failing_ = false;
-  bool finishing_ = false;
-  std::thread thread_;
-};
 
 }  // namespace pli::broker

@@ -180,6 +180,7 @@ std::string broker_config(const InitRequest& request) {
   line("leases", "keys/leases");
   line("leases_copy", "copy/leases");
   line("outside_checkpoint", "copy/checkpoint");
+  line("tiles_folder", "tiles");
   line("startup_secret", "../startup/startup.secret");
   if (!request.witness_policy.empty()) {
     text += "\n[witnesses]\n";

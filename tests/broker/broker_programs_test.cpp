@@ -11,6 +11,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "audit/tile.hpp"
 #include "base/file.hpp"
 #include "broker/key_ring.hpp"
 #include "broker/outside_file.hpp"
@@ -18,6 +19,7 @@
 #include "crypto/hash.hpp"
 #include "tests/broker/front_world.hpp"
 #include "tests/support/store_surgery.hpp"
+#include "tests/support/witness_house.hpp"
 
 extern char** environ;
 
@@ -183,6 +185,29 @@ class BrokerProgram : public ::testing::Test {
     return std::get<protocol::Accepted>(*body);
   }
 
+  [[nodiscard]] audit::VerifierKey log_key() const {
+    return {std::string(world_log) + "/2026-1", audit::KeyType::ed25519,
+            crypto::SigningKey::from_seed(log_seed_.expose()).public_key()};
+  }
+  [[nodiscard]] std::string text_of(const std::string& name) const {
+    const auto bytes = read_file(folder_.path() / name, 1 << 20);
+    return bytes ? std::string(as_text(*bytes)) : std::string();
+  }
+  /// Adds lines to the configuration; before init.
+  void configure(const std::string& more) { write("broker.toml", as_bytes(text_of("broker.toml") + more)); }
+  void witnessed_by(const testing::WitnessHouse& witness) {
+    write("policy", as_bytes("log " + audit::to_text(log_key()) + "\nwitness temoin " + witness.vkey() + " " +
+                             witness.url() + "\nquorum temoin\n"));
+    configure("[witnesses]\npolicy = \"policy\"\n");
+  }
+  void back_up(const std::string& name) const {
+    std::filesystem::copy(path(name), path(name + ".backup"), std::filesystem::copy_options::recursive);
+  }
+  void bring_back(const std::string& name) const {
+    std::filesystem::remove_all(path(name));
+    std::filesystem::copy(path(name + ".backup"), path(name), std::filesystem::copy_options::recursive);
+  }
+
   TestFolder folder_;
   World world_{SystemClock().now()};
   crypto::SecretKey startup_ = crypto::SecretKey::random(32);
@@ -260,6 +285,130 @@ TEST_F(BrokerProgram, P10AMissingOrDamagedOutsideCheckpointDoesNotStart) {
   write("copy/checkpoint", Bytes(2 * audit::outside_slot_bytes, 1));
   expect_refused("run", 4, "OUTSIDE_CHECKPOINT_DAMAGED");
   std::filesystem::rename(path("aside"), path("copy/checkpoint"));
+  Run running = run();
+  EXPECT_EQ(stop(running), 0);
+}
+
+TEST_F(BrokerProgram, P7WritesTilesThatAnybodyCanVerify) {
+  configure("tiles_folder = \"tiles\"\n");
+  ASSERT_EQ(call("init").code, 0);
+  std::string published;
+  for (int start = 0; start < 2; ++start) {
+    Run running = run();
+    auto client = connect(running, world_.referent);
+    (void)greet(client);
+    for (int i = 0; i < 5; ++i) (void)submit(client, world_.seal(world_.referent, "a.martin"));
+    EXPECT_EQ(stop(running), 0);
+    const std::string before = std::exchange(published, text_of("tiles/2026-1/checkpoint"));
+    EXPECT_NE(published, before);
+    const auto checkpoint = audit::verify_checkpoint(published, log_key());
+    ASSERT_TRUE(checkpoint);
+    const auto read = [&](const audit::TileId& id) {
+      return read_file(folder_.path() / "tiles/2026-1" / audit::to_path(id), audit::tile_bytes_max);
+    };
+    EXPECT_TRUE(audit::CheckedTiles::open(checkpoint->size(), checkpoint->root(), read));
+  }
+  EXPECT_EQ(call("check").code, 0);
+  write("tiles/2026-1/checkpoint", as_bytes("other bytes\n"));
+  expect_refused("run", 4, "TILES_DIFFER");
+  std::filesystem::remove_all(path("tiles"));
+  Run again = run();
+  EXPECT_EQ(stop(again), 0);
+  EXPECT_EQ(text_of("tiles/2026-1/checkpoint").substr(0, 30), published.substr(0, 30)) << "made anew";
+}
+
+TEST_F(BrokerProgram, P10TilesOfALargerTreeDoNotStart) {
+  configure("tiles_folder = \"tiles\"\n");
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* name : {"data", "copy"}) back_up(name);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  for (const char* name : {"data", "copy"}) bring_back(name);
+  expect_refused("run", 4, "ROLLED_BACK");
+}
+
+TEST_F(BrokerProgram, P10AWitnessThatKnowsMoreDoesNotLetItStart) {
+  testing::WitnessHouse witness({log_key()}, "witness.example/w1");
+  witnessed_by(witness);
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* name : {"data", "copy"}) back_up(name);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_TRUE(eventually([&] {
+    auto body = client.ask(protocol::Hello{});
+    return body && std::get<protocol::HelloReply>(*body).checkpoint.find("witness.example/w1") != std::string::npos;
+  }));
+  EXPECT_EQ(stop(running), 0);
+  // Somebody puts back everything the machine holds.
+  for (const char* name : {"data", "copy"}) bring_back(name);
+  expect_refused("run", 4, "ROLLED_BACK");
+  // Unreachable, it cannot say so before the first answer: then it ends what was started.
+  witness.stop();
+  Run unnoticed = run();
+  witness.start();
+  const json said = json::parse(unnoticed.program->line(), nullptr, false);
+  EXPECT_EQ(unnoticed.program->wait(), 4);
+  ASSERT_TRUE(said.is_object());
+  EXPECT_EQ(said["state"], "ROLLED_BACK");
+  EXPECT_NE(said["cause"].get<std::string>().find("temoin"), std::string::npos) << said.dump();
+}
+
+TEST_F(BrokerProgram, WithoutItsWitnessesReceiptsLeaveAndNothingNewerIsPublished) {
+  testing::WitnessHouse witness({log_key()}, "witness.example/w1");
+  witnessed_by(witness);
+  ASSERT_EQ(call("init").code, 0);
+  std::string before;
+  {
+    Run running = run();
+    auto client = connect(running, world_.referent);
+    const auto cosigned = [&] {
+      before = std::get<protocol::HelloReply>(*client.ask(protocol::Hello{})).checkpoint;
+      return before.find("witness.example/w1") != std::string::npos;
+    };
+    EXPECT_TRUE(eventually(cosigned));
+    EXPECT_EQ(stop(running), 0);
+    before = text_of("data/published.note");
+    EXPECT_NE(before.find("witness.example/w1"), std::string::npos);
+  }
+  witness.stop();
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  EXPECT_EQ(greet(client).checkpoint, before) << "publication resumes from the last published";
+  EXPECT_FALSE(submit(client, world_.seal(world_.referent, "a.martin")).duplicate);
+  auto watching = connect(running, world_.operateur);
+  const auto health = [&] { return std::get<protocol::Health>(*watching.ask(protocol::GetHealth{})); };
+  EXPECT_TRUE(eventually([&] { return health().state == "WITNESSES_MISSING"; }));
+  EXPECT_EQ(health().published_at.value, 0);
+  EXPECT_EQ(greet(client).checkpoint, before);
+  witness.start();
+  EXPECT_TRUE(eventually([&] { return health().state == "ok"; }));
+  EXPECT_GE(health().published_at, world_.now);
+  EXPECT_NE(greet(client).checkpoint, before);
+  EXPECT_EQ(stop(running), 0);
+}
+
+TEST_F(BrokerProgram, APolicyThatIsNotThisLogsOrCannotBeAskedDoesNotStart) {
+  testing::WitnessHouse witness({log_key()}, "witness.example/w1");
+  witnessed_by(witness);
+  ASSERT_EQ(call("init").code, 0);
+  const std::string good = text_of("policy");
+  const std::string ours = audit::to_text(log_key());
+  audit::VerifierKey other = log_key();
+  other.key = crypto::SigningKey::generate().public_key();
+  std::string foreign = good;
+  foreign.replace(foreign.find(ours), ours.size(), audit::to_text(other));
+  std::string silent = good;
+  silent.replace(silent.find(witness.url()), witness.url().size(), "https://witness.example");
+  for (const std::string& policy : {foreign, silent, std::string("quorum none\n"), std::string("nonsense\n")}) {
+    write("policy", as_bytes(policy));
+    expect_refused("run", 5, "WITNESS_POLICY");
+  }
+  write("policy", as_bytes(good));
   Run running = run();
   EXPECT_EQ(stop(running), 0);
 }

@@ -82,7 +82,7 @@ TEST(Transport, ABrokerWithoutEnforcementFailsItsSelfTest) {
   settings.spool = folder.path() / "spool";
   settings.transport.enforcement = Enforcement::off_as_a_test;
   auto outside = OutsideFile::create(folder.path() / "checkpoint", "checkpoint 0").value();
-  auto started = Broker::start(settings, core, world.release_keys(), std::move(outside), world.curve, clock);
+  auto started = Broker::start(settings, core, world.release_keys(), {std::move(outside)}, world.curve, clock);
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code, Errc::authentication_failed);
 }

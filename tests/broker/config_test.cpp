@@ -49,6 +49,8 @@ TEST_F(ConfigFile, TheExampleLoadsAndNamesEveryDefault) {
   EXPECT_EQ(example->limits.acts_per_day_max, defaults.acts_per_day_max);
   EXPECT_EQ(example->limits.log_unavailable, defaults.log_unavailable);
   EXPECT_EQ(example->threads, Config().threads);
+  EXPECT_EQ(example->tiles_folder, "/var/lib/pli-tiles");
+  EXPECT_TRUE(example->witnesses_policy.empty()) << "none is named that would be there to ask";
   EXPECT_EQ(example->origin(), "pli.prefecture-89.example/pli/89/2026-1");
   EXPECT_EQ(example->startup_secret, SecretSource(SecretCredential{"pli-startup"}));
 }
@@ -111,6 +113,29 @@ TEST_F(ConfigFile, WhatOutlivesABackupMustLieOutsideTheDataFolder) {
   EXPECT_TRUE(load(minimal("leases", "leases = \"data-leases\"\n")));
   EXPECT_FALSE(load(minimal("data_folder", "data_folder = \"keys/data\"\n")));
   EXPECT_FALSE(load(minimal("leases_copy", "leases_copy = \"copy/../keys/leases\"\n")));
+}
+
+TEST_F(ConfigFile, TheTilesFolderIsForAnybodyToReadAndHoldsNothingElse) {
+  EXPECT_TRUE(load(minimal())->tiles_folder.empty());
+  EXPECT_EQ(load(minimal("", "tiles_folder = \"tiles\"\n"))->tiles_folder, folder_.path() / "tiles");
+  for (const char* inside : {"data", "data/tiles", "keys", "keys/tiles", "copy/../keys/x"})
+    EXPECT_NE(detail(load(minimal("", std::string("tiles_folder = \"") + inside + "\"\n"))).find("tiles_folder"),
+              std::string::npos)
+        << inside;
+  for (const char* key : {"data_folder", "key_folder", "leases", "leases_copy", "outside_checkpoint"}) {
+    const std::string lines = std::string(key) + " = \"tiles/x\"\ntiles_folder = \"tiles\"\n";
+    EXPECT_NE(detail(load(minimal(key, lines))).find("must lie outside"), std::string::npos) << key;
+  }
+}
+
+TEST_F(ConfigFile, WitnessesAreNamedByAPolicyFile) {
+  EXPECT_TRUE(load(minimal())->witnesses_policy.empty());
+  EXPECT_EQ(load(minimal("", "[witnesses]\npolicy = \"witnesses.policy\"\n"))->witnesses_policy,
+            folder_.path() / "witnesses.policy");
+  EXPECT_EQ(detail(load(minimal("", "[witnesses]\n"))), "witnesses.policy: is missing");
+  EXPECT_NE(detail(load(minimal("", "[witnesses]\npolicy = \"p\"\nquorum = 2\n"))).find("witnesses.quorum"),
+            std::string::npos);
+  EXPECT_NE(detail(load(minimal("", "witnesses = 3\n"))).find("must be a table"), std::string::npos);
 }
 
 TEST_F(ConfigFile, TheStartupSecretComesFromADescriptorACredentialOrAFile) {

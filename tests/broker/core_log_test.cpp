@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "audit/cosignature.hpp"
 #include "crypto/random.hpp"
 #include "protocol/limits.hpp"
 #include "tests/broker/core_fixture.hpp"
@@ -69,6 +70,52 @@ TEST_F(Log, ServesThePublishedCheckpointAndTheNewestToWhoKnowsMore) {
   // Whoever knows a longer log than ours is shown ours, which proves the rollback.
   EXPECT_EQ(ask({1'000'000}).checkpoint, house.core().newest_checkpoint());
   EXPECT_TRUE(ask({1'000'000}).consistency.empty());
+}
+
+TEST_F(Log, P7ProvesUnderThePublishedCheckpointOnceTheLeafIsInIt) {
+  const Sealed sealed = accept({});
+  const auto prove = [&] {
+    return house.ask(sealed.address.sender, protocol::Prove{sealed.id, std::nullopt, {}, true});
+  };
+  const auto expect_not_yet = [&] {
+    const TreeSize before = house.store().tree_size();
+    const auto reply = prove();
+    ASSERT_NE(std::get_if<protocol::Refusal>(&reply), nullptr);
+    EXPECT_EQ(std::get<protocol::Refusal>(reply), (protocol::Refusal{protocol::Code::busy, "publication", 1000}));
+    EXPECT_EQ(house.store().tree_size(), before) << "nothing was refused, nothing is recorded";
+  };
+  expect_not_yet();
+  const auto other = house.ask("ged.1", protocol::Prove{Digest{1}, std::nullopt, {}, true});
+  EXPECT_EQ(refusal_in(other), "NOT_FOUND") << "before it is told what is published";
+  const auto witness = crypto::SigningKey::generate();
+  auto note = audit::parse_note(house.core().newest_checkpoint()).value();
+  note.signatures.push_back(audit::cosign(note.text, "witness.example/w", witness, {1'795'000'000}));
+  const std::string cosigned = audit::to_text(note);
+  house.core().published(cosigned);
+  for (int i = 0; i < 3; ++i) accept({});
+  const auto reply = prove();
+  ASSERT_NE(std::get_if<protocol::Proven>(&reply), nullptr) << refusal_in(reply);
+  EXPECT_EQ(std::get<protocol::Proven>(reply).proof.checkpoint, cosigned);
+  (void)verified(std::get<protocol::Proven>(reply).proof);
+  // Without the wish it stands under the newest of all.
+  const auto newest = house.ask(sealed.address.sender, protocol::Prove{sealed.id});
+  EXPECT_EQ(std::get<protocol::Proven>(newest).proof.checkpoint, house.core().newest_checkpoint());
+}
+
+TEST_F(Log, EachBatchHandsOverTheLeavesItsCheckpointAdds) {
+  audit::MemoryTree tree;
+  for (std::uint64_t i = 0; i < house.store().tree_size().value; ++i)
+    tree.append(as_bytes(audit::encode(house.store().leaf({i})->leaf)));
+  for (int i = 0; i < 5; ++i) {
+    std::vector<broker::VerifiedRequest> batch;
+    for (int k = 0; k <= i; ++k) batch.push_back(house.request("ged.1", department.open("ged.1", Digest{}, house.now)));
+    const auto outcome = house.apply(std::move(batch));
+    ASSERT_TRUE(outcome && outcome->checkpoint);
+    EXPECT_EQ(outcome->first_leaf.value, tree.size().value);
+    for (const std::string& leaf : outcome->leaves) tree.append(as_bytes(leaf));
+    EXPECT_EQ(audit::verify_checkpoint(*outcome->checkpoint, house.log_key())->root(), tree.root());
+  }
+  EXPECT_TRUE(house.apply({})->leaves.empty());
 }
 
 TEST_F(Log, P3EveryRefusalToAnEnrolledIdentityIsALeafWithItsRule) {

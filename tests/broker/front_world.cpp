@@ -380,7 +380,8 @@ RunningBroker::RunningBroker(const World& around, BrokerSettings wanted) : world
     ADD_FAILURE() << outside.error().detail;
     return;
   }
-  auto started = Broker::start(std::move(wanted), core, world.release_keys(), *std::move(outside), world.curve, clock);
+  auto started =
+      Broker::start(std::move(wanted), core, world.release_keys(), {*std::move(outside)}, world.curve, clock);
   if (started)
     broker = *std::move(started);
   else

@@ -13,9 +13,12 @@
 
 #include "broker/broker.hpp"
 #include "crypto/identity.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/raw_client.hpp"
 
 namespace pli::broker {
+
+using testing::eventually;
 
 inline constexpr UnixMillis world_time{1'795'000'000'000};  // 18 November 2026
 inline constexpr std::uint32_t world_epoch = 202611;
@@ -142,17 +145,6 @@ class RunningBroker {
   FakeCore core;
   std::unique_ptr<Broker> broker;
 };
-
-/// Polls until `condition` holds; false after twenty seconds.
-template <class Condition>
-[[nodiscard]] bool eventually(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return false;
-}
 
 /// The refusal in a reply, or a failure.
 [[nodiscard]] protocol::Refusal refusal_of(const std::optional<protocol::ReplyBody>& body);

@@ -109,34 +109,6 @@ TEST_F(OutsideCheckpoint, P10AnotherLogsCheckpointIsNotAccepted) {
   EXPECT_EQ(demand(audit::sign_checkpoint(other_shard, key_), 20, tree_).error().code, Errc::corruption);
 }
 
-TEST_F(OutsideCheckpoint, IsPublishedOnlyOnceDurableAndTheNewestOfEachMoment) {
-  std::mutex mutex;
-  std::vector<std::string> published;
-  auto count = [&] {
-    std::lock_guard lock(mutex);
-    return published.size();
-  };
-  {
-    Publisher publisher(OutsideFile::create(path_, note(1)).value(), {std::chrono::milliseconds(200)},
-                        [&](std::string checkpoint) {
-                          // Already on the disk when anybody hears of it.
-                          Bytes file(2 * audit::outside_slot_bytes);
-                          std::ifstream in(path_, std::ios::binary);
-                          in.read(reinterpret_cast<char*>(file.data()), static_cast<std::streamsize>(file.size()));
-                          EXPECT_EQ(audit::newest_slot(file)->note, checkpoint);
-                          std::lock_guard lock(mutex);
-                          published.push_back(std::move(checkpoint));
-                        });
-    publisher.offer(note(2));
-    ASSERT_TRUE(eventually([&] { return count() == 1; }));
-    for (std::uint64_t size = 3; size <= 15; ++size) publisher.offer(note(size));
-    EXPECT_EQ(count(), 1U) << "not twice within the interval";
-    publisher.finish();
-  }
-  EXPECT_EQ(published, (std::vector<std::string>{note(2), note(15)}));
-  EXPECT_EQ(OutsideFile::open(path_)->newest().note, note(15));
-}
-
 TEST_F(OutsideCheckpoint, IsNotWrittenWhereNoStartWouldFindIt) {
   {
     OutsideFile file = OutsideFile::create(path_, note(1)).value();
@@ -146,16 +118,6 @@ TEST_F(OutsideCheckpoint, IsNotWrittenWhereNoStartWouldFindIt) {
   OutsideFile file = OutsideFile::create(path_, note(1)).value();
   std::filesystem::resize_file(path_, audit::outside_slot_bytes);
   EXPECT_EQ(file.write(note(2)).error().code, Errc::io_error);
-}
-
-TEST_F(OutsideCheckpoint, ANoteThatDoesNotFitIsNotPublished) {
-  std::atomic<int> published{0};
-  Publisher publisher(OutsideFile::create(path_, note(1)).value(), {std::chrono::milliseconds(1)},
-                      [&](const std::string&) { ++published; });
-  publisher.offer(std::string(audit::outside_note_bytes_max + 1, 'x'));
-  ASSERT_TRUE(eventually([&] { return publisher.failing(); }));
-  publisher.offer(note(2));
-  ASSERT_TRUE(eventually([&] { return !publisher.failing() && published == 1; }));
 }
 
 }  // namespace
