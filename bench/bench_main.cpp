@@ -41,7 +41,7 @@ struct Figures {
 
 class Bench {
  public:
-  Bench(std::size_t senders, std::size_t count, std::size_t bytes)
+  Bench(std::size_t senders, std::size_t count, std::size_t bytes, bool with_tiles)
       : senders_(senders),
         count_(count),
         bytes_(bytes),
@@ -51,7 +51,7 @@ class Bench {
           options.senders = senders;
           return options;
         }()),
-        broker_(department_, PLI_BROKER_PROGRAM) {
+        broker_(department_, PLI_BROKER_PROGRAM, with_tiles) {
     broker_.start();
     idle_bytes_ = broker_.resident_bytes();
   }
@@ -267,12 +267,14 @@ int main(int argc, char** argv) {
   std::size_t in_flight = 64;
   std::size_t bytes = 2048;
   bool json = false;
+  bool no_tiles = false;
   CLI::App app{"Measures a broker of its own on loopback, beside this machine's limits"};
   app.footer("Example: pli-bench --count 16000 --json");
   app.add_option("--count", count, "Exchanges in each throughput measure")->check(CLI::Range(16, 1000000));
   app.add_option("--senders", senders, "Senders at once")->check(CLI::Range(1, 64));
   app.add_option("--in-flight", in_flight, "Requests each keeps in flight")->check(CLI::Range(1, 256));
   app.add_option("--bytes", bytes, "Sealed payload of an exchange, about")->check(CLI::Range(512, 40000));
+  app.add_flag("--no-tiles", no_tiles, "Without the log's tiles on disk: what they cost");
   app.add_flag("--json", json, "One JSON object");
   try {
     app.parse(argc, argv);
@@ -281,7 +283,7 @@ int main(int argc, char** argv) {
   }
   pli::crypto::initialise();
   try {
-    Bench bench(senders, count, bytes);
+    Bench bench(senders, count, bytes, !no_tiles);
     auto limits = pli::bench::measure_machine(bench.broker().data());
     std::uint64_t disk = bench.broker().disk_bytes();
     Figures one = bench.one_in_flight(2000);

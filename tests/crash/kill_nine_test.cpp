@@ -8,6 +8,8 @@
 
 #include "audit/inclusion.hpp"
 #include "audit/proof_file.hpp"
+#include "audit/tile.hpp"
+#include "base/file.hpp"
 #include "crypto/random.hpp"
 #include "protocol/limits.hpp"
 #include "tests/support/raw_client.hpp"
@@ -71,6 +73,27 @@ class KillNine : public ::testing::Test {
     for (std::size_t i = 0; i < count; ++i)
       out.push_back(Department::wire_submit(department_.seal(draft), hello.release_epoch, hello.release_key, session));
     return out;
+  }
+
+  /// Whoever has only the files finds the whole log in them, whenever their writer was killed.
+  void expect_whole_tiles(const audit::VerifierKey& key) const {
+    const auto read = [&](const std::string& name) {
+      return read_file(broker_.tiles() / Department::shard() / name, audit::bundle_bytes_max);
+    };
+    const auto served = read("checkpoint");
+    ASSERT_TRUE(served);
+    const auto checkpoint = audit::verify_checkpoint(as_text(*served), key);
+    ASSERT_TRUE(checkpoint);
+    EXPECT_GT(checkpoint->size().value, submissions);
+    auto tiles = audit::CheckedTiles::open(checkpoint->size(), checkpoint->root(),
+                                           [&](const audit::TileId& id) { return read(audit::to_path(id)); });
+    ASSERT_TRUE(tiles) << tiles.error().detail;
+    const std::vector<audit::TileId> all = audit::tiles_between({0}, checkpoint->size()).value();
+    for (const audit::TileId& id : all) EXPECT_TRUE(tiles->read(id)) << audit::to_path(id);
+    const auto range = audit::hash_bundles(checkpoint->size(), {0, audit::bundle_count(checkpoint->size())},
+                                           [&](const audit::BundleId& id) { return read(audit::to_path(id)); }, {});
+    ASSERT_TRUE(range) << range.error().detail;
+    EXPECT_TRUE(audit::verify_log({{*range}}, checkpoint->size(), checkpoint->root()));
   }
 
   /// As an outbox does: the same bytes again on a new connection until each has its receipt.
@@ -202,6 +225,7 @@ TEST_F(KillNine, P2AcceptedMeansDurableP8NothingLostNothingTwice) {
   EXPECT_TRUE(logged == receipted) << "an exchange under two leaves, or a leaf nobody holds a receipt of";
   broker_.stop();
   EXPECT_EQ(broker_.check(), 0) << "pli-broker check: every invariant of the store";
+  expect_whole_tiles(key);
 }
 
 }  // namespace

@@ -72,7 +72,8 @@ int exit_code_of(pid_t pid) {
 
 }  // namespace
 
-RealBroker::RealBroker(const Department& department, std::string program) : program_(std::move(program)) {
+RealBroker::RealBroker(const Department& department, std::string program, bool with_tiles)
+    : program_(std::move(program)) {
   const auto& folder = folder_.path();
   for (const char* name : {"data", "keys", "copy", "log"}) std::filesystem::create_directory(folder / name);
   crypto::SecretKey startup = crypto::SecretKey::random(crypto::startup_secret_bytes);
@@ -88,7 +89,8 @@ RealBroker::RealBroker(const Department& department, std::string program) : prog
                        Department::shard() +
                        "\"\ndata_folder = \"data\"\nkey_folder = \"keys\"\nleases = \"keys/leases\"\n"
                        "leases_copy = \"copy/leases\"\noutside_checkpoint = \"copy/checkpoint\"\nlog_folder = \"log\"\n"
-                       "startup_secret = \"startup.secret\"\n"
+                       "startup_secret = \"startup.secret\"\n" +
+                       (with_tiles ? "tiles_folder = \"tiles\"\n" : "") +
                        // Few senders stand for a whole département here.
                        "[limits]\nbytes_per_day_max = 1099511627776\nacts_per_day_max = 1000000000\n";
   write(folder / "broker.toml", as_bytes(config));
@@ -153,8 +155,9 @@ std::uint64_t RealBroker::resident_bytes() const {
 std::uint64_t RealBroker::disk_bytes() const {
   std::uint64_t total = 0;
   std::error_code problem;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(data(), problem))
-    if (entry.is_regular_file(problem)) total += entry.file_size(problem);
+  for (const auto& folder : {data(), tiles()})
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, problem))
+      if (entry.is_regular_file(problem)) total += entry.file_size(problem);
   return total;
 }
 

@@ -12,7 +12,7 @@ namespace pli::testing {
 class RealBroker {
  public:
   /// Writes keys, configuration and the first version, and runs `pli-broker init`. `program` is its path.
-  RealBroker(const Department& department, std::string program);
+  RealBroker(const Department& department, std::string program, bool with_tiles = true);
   ~RealBroker();
   RealBroker(const RealBroker&) = delete;
   RealBroker& operator=(const RealBroker&) = delete;
@@ -27,9 +27,10 @@ class RealBroker {
   [[nodiscard]] const crypto::CurvePublic& curve() const { return curve_; }
   [[nodiscard]] const crypto::SignPublic& log_key() const { return log_key_; }
   [[nodiscard]] std::filesystem::path data() const { return folder_.path() / "data"; }
+  [[nodiscard]] std::filesystem::path tiles() const { return folder_.path() / "tiles"; }
   [[nodiscard]] double cpu_seconds() const;  ///< user and system, of the running broker
   [[nodiscard]] std::uint64_t resident_bytes() const;
-  [[nodiscard]] std::uint64_t disk_bytes() const;  ///< files of the data folder
+  [[nodiscard]] std::uint64_t disk_bytes() const;  ///< files of the data folder and of the tiles folder
 
  private:
   [[nodiscard]] int run(const std::vector<std::string>& words) const;
