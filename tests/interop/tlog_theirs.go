@@ -5,6 +5,7 @@
 //	tlog_theirs make DIR
 //	tlog_theirs verify-tiles DIR        as tiles_ours.cpp makes it; in tlog_tiles_theirs.go
 //	tlog_theirs verify-export DIR       as export_ours.cpp makes it; in tlog_export_theirs.go
+//	tlog_theirs ask-witness DIR PROGRAM  DIR is the witness's folder; in tlog_witness_theirs.go
 //
 // DIR holds
 //
@@ -283,6 +284,10 @@ func make_(dir string) {
 
 func main() {
 	log.SetFlags(0)
+	if len(os.Args) == 4 && os.Args[1] == "ask-witness" {
+		askWitness(os.Args[2], os.Args[3])
+		return
+	}
 	if len(os.Args) != 3 {
 		log.Fatal("usage: tlog_theirs make|verify|verify-tiles|verify-export DIR")
 	}
