@@ -166,7 +166,11 @@ class ReceiptUpgrade {
     if (!proof) return proof.error();
     const audit::VerifierKey log = log_verifier(proof->origin, session_.invitation().log_key);
     auto cosigned = read_cosignatures(leaf_proof.checkpoint, log, *session_.log().witnesses().policy(), clock_.now());
-    if (!cosigned) return cosigned.error();
+    if (!cosigned) {
+      Failure failure = cosigned.error();
+      failure.evidence = profile_.keep_evidence("cosignature", leaf_proof.checkpoint);
+      return failure;
+    }
     if (!cosigned->quorum_at) return {};
     audit::Receipt receipt = proof->receipt;
     const auto present = read_file(receipt_path(profile_, waiting.exchange), protocol::receipt_bytes_max);

@@ -58,7 +58,7 @@ void Sitting::warn_of_witnesses() const {
       warn("ATTENTION : les témoins " +
            (kept ? "n'ont pas confirmé le journal du serveur depuis " + french_duration(now - kept->at)
                  : std::string("n'ont jamais confirmé à ce poste le journal du serveur")) +
-           ". Plus rien n'est scellé ; ce que vous écrivez est gardé. [log_stale]");
+           ". Plus rien n'est scellé ; ce que vous écrivez est gardé. Vérifiez l'heure de ce poste. [log_stale]");
       break;
   }
 }

@@ -126,6 +126,16 @@ std::optional<std::string> kept_invitation(const Profile& profile) {
   return std::string(as_text(*bytes));
 }
 
+/// Who has to confirm the log, by name.
+std::string witnesses_of(const protocol::Invitation& invitation) {
+  auto policy = audit::WitnessPolicy::parse(invitation.witnesses);
+  if (invitation.witnesses.empty() || !policy) return "aucun : le journal n'est confirmé que par le serveur";
+  std::string out;
+  for (const auto& witness : policy->witnesses())
+    out += (out.empty() ? "" : ", ") + protocol::printable(witness.name) + " (" + witness.key.name + ")";
+  return out + (policy->demands_witnesses() ? "" : " ; aucun n'est exigé");
+}
+
 int show_identity(Sitting& sitting) {
   auto profile = sitting.profile();
   if (!profile) return report(sitting, profile.error());
@@ -160,6 +170,7 @@ int show_identity(Sitting& sitting) {
   say("Contrat     " + invitation->contract);
   say("Serveur     " + invitation->endpoint);
   say("Journal     " + invitation->log);
+  say("Témoins     " + witnesses_of(*invitation));
   if (accepted) say("Invitation  empreinte " + protocol::fingerprint(*accepted));
   return 0;
 }
@@ -183,16 +194,6 @@ std::string authorities_of(const protocol::Invitation& invitation) {
                     std::to_string(invitation.authorities.keys.size()) + " :";
   for (const audit::VerifierKey& key : invitation.authorities.keys) out += " " + key.name;
   return out;
-}
-
-/// Who has to confirm the log, by name.
-std::string witnesses_of(const protocol::Invitation& invitation) {
-  auto policy = audit::WitnessPolicy::parse(invitation.witnesses);
-  if (invitation.witnesses.empty() || !policy) return "aucun : le journal n'est confirmé que par le serveur";
-  std::string out;
-  for (const auto& witness : policy->witnesses())
-    out += (out.empty() ? "" : ", ") + protocol::printable(witness.name) + " (" + witness.key.name + ")";
-  return out + (policy->demands_witnesses() ? "" : " ; aucun n'est exigé");
 }
 
 /// What an invitation would make this machine trust, and what that changes.

@@ -55,6 +55,10 @@ void print_item(const Sitting& sitting, const Flushed& flushed) {
       say("  Reçu vérifié, à conserver : " + item.receipt.string());
       break;
     case OutboxState::refused: warn("Refusé par le serveur : " + what); break;
+    case OutboxState::queued:
+      say("En attente, gardé sous votre seule clé et pas encore scellé pour ses destinataires : " + what +
+          " (pli outbox flush)");
+      break;
     default: say("En attente d'envoi, scellé et gardé sur cette machine : " + what + " (pli outbox flush)");
   }
 }

@@ -384,6 +384,25 @@ TEST_F(WitnessTest, RefusesASecondLeafForWhatWasReceipted) {
   EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
 }
 
+TEST_F(WitnessTest, ThatDoesNotVerifyConfirmsNoReceiptAndIsKept) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem item = receipted_unseen(*desk);
+  broker_.witnesses_answering = 3;
+  ASSERT_TRUE(connect(*desk).has_value());
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    auto* proven = std::get_if<protocol::Proven>(&reply);
+    if (proven == nullptr) return;
+    auto note = audit::parse_note(proven->proof.checkpoint);
+    note->signatures.at(3).signature.back() ^= 1;
+    proven->proof.checkpoint = audit::to_text(*note);
+  };
+  const auto report = flush(*desk);
+  ASSERT_TRUE(report.stopped.has_value());
+  EXPECT_TRUE(client::is(*report.stopped, LocalCode::receipt_invalid));
+  EXPECT_TRUE(std::filesystem::exists(report.stopped->evidence));
+  EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
+}
+
 TEST_F(WitnessTest, WritesAnewAReceiptFileThatIsGone) {
   auto desk = connected("r.bellerive");
   const OutboxItem item = receipted_unseen(*desk);
