@@ -140,6 +140,7 @@ Outcome<void> verify_whole_log(const Folder& folder, const audit::VerifiedCheckp
   for (auto& worker : workers)
     while (worker.wait_for(progress_interval) != std::future_status::ready)
       if (progress) progress(shared.leaves_done);
+  if (progress) progress(shared.leaves_done);
   std::array<Result<Half>, 2> halves = {workers[0].get(), workers[1].get()};
   for (const auto& half : halves)  // not the one that stopped for the other
     if (!half && half.error().code != Errc::unavailable) return refuse("entries", half.error());

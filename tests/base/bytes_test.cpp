@@ -58,5 +58,21 @@ TEST(Hex, RoundTripsAndRefusesAnythingElse) {
   EXPECT_FALSE(from_hex("0g"));
 }
 
+TEST(Hex, TakesTheSixteenDigitsAndNoOtherByteAtEitherPlace) {
+  const std::string digits = "0123456789abcdef";
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    const std::size_t value = digits.find(c);
+    const auto high = from_hex(std::string{c, '3'});
+    const auto low = from_hex(std::string{'3', c});
+    ASSERT_EQ(high.has_value(), value != std::string::npos) << byte;
+    ASSERT_EQ(low.has_value(), value != std::string::npos) << byte;
+    if (!high || !low) continue;
+    EXPECT_EQ(*high, Bytes{static_cast<std::uint8_t>(value * 16 + 3)});
+    EXPECT_EQ(*low, Bytes{static_cast<std::uint8_t>(0x30 + value)});
+  }
+  EXPECT_EQ(from_hex(""), Bytes{});
+}
+
 }  // namespace
 }  // namespace pli

@@ -27,6 +27,7 @@ GOOD = {
                              + " ".join(f"{name}.cpp" for name in OPENING) + ")\n",
     "audit/tree.hpp": ONCE + '#include "crypto/seal.hpp"\n',
     "witness/desk.hpp": ONCE + '#include "audit/tree.hpp"\n#include <mutex>\n',
+    "verify/trust.hpp": ONCE + '#include "audit/tree.hpp"\n#include <filesystem>\n',
     "config/table.hpp": ONCE + '#include "base/bytes.hpp"\n#include <fstream>\n',
     "protocol/limits.hpp": ONCE + "inline constexpr std::size_t frames_max = 8;\n"
                            "inline constexpr std::chrono::milliseconds skew_max = 300s;\n",
@@ -80,6 +81,8 @@ class TidyTree(unittest.TestCase):
                 ("audit/tree.hpp", "protocol/codec.hpp"), ("audit/tree.hpp", "config/table.hpp"),
                 ("audit/tree.hpp", "witness/desk.hpp"), ("witness/desk.hpp", "protocol/codec.hpp"),
                 ("witness/desk.hpp", "broker/store.hpp"), ("broker/store.hpp", "witness/desk.hpp"),
+                ("verify/trust.hpp", "protocol/codec.hpp"), ("verify/trust.hpp", "client/session.hpp"),
+                ("verify/trust.hpp", "witness/desk.hpp"), ("client/session.hpp", "verify/trust.hpp"),
                 ("config/table.hpp", "crypto/seal.hpp"), ("config/table.hpp", "protocol/codec.hpp"),
                 ("protocol/codec.hpp", "broker/store.hpp"), ("protocol/codec.hpp", "client/session.hpp"),
                 ("broker/store.hpp", "client/session.hpp"), ("client/session.hpp", "broker/store.hpp"),
@@ -91,7 +94,7 @@ class TidyTree(unittest.TestCase):
 
     def test_only_the_clients_side_includes_what_opens_content(self):
         for name in OPENING:
-            for path in ["audit/tree.hpp", "protocol/codec.hpp", "broker/store.cpp", "crypto/seal.cpp"]:
+            for path in ["audit/tree.hpp", "protocol/codec.hpp", "broker/store.cpp", "crypto/seal.cpp", "verify/trust.hpp"]:
                 with self.subTest(name=name, path=path):
                     found = self.breaches_of(self.with_line(path, f'# include "crypto/{name}.hpp"'))
                     self.assertEqual(len(found), 1, found)

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tests/verify/sitting.hpp"
@@ -31,6 +32,20 @@ TEST_F(LogCommand, CountsTheLeavesByTypeAndSaysWhichTimesTheySpan) {
   EXPECT_EQ(json["leaves.consultation"], 350);
   EXPECT_EQ(json["time.first"], "2026-01-01T00:00:00Z");
   EXPECT_EQ(json["time.last"], "2026-01-01T00:11:39Z");
+}
+
+TEST_F(LogCommand, TellsPeopleHowFarItIsAndMachinesNothing) {
+  std::vector<std::uint64_t> told;
+  const Progress progress = [&told](std::uint64_t leaves) { told.push_back(leaves); };
+  std::vector<std::string> words = {"log", put("log", log_.log()), "--log-key", to_text(log_.log_key())};
+  EXPECT_EQ(run(words, ManualClock(now), progress).exit, Exit::verified);
+  ASSERT_FALSE(told.empty());
+  EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+  EXPECT_EQ(told.back(), 700U);
+  told.clear();
+  words.push_back("--json");
+  EXPECT_EQ(run(words, ManualClock(now), progress).exit, Exit::verified);
+  EXPECT_TRUE(told.empty());
 }
 
 TEST_F(LogCommand, CutsThePartialTilesAndBundlesThatAreGoneFromTheFullOnes) {
