@@ -6,6 +6,7 @@
 #include <random>
 #include <thread>
 
+#include "base/file.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/witness/growing_log.hpp"
 #include "witness/witness_key.hpp"
@@ -30,9 +31,10 @@ class DeskTest : public ::testing::Test {
     log_.grow(64);
     open();
   }
-  void open() {
+  void open() { open(log_line(log_.key())); }
+  void open(const std::string& logs) {
     desk_.reset();
-    desk_.emplace(take(WitnessStore::open(folder_.path(), key_)), take(WatchedLogs::parse(log_line(log_.key()))),
+    desk_.emplace(take(WitnessStore::open(folder_.path(), key_)), take(WatchedLogs::parse(logs)),
                   take(load_witness(folder_.path())), clock_,
                   [this](DeskEvent event) { ++events_[static_cast<std::size_t>(event)]; });
   }
@@ -151,15 +153,21 @@ TEST_F(DeskTest, WithAClockBeforeTheEpochItSignsNothing) {
 }
 
 TEST_F(DeskTest, WithNoRoomForAnotherOriginItSignsNothingForIt) {
-  const auto key = log_.key().key;
-  desk_.reset();
-  WitnessStore store = take(WitnessStore::open(folder_.path(), key_));
-  desk_.emplace(std::move(store), take(WatchedLogs::parse(log_key_line("log.example/all", key))),
-                take(load_witness(folder_.path())), clock_, [](DeskEvent) {});
-  for (std::size_t shard = 1; shard <= origins_max + 1; ++shard) {
-    GrowingLog log("log.example/all/2026-" + std::to_string(shard));
-    EXPECT_EQ(desk_->add_checkpoint(log.body(0, 0)).status, shard <= origins_max ? 200 : 503) << shard;
+  const audit::Witness witness = take(load_witness(folder_.path()));
+  const auto shard = [](std::size_t number) { return GrowingLog("log.example/all/2026-" + std::to_string(number)); };
+  CosignedTrees trees;
+  for (std::size_t number = 1; number < origins_max; ++number) {
+    const GrowingLog log = shard(number);
+    audit::Note note = take(audit::parse_note(log.checkpoint(0)));
+    note.signatures.push_back(audit::cosign(note.text, witness.name, witness.key, {1}));
+    trees.emplace(audit::monitoring_path(log.origin()),
+                  CosignedTree{log.origin(), audit::first_witness_state(), {1}, audit::to_text(note)});
   }
+  ASSERT_TRUE(write_file_durably(folder_.path() / "state", as_bytes(to_text(trees)), FileMode::owner_only));
+  open(log_key_line("log.example/all", log_.key().key));
+  EXPECT_EQ(desk_->add_checkpoint(shard(origins_max).body(0, 0)).status, 200);
+  EXPECT_EQ(desk_->add_checkpoint(shard(origins_max + 1).body(0, 0)).status, 503);
+  EXPECT_EQ(desk_->add_checkpoint(shard(1).body(0, 0)).status, 200);
 }
 
 }  // namespace
