@@ -14,11 +14,41 @@ namespace {
 
 /// When what is newest may be published, if nothing holds it up.
 constexpr std::chrono::milliseconds published_by = std::chrono::seconds(1);
+/// Of one leaf, so that a path and a checkpoint as long as there are fit the message beside it. Only a note sealed to
+/// hundreds of auditors takes more, and then stays behind its commitment; `records` shows it.
+constexpr std::size_t proven_disclosure_bytes_max = 44 * 1024;
+
+/// Nothing was judged: it is there, and will be published.
+Denial not_published_yet() {
+  Denial denial = deny(Code::busy, "publication");
+  denial.refusal.retry_after_ms = static_cast<std::uint32_t>(published_by.count());
+  return denial;
+}
 
 }  // namespace
 
 Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked) {
   const protocol::Member& member = caller.member;
+  if (request.leaf) {
+    const protocol::Decision decision = decide(Act::read_records, member, {}, {});
+    if (!decision) return deny(Code::forbidden, decision.rule);
+    const LeafIndex leaf = *request.leaf;
+    if ((!request.shard.empty() && request.shard != origin_) || leaf.value >= tree_.size().value) return not_found();
+    if (request.published && leaf.value >= published_size_.value) return not_published_yet();
+    if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
+    if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
+    auto proof = stored_proof(leaf, std::nullopt);
+    if (proof && proof->disclosure.size() > proven_disclosure_bytes_max) proof = stored_proof(leaf, Shown::opener);
+    if (!proof) return deny(Code::erased, "journal");
+    const Decided decided{"ok",
+                          decision.rule,
+                          directory_->number(),
+                          {},
+                          std::to_string(leaf.value) + "," + std::to_string(leaf.value + 1),
+                          {}};
+    log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
+    return Answer{protocol::Proven{*std::move(proof)}, leaf, {}, {}, {}, request.published};
+  }
   asked.exchange = request.exchange;
   const protocol::Decision connect = decide(Act::connect, member, {}, {});
   if (!connect) return deny(Code::forbidden, connect.rule);
@@ -41,12 +71,7 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
     return deny(Code::forbidden, "annuaire.expire");
   else if (!reads)
     return not_found(delivered.rule);
-  if (request.published && row->leaf.value >= published_size_.value) {
-    // Nothing was judged: it is there, and will be published.
-    Denial denial = deny(Code::busy, "publication");
-    denial.refusal.retry_after_ms = static_cast<std::uint32_t>(published_by.count());
-    return denial;
-  }
+  if (request.published && row->leaf.value >= published_size_.value) return not_published_yet();
   if (!shown) {
     if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
     if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);

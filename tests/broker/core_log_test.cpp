@@ -224,6 +224,137 @@ TEST_F(Log, ReadingItIsRecordedAndReadingToTheEndEnds) {
   EXPECT_EQ(line.text("range"), "0," + std::to_string(records.items.size()));
 }
 
+TEST_F(Log, AnAuditorHasAnyLeafProvenAndThatIsRecorded) {
+  accept({});
+  const std::uint64_t size = house.store().tree_size().value;
+  for (std::uint64_t i = 0; i < size; ++i) {
+    protocol::Prove prove;
+    prove.leaf = LeafIndex{i};
+    const auto reply = house.ask("auditeur", prove);
+    ASSERT_EQ(refusal_in(reply), "");
+    const audit::Receipt receipt = verified(std::get<protocol::Proven>(reply).proof);
+    EXPECT_EQ(receipt.index.value, i);
+    for (const audit::DisclosedField& field : receipt.record.fields) EXPECT_TRUE(field.opening.has_value());
+    const JournalLine line = last_line();
+    EXPECT_EQ(line.leaf.type, audit::LeafType::verification);
+    EXPECT_EQ(line.text("actor"), "auditeur");
+    EXPECT_EQ(line.text("act"), "prove");
+    EXPECT_EQ(line.text("range"), std::to_string(i) + "," + std::to_string(i + 1));
+    EXPECT_EQ(line.record.find("exchange"), nullptr);
+  }
+  expect_whole();
+}
+
+TEST_F(Log, OnlyAnAuditorNamesALeafAndOnlyOneThatStands) {
+  protocol::Prove prove;
+  prove.leaf = LeafIndex{0};
+  for (const char* member : {"ged.1", "maire.auxerre", "operateur"})
+    EXPECT_EQ(refusal_in(house.ask(member, prove)), "FORBIDDEN(defaut)") << member;
+  const JournalLine line = last_line();
+  EXPECT_EQ(line.text("act"), "prove");
+  EXPECT_EQ(line.text("outcome"), "FORBIDDEN");
+  prove.shard = department.origin();
+  EXPECT_EQ(refusal_in(house.ask("auditeur", prove)), "");
+  prove.shard = department.log() + "/2025-1";
+  EXPECT_EQ(refusal_in(house.ask("auditeur", prove)), "NOT_FOUND");
+  prove.shard.clear();
+  prove.leaf = LeafIndex{house.store().tree_size().value};
+  EXPECT_EQ(refusal_in(house.ask("auditeur", prove)), "NOT_FOUND");
+}
+
+TEST_F(Log, ALeafIsProvenUnderThePublishedCheckpointOnceThatHoldsIt) {
+  accept({});
+  const std::string published = house.core().newest_checkpoint();
+  const TreeSize size = house.store().tree_size();
+  house.core().published(published);
+  accept({});
+  protocol::Prove prove;
+  prove.leaf = LeafIndex{size.value - 1};
+  const auto checkpoint = [&] {
+    const auto reply = house.ask("auditeur", prove);
+    EXPECT_EQ(refusal_in(reply), "");
+    return verified(std::get<protocol::Proven>(reply).proof).checkpoint;
+  };
+  EXPECT_NE(checkpoint(), published);
+  prove.published = true;
+  EXPECT_EQ(checkpoint(), published);
+  const TreeSize before = house.store().tree_size();
+  prove.leaf = LeafIndex{size.value};  // committed, and not published yet
+  const auto busy = house.ask("auditeur", prove);
+  ASSERT_NE(std::get_if<protocol::Refusal>(&busy), nullptr);
+  EXPECT_EQ(std::get<protocol::Refusal>(busy).code, protocol::Code::busy);
+  EXPECT_EQ(house.store().tree_size(), before) << "nothing was judged, and nothing is recorded";
+}
+
+/// Does any run of so many bytes of `secret` stand in `bytes`?
+bool shares_bytes(ByteView bytes, ByteView secret) {
+  constexpr std::size_t window = 16;
+  const std::string_view haystack = as_text(bytes);
+  for (std::size_t at = 0; at + window <= secret.size(); at += window)
+    if (haystack.find(as_text(secret.subspan(at, window))) != std::string_view::npos) return true;
+  return false;
+}
+
+TEST_F(Log, P1NothingAnAuditorIsGivenHoldsAByteOfContent) {
+  Draft draft;
+  draft.content = to_bytes("a fact invented for whoever would look for it in a journal");
+  const Sealed sent = accept(draft);
+  const protocol::Envelope& envelope = sent.envelope;
+  ASSERT_EQ(refusal_in(open("ged.1", sent.id)), "");
+  std::vector<broker::VerifiedBody> questions;
+  for (std::uint64_t i = 0; i < house.store().tree_size().value; ++i) {
+    protocol::Prove prove;
+    prove.leaf = LeafIndex{i};
+    questions.emplace_back(prove);
+  }
+  questions.emplace_back(protocol::Prove{sent.id});
+  questions.emplace_back(protocol::GetRecords{{}, protocol::records_items_max, {}});
+  for (const char* queue : {"ged/89", "audit/89"}) questions.emplace_back(protocol::List{queue, {}, 64});
+  questions.emplace_back(protocol::ListCases{});
+  questions.emplace_back(department.open("auditeur", sent.id, house.now));
+  questions.emplace_back(protocol::GetDirectory{});
+  questions.emplace_back(protocol::Follow{{{"ged/89", {}}}, 64});
+  std::size_t answered = 0;
+  for (broker::VerifiedBody& question : questions) {
+    const auto reply = house.ask("auditeur", std::move(question));
+    answered += refusal_in(reply).empty() ? 1U : 0U;
+    const Bytes given = protocol::encode(protocol::Reply{1, reply});
+    EXPECT_FALSE(shares_bytes(given, draft.content));
+    EXPECT_FALSE(shares_bytes(given, envelope.payload));
+    EXPECT_FALSE(shares_bytes(given, envelope.locked));
+  }
+  EXPECT_GT(answered, 5U);
+  // Who may open it is given them: the search finds what is there.
+  EXPECT_TRUE(shares_bytes(protocol::encode(protocol::Reply{1, open("ged.2", sent.id)}), envelope.payload));
+}
+
+TEST(Proofs, ARecordTooLongForOneIsShownWithoutItsNote) {
+  for (const std::size_t auditors : {430U, 445U}) {
+    DepartmentOptions options;
+    options.ged_members = 1;
+    options.clir_members = 1;
+    options.auditors = auditors - 1;
+    const Department crowded(options);
+    BrokerHouse house(crowded);
+    const Sealed sent = crowded.seal(Draft{});
+    ASSERT_EQ(refusal_in(house.ask(sent.address.sender, sent.verified())), "");
+    broker::VerifiedOpen open = crowded.open("ged.1", sent.id, house.now);
+    open.note = Bytes(protocol::sealed_note_bytes(auditors), 7);
+    ASSERT_EQ(refusal_in(house.ask("ged.1", std::move(open))), "");
+    protocol::Prove prove;
+    prove.leaf = LeafIndex{house.store().tree_size().value - 1};
+    const auto reply = house.ask("auditeur", prove);
+    ASSERT_EQ(refusal_in(reply), "");
+    const auto record = audit::decode_disclosure(std::get<protocol::Proven>(reply).proof.disclosure);
+    ASSERT_TRUE(record.has_value());
+    const bool without = auditors == 445;
+    EXPECT_EQ(record->find("note") == nullptr, without) << auditors;
+    std::size_t hidden = 0;
+    for (const audit::DisclosedField& field : record->fields) hidden += field.opening ? 0U : 1U;
+    EXPECT_EQ(hidden, without ? 1U : 0U);
+  }
+}
+
 TEST_F(Log, ItsTimeNeverGoesBack) {
   accept({});
   const UnixMillis later = house.now;

@@ -98,6 +98,8 @@ Department::Department(DepartmentOptions options) : options_(options) {
   add_member("referent.avallon", avallon, {Role::referent}, {seat(avallon)}, "89025");
   add_member("outil.transport", carrier, {Role::outil}, {seat(carrier)}, "89");
   add_member("auditeur", "inspection", {Role::auditeur}, {"audit/89"}, "89");
+  for (std::size_t i = 0; i < options_.auditors; ++i)
+    add_member("auditeur." + std::to_string(i), "inspection", {Role::auditeur}, {"audit/89"}, "89");
   add_member("operateur", "exploitant", {Role::operateur}, {}, "89");
   for (std::size_t i = 0; i < options_.senders; ++i)
     add_member("referent." + std::to_string(i), auxerre, {Role::referent}, {seat(auxerre)}, "89024");

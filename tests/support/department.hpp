@@ -31,6 +31,7 @@ struct DepartmentOptions {
   std::size_t clir_members = 5;
   std::size_t senders = 0;    ///< more référents, for load: "referent.0", "referent.1"…
   std::size_t strangers = 0;  ///< members nobody may see or ask for: they only make the directory long
+  std::size_t auditors = 0;   ///< beside "auditeur": "auditeur.0", "auditeur.1"…
 };
 
 /// What a test sends. Ids default to zeros: none.
