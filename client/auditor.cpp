@@ -278,6 +278,7 @@ AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {
   AuditReport report;
   report.size = checkpoint.size();
   report.root = checkpoint.root();
+  report.checkpoint = checkpoint.note();
   report.records = records_;
   if (edge_.size() != checkpoint.size())
     find(Problem::leaf_missing, LeafIndex{edge_.size().value}, "");
@@ -289,38 +290,42 @@ AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {
   return report;
 }
 
-namespace {
-
-/// Reads on from `next` to `end`. Stops early where the broker has no more: what is missing is found at the end.
-Outcome<void> read_on(Session& session, LogAuditor& auditor, std::uint64_t& next, std::uint64_t end,
-                      const OnRecord& on_record) {
-  while (next < end) {
-    const auto wanted = std::min<std::uint64_t>(end - next, protocol::records_items_max);
+Outcome<void> read_items(Session& session, LeafIndex from, TreeSize end, const OnItem& on_item) {
+  std::uint64_t next = from.value;
+  while (next < end.value) {
+    const auto wanted = std::min<std::uint64_t>(end.value - next, protocol::records_items_max);
     auto page =
-        session.ask<protocol::Records>(protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
+        session.ask<protocol::Records>(protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted), {}});
     if (!page) return page.error();
     if (page->items.empty()) return {};
     for (const protocol::RecordItem& item : page->items) {
-      if (next == end) break;
-      auditor.add(item);
+      if (next == end.value) break;
+      if (auto taken = on_item(item); !taken) return taken.error();
       ++next;
-      if (on_record && auditor.last()) on_record(*auditor.last());
     }
   }
   return {};
 }
 
-}  // namespace
-
-Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std::chrono::milliseconds patience) {
+Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std::chrono::milliseconds patience,
+                               const OnItem& on_item) {
   constexpr std::chrono::milliseconds pause{100};
   if (auto refreshed = session.refresh(); !refreshed) return refreshed.error();
   if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
   LogAuditor auditor(session.invitation().log, session.directory());
-  std::uint64_t next = 0;
+  LeafIndex next{};
+  const auto take = [&](const protocol::RecordItem& item) -> Outcome<void> {
+    auditor.add(item);
+    ++next.value;
+    if (on_item)
+      if (auto taken = on_item(item); !taken) return taken.error();
+    if (on_record && auditor.last()) on_record(*auditor.last());
+    return {};
+  };
   for (;; patience -= pause) {
+    // What is missing at the end is a finding.
     const audit::VerifiedCheckpoint checkpoint = *session.log().last();
-    if (auto read = read_on(session, auditor, next, checkpoint.size().value, on_record); !read) return read.error();
+    if (auto read = read_items(session, next, checkpoint.size(), take); !read) return read.error();
     if (auditor.knows_directory() || patience <= std::chrono::milliseconds::zero()) return auditor.finish(checkpoint);
     std::this_thread::sleep_for(pause);
     if (auto checked = session.check_log(); !checked) return checked.error();
@@ -364,6 +369,37 @@ Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex fro
     }
   }
   return out;
+}
+
+Outcome<VerifiedReceipt> prove_record(Session& session, LeafIndex place, const std::string& shard) {
+  if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
+  protocol::Prove request;
+  request.leaf = place;
+  request.shard = shard;
+  request.published = true;
+  auto proven = session.ask<protocol::Proven>(request);
+  // What was recorded a moment ago is published in a moment.
+  for (auto patience = publication_patience; !proven && is(proven.error(), protocol::Code::busy);) {
+    const std::chrono::milliseconds pause(std::get<protocol::Refusal>(proven.error().cause).retry_after_ms);
+    if (pause > patience || pause <= std::chrono::milliseconds::zero()) break;
+    patience -= pause;
+    std::this_thread::sleep_for(pause);
+    proven = session.ask<protocol::Proven>(request);
+  }
+  if (!proven) return proven.error();
+  auto receipt = session.verify_proof(proven->proof);
+  if (!receipt) return receipt.error();
+  const std::string expected = shard.empty() ? session.log().last()->head().origin : shard;
+  if (receipt->receipt.index != place || receipt->origin != expected)
+    return Failure(LocalCode::receipt_invalid, "the proof is of another leaf than the one asked for");
+  if (auto checked = session.check_log(); !checked) return checked.error();
+  return receipt;
+}
+
+void show_only(audit::Disclosure& record, const std::vector<std::string>& shown) {
+  for (audit::DisclosedField& field : record.fields)
+    if (field.opening && std::find(shown.begin(), shown.end(), field.opening->field.name) == shown.end())
+      field.opening.reset();
 }
 
 }  // namespace pli::client

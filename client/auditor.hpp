@@ -59,6 +59,7 @@ struct AuditedRecord {
 struct AuditReport {
   TreeSize size{};  ///< of the checkpoint everything was compared with
   Digest root{};
+  std::string checkpoint;  ///< its note, verbatim
   std::uint64_t records = 0;
   std::uint64_t signatures = 0;   ///< checked and good
   std::vector<Finding> findings;  ///< empty = nothing altered, nothing invented, nothing missing
@@ -116,11 +117,17 @@ class LogAuditor {
 /// Reads the whole journal up to the session's last verified checkpoint and checks it. `on_record` may be empty.
 /// Errors: refusals (only an auditor may), unreachable. What is wrong with the log is in the report, not an error.
 using OnRecord = std::function<void(const AuditedRecord&)>;
+/// Sees each leaf's bytes as they came, readable or not, before its record. A failure ends the reading.
+using OnItem = std::function<Outcome<void>(const protocol::RecordItem&)>;
 /// A version is shown before a checkpoint that holds its leaf is published, at most a second later: that long, and then
 /// some, `patience` waits for one, since a directory the log does not know is a finding.
 inline constexpr std::chrono::milliseconds publication_patience{10'000};
 [[nodiscard]] Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record,
-                                             std::chrono::milliseconds patience = publication_patience);
+                                             std::chrono::milliseconds patience = publication_patience,
+                                             const OnItem& on_item = {});
+/// The leaves [from, end) as they came, not checked. Ends early where the broker has no more. Errors: refusals,
+/// unreachable, those of `on_item`.
+[[nodiscard]] Outcome<void> read_items(Session& session, LeafIndex from, TreeSize end, const OnItem& on_item);
 /// What the broker says was recorded after the session's last checkpoint: no tree commits to it yet.
 struct UnprovenTail {
   std::uint64_t count = 0;
@@ -131,5 +138,12 @@ struct UnprovenTail {
 [[nodiscard]] Outcome<UnprovenTail> read_unproven(Session& session);
 /// Some records, checked one by one against their leaves but not against the tree: for listing.
 [[nodiscard]] Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count);
+/// One record with its proof, under the newest published checkpoint that holds it, which is compared with all this
+/// profile has seen. `shard` empty = the current one. Errors: refusals, receipt_invalid (also the proof of another
+/// leaf), log_forked, log_shrunk.
+[[nodiscard]] Outcome<VerifiedReceipt> prove_record(Session& session, LeafIndex place, const std::string& shard);
+/// Hides all fields but the named ones behind their commitments: the record's digest, and its proof, stay good. What is
+/// hidden cannot be computed from what is left.
+void show_only(audit::Disclosure& record, const std::vector<std::string>& shown);
 
 }  // namespace pli::client

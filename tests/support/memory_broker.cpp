@@ -492,6 +492,18 @@ ReplyBody MemoryBroker::on(const Peer&, const protocol::GetCheckpoint& body) {
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Prove& body) {
   if (body.published) ++upgrades;
+  if (body.leaf) {
+    if (!member(peer).roles.has(protocol::Role::auditeur)) return refusal(Code::forbidden, "journal.lecture");
+    if (body.leaf->value >= leaves_.size()) return refusal(Code::not_found);
+    std::vector<std::string_view> all;
+    for (const audit::Field& field : records_[body.leaf->value].fields) all.push_back(field.name);
+    protocol::Proven out{prove(*body.leaf, all)};
+    audit::Record record = act(member(peer), "prove");
+    record.add("outcome", "ok");
+    record.add("range", std::to_string(body.leaf->value) + "," + std::to_string(body.leaf->value + 1));
+    add_record(audit::LeafType::verification, std::move(record));
+    return out;
+  }
   const auto found = exchanges_.find(body.exchange);
   if (found == exchanges_.end()) return refusal(Code::not_found);
   const std::vector<std::string>& seats = member(peer).seats;
