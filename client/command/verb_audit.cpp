@@ -1,9 +1,9 @@
-// pli audit list|verify|checkpoint: every access, never any content.
+// pli audit list|show|report|export|statistics|tiles|verify|checkpoint: every access, never any content.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <chrono>
+#include <memory>
 
 #include "client/auditor.hpp"
+#include "client/command/audit_verbs.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
@@ -11,94 +11,6 @@
 #include "protocol/printable.hpp"
 
 namespace pli::client::command {
-namespace {
-
-struct Filter {
-  std::string act, member, exchange, outcome;
-  std::string from, to;  ///< days
-};
-
-std::optional<UnixMillis> day_of(const std::string& text) {
-  int year = 0;
-  unsigned month = 0;
-  unsigned day = 0;
-  char rest = 0;
-  if (std::sscanf(text.c_str(), "%4d-%2u-%2u%c", &year, &month, &day, &rest) != 3) return std::nullopt;
-  std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
-  if (!date.ok()) return std::nullopt;
-  return UnixMillis{
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::sys_days(date).time_since_epoch()).count()};
-}
-
-std::string text_field(const AuditedRecord& record, std::string_view name) {
-  const Bytes* value = record.record.find(name);
-  if (value == nullptr) return "";
-  std::string text(as_text(*value));
-  bool plain = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-  return plain ? text : to_hex(*value);
-}
-
-bool matches(const AuditedRecord& record, const Filter& filter, std::optional<UnixMillis> from,
-             std::optional<UnixMillis> to) {
-  auto differs = [](const std::string& wanted, const std::string& found) { return !wanted.empty() && wanted != found; };
-  if (differs(filter.act, std::string(audit::text_of(record.leaf.type)))) return false;
-  if (differs(filter.member, text_field(record, "actor"))) return false;
-  if (differs(filter.outcome, text_field(record, "outcome"))) return false;
-  if (!filter.exchange.empty() && text_field(record, "exchange").rfind(filter.exchange, 0) != 0) return false;
-  if (from && record.leaf.time < *from) return false;
-  return !to || record.leaf.time < *to + std::chrono::hours(24);
-}
-
-int list(Sitting& sitting, const Filter& filter) {
-  std::optional<UnixMillis> from;
-  std::optional<UnixMillis> to;
-  if (!filter.from.empty() && !(from = day_of(filter.from)))
-    return usage_error(sitting, "--from attend une date : 2026-11-23");
-  if (!filter.to.empty() && !(to = day_of(filter.to))) return usage_error(sitting, "--to attend une date : 2026-11-23");
-  if (!filter.act.empty() && !audit::leaf_type_of(filter.act))
-    return usage_error(sitting,
-                       "acte inconnu ; l'un de : collecte, modification, consultation, communication, transfert, "
-                       "interconnexion, effacement, refus, connexion, habilitation, export, agrement, verification");
-  auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
-  std::uint64_t size = (*session)->log().known_size().value;
-  std::vector<std::vector<std::string>> rows;
-  constexpr std::uint64_t page = 512;
-  std::uint64_t next = 0;
-  while (next < size) {
-    auto records = read_records(**session, LeafIndex{next}, std::min(page, size - next));
-    if (!records) return report(sitting, records.error());
-    if (records->empty()) break;
-    for (const AuditedRecord& record : *records) {
-      if (!matches(record, filter, from, to)) continue;
-      if (sitting.json()) {
-        JsonObject out;
-        out.number("leaf", static_cast<std::int64_t>(record.index.value)).text("act", audit::text_of(record.leaf.type));
-        out.text("time", iso_time(record.leaf.time)).boolean("proven", false);
-        for (const auto& field : record.record.fields)
-          if (field.opening)
-            out.text("field_" + field.opening->field.name, text_field(record, field.opening->field.name));
-        out.print();
-        continue;
-      }
-      std::string exchange = text_field(record, "exchange");
-      rows.push_back({std::to_string(record.index.value), local_time(record.leaf.time),
-                      std::string(audit::text_of(record.leaf.type)), text_field(record, "actor"),
-                      text_field(record, "role"), exchange.substr(0, 8), text_field(record, "queue"),
-                      text_field(record, "motif"), text_field(record, "outcome"), text_field(record, "rule")});
-    }
-    next = records->back().index.value + 1;
-  }
-  print_table(
-      {{"Place"}, {"Date"}, {"Acte"}, {"Qui"}, {"Rôle"}, {"Échange"}, {"File"}, {"Motif"}, {"Issue"}, {"Règle"}}, rows);
-  if (rows.empty() && !sitting.json()) say("Aucun acte ne correspond.");
-  if (next < size)
-    return report(sitting,
-                  Failure(protocol::LocalCode::log_shrunk, "the records end before the size of the signed checkpoint"));
-  if (!sitting.json())
-    warn("Cette liste est ce que le serveur en dit : seul « pli audit verify » prouve qu'elle est entière.");
-  return 0;
-}
 
 /// What each problem means to somebody who does not build trees.
 std::string french(Problem problem) {
@@ -123,6 +35,17 @@ std::string french(Problem problem) {
   }
   return "anomalie";
 }
+
+void warn_of(const AuditReport& report) {
+  if (report.clean()) return;
+  warn("LE JOURNAL N'EST PAS INTÈGRE : " + std::to_string(report.findings.size()) + " constat(s).");
+  for (const Finding& finding : report.findings)
+    warn("  " + (finding.leaf ? "place " + std::to_string(finding.leaf->value) + " : " : "") + french(finding.problem) +
+         (finding.subject.empty() ? "" : " (" + protocol::printable(finding.subject) + ")") + " [" +
+         std::string(text_of(finding.problem)) + "]");
+}
+
+namespace {
 
 /// How old the newest published checkpoint may be. Nothing where the option is not a duration, and that is said.
 std::optional<std::chrono::milliseconds> age_max_of(const Sitting& sitting, const std::string& text) {
@@ -199,12 +122,7 @@ int verify(Sitting& sitting, const std::string& max_age) {
     say("Rien n'a été modifié, retiré ni inventé jusqu'à cette place. Conservez le point de contrôle : pli audit "
         "checkpoint");
   } else {
-    warn("LE JOURNAL N'EST PAS INTÈGRE : " + std::to_string(result->findings.size()) + " constat(s).");
-    for (const Finding& finding : result->findings)
-      warn("  " + (finding.leaf ? "place " + std::to_string(finding.leaf->value) + " : " : "") +
-           french(finding.problem) +
-           (finding.subject.empty() ? "" : " (" + protocol::printable(finding.subject) + ")") + " [" +
-           std::string(text_of(finding.problem)) + "]");
+    warn_of(*result);
   }
   if (!sitting.json() && tail->count != 0) {
     say(std::to_string(tail->count) + " enregistrement(s) après ce point de contrôle, dont votre propre lecture :");
@@ -247,23 +165,102 @@ int checkpoint(Sitting& sitting, const std::string& max_age) {
   return 0;
 }
 
+void add_list(CLI::App& group, Sitting& sitting, Verdict& verdict) {
+  auto options = std::make_shared<ListOptions>();
+  auto* verb = group.add_subcommand("list", "Lister les actes");
+  verb->footer(
+      "Exemple : pli audit list --act consultation --person p.leroux --from 2026-11-01 --notes\n"
+      "Les jours sont ceux de Paris. Un numéro se donne par son début ; espaces et majuscules n'y comptent pas.\n"
+      "--csv suit la RFC 4180 ; une cellule qui commencerait par = + - @ est précédée d'une apostrophe.");
+  verb->add_option("--act", options->act, "Acte : consultation, refus, collecte…");
+  verb->add_option("--person", options->person, "Personne habilitée");
+  verb->add_option("--member", options->member, "Membre : son identifiant dans l'annuaire");
+  verb->add_option("--organisation", options->organisation, "Organisation");
+  verb->add_option("--role", options->role, "Rôle : membre_ged, referent, auditeur…");
+  verb->add_option("--instance,--queue", options->queue, "Instance ou file : ged/89");
+  verb->add_option("--case", options->case_id, "Dossier : début de son numéro");
+  verb->add_option("--exchange", options->exchange, "Échange : début de son numéro");
+  verb->add_option("--nature", options->kind, "Nature de l'échange : signalement_individuel, retour…");
+  verb->add_option("--motif", options->motif, "Motif de l'ouverture : evaluation, suivi…");
+  verb->add_option("--outcome", options->outcome, "Issue : ok, FORBIDDEN, NOT_FOUND…");
+  verb->add_option("--rule", options->rule, "Règle appliquée : ouverture.ged, interdit.auteur…");
+  verb->add_option("--from", options->from, "À partir de ce jour, AAAA-MM-JJ");
+  verb->add_option("--to", options->to, "Jusqu'à ce jour compris");
+  verb->add_flag("--notes", options->notes, "Ouvrir et montrer les notes de motif scellées à votre clé");
+  verb->add_flag("--csv", options->csv, "Sortie pour tableur (RFC 4180)");
+  verb->callback([&sitting, &verdict, options] { verdict.exit_code = audit_list(sitting, *options); });
+}
+
+void add_show(CLI::App& group, Sitting& sitting, Verdict& verdict) {
+  auto options = std::make_shared<ShowOptions>();
+  auto* verb = group.add_subcommand("show", "Montrer un acte, champ par champ, avec sa preuve");
+  verb->footer(
+      "Exemple : pli audit show 1204 --out acte-1204.tlog-proof\n"
+      "Pour une inspection : pli audit show 1204 --field actor --field motif --out acte-1204.tlog-proof ne divulgue "
+      "que\n"
+      "ces deux champs ; les autres restent derrière leur engagement, et la preuve vaut toujours.");
+  verb->add_option("place", options->place, "Place de l'acte dans le journal")->required();
+  verb->add_option("--shard", options->shard, "Partie du journal où il se trouve (défaut : celle en cours)");
+  verb->add_option("--field", options->fields, "Ne montrer que ce champ (répétable)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("--out", options->out, "Écrire la preuve dans ce fichier, qui ne doit pas exister");
+  verb->callback([&sitting, &verdict, options] { verdict.exit_code = audit_show(sitting, *options); });
+}
+
+void add_period_verbs(CLI::App& group, Sitting& sitting, Verdict& verdict) {
+  auto reported = std::make_shared<PeriodOptions>();
+  auto* verb = group.add_subcommand("report", "Rapport d'une période : accès, volumes, horaires, refus, habilitations");
+  verb->footer(
+      "Exemple : pli audit report --from 2026-11-01 --to 2026-11-30\n"
+      "Le journal est lu et vérifié en entier. Les règles de ce qui est signalé figurent dans le rapport.");
+  verb->add_option("--from", reported->from, "Premier jour, AAAA-MM-JJ (heure de Paris)")->required();
+  verb->add_option("--to", reported->to, "Dernier jour, compris")->required();
+  verb->add_option("--hours", reported->hours, "Horaires de travail, du lundi au vendredi (défaut : 8-19)");
+  verb->add_option("--follow-up", reported->follow_up_days, "Jours laissés pour donner suite (défaut : 30)");
+  verb->add_flag("--csv", reported->csv, "Sortie pour tableur (RFC 4180)");
+  verb->callback([&sitting, &verdict, reported] { verdict.exit_code = audit_report(sitting, *reported); });
+
+  auto exported = std::make_shared<PeriodOptions>();
+  auto folder = std::make_shared<std::filesystem::path>();
+  verb = group.add_subcommand("export", "Emporter une période dans un dossier qui se vérifie sans connexion");
+  verb->footer(
+      "Exemple : pli audit export export-novembre --from 2026-11-01 --to 2026-11-30\n"
+      "Le dossier contient les actes et leurs preuves, jamais le contenu d'un échange.");
+  verb->add_option("dossier", *folder, "Dossier à créer, ou vide")->required();
+  verb->add_option("--from", exported->from, "Premier jour, AAAA-MM-JJ (heure de Paris)")->required();
+  verb->add_option("--to", exported->to, "Dernier jour, compris")->required();
+  verb->callback(
+      [&sitting, &verdict, exported, folder] { verdict.exit_code = audit_export(sitting, *folder, *exported); });
+
+  auto month = std::make_shared<std::string>();
+  verb = group.add_subcommand("statistics", "Recompter les statistiques d'un mois et les comparer à celles publiées");
+  verb->footer(
+      "Exemple : pli audit statistics --month 2026-11\n"
+      "Les mois sont ceux du journal (UTC). Code de sortie 4 si les statistiques publiées sont autres.");
+  verb->add_option("--month", *month, "Mois, AAAA-MM")->required();
+  verb->callback([&sitting, &verdict, month] { verdict.exit_code = audit_statistics(sitting, *month); });
+
+  auto tiles = std::make_shared<std::filesystem::path>();
+  verb = group.add_subcommand("tiles", "Écrire ou prolonger les tuiles du journal (C2SP tlog-tiles)");
+  verb->footer(
+      "Exemple : pli audit tiles journal-89\n"
+      "D'autres logiciels lisent ce dossier. Relancée, la commande ajoute ce qui manque et ne remplace rien.");
+  verb->add_option("dossier", *tiles, "Dossier des tuiles")->required();
+  verb->callback([&sitting, &verdict, tiles] { verdict.exit_code = audit_tiles(sitting, *tiles); });
+}
+
 }  // namespace
 
 void add_audit(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto* group = app.add_subcommand("audit", "Le journal des accès : le lire, le vérifier (auditeurs)");
   group->require_subcommand(1);
   group->footer("Exemple : pli audit verify\nLire le journal est soi-même inscrit au journal.");
-  auto filter = std::make_shared<Filter>();
-  auto* verb = group->add_subcommand("list", "Lister les actes");
-  verb->footer("Exemple : pli audit list --act consultation --member p.leroux --from 2026-11-01");
-  verb->add_option("--act", filter->act, "Acte : consultation, refus, collecte…");
-  verb->add_option("--member", filter->member, "Membre");
-  verb->add_option("--exchange", filter->exchange, "Échange : début de son numéro");
-  verb->add_option("--outcome", filter->outcome, "Issue");
-  verb->add_option("--from", filter->from, "À partir de ce jour, AAAA-MM-JJ (UTC)");
-  verb->add_option("--to", filter->to, "Jusqu'à ce jour compris");
-  verb->callback([&sitting, &verdict, filter] { verdict.exit_code = list(sitting, *filter); });
-  verb = group->add_subcommand("verify", "Vérifier tout le journal : feuilles, arbre, signatures, files, annuaire");
+  add_list(*group, sitting, verdict);
+  add_show(*group, sitting, verdict);
+  add_period_verbs(*group, sitting, verdict);
+  auto* verb =
+      group->add_subcommand("verify", "Vérifier tout le journal : feuilles, arbre, signatures, files, annuaire");
   verb->footer("Exemple : pli audit verify --json");
   auto age = std::make_shared<std::string>();
   verb->add_option("--max-age", *age, "Confirmé par les témoins depuis moins de : 90s, 10m (par défaut), 24h");
