@@ -6,7 +6,6 @@
 
 #include "audit/witness_policy.hpp"
 #include "base/file.hpp"
-#include "client/client_store.hpp"
 #include "client/command/known_cases.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
@@ -446,18 +445,18 @@ int upgrade_receipts(Sitting& sitting) {
   if (!session) return report(sitting, session.error());
   if (!(*session)->log().witnesses().demanded())
     return usage_error(sitting, "votre invitation n'exige aucun témoin : un reçu n'a rien à attendre de plus");
-  auto upgraded = Outbox(**profile, sitting.clock()).upgrade(**session);
+  Outbox outbox(**profile, sitting.clock());
+  auto upgraded = outbox.upgrade(**session);
   if (!upgraded) return report(sitting, upgraded.error());
   for (const OutboxItem& item : *upgraded) print_item(sitting, {item, false, false, std::nullopt});
-  auto waiting = (*profile)->store().uncosigned_receipts();
-  if (!waiting) return report(sitting, local(LocalCode::local_store, waiting.error()));
+  auto items = outbox.list();
+  if (!items) return report(sitting, items.error());
+  const auto waiting = std::count_if(items->begin(), items->end(),
+                                     [](const OutboxItem& item) { return item.state == OutboxState::receipted; });
   if (sitting.json())
-    JsonObject()
-        .number("cosigned", static_cast<std::int64_t>(upgraded->size()))
-        .number("waiting", static_cast<std::int64_t>(waiting->size()))
-        .print();
-  else if (!waiting->empty())
-    say(std::to_string(waiting->size()) + " reçu(s) attendent encore que les témoins confirment le journal.");
+    JsonObject().number("cosigned", static_cast<std::int64_t>(upgraded->size())).number("waiting", waiting).print();
+  else if (waiting != 0)
+    say(std::to_string(waiting) + " reçu(s) attendent encore que les témoins confirment le journal.");
   else if (upgraded->empty())
     say("Aucun reçu n'attend les témoins.");
   return 0;

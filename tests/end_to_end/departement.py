@@ -95,13 +95,13 @@ class Departement:
         self.pli(who, "identity", "accept", invitation, "--yes")
         card.unlink()
 
-    def make_contract(self, authorities, threshold):
+    def make_contract(self, authorities, threshold, *more):
         """`pli init` from the example contract, on a free port."""
         contract = self.folder / "contrat.toml"
         example = (SOURCE / "config" / "examples" / "contrat.example.toml").read_text(encoding="utf-8")
         contract.write_text(example.replace("tcp://127.0.0.1:7410", f"tcp://127.0.0.1:{free_port()}"), encoding="utf-8")
         self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "init", self.folder / "contrat", "--contract",
-                  contract, "--authorities", authorities, "--threshold", threshold, "--work-factor", WORK_FACTOR])
+                  contract, "--authorities", authorities, "--threshold", threshold, "--work-factor", WORK_FACTOR, *more])
 
     def sign_version(self):
         done = self.authority_does("sign", "--authority", self.authority, "--yes")
