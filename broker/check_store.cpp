@@ -20,6 +20,7 @@
 #include "crypto/statement.hpp"
 #include "protocol/case_life.hpp"
 #include "protocol/exchange.hpp"
+#include "protocol/policy.hpp"
 #include "protocol/suspension.hpp"
 
 namespace pli::broker {
@@ -167,7 +168,8 @@ class Checker {
   }
 
   /// Whether the leaf of an exchange records its acceptance, with the very same place in its queue.
-  void check_acceptance(std::uint64_t leaf, const Digest& id, const QueueSeen& queue, const std::string& where) {
+  void check_acceptance(std::uint64_t leaf, const Digest& id, const QueueSeen& queue,
+                        const std::optional<std::string>& handling, const std::string& where) {
     SQLite::Statement row(db_, "SELECT month, record FROM leaf WHERE key = ?");
     row.bind(1, static_cast<std::int64_t>(shard_ << leaf_key_shard_shift | leaf));
     if (!row.executeStep()) return problem("exchange.leaf", where);
@@ -178,7 +180,8 @@ class Checker {
     const bool same = exchange != nullptr && equal(*exchange, id) && head != nullptr && equal(*head, queue.head.head) &&
                       text_in(*record, "act") == "submit" && text_in(*record, "outcome") == "ok" &&
                       text_in(*record, "number") == decimal(queue.head.number.value) &&
-                      text_in(*record, "queue") == queue.name;
+                      text_in(*record, "queue") == queue.name &&
+                      (!handling || text_in(*record, "handling") == *handling);
     expect(same, "exchange.record", where);
   }
 
@@ -311,10 +314,14 @@ class Checker {
       // Its acceptance is in the log, and says the same; no other exchange is proven by the same leaf.
       expect(number == 1 || leaf > last_leaf, "exchange.leaf", where);
       last_leaf = leaf;
-      check_acceptance(leaf, id, seen, where);
+      const auto kind = static_cast<Kind>(rows.getColumn(9).getInt());
+      std::optional<std::string> handling;  // an access part's are those of the exchange it opens
+      if (!rows.isColumnNull(15) && kind != Kind::acces)
+        if (const auto asked = protocol::decode_address(blob_at(rows, 15)))
+          handling = protocol::handling_text(asked->handling);
+      check_acceptance(leaf, id, seen, handling, where);
 
       const std::uint64_t case_number = number_at(rows, 10);
-      const auto kind = static_cast<Kind>(rows.getColumn(9).getInt());
       if (case_number != 0) {
         CaseSeen& dossier = cases_[case_number];
         ++dossier.exchanges;

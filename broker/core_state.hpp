@@ -36,6 +36,7 @@ struct Denial {
 [[nodiscard]] Denial deny(protocol::Code code, std::string_view subject = {});
 /// Nothing there, or nothing you may see: the record alone says which.
 [[nodiscard]] Denial not_found(std::string_view rule = {});
+[[nodiscard]] bool sits_in(const protocol::Member& member, std::string_view queue);
 
 /// What an opening gives once its record is durable (P3, P4).
 struct ReleaseOrder {

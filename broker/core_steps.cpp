@@ -12,10 +12,6 @@ using protocol::Relation;
 
 namespace {
 
-bool sits_in(const protocol::Member& member, std::string_view queue) {
-  return std::find(member.seats.begin(), member.seats.end(), queue) != member.seats.end();
-}
-
 template <class Keys>
 bool holds(const Keys& sorted, const crypto::AgePublic& key) {
   return std::binary_search(sorted.begin(), sorted.end(), key);
@@ -24,6 +20,10 @@ bool holds(const Keys& sorted, const crypto::AgePublic& key) {
 }  // namespace
 
 Denial deny(protocol::Code code, std::string_view subject) { return {{code, std::string(subject), 0}, {}}; }
+bool sits_in(const protocol::Member& member, std::string_view queue) {
+  return std::find(member.seats.begin(), member.seats.end(), queue) != member.seats.end();
+}
+
 Denial not_found(std::string_view rule) { return {{protocol::Code::not_found, {}, 0}, rule}; }
 
 Logged CoreState::log(Batch& batch, audit::LeafType type, const audit::Record& record,

@@ -54,23 +54,43 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
   if (!connect) return deny(Code::forbidden, connect.rule);
   const std::optional<ExchangeRow> row = store_.find_exchange(request.exchange);
   const ExchangeFacts facts = facts_of(row.value_or(ExchangeRow{}));
-  const protocol::Decision delivered = decide(Act::deliver, member, facts, relations(member, facts));
+  const protocol::Relations standing = relations(member, facts);
+  const protocol::Decision delivered = decide(Act::deliver, member, facts, standing);
   const protocol::Decision reads = decide(Act::read_records, member, {}, {});
   if (!row) return not_found();
 
   std::optional<Shown> shown;
   std::string_view rule = reads.rule;
-  // Who sits in the queue it was sent to needs its place there, even when it was sent by himself. That is delivery, and
-  // ends with the directory's term; what one has sent, and the journal, are proven on.
+  // Who sits in the queue it was sent to needs its place there, even when it was sent by himself, and even when its
+  // header is hidden from him. That is delivery, and ends with the directory's term; what one has sent, and the
+  // journal, are proven on.
   const bool expired = directory_expired(batch.now);
-  if (delivered && !expired)
+  const bool seated = facts.queue != nullptr && sits_in(member, facts.queue->id);
+  std::vector<crypto::AgePublic> sealed_to;
+  if (delivered && !expired) {
     shown = Shown::queue_member;
-  else if (sent_by_organisation_of(member, *row))
+  } else if (seated && !reads && !expired) {
+    const bool own = sent_by_organisation_of(member, *row);
+    if (!standing.has(Relation::seated)) {
+      shown = own ? Shown::hidden_from_sender : Shown::hidden;
+      if (const auto readers = roster(row->roster)) sealed_to = readers->keys;
+    } else if (own) {
+      shown = Shown::hidden_from_sender;
+    } else if (delivered.rule == "interdit.copie") {
+      shown = Shown::hidden_by_condition;
+    } else if (delivered.rule == "defaut") {
+      shown = Shown::hidden_by_kind;
+    } else {
+      // What proves that he is an author would tell him what the instance does with the case (design §10).
+      return deny(Code::forbidden, delivered.rule);
+    }
+  } else if (sent_by_organisation_of(member, *row)) {
     shown = Shown::sender;
-  else if (delivered && !reads)
+  } else if ((delivered || seated) && !reads) {
     return deny(Code::forbidden, "annuaire.expire");
-  else if (!reads)
+  } else if (!reads) {
     return not_found(delivered.rule);
+  }
   if (request.published && row->leaf.value >= published_size_.value) return not_published_yet();
   if (!shown) {
     if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
@@ -87,7 +107,7 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
                           {}};
     log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
   }
-  return Answer{protocol::Proven{*std::move(proof)}, row->leaf, {}, {}, {}, request.published};
+  return Answer{protocol::Proven{*std::move(proof), std::move(sealed_to)}, row->leaf, {}, {}, {}, request.published};
 }
 
 Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protocol::GetRecords& request, Asked& asked) {

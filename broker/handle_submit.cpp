@@ -165,6 +165,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     standing = relations(member, facts);
   }
 
+  asked.handling = protocol::handling_text(facts.handling);
+
   // May they: the one policy function.
   const protocol::Decision decision = decide(Act::submit, member, facts, standing);
   if (!decision) return deny(Code::forbidden, decision.rule);

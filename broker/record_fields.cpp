@@ -10,10 +10,10 @@ constexpr std::uint8_t packed_format = 1;
 constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
-constexpr std::array<std::string_view, 25> names = {
-    "actor", "person", "role",  "organisation", "act",        "exchange",  "case",  "reply_to",  "queue",
-    "kind",  "motif",  "code",  "note",         "recipients", "outcome",   "rule",  "directory", "number",
-    "head",  "range",  "count", "key",          "statement",  "signature", "member"};
+constexpr std::array<std::string_view, 26> names = {
+    "actor", "person", "role",  "organisation", "act",        "exchange",  "case",   "reply_to",  "queue",
+    "kind",  "motif",  "code",  "note",         "recipients", "outcome",   "rule",   "directory", "number",
+    "head",  "range",  "count", "key",          "statement",  "signature", "member", "handling"};
 
 /// From 1; 0 for a name that is not in the list.
 std::size_t position_of(std::string_view name) {
@@ -65,6 +65,7 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
   text("motif", asked.motif);
   text("code", asked.code);
   bytes("note", asked.note);
+  text("handling", asked.handling);
   digest("recipients", asked.recipients);
   text("outcome", decided.outcome);
   text("rule", decided.rule);
@@ -84,10 +85,20 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
 
 const std::vector<std::string_view>& shown_to(Shown party) {
   static const std::vector<std::string_view> sender = {
-      "actor", "person", "role", "organisation", "act",  "exchange",  "case", "reply_to",
-      "queue", "kind",   "code", "outcome",      "rule", "directory", "key",  "signature"};
+      "actor", "person", "role",     "organisation", "act",  "exchange",  "case", "reply_to", "queue",
+      "kind",  "code",   "handling", "outcome",      "rule", "directory", "key",  "signature"};
   static const std::vector<std::string_view> queue_member = {"act",     "exchange",  "case",   "queue", "kind",
                                                              "outcome", "directory", "number", "head"};
+  static const std::vector<std::string_view> hidden = {"act",        "exchange", "queue", "outcome",
+                                                       "recipients", "number",   "head"};
+  static const std::vector<std::string_view> hidden_by_condition = {"act",     "exchange",   "queue",  "handling",
+                                                                    "outcome", "recipients", "number", "head"};
+  static const std::vector<std::string_view> hidden_by_kind = {"act",     "exchange",   "queue",  "kind",
+                                                               "outcome", "recipients", "number", "head"};
+  static const std::vector<std::string_view> hidden_from_sender = {
+      "actor",     "person", "role", "organisation", "act",      "exchange", "case",
+      "reply_to",  "queue",  "kind", "code",         "handling", "outcome",  "rule",
+      "directory", "number", "head", "recipients",   "key",      "signature"};
   // The note can be as large as a message: its commitment is enough for who wrote it.
   static const std::vector<std::string_view> opener = {
       "actor", "person", "role",       "organisation", "act",  "exchange",  "case", "reply_to",  "queue",
@@ -96,6 +107,10 @@ const std::vector<std::string_view>& shown_to(Shown party) {
   switch (party) {
     case Shown::sender: return sender;
     case Shown::queue_member: return queue_member;
+    case Shown::hidden: return hidden;
+    case Shown::hidden_by_condition: return hidden_by_condition;
+    case Shown::hidden_by_kind: return hidden_by_kind;
+    case Shown::hidden_from_sender: return hidden_from_sender;
     case Shown::opener: return opener;
     case Shown::directory_holder: return directory_holder;
   }

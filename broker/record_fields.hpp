@@ -24,6 +24,7 @@ struct Asked {
   std::string_view motif;
   std::string_view code;
   ByteView note;
+  std::string handling;  ///< its conditions joined by `,`, or `-`; empty = not known, no field
   std::optional<Digest> recipients;
   std::optional<crypto::SignPublic> key;
   std::string_view member;  ///< who is suspended
@@ -44,8 +45,18 @@ struct Decided {
 /// `actor` may be null: input from nobody, and the broker's own first leaf.
 [[nodiscard]] audit::Record make_record(const protocol::Member* actor, const Asked& asked, const Decided& decided);
 
-/// The fields each party is shown.
-enum class Shown { sender, queue_member, opener, directory_holder };
+/// The fields each party is shown. Who sits in the queue and is not shown a header is shown what tells him that it is
+/// hidden rightly: whom it was sealed to, what its sender asked for, its kind, or that his own side sent it.
+enum class Shown {
+  sender,
+  queue_member,
+  hidden,
+  hidden_by_condition,
+  hidden_by_kind,
+  hidden_from_sender,
+  opener,
+  directory_holder
+};
 [[nodiscard]] const std::vector<std::string_view>& shown_to(Shown party);
 
 /// As the store keeps it: names as one byte, short lengths as one.

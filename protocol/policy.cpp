@@ -380,6 +380,22 @@ Conditions conditions_of(std::span<const std::string> handling, std::string_view
   return out;
 }
 
+std::string handling_text(std::span<const std::string> handling) {
+  std::string out;
+  for (const std::string& condition : handling) out += (out.empty() ? "" : ",") + condition;
+  return out.empty() ? "-" : out;
+}
+
+std::vector<std::string> handling_of_text(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty() && text != "-") {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    out.emplace_back(text.substr(0, comma));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return out;
+}
+
 Decision decide(const Question& question) {
   static const std::array<CompiledAct, act_count> compiled = compile(rules());
   auto position = static_cast<std::size_t>(question.act);

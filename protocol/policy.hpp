@@ -62,6 +62,10 @@ struct Conditions {
   bool operator==(const Conditions&) const = default;
 };
 [[nodiscard]] Conditions conditions_of(std::span<const std::string> handling, std::string_view organisation);
+/// As a record has them: joined by `,`; `-` for none.
+[[nodiscard]] std::string handling_text(std::span<const std::string> handling);
+/// Whatever stands between commas; for what handling_text() made.
+[[nodiscard]] std::vector<std::string> handling_of_text(std::string_view text);
 
 struct Question {
   Act act = Act::connect;

@@ -1,5 +1,7 @@
 // Rights that depend on more than a role: the author of a case who also sits in its instance, what the sender asked
 // for, who was revoked, who carries a directory version.
+#include <algorithm>
+
 #include "protocol/limits.hpp"
 #include "tests/broker/core_fixture.hpp"
 
@@ -55,6 +57,61 @@ TEST_F(Rights, ASeatedMemberOfThePartyIsToldOfItsCaseInTheCommunesWordsAlone) {
   accept(step(Kind::retour, "secretariat", department.organisation_queue("referent.auxerre"), report.id));
   EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::complement, "elu", "ged/89", report.id)))),
             "ILLEGAL_TRANSITION(examen_termine,recu)");
+}
+
+// ---- places hidden from a seat -------------------------------------------------------------------------------------
+
+TEST_F(Rights, P8ANewcomerIsProvenWhomAPlaceWasSealedToAndNothingElse) {
+  const Sealed report = accept({});
+  enrol("ged.neuf", organisation("ged.1"), {Role::membre_ged}, {"ged/89"});
+  EXPECT_FALSE(sees("ged.neuf", report.id));
+  const auto reply = house.ask("ged.neuf", protocol::Prove{report.id});
+  ASSERT_EQ(refusal_in(reply), "");
+  const auto& proven = std::get<protocol::Proven>(reply);
+  const audit::Receipt receipt = verified(proven.proof);
+  protocol::Queue queue;
+  queue.id = "ged/89";
+  queue.keys = proven.roster;
+  EXPECT_EQ(*receipt.record.find("recipients"), to_bytes(ByteView(protocol::roster_digest(queue))));
+  EXPECT_TRUE(std::is_sorted(proven.roster.begin(), proven.roster.end()));
+  EXPECT_EQ(std::count(proven.roster.begin(), proven.roster.end(), department.member("ged.neuf").keys.age), 0);
+  EXPECT_EQ(std::count(proven.roster.begin(), proven.roster.end(), department.member("ged.1").keys.age), 1);
+  for (const char* shown : {"act", "exchange", "queue", "outcome", "recipients", "number", "head"})
+    EXPECT_NE(receipt.record.find(shown), nullptr) << shown;
+  for (const char* kept : {"actor", "person", "organisation", "case", "kind", "handling", "directory", "signature"})
+    EXPECT_EQ(receipt.record.find(kept), nullptr) << kept;
+}
+
+TEST_F(Rights, P8APlaceHiddenByItsSendersConditionShowsTheConditionAndNothingElse) {
+  const Sealed report = accept_with({"ged-only", "no-copy-to:" + organisation("ged.2")}, 1);
+  const auto reply = house.ask("ged.2", protocol::Prove{report.id});
+  ASSERT_EQ(refusal_in(reply), "");
+  EXPECT_TRUE(std::get<protocol::Proven>(reply).roster.empty());
+  const audit::Receipt receipt = verified(std::get<protocol::Proven>(reply).proof);
+  EXPECT_EQ(as_text(*receipt.record.find("handling")), "ged-only,no-copy-to:" + organisation("ged.2"));
+  for (const char* kept : {"actor", "person", "organisation", "case", "kind", "directory", "signature"})
+    EXPECT_EQ(receipt.record.find(kept), nullptr) << kept;
+  const Sealed plain = accept_with({}, 2);
+  const auto mine = house.ask(plain.address.sender, protocol::Prove{plain.id});
+  EXPECT_EQ(as_text(*verified(std::get<protocol::Proven>(mine).proof).record.find("handling")), "-");
+  expect_whole();
+}
+
+TEST_F(Rights, P8WhatAnAuthorsSideSentIsProvenToItAndWhatTheInstanceDoesIsRefusedByItsRule) {
+  enrol("elu", organisation("referent.auxerre"), {Role::referent, Role::membre_ged}, {"ged/89"});
+  const Sealed report = accept({});
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  const Sealed decision = accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  EXPECT_FALSE(sees("elu", report.id));
+  const auto own = house.ask("elu", protocol::Prove{report.id});
+  ASSERT_EQ(refusal_in(own), "");
+  const audit::Receipt receipt = verified(std::get<protocol::Proven>(own).proof);
+  EXPECT_EQ(as_text(*receipt.record.find("organisation")), organisation("referent.auxerre"));
+  EXPECT_EQ(as_text(*receipt.record.find("number")), "1");
+  EXPECT_EQ(refusal_in(house.ask("elu", protocol::Prove{decision.id})), "FORBIDDEN(interdit.auteur)");
+  const JournalLine refusal = last_line();
+  EXPECT_EQ(refusal.text("act"), "prove");
+  EXPECT_EQ(refusal.text("rule"), "interdit.auteur");
 }
 
 // ---- what the sender asked for -------------------------------------------------------------------------------------
