@@ -1,4 +1,4 @@
-// Broken promises of the broker's that concern no one exchange: a queue withheld, a log that forked or shrank. Kept in
+// Broken promises of the broker's that concern no one exchange: a queue withheld, a log that forked or shrank… Kept in
 // state.db with their evidence and repeated until somebody has acknowledged them, however well the broker behaves
 // afterwards; told to the auditors over the next session it lets us have, once.
 #pragma once
@@ -15,8 +15,8 @@ struct AlarmOrigin {
   bool claimed = false;             ///< rests on a member's word alone
   protocol::ExchangeId exchange{};  ///< what it was met at; zeros: nothing in particular
 };
-/// Keeps an alarm (log_forked, log_shrunk, queue_withheld) and hands the failure back: that is what matters, should
-/// even the disk fail.
+/// Keeps an alarm (log_forked, log_shrunk, queue_withheld, queue_reordered, queue_hidden, directory_stale) and hands
+/// the failure back: that is what matters, should even the disk fail.
 Failure raise_alarm(const Profile& profile, Failure failure, const AlarmOrigin& origin = {});
 
 /// Those nobody has acknowledged, oldest first; `queue` empty: all. Errors: local_store.

@@ -13,7 +13,7 @@ namespace pli::client {
 namespace {
 
 constexpr int busy_wait_ms = 10'000;
-constexpr int user_version = 3;
+constexpr int user_version = 4;
 constexpr int application_id = 0x506c6931;  // "Pli1"
 constexpr std::uint8_t proof_hashes_stored_max = 63;
 
@@ -82,6 +82,7 @@ CREATE TABLE received (
   visible       INTEGER NOT NULL,
   sender_status INTEGER NOT NULL,
   opened        INTEGER NOT NULL DEFAULT 0,
+  hidden        INTEGER NOT NULL DEFAULT 0,   -- HiddenProof, of a place that is not visible
   PRIMARY KEY (queue, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX received_exchange ON received (exchange);
@@ -127,6 +128,7 @@ constexpr Migration migrations[] = {
     {2,
      "ALTER TABLE outbox ADD COLUMN leaf INTEGER; ALTER TABLE outbox ADD COLUMN cosigned_at INTEGER NOT NULL DEFAULT "
      "0"},
+    {3, "ALTER TABLE received ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0"},
 };
 
 Error io(const char* words) { return {Errc::io_error, words}; }
@@ -411,8 +413,9 @@ Result<void> ClientStore::set_release_epoch(const ReleaseEpoch& epoch) {
 
 namespace {
 
-constexpr protocol::LocalCode alarm_codes[] = {protocol::LocalCode::log_forked, protocol::LocalCode::log_shrunk,
-                                               protocol::LocalCode::queue_withheld};
+constexpr protocol::LocalCode alarm_codes[] = {
+    protocol::LocalCode::log_forked,      protocol::LocalCode::log_shrunk,   protocol::LocalCode::queue_withheld,
+    protocol::LocalCode::queue_reordered, protocol::LocalCode::queue_hidden, protocol::LocalCode::directory_stale};
 
 }  // namespace
 
@@ -707,7 +710,7 @@ namespace {
 
 const std::string received_columns =
     "SELECT r.queue, r.number, r.head, r.exchange, r.address, r.seal, r.signature, r.accepted_at, r.leaf, r.visible, "
-    "r.sender_status, r.opened, q.acknowledged FROM received r JOIN queue q ON q.name = r.queue ";
+    "r.sender_status, r.opened, q.acknowledged, r.hidden FROM received r JOIN queue q ON q.name = r.queue ";
 
 std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
   ClientStore::Received out;
@@ -727,6 +730,9 @@ std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
   out.sender = static_cast<SenderStatus>(status);
   out.opened = row.getColumn(11).getInt() != 0;
   out.acknowledged = item.head.number.value <= number(row.getColumn(12));
+  const int hidden = row.getColumn(13).getInt();
+  if (hidden < 0 || hidden > static_cast<int>(HiddenProof::claimed)) return std::nullopt;
+  out.hidden = static_cast<HiddenProof>(hidden);
   return out;
 }
 
@@ -770,6 +776,28 @@ Result<std::optional<ClientStore::Received>> ClientStore::newest_unproven(const 
     auto row = read_received(read);
     if (!row) return damaged("a received header");
     return row;
+  });
+}
+
+Result<std::vector<ClientStore::Received>> ClientStore::unproven_hidden(const std::string& queue,
+                                                                        std::size_t most) const {
+  return guarded("reading received headers", [&]() -> Result<std::vector<Received>> {
+    SQLite::Statement read(
+        db_->sql, received_columns + "WHERE r.queue = ? AND r.visible = 0 AND r.hidden = 0 ORDER BY r.number LIMIT ?");
+    read.bind(1, queue);
+    bind_number(read, 2, most);
+    return read_all_received(read);
+  });
+}
+
+Result<void> ClientStore::set_hidden(const std::string& queue, QueueNumber place, HiddenProof proof) {
+  return guarded("writing a received header", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "UPDATE received SET hidden = ? WHERE queue = ? AND number = ? AND visible = 0");
+    write.bind(1, static_cast<int>(proof));
+    write.bind(2, queue);
+    bind_number(write, 3, place.value);
+    write.exec();
+    return {};
   });
 }
 

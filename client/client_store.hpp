@@ -12,6 +12,7 @@
 
 #include "audit/queue_chain.hpp"
 #include "base/clock.hpp"
+#include "client/inbox.hpp"
 #include "client/known_directory.hpp"
 #include "client/outbox.hpp"
 #include "protocol/wire.hpp"
@@ -142,12 +143,16 @@ class ClientStore {
     SenderStatus sender = SenderStatus::unproven;
     bool acknowledged = false;
     bool opened = false;
+    HiddenProof hidden = HiddenProof::none;
   };
   [[nodiscard]] Result<std::vector<Received>> received(const std::string& queue) const;  ///< empty = every queue
   /// What has come since the last hand-over.
   [[nodiscard]] Result<std::vector<Received>> not_handed_over(const std::string& queue) const;
   /// The newest readable header above what is proven. Nothing when the log has committed to all there is to prove.
   [[nodiscard]] Result<std::optional<Received>> newest_unproven(const std::string& queue) const;
+  /// Places shown without a header and not proven to be hidden rightly, lowest first.
+  [[nodiscard]] Result<std::vector<Received>> unproven_hidden(const std::string& queue, std::size_t most) const;
+  [[nodiscard]] Result<void> set_hidden(const std::string& queue, QueueNumber number, HiddenProof proof);
   [[nodiscard]] Result<std::optional<Received>> find_received(const protocol::ExchangeId& exchange) const;
   /// The chain value this profile verified at that place, for gossip. Nothing when it has not come so far.
   [[nodiscard]] Result<std::optional<Digest>> head_at(const std::string& queue, QueueNumber number) const;

@@ -9,6 +9,7 @@
 #include "client/receipts.hpp"
 #include "crypto/statement.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/policy.hpp"
 
 namespace pli::client {
 namespace {
@@ -26,15 +27,79 @@ std::string describe(const audit::QueueHead& head) {
   return std::to_string(head.number.value) + " " + to_hex(head.head) + "\n";
 }
 
-Failure withheld(const Profile& profile, const std::string& queue, const char* words, const audit::QueueHead& known,
-                 const audit::QueueHead& shown, std::string_view more = {}) {
+Failure queue_alarm(const Profile& profile, LocalCode code, const std::string& queue, const char* words,
+                    const audit::QueueHead& known, const audit::QueueHead& shown, std::string_view more) {
   std::string text = "pli-evidence/1\n";
   text += words;
   text += "\nqueue " + queue + "\nknown " + describe(known) + "shown " + describe(shown);
   text += more;
-  return raise_alarm(profile, {LocalCode::queue_withheld, words, profile.keep_evidence("queue", text)},
-                     {queue, false, {}});
+  return raise_alarm(profile, {code, words, profile.keep_evidence("queue", text)}, {queue, false, {}});
 }
+
+Failure withheld(const Profile& profile, const std::string& queue, const char* words, const audit::QueueHead& known,
+                 const audit::QueueHead& shown, std::string_view more = {}) {
+  return queue_alarm(profile, LocalCode::queue_withheld, queue, words, known, shown, more);
+}
+
+Failure reordered(const Profile& profile, const std::string& queue, const audit::QueueHead& known,
+                  const audit::QueueHead& shown, std::string_view more = {}) {
+  return queue_alarm(profile, LocalCode::queue_reordered, queue, "one number, two heads", known, shown, more);
+}
+
+Failure hidden(const Profile& profile, const protocol::QueueItem& item, const char* words, std::string_view more = {}) {
+  const std::string exchange = "exchange " + to_hex(item.exchange) + "\n";
+  return queue_alarm(profile, LocalCode::queue_hidden, item.queue, words, item.head, item.head,
+                     exchange + std::string(more));
+}
+
+/// Whether this member, holding these keys, is one of those an exchange was sealed to.
+bool is_among(const std::vector<crypto::AgePublic>& roster, const protocol::Member& self, const Keys& keys) {
+  const auto has = [&](const crypto::AgePublic& key) {
+    return std::find(roster.begin(), roster.end(), key) != roster.end();
+  };
+  const auto holds = [&](const crypto::Identity& identity) { return has(identity.public_identity().age); };
+  return has(self.keys.age) || std::any_of(self.former_age.begin(), self.former_age.end(), has) ||
+         holds(keys.current) || std::any_of(keys.former.begin(), keys.former.end(), holds);
+}
+
+bool is_instance(std::string_view queue) {
+  const auto kind = protocol::queue_kind_of(queue);
+  return kind == protocol::QueueKind::ged || kind == protocol::QueueKind::clir || kind == protocol::QueueKind::cpraf;
+}
+
+/// Sent by whoever opened its case, or by his organisation, and nobody else (protocol.md, "Policy").
+bool is_of_the_party(protocol::Kind kind) {
+  return protocol::row_of(kind)->opens_case || kind == protocol::Kind::complement || kind == protocol::Kind::retrait ||
+         kind == protocol::Kind::rectification;
+}
+
+/// Whether a rule keeps the header from `self`, on its roster or not, going by what the record shows.
+bool is_hidden_by_rule(const audit::Disclosure& record, const std::string& queue, const protocol::Member& self) {
+  const auto text = [&](std::string_view field) {
+    const Bytes* shown = record.find(field);
+    return shown == nullptr ? std::string() : std::string(as_text(*shown));
+  };
+  const auto asked = protocol::handling_of_text(text("handling"));
+  if (protocol::conditions_of(asked, self.organisation).has(protocol::Condition::no_copy)) return true;
+  const auto kind = protocol::kind_of(text("kind"));
+  if (!kind) return false;
+  const bool ours = (record.find("organisation") != nullptr && text("organisation") == self.organisation) ||
+                    (record.find("person") != nullptr && text("person") == self.person);
+  if (ours && is_instance(queue) && is_of_the_party(*kind)) return true;
+  protocol::Question question;
+  question.act = protocol::Act::deliver;
+  question.roles = self.roles;
+  question.queue = protocol::queue_kind_of(queue);
+  question.kind = kind;
+  // Whatever could speak for him: what is still not shown is shown to nobody of his roles.
+  for (const auto relation : {protocol::Relation::seated, protocol::Relation::addressee_org,
+                              protocol::Relation::same_territory, protocol::Relation::case_instance})
+    question.relations.add(relation);
+  return !protocol::decide(question).allowed;
+}
+
+/// Rules whose proof would tell a member what he may not know of a case (protocol.md, "Hidden places").
+constexpr std::string_view rules_taken_on_trust[] = {"interdit.auteur", "interdit.recuse"};
 
 /// A header that contradicts itself cannot come from an honest broker: it checks all of this before it accepts.
 const char* flaw_of(const protocol::QueueItem& item, const std::string& queue, const protocol::Invitation& invitation) {
@@ -83,6 +148,7 @@ Outcome<InboxItem> to_item(const ClientStore::Received& row) {
   item.accepted_at = row.item.accepted_at;
   item.acknowledged = row.acknowledged;
   item.opened = row.opened;
+  item.hidden = row.hidden;
   if (!row.item.visible) return item;
   auto address = protocol::decode_address(row.item.address);
   auto seal = protocol::decode_seal(row.item.seal);
@@ -106,6 +172,15 @@ Outcome<std::vector<InboxItem>> to_items(const Result<std::vector<ClientStore::R
 bool is_verification(const Failure& failure) { return exit_class(failure) == ExitClass::verification_failed; }
 
 }  // namespace
+
+std::string_view text_of(HiddenProof proof) {
+  switch (proof) {
+    case HiddenProof::none: return "unproven";
+    case HiddenProof::proven: return "proven";
+    case HiddenProof::claimed: return "claimed";
+  }
+  return {};
+}
 
 /// How long a follower has waited, and since when nobody has looked.
 struct Inbox::Waiting {
@@ -135,7 +210,8 @@ Outcome<void> Inbox::take_in(const std::string& queue, const std::vector<protoco
         auto before = profile.store().head_at(queue, item.head.number);
         if (!before) return store_failure(before.error());
         if (*before && **before != item.head.head)
-          return withheld(profile, queue, "one number, two heads", {item.head.number, **before}, item.head);
+          return reordered(profile, queue, {item.head.number, **before}, item.head,
+                           "exchange " + to_hex(item.exchange) + "\n");
         continue;
       }
       if (const char* flaw = flaw_of(item, queue, session_.invitation()))
@@ -148,10 +224,33 @@ Outcome<void> Inbox::take_in(const std::string& queue, const std::vector<protoco
       statuses.push_back(status_of(item, session_.directory()));
     }
     auto kept = profile.store().add_received(queue, *known, fresh, statuses);
-    if (kept) return {};
+    if (kept) return demand_directory(queue, fresh);
     if (kept.error().code != Errc::conflict) return store_failure(kept.error());
   }
   return Failure(LocalCode::local_store, "another program keeps moving the queue");
+}
+
+Outcome<void> Inbox::demand_directory(const std::string& queue, const std::vector<protocol::QueueItem>& items) {
+  DirectoryNumber newest{};
+  const protocol::QueueItem* where = nullptr;
+  for (const protocol::QueueItem& item : items) {
+    auto address = item.visible ? protocol::decode_address(item.address) : Result<protocol::Address>(Error{});
+    if (!address || address->directory <= newest) continue;
+    newest = address->directory;
+    where = &item;
+  }
+  if (newest <= session_.directory().number()) return {};
+  if (auto refreshed = session_.refresh(); !refreshed) return refreshed;
+  if (newest <= session_.directory().number()) return {};
+  // The broker took it under that version, and shows it to others.
+  const std::string text = "pli-evidence/1\nA header names a directory version the broker does not show.\nqueue " +
+                           queue + "\nexchange " + to_hex(where->exchange) + "\naddress " + to_hex(where->address) +
+                           "\nseal " + to_hex(where->seal) + "\nsignature " + to_hex(where->signature) + "\nshown " +
+                           std::to_string(session_.directory().number().value) + "\n";
+  return raise_alarm(session_.profile(),
+                     {LocalCode::directory_stale, "a header names a directory version the broker does not show",
+                      session_.profile().keep_evidence("directory-stale", text)},
+                     {queue, false, where->exchange});
 }
 
 Outcome<void> Inbox::prove(const std::string& queue) {
@@ -181,6 +280,65 @@ Outcome<void> Inbox::prove(const std::string& queue) {
   return {};
 }
 
+Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self) {
+  const Profile& profile = session_.profile();
+  auto proven = session_.ask<protocol::Proven>(protocol::Prove{item.exchange});
+  if (!proven) {
+    const auto* refusal = std::get_if<protocol::Refusal>(&proven.error().cause);
+    const bool trusted = refusal != nullptr && refusal->code == protocol::Code::forbidden && is_instance(item.queue) &&
+                         std::find(std::begin(rules_taken_on_trust), std::end(rules_taken_on_trust),
+                                   refusal->subject) != std::end(rules_taken_on_trust);
+    if (trusted) return HiddenProof::claimed;
+    const bool unexplained = is(proven.error(), protocol::Code::not_found) ||
+                             (is(proven.error(), protocol::Code::forbidden) && refusal->subject != "annuaire.expire");
+    if (unexplained)
+      return hidden(profile, item, "a hidden place the broker does not prove", code_text(proven.error()) + "\n");
+    return proven.error();
+  }
+  auto receipt = session_.verify_proof(proven->proof);
+  if (!receipt && is(receipt.error(), LocalCode::receipt_invalid))
+    return hidden(profile, item, "a hidden place whose proof does not hold");
+  if (!receipt) return receipt.error();
+  const audit::Disclosure& record = receipt->receipt.record;
+  const auto shows = [&](std::string_view field, ByteView value) {
+    const Bytes* shown = record.find(field);
+    return shown != nullptr && equal(*shown, value);
+  };
+  const std::string text = audit::to_text(receipt->receipt);
+  const bool same = receipt->exchange == item.exchange && shows("queue", as_bytes(item.queue)) &&
+                    shows("number", as_bytes(std::to_string(item.head.number.value))) && shows("head", item.head.head);
+  if (!same) return hidden(profile, item, "the log commits to another place than the one hidden", text);
+  if (is_hidden_by_rule(record, item.queue, self)) return HiddenProof::proven;
+  if (proven->roster.empty()) return hidden(profile, item, "a hidden place without the keys it was sealed to", text);
+  protocol::Queue sealed_to;
+  sealed_to.id = item.queue;
+  sealed_to.keys = proven->roster;
+  if (!shows("recipients", protocol::roster_digest(sealed_to)))
+    return hidden(profile, item, "other keys than the log commits to", text);
+  if (is_among(proven->roster, self, session_.keys()))
+    return hidden(profile, item, "a place hidden from one it was sealed to", text);
+  return HiddenProof::proven;
+}
+
+Outcome<void> Inbox::prove_hidden(const std::string& queue) {
+  const ClientStore& store = session_.profile().store();
+  const protocol::Member* self = session_.directory().member(session_.invitation().member);
+  // To an auditor and to an operator no header is shown at all; the journal shows an auditor all there is.
+  if (self == nullptr || self->roles.has(protocol::Role::auditeur) || self->roles.has(protocol::Role::operateur))
+    return {};
+  auto places = store.unproven_hidden(queue, hidden_proofs_max);
+  if (!places) return store_failure(places.error());
+  for (const ClientStore::Received& place : *places) {
+    auto proof = ask_why_hidden(place.item, *self);
+    // Refusals count: the rest waits for the next look.
+    if (!proof && is(proof.error(), protocol::Code::busy)) return {};
+    if (!proof) return proof.error();
+    if (auto kept = session_.profile().store().set_hidden(queue, place.item.head.number, *proof); !kept)
+      return store_failure(kept.error());
+  }
+  return {};
+}
+
 Outcome<bool> Inbox::walk(const std::string& queue) {
   const Profile& profile = session_.profile();
   // A broker can make headers without end; what is taken in at once has one. The next refresh goes on from there.
@@ -197,7 +355,7 @@ Outcome<bool> Inbox::walk(const std::string& queue) {
     if (page->head.number < known->number)
       return withheld(profile, queue, "the queue is shorter than it was", *known, page->head);
     if (page->head.number.value != 0 && page->head.number == now_known->number && page->head.head != now_known->head)
-      return withheld(profile, queue, "one number, two heads", *now_known, page->head);
+      return reordered(profile, queue, *now_known, page->head);
     const bool moved = now_known->number > known->number;
     if (!page->more && page->head.number > now_known->number)
       return withheld(profile, queue, "headers are missing up to the head shown", *now_known, page->head);
@@ -208,6 +366,7 @@ Outcome<bool> Inbox::walk(const std::string& queue) {
     caught_up = !page->more;
   }
   if (auto proven = prove(queue); !proven) return proven.error();
+  if (auto proven = prove_hidden(queue); !proven) return proven.error();
   return caught_up;
 }
 
@@ -421,8 +580,9 @@ Outcome<void> Inbox::take_push(const protocol::Pushed& push, std::uint32_t& cred
     } else if (auto walked = walk(queue); !walked) {
       return walked.error();
     }
-    if (follows)
-      if (auto proven = prove(queue); !proven) return proven;
+    if (!follows) continue;
+    if (auto proven = prove(queue); !proven) return proven;
+    if (auto proven = prove_hidden(queue); !proven) return proven;
   }
   return {};
 }

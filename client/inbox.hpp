@@ -14,19 +14,30 @@ namespace pli::client {
 
 /// Headers the broker may push before it is asked for more.
 inline constexpr std::uint32_t follow_credit = 1024;
+/// Hidden places asked about in one look at one queue: fewer than the refusals a minute that make the broker BUSY.
+inline constexpr std::size_t hidden_proofs_max = 16;
 /// Nobody who follows goes longer without looking at the log and the queues himself.
 inline constexpr std::chrono::minutes follow_check_every{10};
 /// Pauses before a lost connection is dialled again: doubled each time, up to the second.
 inline constexpr std::chrono::milliseconds redial_after_first{1000};
 inline constexpr std::chrono::milliseconds redial_after_most{60'000};
 
+/// Why a place of a queue is shown without its header.
+enum class HiddenProof : std::uint8_t {
+  none,     ///< not asked for yet
+  proven,   ///< the log commits to whom it was sealed to, or to what a rule goes by
+  claimed,  ///< a rule, by the broker's refusal: what would prove it is not ours to know
+};
+[[nodiscard]] std::string_view text_of(HiddenProof proof);
+
 /// One header, checked: digests, chain, signature.
 struct InboxItem {
   std::string queue;
   audit::QueueHead head;
   protocol::ExchangeId exchange{};
-  bool visible = true;         ///< false: not on its roster; only its place in the chain is known
-  bool sender_proven = false;  ///< the directory shows this signing key as this sender's, now or formerly
+  bool visible = true;                     ///< false: hidden from us; only its place in the chain is known
+  HiddenProof hidden = HiddenProof::none;  ///< of an item that is not visible
+  bool sender_proven = false;              ///< the directory shows this signing key as this sender's, now or formerly
   SenderStatus sender_status = SenderStatus::unproven;  ///< when it was accepted, by the directory held on arrival
   protocol::Address address;                            ///< of a visible item
   protocol::Seal seal;
@@ -53,12 +64,13 @@ class Inbox {
   /// `session` must outlive it.
   explicit Inbox(Session& session) : session_(session) {}
 
-  /// Brings one queue up to date, has the newest readable header's number and head proven in the log, compares what
-  /// senders said of the queue, and returns what has not been handed over (handed_over()). Headers and heads are kept
-  /// before it returns; a proof that fails is asked for again each time.
-  /// Errors: queue_withheld (chain broken, shorter than known, proof with another number or head; evidence kept), bad
-  /// signature or digest of a header likewise, and each time until acknowledged (alarm.hpp); refusals, unreachable,
-  /// local_store.
+  /// Brings one queue up to date, has the newest readable header's number and head and the reason of each hidden place
+  /// proven in the log, compares what senders said of the queue, and returns what has not been handed over
+  /// (handed_over()). Headers and heads are kept before it returns; a proof that fails is asked for again each time.
+  /// Errors, evidence kept, and each time until acknowledged (alarm.hpp): queue_withheld (chain broken, shorter than
+  /// known, proof with another number or head, bad signature or digest of a header), queue_reordered (a place known
+  /// holds something else), queue_hidden, directory_stale (a header names a version the broker does not show);
+  /// refusals, unreachable, local_store.
   [[nodiscard]] Outcome<std::vector<InboxItem>> refresh(const std::string& queue);
   /// All seats and the log. Errors: the first alarm; else as above.
   [[nodiscard]] Outcome<std::vector<InboxItem>> refresh();
@@ -92,11 +104,16 @@ class Inbox {
   [[nodiscard]] Outcome<audit::QueueHead> known_head(const std::string& queue) const;
   /// Checks headers against the chain and keeps those that are new.
   [[nodiscard]] Outcome<void> take_in(const std::string& queue, const std::vector<protocol::QueueItem>& shown);
+  /// That the broker shows the directory versions these were sealed under.
+  [[nodiscard]] Outcome<void> demand_directory(const std::string& queue, const std::vector<protocol::QueueItem>& items);
   /// Every header up to the head shown, then prove(). False where so many are shown that the rest waits for the next
   /// time.
   [[nodiscard]] Outcome<bool> walk(const std::string& queue);
   /// The newest readable header above what is proven, its number and head, as the log committed to them.
   [[nodiscard]] Outcome<void> prove(const std::string& queue);
+  /// That no place is hidden but by right: each once, some at a time.
+  [[nodiscard]] Outcome<void> prove_hidden(const std::string& queue);
+  [[nodiscard]] Outcome<HiddenProof> ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self);
   /// `caught_up`: we have all the broker shows, so what lies further is a difference too.
   [[nodiscard]] Outcome<std::optional<ClaimedAlarm>> compare_kept_claims(const std::string& queue, bool caught_up);
   [[nodiscard]] Outcome<std::vector<InboxItem>> not_handed_over(const std::string& queue) const;

@@ -13,6 +13,7 @@
 #include "crypto/age_open.hpp"
 #include "crypto/age_seal.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/policy.hpp"
 
 namespace pli::client {
 namespace {
@@ -401,6 +402,7 @@ class Flush {
       return Failure(LocalCode::receipt_invalid, "a receipt for something else",
                      profile_.keep_evidence("receipt", audit::to_text(proof->receipt)));
     const std::string text = audit::to_text(proof->receipt);
+    if (auto same = check_conditions(item, proof->receipt); !same) return same;
     const auto before = read_file(receipt_path(profile_, *item.exchange), protocol::receipt_bytes_max);
     if (before && as_text(*before) != text)  // of a log that was not the one everybody sees: it still proves that
       static_cast<void>(profile_.keep_evidence("receipt-replaced", as_text(*before)));
@@ -424,6 +426,20 @@ class Flush {
     tell(sent_bytes_);
     report_.done.push_back(std::move(done));
     return {};
+  }
+
+  /// The log must not claim conditions its sender never asked for: places are hidden by them.
+  Outcome<void> check_conditions(const OutboxItem& item, const audit::Receipt& receipt) {
+    const Bytes* recorded = receipt.record.find("handling");
+    // One who also sits in the queue may be shown its place instead, and an access part has the original's conditions.
+    if (receipt.record.find("number") != nullptr || item.kind == protocol::Kind::acces) return {};
+    auto row = store_.outbox_row(item.id);
+    if (!row) return store_failure(row.error());
+    if (!*row || !(*row)->envelope) return {};
+    auto address = protocol::decode_address((*row)->envelope->address);
+    if (address && recorded != nullptr && as_text(*recorded) == protocol::handling_text(address->handling)) return {};
+    return Failure(LocalCode::receipt_invalid, "a receipt with other conditions than were sent",
+                   profile_.keep_evidence("receipt", audit::to_text(receipt)));
   }
 
   /// Whether an item was sealed before the member's keys were renewed.

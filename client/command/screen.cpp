@@ -296,6 +296,7 @@ JsonObject to_json(const InboxItem& item) {
     out.text("urgency", protocol::text_of(static_cast<protocol::Urgency>(item.address.urgency)));
     out.text("created_at", iso_time(item.address.created_at)).text("accepted_at", iso_time(item.accepted_at));
   }
+  if (!item.visible) out.text("hidden", text_of(item.hidden));
   out.boolean("opened", item.opened).boolean("acknowledged", item.acknowledged);
   return out;
 }

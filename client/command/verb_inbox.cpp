@@ -28,7 +28,7 @@ std::vector<std::string> row_for(const InboxItem& item) {
     return {item.queue,
             std::to_string(item.head.number.value),
             short_id(item.exchange),
-            "(ne vous est pas adressé)",
+            item.hidden == HiddenProof::claimed ? "(une règle vous le cache)" : "(ne vous est pas adressé)",
             "",
             "",
             "",

@@ -132,7 +132,26 @@ TEST_F(InboxTest, P8NoticesAnotherQueueUnderTheSameNumber) {
   auto desk = connected("ged.un");
   ASSERT_TRUE(refresh(*desk).has_value());
   bend<protocol::Items>([](protocol::Items& items) { items.head.head[0] ^= 1; });
-  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
+  auto shown = refresh(*desk);
+  EXPECT_FAILS_WITH(shown, LocalCode::queue_reordered);
+  EXPECT_TRUE(std::filesystem::exists(shown.error().evidence));
+}
+
+TEST_F(InboxTest, P8NoticesAKnownPlaceThatHoldsSomethingElse) {
+  send(2);
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(refresh(*desk).has_value());
+  send(1);
+  // Asked for what follows, the broker shows the second place once more, as another one.
+  bend<protocol::Items>([&](protocol::Items& items) {
+    protocol::QueueItem again = items.items.front();
+    again.head.number = QueueNumber{2};
+    items.items.insert(items.items.begin(), again);
+  });
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_reordered);
+  broker_.bend = {};
+  EXPECT_EQ(client::Inbox(*desk->session).look()->alarms.size(), 1U);
+  EXPECT_EQ(anomalies(), std::vector<std::string>{"queue_reordered"});
 }
 
 TEST_F(InboxTest, P8NoticesAHeadTheLogDoesNotCommitTo) {
@@ -196,7 +215,7 @@ TEST_F(InboxTest, P8RepeatsAnAlarmUntilAcknowledgedAndReportsItOnce) {
   EXPECT_TRUE(view->alarms.empty());
   EXPECT_EQ(view->items.size(), 3U);
   // The same again is another alarm, and another report.
-  bend<protocol::Items>([](protocol::Items& items) { items.head.head[0] ^= 1; });
+  bend<protocol::Items>([](protocol::Items& items) { items.head.number = QueueNumber{2}; });
   EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_withheld);
   broker_.bend = {};
   EXPECT_EQ(client::Inbox(*desk->session).look()->alarms.size(), 1U);
@@ -306,6 +325,265 @@ TEST_F(InboxTest, AcknowledgesUpToAnItem) {
   EXPECT_TRUE((*items)[1].acknowledged);
   EXPECT_FALSE((*items)[2].acknowledged);
   EXPECT_FAILS_WITH(client::Inbox(*desk->session).acknowledge(Digest{9}), LocalCode::usage);
+}
+
+// ---- hidden places ---------------------------------------------------------------------------------------------
+
+class HiddenPlaces : public InboxTest {
+ protected:
+  /// Sends one report, then seats somebody for whom its place is hidden.
+  void seat_newcomer() {
+    send(1);
+    world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+    broker_.publish(world_.sign_version(spring));
+  }
+  static std::vector<std::string_view> proof_fields() {
+    return {"act", "exchange", "queue", "outcome", "number", "head", "recipients"};
+  }
+  /// Every header is shown as hidden.
+  static void hide(protocol::Items& items) {
+    for (protocol::QueueItem& item : items.items) {
+      item.visible = false;
+      item.address.clear();
+      item.seal.clear();
+      item.signature = {};
+    }
+  }
+  client::HiddenProof proof_of_first(Desk& desk) {
+    auto items = client::received(desk.profile, "ged/89");
+    return items && !items->empty() ? items->front().hidden : client::HiddenProof::none;
+  }
+};
+
+TEST_F(HiddenPlaces, P8APlaceIsProvenHiddenOnce) {
+  seat_newcomer();
+  std::size_t asked = 0;
+  broker_.bend = [&](const protocol::Request& request, protocol::ReplyBody&) {
+    asked += std::holds_alternative<protocol::Prove>(request.body) ? 1 : 0;
+  };
+  auto desk = connected("ged.trois");
+  for (int look = 0; look < 3; ++look) {
+    auto items = refresh(*desk);
+    ASSERT_TRUE(items.has_value()) << why(items);
+    EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::proven);
+  }
+  EXPECT_EQ(asked, 1U);
+}
+
+TEST_F(HiddenPlaces, P8AMemberOfTheRosterFindsThatAPlaceWasHiddenFromHim) {
+  send(1);
+  auto desk = connected("ged.un");
+  bend<protocol::Items>(hide);
+  auto shown = refresh(*desk);
+  // The broker has nothing to show for it: its proof is the one of a reader.
+  EXPECT_FAILS_WITH(shown, LocalCode::queue_hidden);
+  EXPECT_TRUE(std::filesystem::exists(shown.error().evidence));
+  broker_.bend = {};
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_hidden) << "not proven, and so asked again";
+  EXPECT_EQ(client::Inbox(*desk->session).look()->alarms.size(), 1U);
+}
+
+TEST_F(HiddenPlaces, P8EveryLieAboutWhomAPlaceWasSealedToIsFound) {
+  send(1);
+  const auto own_key = [&](const protocol::Proven& proven) {
+    const auto key = world_.keys("ged.un").current.public_identity().age;
+    return std::find(proven.roster.begin(), proven.roster.end(), key) != proven.roster.end();
+  };
+  protocol::Queue queue;
+  queue.id = "ged/89";
+  queue.keys = connected("secretariat")->session->directory().queue("ged/89")->keys;
+  const LeafIndex leaf{broker_.size().value - 1};
+  const auto truth = [&] { return protocol::Proven{broker_.prove(leaf, proof_fields()), queue.keys}; };
+  const std::vector<std::pair<const char*, std::function<protocol::ReplyBody()>>> lies = {
+      {"his key is among them", [&] { return truth(); }},
+      {"his key left out",
+       [&] {
+         auto lie = truth();
+         const auto key = world_.keys("ged.un").current.public_identity().age;
+         lie.roster.erase(std::remove(lie.roster.begin(), lie.roster.end(), key), lie.roster.end());
+         EXPECT_FALSE(own_key(lie));
+         return lie;
+       }},
+      {"no keys",
+       [&] {
+         auto lie = truth();
+         lie.roster.clear();
+         return lie;
+       }},
+      {"recipients not shown",
+       [&] {
+         auto lie = truth();
+         lie.roster.pop_back();
+         lie.proof = broker_.prove(leaf, {"act", "exchange", "queue", "outcome", "number", "head"});
+         return lie;
+       }},
+      {"number not shown",
+       [&] {
+         auto lie = truth();
+         lie.proof = broker_.prove(leaf, {"act", "exchange", "queue", "outcome", "head", "recipients"});
+         return lie;
+       }},
+      {"another leaf",
+       [&] {
+         auto lie = truth();
+         lie.proof = broker_.prove(LeafIndex{0}, proof_fields());
+         return lie;
+       }},
+      {"a proof that does not hold",
+       [&] {
+         auto lie = truth();
+         lie.proof.index = LeafIndex{leaf.value - 1};
+         return lie;
+       }},
+      {"its kind, which its roles are shown",
+       [&] {
+         auto lie = truth();
+         lie.roster.clear();
+         lie.proof = broker_.prove(leaf, {"act", "exchange", "queue", "outcome", "number", "head", "kind"});
+         return lie;
+       }},
+      {"conditions that do not name him",
+       [&] {
+         auto lie = truth();
+         lie.roster.clear();
+         lie.proof = broker_.prove(leaf, {"act", "exchange", "queue", "outcome", "number", "head", "handling"});
+         return lie;
+       }},
+      {"not found",
+       [&]() -> protocol::ReplyBody {
+         return protocol::Refusal{Code::not_found, {}, 0};
+       }},
+      {"a rule that hides nothing",
+       [&]() -> protocol::ReplyBody {
+         return protocol::Refusal{Code::forbidden, "interdit.copie", 0};
+       }},
+  };
+  for (const auto& [name, lie] : lies) {
+    auto desk = connected("ged.un");
+    bend<protocol::Items>(hide);
+    broker_.instead = [&, lie = lie](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+      if (!std::holds_alternative<protocol::Prove>(request.body)) return std::nullopt;
+      return lie();
+    };
+    EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_hidden) << name;
+    broker_.bend = {};
+    broker_.instead = {};
+    EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::none) << name;
+  }
+}
+
+TEST_F(HiddenPlaces, P8AFormerKeyAmongThoseItWasSealedToIsHisToo) {
+  send(1);
+  auto desk = this->desk("ged.un");
+  const LeafIndex leaf{broker_.size().value - 1};
+  ASSERT_TRUE(connect(*desk).has_value());
+  const auto sealed_to = desk->session->directory().queue("ged/89")->keys;
+  const crypto::Identity renewed = crypto::Identity::generate();
+  ASSERT_TRUE(world_.draft().renew(protocol::make_card(renewed, spring, &desk->keys.current)).has_value());
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(connect(*desk).has_value());
+  bend<protocol::Items>(hide);
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (!std::holds_alternative<protocol::Prove>(request.body)) return std::nullopt;
+    return protocol::Proven{broker_.prove(leaf, proof_fields()), sealed_to};
+  };
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_hidden);
+}
+
+TEST_F(HiddenPlaces, ASendersConditionInTheLogHidesAPlaceByRight) {
+  auto sender = connected("r.bellerive");
+  auto desk = connected("ged.un");
+  client::Outbox outbox(sender->profile, clock_);
+  client::Draft draft = client::draft_of(report(), "ged/89");
+  draft.handling = {"no-copy-to:" + desk->session->directory().member("ged.un")->organisation};
+  ASSERT_TRUE(outbox.put(draft, sender->keys).has_value());
+  auto flushed = outbox.flush(*sender->session);
+  ASSERT_TRUE(flushed.has_value() && !flushed->stopped);
+  const LeafIndex leaf{broker_.size().value - 1};
+  bend<protocol::Items>(hide);
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (!std::holds_alternative<protocol::Prove>(request.body)) return std::nullopt;
+    return protocol::Proven{broker_.prove(leaf, {"act", "exchange", "queue", "outcome", "number", "head", "handling"}),
+                            {}};
+  };
+  auto items = refresh(*desk);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::proven);
+}
+
+TEST_F(HiddenPlaces, WhatAnAuthorMayNotKnowIsTakenOnTheBrokersWordAndSaysSo) {
+  send(1);
+  auto desk = connected("ged.un");
+  bend<protocol::Items>(hide);
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (!std::holds_alternative<protocol::Prove>(request.body)) return std::nullopt;
+    return protocol::Refusal{Code::forbidden, "interdit.auteur", 0};
+  };
+  auto items = refresh(*desk);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::claimed);
+}
+
+TEST_F(HiddenPlaces, SoManyAreProvenInOneLookAndTheRestInTheNext) {
+  send(client::hidden_proofs_max + 1);
+  world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  auto desk = connected("ged.trois");
+  std::size_t asked = 0;
+  broker_.bend = [&](const protocol::Request& request, protocol::ReplyBody&) {
+    asked += std::holds_alternative<protocol::Prove>(request.body) ? 1 : 0;
+  };
+  ASSERT_TRUE(refresh(*desk).has_value());
+  EXPECT_EQ(asked, client::hidden_proofs_max);
+  ASSERT_TRUE(refresh(*desk).has_value());
+  EXPECT_EQ(asked, client::hidden_proofs_max + 1);
+  ASSERT_TRUE(refresh(*desk).has_value());
+  EXPECT_EQ(asked, client::hidden_proofs_max + 1);
+}
+
+TEST_F(HiddenPlaces, ABusyBrokerIsAskedAgainAtTheNextLook) {
+  seat_newcomer();
+  auto desk = connected("ged.trois");
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Prove>(request.body)) return protocol::Refusal{Code::busy, {}, 1000};
+    return std::nullopt;
+  };
+  ASSERT_TRUE(refresh(*desk).has_value());
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::none);
+  broker_.instead = {};
+  ASSERT_TRUE(refresh(*desk).has_value());
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::proven);
+}
+
+TEST_F(InboxTest, P5FindsADirectoryVersionTheBrokerShowsToOthers) {
+  auto desk = connected("ged.un");
+  world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  const std::string first = desk->session->directory().verified().note();
+  broker_.publish(world_.sign_version(spring));
+  send(1);
+  // To this member the broker goes on showing the first version.
+  bend<protocol::HelloReply>([&](protocol::HelloReply& hello) {
+    hello.directory = DirectoryNumber{1};
+    hello.directory_digest = desk->session->directory().verified().digest();
+  });
+  auto shown = refresh(*desk);
+  EXPECT_FAILS_WITH(shown, LocalCode::directory_stale);
+  EXPECT_TRUE(std::filesystem::exists(shown.error().evidence));
+  EXPECT_EQ(client::received(desk->profile)->size(), 1U) << "the header itself is good";
+  broker_.bend = {};
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::directory_stale) << "until acknowledged";
+  ASSERT_TRUE(client::Inbox(*desk->session).look().has_value());
+  EXPECT_EQ(anomalies(), std::vector<std::string>{"directory_stale"});
+}
+
+TEST_F(InboxTest, FetchesTheDirectoryAHeaderWasSealedUnder) {
+  auto desk = connected("ged.un");
+  world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  send(1);
+  auto items = refresh(*desk);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  EXPECT_EQ(desk->session->directory().number(), DirectoryNumber{2});
 }
 
 // ---- follow ----------------------------------------------------------------------------------------------------

@@ -492,6 +492,18 @@ TEST_F(OutboxTest, ForgetsNothingForAReceiptThatProvesNothing) {
       [](MemoryBroker& broker, protocol::Accepted& accepted) {
         accepted.proof = broker.prove(accepted.proof.index, {"act", "outcome"});  // hides what it is for
       },
+      [](MemoryBroker& broker, protocol::Accepted& accepted) {  // hides under which conditions it was taken
+        accepted.proof = broker.prove(accepted.proof.index, {"act", "exchange", "outcome"});
+      },
+      [](MemoryBroker& broker, protocol::Accepted& accepted) {
+        audit::Record record = audit::new_record();  // and claims one its sender never asked for
+        record.add("act", "submit");
+        record.add("exchange", accepted.exchange);
+        record.add("handling", "no-copy-to:douanes-89");
+        record.add("outcome", "ok");
+        accepted.proof = broker.prove(broker.add_record(audit::LeafType::collecte, record),
+                                      {"act", "exchange", "outcome", "handling"});
+      },
       [](MemoryBroker& broker, protocol::Accepted& accepted) {
         audit::Record refusal = audit::new_record();  // the proof of a refusal, for the same exchange
         refusal.add("act", "submit");

@@ -4,6 +4,7 @@
 
 #include "base/file.hpp"
 #include "tests/client/sitting.hpp"
+#include "tests/support/old_state.hpp"
 
 namespace pli::testing {
 namespace {
@@ -130,6 +131,29 @@ TEST_F(ProfileTest, AStateFileThatIsNotOursIsLeftAlone) {
   std::filesystem::remove(folder_.path() / "profil" / "state.db-shm", ignored);
   EXPECT_FAILS_WITH(client::Profile::open(folder_.path() / "profil"), LocalCode::local_store);
   EXPECT_EQ(as_text(*read_file(folder_.path() / "profil" / "state.db", 64)), "not a database, but somebody's file");
+}
+
+TEST_F(ProfileTest, AnOlderStateFileIsBroughtUpToDateAndALaterOneLeftAlone) {
+  const auto file = folder_.path() / "profil" / "state.db";
+  const auto start = audit::queue_start(world_.log, "ged/89");
+  protocol::QueueItem item;
+  item.queue = "ged/89";
+  item.exchange = Digest{1};
+  item.head = audit::queue_next(start, item.exchange);
+  item.visible = false;
+  {
+    auto profile = open();
+    ASSERT_TRUE(profile.store().add_received("ged/89", start, {item}, {client::SenderStatus::unproven}).has_value());
+  }
+  put_back_to_format_2(file);
+  {
+    auto profile = open();
+    EXPECT_EQ(profile.store().unproven_hidden("ged/89", 8)->size(), 1U) << "what was there stays";
+    ASSERT_TRUE(profile.store().set_hidden("ged/89", QueueNumber{1}, client::HiddenProof::proven).has_value());
+  }
+  EXPECT_TRUE(open().store().unproven_hidden("ged/89", 8)->empty());
+  set_format(file, 99);
+  EXPECT_FAILS_WITH(client::Profile::open(folder_.path() / "profil"), LocalCode::local_store);
 }
 
 // ---- the store's guards against going back ---------------------------------------------------------------------

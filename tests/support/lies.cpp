@@ -187,6 +187,16 @@ const std::vector<Liar::Row>& Liar::rows() {
            if (items.items.size() > 1) swap_places(items.items[0], items.items[1]);
          });
        }},
+      {{"hide", "says of an exchange that it was not sealed to a member it was sealed to", "P8", "ged.un",
+        Gesture::inbox, "queue_hidden"},
+       [](LyingBroker& at) {
+         send_news(at);
+         broker(at).bend = bend_each<protocol::Items>([](protocol::Items& items) {
+           if (items.items.empty()) return;
+           const protocol::QueueItem& first = items.items[0];
+           items.items[0] = {first.queue, first.head, first.exchange, {}, {}, {}, {}, {}, false};
+         });
+       }},
       {{"false-place", "proves a place of a queue by the record of another", "P8", "ged.un", Gesture::inbox,
         "queue_withheld"},
        [](LyingBroker& at) {

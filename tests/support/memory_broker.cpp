@@ -20,11 +20,13 @@ using protocol::ReplyBody;
 
 Refusal refusal(Code code, std::string subject = {}) { return {code, std::move(subject), 0}; }
 
-const std::vector<std::string_view> sender_fields = {"actor", "person",    "role",  "organisation", "act",  "exchange",
-                                                     "case",  "reply_to",  "queue", "kind",         "code", "outcome",
-                                                     "rule",  "directory", "key",   "signature"};
+const std::vector<std::string_view> sender_fields = {
+    "actor", "person", "role",     "organisation", "act",  "exchange",  "case", "reply_to", "queue",
+    "kind",  "code",   "handling", "outcome",      "rule", "directory", "key",  "signature"};
 const std::vector<std::string_view> member_fields = {"act",     "exchange",  "case",   "queue", "kind",
                                                      "outcome", "directory", "number", "head"};
+const std::vector<std::string_view> hidden_fields = {"act",        "exchange", "queue", "outcome",
+                                                     "recipients", "number",   "head"};
 const std::vector<std::string_view> opener_fields = {
     "actor", "person",     "role",    "organisation", "act",       "exchange", "case",      "queue",    "kind",
     "motif", "recipients", "outcome", "rule",         "directory", "key",      "statement", "signature"};
@@ -265,6 +267,7 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
   record.add("queue", address->queue);
   record.add("kind", row->name);
   for (const auto& [name, value] : address->attributes) record.add(name, value);
+  record.add("handling", protocol::handling_text(address->handling));
   record.add("recipients", address->roster);
   record.add("outcome", "ok");
   record.add("rule", "depot");
@@ -508,11 +511,13 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Prove& body) {
   if (found == exchanges_.end()) return refusal(Code::not_found);
   const std::vector<std::string>& seats = member(peer).seats;
   const bool seated = std::find(seats.begin(), seats.end(), found->second.address.queue) != seats.end();
-  const std::vector<std::string_view>& fields = seated ? member_fields : sender_fields;
-  if (!body.published) return protocol::Proven{prove(found->second.leaf, fields), {}};
+  const bool hidden = seated && !may_read(body.exchange, member(peer));
+  const std::vector<std::string_view>& fields = hidden ? hidden_fields : seated ? member_fields : sender_fields;
+  const std::vector<crypto::AgePublic> sealed_to = hidden ? found->second.roster : std::vector<crypto::AgePublic>();
+  if (!body.published) return protocol::Proven{prove(found->second.leaf, fields), sealed_to};
   const Publication& shown = published();
   if (found->second.leaf.value >= shown.size.value) return refusal(Code::not_found);
-  return protocol::Proven{prove(found->second.leaf, fields, &shown), {}};
+  return protocol::Proven{prove(found->second.leaf, fields, &shown), sealed_to};
 }
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::GetRecords& body) {
