@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "client/anomaly.hpp"
 #include "client/client_store.hpp"
+#include "client/open_exchange.hpp"
 
 namespace pli::client {
 namespace {
@@ -50,6 +51,7 @@ Outcome<std::size_t> report_alarms(Outbox& outbox, Session& session) {
   if (!waiting) return store_failure(waiting.error());
   std::size_t reported = 0;
   for (const Alarm& alarm : *waiting) {
+    if (anomaly_code(to_failure(alarm)).empty()) continue;  // an ordered rollback: the log itself says so
     protocol::ExchangeId named = alarm.exchange;
     if (named == protocol::ExchangeId{}) {
       auto newest = store.nameable_exchange(alarm.subject);

@@ -15,7 +15,8 @@ struct AlarmOrigin {
   bool claimed = false;             ///< rests on a member's word alone
   protocol::ExchangeId exchange{};  ///< what it was met at; zeros: nothing in particular
 };
-/// Keeps an alarm (log_forked, log_shrunk, queue_withheld, queue_reordered, queue_hidden, directory_stale) and hands
+/// Keeps an alarm (log_forked, log_shrunk, queue_withheld, queue_reordered, queue_hidden, directory_stale,
+/// log_rolled_back) and hands
 /// the failure back: that is what matters, should even the disk fail.
 Failure raise_alarm(const Profile& profile, Failure failure, const AlarmOrigin& origin = {});
 

@@ -13,7 +13,7 @@ namespace pli::client {
 namespace {
 
 constexpr int busy_wait_ms = 10'000;
-constexpr int user_version = 4;
+constexpr int user_version = 5;
 constexpr int application_id = 0x506c6931;  // "Pli1"
 constexpr std::uint8_t proof_hashes_stored_max = 63;
 
@@ -59,7 +59,8 @@ CREATE TABLE queue (
   head         BLOB NOT NULL,
   acknowledged INTEGER NOT NULL DEFAULT 0,
   proven       INTEGER NOT NULL DEFAULT 0,
-  handed_over  INTEGER NOT NULL DEFAULT 0
+  handed_over  INTEGER NOT NULL DEFAULT 0,
+  walk_from    INTEGER                        -- after a rollback, until it has been walked anew
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE claimed_head (     -- what senders say of queues, until it has been compared
   queue    TEXT NOT NULL,
@@ -108,7 +109,8 @@ CREATE TABLE outbox (
   payload           BLOB,
   release           BLOB,
   leaf              INTEGER,                            -- where the receipt says it stands
-  cosigned_at       INTEGER NOT NULL DEFAULT 0
+  cosigned_at       INTEGER NOT NULL DEFAULT 0,
+  receipt_shard     TEXT                                -- the origin of that leaf's shard
 ) STRICT;
 CREATE TABLE replaced (         -- sealings refused as stale, by which a later one can be traced back
   outbox   INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
@@ -118,17 +120,56 @@ CREATE TABLE replaced (         -- sealings refused as stale, by which a later o
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+/// Also the step from version 4.
+const char* const shard_tables = R"sql(
+CREATE TABLE shard (            -- those whose end was seen
+  origin           TEXT PRIMARY KEY,
+  closed_size      INTEGER NOT NULL,
+  closed_root      BLOB NOT NULL,
+  last_size        INTEGER,     -- of one rolled back
+  last_root        BLOB,
+  order_note       TEXT NOT NULL,
+  opened           TEXT NOT NULL,
+  directory        INTEGER NOT NULL,
+  directory_digest BLOB NOT NULL,
+  passed_at        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE superseded (       -- rows of `received` lost in a rollback of that shard
+  shard         TEXT NOT NULL,
+  queue         TEXT NOT NULL,
+  number        INTEGER NOT NULL,
+  head          BLOB NOT NULL,
+  exchange      BLOB NOT NULL,
+  address       BLOB NOT NULL,
+  seal          BLOB NOT NULL,
+  signature     BLOB NOT NULL,
+  accepted_at   INTEGER NOT NULL,
+  leaf          INTEGER NOT NULL,
+  visible       INTEGER NOT NULL,
+  sender_status INTEGER NOT NULL,
+  opened        INTEGER NOT NULL,
+  hidden        INTEGER NOT NULL,
+  handed_over   INTEGER NOT NULL,
+  PRIMARY KEY (shard, queue, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX superseded_exchange ON superseded (exchange);
+)sql";
+
 /// What makes the next version of an older one, oldest first. What was there stays as it is.
 struct Migration {
   int from = 0;
   const char* sql;
 };
-constexpr Migration migrations[] = {
+const std::string from_version_4 = std::string(shard_tables) +
+                                   "ALTER TABLE queue ADD COLUMN walk_from INTEGER;"
+                                   "ALTER TABLE outbox ADD COLUMN receipt_shard TEXT";
+const Migration migrations[] = {
     // A receipt of then has no leaf, and the directory no place: both are asked for again.
     {2,
      "ALTER TABLE outbox ADD COLUMN leaf INTEGER; ALTER TABLE outbox ADD COLUMN cosigned_at INTEGER NOT NULL DEFAULT "
      "0"},
     {3, "ALTER TABLE received ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0"},
+    {4, from_version_4.c_str()},
 };
 
 Error io(const char* words) { return {Errc::io_error, words}; }
@@ -220,7 +261,8 @@ struct ClientStore::Database {
     set_fact("directory_place", out.bytes());
   }
   std::optional<QueueState> queue(const std::string& name, bool& readable) {
-    SQLite::Statement read(sql, "SELECT number, head, acknowledged, proven, handed_over FROM queue WHERE name = ?");
+    SQLite::Statement read(
+        sql, "SELECT number, head, acknowledged, proven, handed_over, walk_from FROM queue WHERE name = ?");
     read.bind(1, name);
     if (!read.executeStep()) return std::nullopt;
     QueueState state;
@@ -229,6 +271,7 @@ struct ClientStore::Database {
     state.acknowledged = QueueNumber{number(read.getColumn(2))};
     state.proven = QueueNumber{number(read.getColumn(3))};
     state.handed_over = QueueNumber{number(read.getColumn(4))};
+    if (!read.getColumn(5).isNull()) state.walk_from = QueueNumber{number(read.getColumn(5))};
     return state;
   }
 
@@ -258,6 +301,7 @@ Result<std::unique_ptr<ClientStore>> ClientStore::open(const std::filesystem::pa
       int version = sql.execAndGet("PRAGMA user_version").getInt();
       if (version == 0) {
         sql.exec(schema);
+        sql.exec(shard_tables);
         sql.exec("PRAGMA application_id = " + std::to_string(application_id));
         version = user_version;
       } else if (sql.execAndGet("PRAGMA application_id").getInt() != application_id) {
@@ -321,6 +365,100 @@ Result<void> ClientStore::set_cosigned_checkpoint(UnixMillis at, const std::stri
     db_->set_fact("cosigned_checkpoint", out.bytes());
     transaction.commit();
     return {};
+  });
+}
+
+Result<void> ClientStore::pass_shard(const std::string& previous, const ClosedShard& shard, const std::string& opened) {
+  return guarded("passing to another shard", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    const auto stored = db_->fact("checkpoint");
+    if (!stored || as_text(*stored) != previous) return Error{Errc::conflict, "another program moved the checkpoint"};
+    db_->set_fact("checkpoint", as_bytes(opened));
+    db_->sql.exec("DELETE FROM fact WHERE name = 'directory_place'");  // of the tree before
+    SQLite::Statement write(db_->sql,
+                            "INSERT INTO shard (origin, closed_size, closed_root, last_size, last_root, order_note, "
+                            "opened, directory, directory_digest, passed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                            "ON CONFLICT (origin) DO NOTHING");
+    write.bind(1, shard.origin);
+    bind_number(write, 2, shard.closed.size.value);
+    bind_blob(write, 3, shard.closed.root);
+    if (shard.last) {
+      bind_number(write, 4, shard.last->size.value);
+      bind_blob(write, 5, shard.last->root);
+    }
+    write.bind(6, shard.order);
+    write.bind(7, shard.opened);
+    bind_number(write, 8, shard.directory.number.value);
+    bind_blob(write, 9, shard.directory.digest);
+    write.bind(10, shard.passed_at.value);
+    write.exec();
+    if (shard.last) {
+      // A receipt of an older program does not say where it stands: sending again what stands there makes no second
+      // leaf. One that stands in an earlier shard was not lost with this one.
+      SQLite::Statement back(db_->sql,
+                             "UPDATE outbox SET state = ?, receipted_at = 0, receipt_size = NULL, receipt_root = NULL "
+                             "WHERE state IN (?, ?) AND address IS NOT NULL AND (receipt_shard IS NULL OR "
+                             "(receipt_shard = ? AND leaf >= ?))");
+      back.bind(1, static_cast<int>(OutboxState::sealed));
+      back.bind(2, static_cast<int>(OutboxState::receipted));
+      back.bind(3, static_cast<int>(OutboxState::cosigned));
+      back.bind(4, shard.origin);
+      bind_number(back, 5, shard.closed.size.value);
+      back.exec();
+      // A header whose leaf is in what stands has kept its place, and with it all places before.
+      SQLite::Statement walk(db_->sql,
+                             "UPDATE queue SET walk_from = coalesce((SELECT max(r.number) FROM received r WHERE "
+                             "r.queue = queue.name AND r.visible = 1 AND r.leaf < ?), 0) WHERE walk_from IS NULL");
+      bind_number(walk, 1, shard.closed.size.value);
+      walk.exec();
+      db_->sql.exec("DELETE FROM claimed_head");
+    }
+    transaction.commit();
+    return {};
+  });
+}
+
+namespace {
+
+const std::string shard_columns =
+    "SELECT origin, closed_size, closed_root, last_size, last_root, order_note, opened, directory, directory_digest, "
+    "passed_at FROM shard ";
+
+Result<std::optional<ClosedShard>> read_shard(SQLite::Statement& read) {
+  if (!read.executeStep()) return std::optional<ClosedShard>();
+  ClosedShard out;
+  out.origin = read.getColumn(0).getString();
+  out.closed.size = TreeSize{number(read.getColumn(1))};
+  bool whole = read_array(read.getColumn(2), out.closed.root);
+  if (!read.getColumn(3).isNull()) {
+    out.last.emplace();
+    out.last->size = TreeSize{number(read.getColumn(3))};
+    whole = whole && read_array(read.getColumn(4), out.last->root);
+  }
+  out.order = read.getColumn(5).getString();
+  out.opened = read.getColumn(6).getString();
+  out.directory.number = DirectoryNumber{number(read.getColumn(7))};
+  whole = whole && read_array(read.getColumn(8), out.directory.digest);
+  out.passed_at = UnixMillis{read.getColumn(9).getInt64()};
+  if (!whole) return damaged("a shard");
+  return std::optional<ClosedShard>(std::move(out));
+}
+
+}  // namespace
+
+Result<std::optional<ClosedShard>> ClientStore::closed_shard(const std::string& origin) const {
+  return guarded("reading a shard", [&]() -> Result<std::optional<ClosedShard>> {
+    SQLite::Statement read(db_->sql, shard_columns + "WHERE origin = ?");
+    read.bind(1, origin);
+    return read_shard(read);
+  });
+}
+
+Result<std::optional<ClosedShard>> ClientStore::shard_before(const std::string& opened) const {
+  return guarded("reading a shard", [&]() -> Result<std::optional<ClosedShard>> {
+    SQLite::Statement read(db_->sql, shard_columns + "WHERE opened = ?");
+    read.bind(1, opened);
+    return read_shard(read);
   });
 }
 
@@ -415,7 +553,8 @@ namespace {
 
 constexpr protocol::LocalCode alarm_codes[] = {
     protocol::LocalCode::log_forked,      protocol::LocalCode::log_shrunk,   protocol::LocalCode::queue_withheld,
-    protocol::LocalCode::queue_reordered, protocol::LocalCode::queue_hidden, protocol::LocalCode::directory_stale};
+    protocol::LocalCode::queue_reordered, protocol::LocalCode::queue_hidden, protocol::LocalCode::directory_stale,
+    protocol::LocalCode::log_rolled_back};
 
 }  // namespace
 
@@ -626,7 +765,8 @@ Result<void> ClientStore::add_received(const std::string& queue, const audit::Qu
     SQLite::Statement write(
         db_->sql,
         "INSERT INTO received (queue, number, head, exchange, address, seal, signature, accepted_at, leaf, "
-        "visible, sender_status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        "visible, sender_status, opened) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, EXISTS (SELECT 1 FROM superseded s "
+        "WHERE s.exchange = ?4 AND s.opened = 1))");
     for (std::size_t i = 0; i < items.size(); ++i) {
       const protocol::QueueItem& item = items[i];
       write.bind(1, queue);
@@ -650,6 +790,41 @@ Result<void> ClientStore::add_received(const std::string& queue, const audit::Qu
     bind_number(head, 2, items.back().head.number.value);
     bind_blob(head, 3, items.back().head.head);
     head.exec();
+    transaction.commit();
+    return {};
+  });
+}
+
+Result<void> ClientStore::cut_queue(const std::string& queue, const audit::QueueHead& from,
+                                    const audit::QueueHead& at) {
+  return guarded("cutting a queue", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    bool readable = true;
+    const auto state = db_->queue(queue, readable);
+    if (!readable) return damaged("head of a queue");
+    if (!state || !(state->head == from)) return Error{Errc::conflict, "another program moved this queue"};
+    // The newest shard rolled back: one pass cuts for all of them.
+    SQLite::Statement keep(
+        db_->sql,
+        "INSERT INTO superseded SELECT (SELECT origin FROM shard WHERE last_size IS NOT NULL ORDER BY passed_at DESC, "
+        "opened DESC LIMIT 1), queue, number, head, exchange, address, seal, signature, accepted_at, leaf, visible, "
+        "sender_status, opened, hidden, number <= ? FROM received WHERE queue = ? AND number > ?");
+    bind_number(keep, 1, state->handed_over.value);
+    keep.bind(2, queue);
+    bind_number(keep, 3, at.number.value);
+    keep.exec();
+    SQLite::Statement drop(db_->sql, "DELETE FROM received WHERE queue = ? AND number > ?");
+    drop.bind(1, queue);
+    bind_number(drop, 2, at.number.value);
+    drop.exec();
+    SQLite::Statement back(db_->sql,
+                           "UPDATE queue SET number = ?1, head = ?2, acknowledged = min(acknowledged, ?1), "
+                           "proven = min(proven, ?1), handed_over = min(handed_over, ?1), walk_from = NULL "
+                           "WHERE name = ?3");
+    bind_number(back, 1, at.number.value);
+    bind_blob(back, 2, at.head);
+    back.bind(3, queue);
+    back.exec();
     transaction.commit();
     return {};
   });
@@ -757,10 +932,24 @@ Result<std::vector<ClientStore::Received>> ClientStore::received(const std::stri
   });
 }
 
+Result<std::vector<ClientStore::Received>> ClientStore::superseded(const std::string& queue) const {
+  return guarded("reading superseded headers", [&]() -> Result<std::vector<Received>> {
+    SQLite::Statement read(
+        db_->sql,
+        "SELECT s.queue, s.number, s.head, s.exchange, s.address, s.seal, s.signature, s.accepted_at, s.leaf, "
+        "s.visible, s.sender_status, s.opened, 0, s.hidden FROM superseded s WHERE ? IN ('', s.queue) AND NOT EXISTS "
+        "(SELECT 1 FROM received r WHERE r.exchange = s.exchange) ORDER BY s.accepted_at, s.queue, s.number");
+    read.bind(1, queue);
+    return read_all_received(read);
+  });
+}
+
 Result<std::vector<ClientStore::Received>> ClientStore::not_handed_over(const std::string& queue) const {
   return guarded("reading received headers", [&]() -> Result<std::vector<Received>> {
     SQLite::Statement read(db_->sql,
-                           received_columns + "WHERE r.queue = ? AND r.number > q.handed_over ORDER BY r.number");
+                           received_columns +
+                               "WHERE r.queue = ? AND r.number > q.handed_over AND NOT EXISTS (SELECT 1 FROM "
+                               "superseded s WHERE s.exchange = r.exchange AND s.handed_over = 1) ORDER BY r.number");
     read.bind(1, queue);
     return read_all_received(read);
   });
@@ -1008,19 +1197,21 @@ Result<void> ClientStore::set_outbox_state(std::int64_t id, OutboxState state,
   });
 }
 
-Result<void> ClientStore::set_receipted(std::int64_t id, UnixMillis at, LeafIndex leaf,
+Result<void> ClientStore::set_receipted(std::int64_t id, UnixMillis at, const ReceiptPlace& place,
                                         const ForeignCheckpoint& checkpoint) {
   return guarded("writing the outbox", [&]() -> Result<void> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
     SQLite::Statement write(db_->sql,
                             "UPDATE outbox SET state = ?, receipted_at = ?, receipt_size = ?, receipt_root = ?, "
-                            "leaf = ?, refusal_code = NULL, refusal_subject = NULL, refusal_retry = NULL WHERE id = ?");
+                            "leaf = ?, receipt_shard = ?, refusal_code = NULL, refusal_subject = NULL, "
+                            "refusal_retry = NULL WHERE id = ?");
     write.bind(1, static_cast<int>(OutboxState::receipted));
     write.bind(2, at.value);
     bind_number(write, 3, checkpoint.size.value);
     bind_blob(write, 4, checkpoint.root);
-    bind_number(write, 5, leaf.value);
-    write.bind(6, id);
+    bind_number(write, 5, place.leaf.value);
+    write.bind(6, place.shard);
+    write.bind(7, id);
     if (write.exec() != 1) return Error{Errc::not_found, "no such outbox item"};
     // In the same step: another program may have compared this checkpoint already, and found it wanting.
     if (auto waits = add_foreign(checkpoint); !waits) return waits.error();

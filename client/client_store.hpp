@@ -15,6 +15,7 @@
 #include "client/inbox.hpp"
 #include "client/known_directory.hpp"
 #include "client/outbox.hpp"
+#include "protocol/shard_order.hpp"
 #include "protocol/wire.hpp"
 
 namespace pli::client {
@@ -51,11 +52,30 @@ struct ClaimedHead {
   std::string sender;
 };
 
+/// A shard of the log this profile has seen the end of.
+struct ClosedShard {
+  std::string origin;
+  protocol::TreeMark closed;               ///< all that stands of it
+  std::optional<protocol::TreeMark> last;  ///< of one rolled back: what was lost ends here
+  std::string order;                       ///< the authority's, likewise; a note
+  std::string opened;                      ///< origin of the next
+  audit::DirectoryReference directory;     ///< in force when that was opened
+  UnixMillis passed_at{};
+};
+
 struct QueueState {
   audit::QueueHead head;  ///< of the last header verified
   QueueNumber acknowledged{};
   QueueNumber proven{};       ///< up to here the log commits to the chain
   QueueNumber handed_over{};  ///< up to here the caller has said that it has them
+  /// After a rollback: up to here the queue must stand; what follows is to be walked anew.
+  std::optional<QueueNumber> walk_from;
+};
+
+/// Where a receipt says that an exchange stands.
+struct ReceiptPlace {
+  std::string shard;  ///< origin
+  LeafIndex leaf{};
 };
 
 /// A receipt under a checkpoint nobody but the log signed.
@@ -84,6 +104,14 @@ class ClientStore {
   [[nodiscard]] Result<std::optional<std::string>> checkpoint() const;
   /// Replaces it only where it still is `previous`. Errors: conflict (another program was faster), io_error.
   [[nodiscard]] Result<void> set_checkpoint(const std::optional<std::string>& previous, const std::string& note);
+  /// The log went on in another shard: `opened` takes the place of `previous`, and after a rollback, in the same step,
+  /// what was receipted beyond what stands waits to be sent again, every queue is to be walked anew from the last place
+  /// that must stand, and what senders said of places is dropped. Errors: conflict (another program was faster),
+  /// io_error.
+  [[nodiscard]] Result<void> pass_shard(const std::string& previous, const ClosedShard& shard,
+                                        const std::string& opened);
+  [[nodiscard]] Result<std::optional<ClosedShard>> closed_shard(const std::string& origin) const;
+  [[nodiscard]] Result<std::optional<ClosedShard>> shard_before(const std::string& opened) const;
   /// The checkpoint the witnesses' quorum cosigned last, by its time.
   [[nodiscard]] Result<std::optional<std::string>> cosigned_checkpoint() const;
   /// Never goes back to an earlier time; then nothing is written.
@@ -130,6 +158,10 @@ class ClientStore {
   [[nodiscard]] Result<void> add_received(const std::string& queue, const audit::QueueHead& from,
                                           const std::vector<protocol::QueueItem>& items,
                                           const std::vector<SenderStatus>& statuses);
+  /// What follows `at` was lost with the shard before: superseded, kept apart. The queue ends there. Errors: conflict
+  /// (the head is not `from` any more), io_error.
+  [[nodiscard]] Result<void> cut_queue(const std::string& queue, const audit::QueueHead& from,
+                                       const audit::QueueHead& at);
   /// Never back, and never beyond the last header verified, whatever the broker says.
   [[nodiscard]] Result<void> set_acknowledged(const std::string& queue, QueueNumber number);
   [[nodiscard]] Result<void> set_proven(const std::string& queue, QueueNumber number);
@@ -146,7 +178,9 @@ class ClientStore {
     HiddenProof hidden = HiddenProof::none;
   };
   [[nodiscard]] Result<std::vector<Received>> received(const std::string& queue) const;  ///< empty = every queue
-  /// What has come since the last hand-over.
+  /// Places lost in rollbacks whose exchanges have not come again, oldest first.
+  [[nodiscard]] Result<std::vector<Received>> superseded(const std::string& queue) const;
+  /// What has come since the last hand-over. An exchange handed over before a rollback does not come twice.
   [[nodiscard]] Result<std::vector<Received>> not_handed_over(const std::string& queue) const;
   /// The newest readable header above what is proven. Nothing when the log has committed to all there is to prove.
   [[nodiscard]] Result<std::optional<Received>> newest_unproven(const std::string& queue) const;
@@ -167,7 +201,7 @@ class ClientStore {
                                               const std::optional<protocol::Refusal>& refusal);
   /// Form and envelope stay: the receipt's checkpoint has yet to be compared with the log everybody sees, and waits
   /// among the foreign ones.
-  [[nodiscard]] Result<void> set_receipted(std::int64_t id, UnixMillis at, LeafIndex leaf,
+  [[nodiscard]] Result<void> set_receipted(std::int64_t id, UnixMillis at, const ReceiptPlace& place,
                                            const ForeignCheckpoint& checkpoint);
   /// Drops the forms of what was receipted under checkpoints since found consistent; the sealed envelope stays (a later
   /// shard may lack it).

@@ -339,8 +339,57 @@ Outcome<void> Inbox::prove_hidden(const std::string& queue) {
   return {};
 }
 
+Outcome<void> Inbox::settle_rollback(const std::string& queue) {
+  const ClientStore& store = session_.profile().store();
+  for (int attempt = 0; attempt < attempts_max; ++attempt) {
+    auto state = store.queue(queue);
+    if (!state) return store_failure(state.error());
+    if (!*state || !(*state)->walk_from) return {};
+    if (auto settled = settle_rollback(queue, **state); !settled) return settled;
+  }
+  return Failure(LocalCode::local_store, "another program keeps moving the queue");
+}
+
+Outcome<void> Inbox::settle_rollback(const std::string& queue, const QueueState& state) {
+  const Profile& profile = session_.profile();
+  audit::QueueHead at = audit::queue_start(session_.invitation().log, queue);
+  if (state.walk_from->value != 0) {
+    auto head = profile.store().head_at(queue, *state.walk_from);
+    if (!head) return store_failure(head.error());
+    if (!*head) return Failure(LocalCode::local_store, "a place the queue must stand at is gone");
+    at = {*state.walk_from, **head};
+  }
+  bool same = true;
+  for (std::size_t pages = 0; same && at.number < state.head.number; ++pages) {
+    if (pages == walk_pages_max) return Failure(LocalCode::unreachable, "a queue without end");
+    auto page = session_.ask<protocol::Items>(
+        protocol::List{queue, at.number, static_cast<std::uint32_t>(protocol::list_items_max)});
+    if (!page) return page.error();
+    if (page->head.number < *state.walk_from)
+      return withheld(profile, queue, "places that stand in the log are missing", state.head, page->head);
+    for (const protocol::QueueItem& item : page->items) {
+      if (item.head.number > state.head.number) break;
+      if (item.queue != queue || !audit::verify_link(at, item.exchange, item.head))
+        return withheld(profile, queue, "a header does not follow from the one before", at, item.head,
+                        "exchange " + to_hex(item.exchange) + "\n");
+      auto ours = profile.store().head_at(queue, item.head.number);
+      if (!ours) return store_failure(ours.error());
+      same = *ours && **ours == item.head.head;
+      if (!same) break;
+      at = item.head;
+    }
+    if (!same || page->head.number == at.number) break;
+    if (page->items.empty() || (!page->more && at.number < state.head.number))
+      return withheld(profile, queue, "headers are missing up to the head shown", at, page->head);
+  }
+  auto cut = profile.store().cut_queue(queue, state.head, at);
+  if (!cut && cut.error().code != Errc::conflict) return store_failure(cut.error());
+  return {};
+}
+
 Outcome<bool> Inbox::walk(const std::string& queue) {
   const Profile& profile = session_.profile();
+  if (auto settled = settle_rollback(queue); !settled) return settled.error();
   // A broker can make headers without end; what is taken in at once has one. The next refresh goes on from there.
   bool caught_up = false;
   for (std::size_t pages = 0; pages < walk_pages_max && !caught_up; ++pages) {
@@ -464,7 +513,8 @@ Outcome<std::vector<InboxItem>> Inbox::refresh() {
 
 Outcome<void> Inbox::handed_over(const std::vector<InboxItem>& items) {
   std::map<std::string, QueueNumber> up_to;
-  for (const InboxItem& item : items) up_to[item.queue] = std::max(up_to[item.queue], item.head.number);
+  for (const InboxItem& item : items)
+    if (!item.superseded) up_to[item.queue] = std::max(up_to[item.queue], item.head.number);
   for (const auto& [queue, number] : up_to)
     if (auto kept = session_.profile().store().set_handed_over(queue, number); !kept)
       return store_failure(kept.error());
@@ -600,7 +650,17 @@ Outcome<void> Inbox::acknowledge(const protocol::ExchangeId& exchange) {
 }
 
 Outcome<std::vector<InboxItem>> received(const Profile& profile, const std::string& queue) {
-  return to_items(profile.store().received(queue));
+  auto lost = to_items(profile.store().superseded(queue));
+  auto items = to_items(profile.store().received(queue));
+  if (!lost) return lost;
+  if (!items) return items;
+  for (InboxItem& item : *lost) {
+    item.superseded = true;
+    items->push_back(std::move(item));
+  }
+  std::stable_sort(items->begin(), items->end(),
+                   [](const InboxItem& a, const InboxItem& b) { return a.accepted_at < b.accepted_at; });
+  return items;
 }
 
 Outcome<std::optional<InboxItem>> find_received(const Profile& profile, const protocol::ExchangeId& exchange) {

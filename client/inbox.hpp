@@ -44,7 +44,8 @@ struct InboxItem {
   crypto::Signature signature{};
   UnixMillis accepted_at{};
   bool acknowledged = false;
-  bool opened = false;  ///< by this profile
+  bool opened = false;      ///< by this profile
+  bool superseded = false;  ///< its place was lost in a rollback, and it has not come again
 };
 
 /// What a look into every seat brought.
@@ -58,6 +59,8 @@ struct ClaimedAlarm {
   Failure failure;
   protocol::ExchangeId exchange{};  ///< where it was said
 };
+
+struct QueueState;
 
 class Inbox {
  public:
@@ -106,6 +109,9 @@ class Inbox {
   [[nodiscard]] Outcome<void> take_in(const std::string& queue, const std::vector<protocol::QueueItem>& shown);
   /// That the broker shows the directory versions these were sealed under.
   [[nodiscard]] Outcome<void> demand_directory(const std::string& queue, const std::vector<protocol::QueueItem>& items);
+  /// After a rollback: how far the queue is what it was. What is gone from there on is kept apart.
+  [[nodiscard]] Outcome<void> settle_rollback(const std::string& queue);
+  [[nodiscard]] Outcome<void> settle_rollback(const std::string& queue, const QueueState& state);
   /// Every header up to the head shown, then prove(). False where so many are shown that the rest waits for the next
   /// time.
   [[nodiscard]] Outcome<bool> walk(const std::string& queue);
@@ -126,7 +132,8 @@ class Inbox {
   Session& session_;
 };
 
-/// What the profile has received so far, newest last, without a connection. An empty queue means every queue.
+/// What the profile has received so far, newest last, without a connection; what was lost in a rollback and has not
+/// come again stands there as superseded. An empty queue means every queue.
 [[nodiscard]] Outcome<std::vector<InboxItem>> received(const Profile& profile, const std::string& queue = {});
 [[nodiscard]] Outcome<std::optional<InboxItem>> find_received(const Profile& profile,
                                                               const protocol::ExchangeId& exchange);

@@ -5,7 +5,6 @@
 
 #include "audit/evidence.hpp"
 #include "audit/inclusion.hpp"
-#include "audit/text_lines.hpp"
 #include "client/alarm.hpp"
 #include "client/client_store.hpp"
 
@@ -21,16 +20,33 @@ std::string evidence(std::string_view first, std::string_view second) {
   return audit::to_text(audit::Evidence{std::string(first), std::string(second)});
 }
 
+/// A refusal that is about the shard. One that is about us, or only about now, says nothing of the log.
+bool shows_no_end(const Failure& failure) {
+  return exit_class(failure) == ExitClass::refused && !is(failure, protocol::Code::revoked) &&
+         !is(failure, protocol::Code::unknown_key);
+}
+
+std::string end_of(std::string_view known, const protocol::ShardReply& reply) {
+  std::string text =
+      "pli-evidence/1\nHow a shard of the log was ended, as it was shown, and what was verified of it.\n";
+  const auto part = [&](const char* name, std::string_view note) {
+    text += "\n---- ";
+    text += name;
+    text += "\n";
+    text += note;
+  };
+  part("known", known);
+  part("closed", reply.closed);
+  if (!reply.last_known.empty()) part("last known", reply.last_known);
+  if (!reply.order.empty()) part("order", reply.order);
+  part("first leaf", reply.first.leaf);
+  part("opened", reply.first.checkpoint);
+  return text;
+}
+
 }  // namespace
 
-bool is_shard_of(std::string_view origin, std::string_view log) {
-  if (!audit::take_prefix(origin, log) || !audit::take_prefix(origin, "/")) return false;
-  const std::size_t dash = origin.find('-');
-  if (dash == std::string_view::npos) return false;
-  const auto year = audit::parse_decimal(origin.substr(0, dash));
-  const auto number = audit::parse_decimal(origin.substr(dash + 1));
-  return year && number && *year >= 2000 && *year <= 9999 && *number >= 1;
-}
+bool is_shard_of(std::string_view origin, std::string_view log) { return protocol::shard_of(origin, log).has_value(); }
 
 audit::VerifierKey log_verifier(std::string_view origin, const crypto::SignPublic& log_key) {
   return {std::string(origin), audit::KeyType::ed25519, log_key};
@@ -49,7 +65,11 @@ Outcome<audit::VerifiedCheckpoint> verify_log_note(std::string_view note, std::s
 }
 
 LogWatch::LogWatch(const Profile& profile, const protocol::Invitation& invitation)
-    : profile_(profile), log_(invitation.log), log_key_(invitation.log_key), witnesses_(profile, invitation) {}
+    : profile_(profile),
+      invitation_(invitation),
+      log_(invitation.log),
+      log_key_(invitation.log_key),
+      witnesses_(profile, invitation) {}
 
 Outcome<void> LogWatch::load(UnixMillis now) {
   if (auto loaded = witnesses_.load(now); !loaded) return loaded;
@@ -142,7 +162,94 @@ Outcome<void> LogWatch::note_foreign(const audit::VerifiedCheckpoint& verified, 
   return {};
 }
 
-Outcome<void> LogWatch::compare_foreign(const Ask& ask, UnixMillis now) {
+bool LogWatch::is_of_this_shard(std::string_view note) const {
+  if (!last_) return true;
+  auto verified = verify_log_note(note, log_, log_key_);
+  return verified && verified->head().origin == last_->head().origin;
+}
+
+Outcome<std::vector<ShardPassed>> LogWatch::pass_shards(std::string_view shown, const AskShard& ask,
+                                                        const protocol::AuthoritySet& authorities, UnixMillis now) {
+  auto target = verify_log_note(shown, log_, log_key_);
+  if (!target) return target.error();
+  const auto goal = protocol::shard_of(target->head().origin, log_);
+  std::vector<ShardPassed> passed;
+  for (std::size_t steps = 0; last_ && last_->head().origin != target->head().origin; ++steps) {
+    const audit::VerifiedCheckpoint ours = *last_;
+    const std::string origin = ours.head().origin;
+    if (steps == shards_passed_max)
+      return Failure(LocalCode::unreachable, "more shards than one session passes: the next goes on from here");
+    if (protocol::shard_of(origin, log_) >= goal)
+      return forked(ours.note(), shown, "another shard of the log without an order to close the one before");
+    auto reply = ask(origin, ours.size());
+    if (!reply && !shows_no_end(reply.error())) return reply.error();
+    if (!reply) return forked(ours.note(), shown, "another shard of the log without an order to close the one before");
+    const std::string evidence = end_of(ours.note(), *reply);
+    const auto contradiction = [&](const std::string& words) {
+      return raise_alarm(profile_, {LocalCode::log_forked, words, profile_.keep_evidence("log-forked", evidence)});
+    };
+    auto step = verify_shard_step(*reply, origin, invitation_, authorities);
+    if (!step) return contradiction(step.error().detail);
+    if (compare_with_end(*step, ours.size(), ours.root(), reply->consistency) == AtItsEnd::contradicts)
+      return contradiction("a shard that did not end with what was verified of it");
+    if (step->rolled_back())
+      static_cast<void>(raise_alarm(profile_, {LocalCode::log_rolled_back, "the log was rolled back by order",
+                                               profile_.keep_evidence("log-rolled-back", evidence)}));
+    ClosedShard closed;
+    closed.origin = origin;
+    closed.closed = {step->closed.size(), step->closed.root()};
+    if (step->last_known) closed.last = protocol::TreeMark{step->last_known->size(), step->last_known->root()};
+    closed.order = step->order;
+    closed.opened = step->opened.head().origin;
+    closed.directory = step->directory;
+    closed.passed_at = now;
+    auto kept = profile_.store().pass_shard(ours.note(), closed, step->opened.note());
+    if (!kept && kept.error().code != Errc::conflict) return local(LocalCode::local_store, kept.error());
+    if (!kept) {  // another program of this profile was faster
+      if (auto reloaded = load(now); !reloaded) return reloaded.error();
+      continue;
+    }
+    last_ = step->opened;
+    passed.push_back({closed.origin, closed.opened, step->rolled_back()});
+  }
+  return passed;
+}
+
+Outcome<LogWatch::Past> LogWatch::compare_past(const audit::VerifiedCheckpoint& theirs, UnixMillis seen_at,
+                                               const AskShard& ask_shard, const protocol::AuthoritySet& authorities,
+                                               UnixMillis now) {
+  const std::string& origin = theirs.head().origin;
+  if (!last_ || protocol::shard_of(origin, log_) > protocol::shard_of(last_->head().origin, log_)) {
+    // Who showed it may have been the first to pass.
+    if (!last_ || now - seen_at <= foreign_grace) return Past::waits;
+    return forked(last_->note(), theirs.note(), "a later shard than the log shows");
+  }
+  auto reply = ask_shard(origin, theirs.size());
+  if (!reply && !shows_no_end(reply.error())) return reply.error();
+  if (!reply) return forked(last_->note(), theirs.note(), "a shard of which the log shows no end");
+  const auto contradiction = [&](const std::string& words) {
+    return raise_alarm(
+        profile_, {LocalCode::log_forked, words, profile_.keep_evidence("log-forked", end_of(theirs.note(), *reply))});
+  };
+  auto step = verify_shard_step(*reply, origin, invitation_, authorities);
+  if (!step) return contradiction(step.error().detail);
+  auto known = profile_.store().closed_shard(origin);
+  if (!known) return local(LocalCode::local_store, known.error());
+  if (*known && (*known)->closed != protocol::TreeMark{step->closed.size(), step->closed.root()})
+    return contradiction("a shard that ends in two ways");
+  // Of a shard from before our time: the next one is to be ours, or lead there.
+  if (!*known)
+    if (auto noted = note_foreign(step->opened, now); !noted) return noted.error();
+  switch (compare_with_end(*step, theirs.size(), theirs.root(), reply->consistency)) {
+    case AtItsEnd::stands: return Past::agrees;
+    case AtItsEnd::given_up: return Past::given_up;
+    case AtItsEnd::contradicts: break;
+  }
+  return contradiction("a checkpoint the log signed is no part of the shard it ended");
+}
+
+Outcome<void> LogWatch::compare_foreign(const Ask& ask, const AskShard& ask_shard,
+                                        const protocol::AuthoritySet& authorities, UnixMillis now) {
   auto waiting = profile_.store().foreign_checkpoints();
   if (!waiting) return local(LocalCode::local_store, waiting.error());
   for (const ForeignCheckpoint& foreign : *waiting) {
@@ -155,9 +262,17 @@ Outcome<void> LogWatch::compare_foreign(const Ask& ask, UnixMillis now) {
     };
     auto theirs = verify_log_note(foreign.note, log_, log_key_);
     if (!theirs) return Failure(LocalCode::local_store, "a checkpoint kept in state.db does not verify");
-    if (last_ && theirs->head().origin != last_->head().origin)
-      return condemn(
-          forked(last_->note(), theirs->note(), "another shard of the log without an order to close the one before"));
+    if (last_ && theirs->head().origin != last_->head().origin) {
+      auto past = compare_past(*theirs, foreign.seen_at, ask_shard, authorities, now);
+      if (!past && is(past.error(), LocalCode::log_forked)) return condemn(past.error());
+      if (!past) return past.error();
+      if (*past == Past::waits) continue;
+      // What was receipted under a checkpoint given up is sent again; nobody is to blame.
+      auto settled =
+          *past == Past::agrees ? profile_.store().forget_foreign(foreign) : profile_.store().condemn_foreign(foreign);
+      if (!settled) return local(LocalCode::local_store, settled.error());
+      continue;
+    }
     if (!last_ || theirs->size() > last_->size()) {
       // Receipts leave before their checkpoint is published: only time tells a late log from a rolled back one.
       const bool late =
@@ -173,6 +288,8 @@ Outcome<void> LogWatch::compare_foreign(const Ask& ask, UnixMillis now) {
       if (!answer) return answer.error();
       auto now_shown = verify_log_note(answer->checkpoint, log_, log_key_);
       if (!now_shown) return now_shown.error();
+      // The log may just have gone on in its next shard: the next connection passes to it, and compares there.
+      if (now_shown->head().origin != last_->head().origin && now - foreign.seen_at <= foreign_grace) continue;
       if (now_shown->size() < last_->size()) return shrunk(last_->note(), now_shown->note());
       if (now_shown->head().origin != last_->head().origin ||
           !audit::verify_consistency(theirs->size(), theirs->root(), now_shown->size(), now_shown->root(),

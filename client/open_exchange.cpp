@@ -317,6 +317,15 @@ std::string describe(const protocol::ExchangeId& exchange, const protocol::Opene
 
 // ---- gossip ----------------------------------------------------------------------------------------------------
 
+/// Whether a sender's checkpoint is of what an order gave up: the places it names may be lost, and nobody is to blame.
+Outcome<bool> saw_what_was_given_up(const Session& session, const std::string& checkpoint) {
+  auto theirs = verify_log_note(checkpoint, session.invitation().log, session.invitation().log_key);
+  if (!theirs) return false;
+  auto closed = session.profile().store().closed_shard(theirs->head().origin);
+  if (!closed) return store_failure(closed.error());
+  return *closed && (*closed)->last && theirs->size() > (*closed)->closed.size;
+}
+
 /// What the sender saw against what we are shown. What cannot be compared now is compared by the next sitting.
 Outcome<void> compare_gossip(Session& session, OpenedExchange& opened) {
   const protocol::Plaintext& plaintext = opened.content.plaintext;
@@ -337,6 +346,9 @@ Outcome<void> compare_gossip(Session& session, OpenedExchange& opened) {
   const auto in = [](const std::vector<std::string>& queues, const std::string& queue) {
     return std::find(queues.begin(), queues.end(), queue) != queues.end();
   };
+  auto gone = saw_what_was_given_up(session, plaintext.checkpoint);
+  if (!gone) return gone.error();
+  if (*gone) return {};
   Inbox inbox(session);
   for (const protocol::GossipHead& gossip : plaintext.heads) {
     // Nobody learns a head but who sits in the queue, a receipt does not show it (design §8): from anybody else the

@@ -70,7 +70,8 @@ Outcome<std::vector<protocol::GossipHead>> head_of(const Profile& profile, const
   auto state = profile.store().queue(queue);
   if (!state) return store_failure(state.error());
   std::vector<protocol::GossipHead> heads;
-  if (*state && (*state)->head.number.value != 0) heads.push_back({queue, (*state)->head});
+  // Of a queue not walked since a rollback we may have seen what nobody else will.
+  if (*state && (*state)->head.number.value != 0 && !(*state)->walk_from) heads.push_back({queue, (*state)->head});
   return heads;
 }
 
@@ -249,6 +250,11 @@ class Flush {
       total_ += item.bytes;
     }
     const bool any = !waiting_.empty();
+    if (any && session_.directory_behind()) {
+      report_.stopped = Failure(LocalCode::directory_unproven,
+                                "the log was rolled back to an older directory: it has to be published again");
+      return std::move(report_);
+    }
     while (!report_.stopped && !(waiting_.empty() && flying_.empty())) {
       while (!report_.stopped && !waiting_.empty() && flying_.size() < window) {
         const Waiting next = waiting_.front();
@@ -404,15 +410,15 @@ class Flush {
     const std::string text = audit::to_text(proof->receipt);
     if (auto same = check_conditions(item, proof->receipt); !same) return same;
     const auto before = read_file(receipt_path(profile_, *item.exchange), protocol::receipt_bytes_max);
-    if (before && as_text(*before) != text)  // of a log that was not the one everybody sees: it still proves that
-      static_cast<void>(profile_.keep_evidence("receipt-replaced", as_text(*before)));
+    if (before && as_text(*before) != text)
+      if (auto kept = keep_replaced(*item.exchange, as_text(*before), proof->origin); !kept) return kept;
     auto written = write_receipt(profile_, *item.exchange, proof->receipt);
     if (!written) return written.error();
     const UnixMillis now = clock_.now();
     auto checkpoint = verify_log_note(leaf_proof.checkpoint, session_.invitation().log, session_.invitation().log_key);
     if (!checkpoint) return checkpoint.error();
     const ForeignCheckpoint foreign{checkpoint->size(), checkpoint->root(), checkpoint->note(), now};
-    if (auto kept = store_.set_receipted(item.id, now, proof->receipt.index, foreign); !kept)
+    if (auto kept = store_.set_receipted(item.id, now, {proof->origin, proof->receipt.index}, foreign); !kept)
       return store_failure(kept.error());
     Flushed done;
     done.item = item;
@@ -425,6 +431,23 @@ class Flush {
     sent_bytes_ += item.bytes;
     tell(sent_bytes_);
     report_.done.push_back(std::move(done));
+    return {};
+  }
+
+  /// The receipt of a shard since rolled back stays beside the new one. One of a log that was not what everybody sees
+  /// is evidence: it still proves that.
+  Outcome<void> keep_replaced(const protocol::ExchangeId& exchange, std::string_view text, const std::string& origin) {
+    const auto before = audit::parse_receipt(text);
+    const auto note =
+        before ? verify_log_note(before->checkpoint, session_.invitation().log, session_.invitation().log_key)
+               : Outcome<audit::VerifiedCheckpoint>(Failure(LocalCode::receipt_invalid, ""));
+    if (!note || note->head().origin == origin) {
+      static_cast<void>(profile_.keep_evidence("receipt-replaced", text));
+      return {};
+    }
+    const auto path = receipt_path_in(profile_, exchange, note->head().origin);
+    if (auto written = write_file_durably(path, as_bytes(text), FileMode::owner_only); !written)
+      return store_failure(written.error());
     return {};
   }
 

@@ -55,6 +55,12 @@ std::filesystem::path receipt_path(const Profile& profile, const protocol::Excha
   return profile.receipts_folder() / (to_hex(exchange) + ".tlog-proof");
 }
 
+std::filesystem::path receipt_path_in(const Profile& profile, const protocol::ExchangeId& exchange,
+                                      std::string_view origin) {
+  const std::string shard(origin.substr(origin.rfind('/') + 1));
+  return profile.receipts_folder() / (to_hex(exchange) + "." + shard + ".tlog-proof");
+}
+
 Outcome<std::filesystem::path> write_receipt(const Profile& profile, const protocol::ExchangeId& exchange,
                                              const audit::Receipt& receipt) {
   const auto path = receipt_path(profile, exchange);

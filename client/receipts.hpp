@@ -32,6 +32,9 @@ struct VerifiedReceipt {
                                                            const crypto::SignPublic& log_key);
 
 [[nodiscard]] std::filesystem::path receipt_path(const Profile& profile, const protocol::ExchangeId& exchange);
+/// Where a receipt of an earlier shard is kept, beside the one that took its place: <exchange>.<shard>.tlog-proof.
+[[nodiscard]] std::filesystem::path receipt_path_in(const Profile& profile, const protocol::ExchangeId& exchange,
+                                                    std::string_view origin);
 /// Durable when it returns. Errors: local_store.
 [[nodiscard]] Outcome<std::filesystem::path> write_receipt(const Profile& profile, const protocol::ExchangeId& exchange,
                                                            const audit::Receipt& receipt);

@@ -161,17 +161,15 @@ Outcome<void> Session::reconnect() {
 Outcome<void> Session::refresh() {
   if (auto hello = say_hello(); !hello) return hello;
   if (auto compared = compare_foreign(); !compared) return compared;
-  if (announced_ == directory_->number() && announced_digest_ == directory_->verified().digest()) return {};
-  return update_directory();
+  return settle_directory();
 }
 
 Outcome<void> Session::say_hello() {
   const TreeSize known = log_.known_size();
-  auto reply =
-      ask<protocol::HelloReply>(protocol::Hello{protocol::protocol_version, protocol::protocol_version, known});
+  auto reply = ask<protocol::HelloReply>(protocol::Hello{protocol::protocol_version, protocol::protocol_version, known,
+                                                         log_.last() ? log_.last()->head().origin : std::string()});
   if (!reply) return reply.error();
-  if (auto advanced = log_.advance(reply->checkpoint, known, reply->consistency, clock_.now()); !advanced)
-    return advanced;
+  if (auto taken = take_checkpoint(reply->checkpoint, known, reply->consistency); !taken) return taken;
   if (reply->member != invitation_.member)
     return Failure(LocalCode::no_invitation, "the broker knows this key under another name than the invitation");
   member_ = reply->member;
@@ -186,9 +184,43 @@ Outcome<void> Session::say_hello() {
   return {};
 }
 
+LogWatch::AskShard Session::shard_asker() {
+  return [this](const std::string& origin, TreeSize known) {
+    return ask<protocol::ShardReply>(protocol::GetShard{origin, known});
+  };
+}
+
+Outcome<protocol::AuthoritySet> Session::authorities() const {
+  if (directory_) return protocol::authorities_of(directory_->verified().head());
+  auto stored = profile_.store().directory();
+  if (!stored) return store_failure(stored.error());
+  if (!*stored) return invitation_.authorities;
+  auto verified = verify_again((*stored)->note);
+  if (!verified) return verified.error();
+  return protocol::authorities_of(verified->head());
+}
+
+Outcome<void> Session::take_checkpoint(std::string_view note, TreeSize from, std::span<const Digest> consistency) {
+  if (log_.is_of_this_shard(note)) return log_.advance(note, from, consistency, clock_.now());
+  auto trusted = authorities();
+  if (!trusted) return trusted.error();
+  auto passed = log_.pass_shards(note, shard_asker(), *trusted, clock_.now());
+  if (!passed) return passed.error();
+  shards_passed_.insert(shards_passed_.end(), passed->begin(), passed->end());
+  place_.reset();  // of the tree before
+  // From the checkpoint the first leaf was proven under to the newest.
+  const TreeSize known = log_.known_size();
+  auto reply = ask<protocol::CheckpointReply>(protocol::GetCheckpoint{known});
+  if (!reply) return reply.error();
+  return log_.advance(reply->checkpoint, known, reply->consistency, clock_.now());
+}
+
 Outcome<void> Session::compare_foreign() {
+  auto trusted = authorities();
+  if (!trusted) return trusted.error();
   auto compared = log_.compare_foreign(
-      [&](TreeSize known) { return ask<protocol::CheckpointReply>(protocol::GetCheckpoint{known}); }, clock_.now());
+      [&](TreeSize known) { return ask<protocol::CheckpointReply>(protocol::GetCheckpoint{known}); }, shard_asker(),
+      *trusted, clock_.now());
   if (!compared) {
     place_.reset();  // perhaps proven by what was just found to be no part of the log
     return compared;
@@ -201,8 +233,7 @@ Outcome<void> Session::check_log() {
   const TreeSize known = log_.known_size();
   auto reply = ask<protocol::CheckpointReply>(protocol::GetCheckpoint{known});
   if (!reply) return reply.error();
-  if (auto advanced = log_.advance(reply->checkpoint, known, reply->consistency, clock_.now()); !advanced)
-    return advanced;
+  if (auto taken = take_checkpoint(reply->checkpoint, known, reply->consistency); !taken) return taken;
   return compare_foreign();
 }
 
@@ -229,13 +260,31 @@ Outcome<void> Session::open_directory() {
     if (!directory) return Failure(LocalCode::local_store, "the directory kept in state.db does not verify");
     directory_ = std::make_unique<const KnownDirectory>(std::move(*directory));
     place_ = std::move((*stored)->place);
-    if (announced_ < directory_->number()) return unproven("the broker went back to an earlier version");
-    if (announced_ == directory_->number()) {
-      if (announced_digest_ != directory_->verified().digest()) return unproven("two versions with one number");
-      if (place_) return {};
-    }
+    return settle_directory();
   }
   return update_directory();
+}
+
+Outcome<void> Session::settle_directory() {
+  const DirectoryNumber ours = directory_->number();
+  const Digest& digest = directory_->verified().digest();
+  if (announced_ == ours && announced_digest_ != digest) return unproven("two versions with one number");
+  std::optional<ClosedShard> before;
+  if (log_.last()) {
+    auto known = profile_.store().shard_before(log_.last()->head().origin);
+    if (!known) return store_failure(known.error());
+    before = std::move(*known);
+  }
+  // The shard's first leaf names the version in force when it was opened: to go back behind that, or to show another
+  // one under its number, takes more than an order.
+  if (before && before->directory.number == ours && before->directory.digest != digest)
+    return unproven("two versions with one number");
+  if (announced_ < ours) {
+    const bool ordered = before && before->last && announced_ >= before->directory.number &&
+                         (announced_ > before->directory.number || announced_digest_ == before->directory.digest);
+    return ordered ? Outcome<void>() : unproven("the broker went back to an earlier version");
+  }
+  return announced_ == ours && place_ ? Outcome<void>() : update_directory();
 }
 
 Outcome<void> Session::update_directory() {
@@ -321,6 +370,8 @@ Outcome<DirectoryPlace> Session::verify_place(const protocol::DirectoryPage& pag
                                               const protocol::VerifiedDirectory& version) {
   auto proof = verify_proof(page.leaf);
   if (!proof) return Failure(LocalCode::directory_unproven, "the version is not proven in the log");
+  if (log_.last() && proof->origin != log_.last()->head().origin)
+    return unproven("the version is proven in another shard than the one shown");
   const auto& leaf = proof->receipt.leaf;
   const bool named =
       leaf.directory && leaf.directory->number == version.head().number && leaf.directory->digest == version.digest();

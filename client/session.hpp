@@ -55,7 +55,15 @@ class Session {
   [[nodiscard]] UnixMillis broker_time() const { return broker_time_; }   ///< at hello
   [[nodiscard]] std::uint64_t exchange_bytes_max() const { return exchange_bytes_max_; }
   [[nodiscard]] const KnownDirectory& directory() const { return *directory_; }
+  /// Whether the log was rolled back, by order, to before this version was published: the broker decides by an older
+  /// one. Ours stands as signed, so whoever holds the authority's folder can publish it again (`pli directory
+  /// publish`); a member's profile has not all entries to do so. Until then nothing is sent.
+  [[nodiscard]] bool directory_behind() const { return directory_ && announced_ < directory_->number(); }
+  /// The version the broker says is in force.
+  [[nodiscard]] audit::DirectoryReference announced_directory() const { return {announced_, announced_digest_}; }
   [[nodiscard]] LogWatch& log() { return log_; }
+  /// The ends of shards this session went past, oldest first: what a person is told of.
+  [[nodiscard]] const std::vector<ShardPassed>& shards_passed() const { return shards_passed_; }
   [[nodiscard]] ReleaseSession& release() { return release_; }
   [[nodiscard]] Connection& connection();
   /// The queues this member sits in, as the directory says.
@@ -99,6 +107,14 @@ class Session {
   [[nodiscard]] Outcome<void> say_hello();
   [[nodiscard]] Outcome<void> compare_foreign();
   [[nodiscard]] Outcome<void> open_directory();
+  /// What the broker announces against the version we hold: the same, newer, or older by an ordered rollback.
+  [[nodiscard]] Outcome<void> settle_directory();
+  /// Takes what the log shows, by way of the shards between where it is of another one than ours.
+  [[nodiscard]] Outcome<void> take_checkpoint(std::string_view note, TreeSize from,
+                                              std::span<const Digest> consistency);
+  /// Who may order a rollback: the authorities of the version last verified, else of the invitation.
+  [[nodiscard]] Outcome<protocol::AuthoritySet> authorities() const;
+  [[nodiscard]] LogWatch::AskShard shard_asker();
   /// False when it has to be tried again.
   [[nodiscard]] Outcome<bool> fetch_directory(DirectoryNumber known);
   struct ProvenVersion {
@@ -125,6 +141,7 @@ class Session {
   std::uint64_t exchange_bytes_max_ = 0;
   DirectoryNumber announced_{};
   Digest announced_digest_{};
+  std::vector<ShardPassed> shards_passed_;
   std::unique_ptr<const KnownDirectory> directory_;
   std::optional<DirectoryPlace> place_;  ///< of directory_
 };

@@ -297,6 +297,7 @@ JsonObject to_json(const InboxItem& item) {
     out.text("created_at", iso_time(item.address.created_at)).text("accepted_at", iso_time(item.accepted_at));
   }
   if (!item.visible) out.text("hidden", text_of(item.hidden));
+  if (item.superseded) out.boolean("superseded", true);
   out.boolean("opened", item.opened).boolean("acknowledged", item.acknowledged);
   return out;
 }

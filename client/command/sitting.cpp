@@ -39,6 +39,9 @@ Outcome<Session*> Sitting::session() {
     if (!opened) return opened.error();
     session_ = std::move(*opened);
     warn_of_witnesses();
+    for (const ShardPassed& passed : session_->shards_passed())
+      if (!passed.rolled_back && !json())
+        warn("Information : le journal " + passed.closed + " est clos et continue dans " + passed.opened + ".");
   }
   return session_.get();
 }

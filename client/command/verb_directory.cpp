@@ -416,12 +416,12 @@ int publish(Sitting& sitting, const fs::path& folder, bool offline) {
   auto session = sitting.session();
   if (!session) return failed(sitting, session.error());
   // The broker takes versions one after another: whatever an earlier publish did not bring goes first.
-  const KnownDirectory& held = (*session)->directory();
-  const std::uint64_t number = held.number().value;
+  const audit::DirectoryReference held = (*session)->announced_directory();
+  const std::uint64_t number = held.number.value;
   if (number == 0 || number > versions->size())
     return failed(sitting, Failure(LocalCode::directory_unproven,
                                    "the broker holds a later version than this folder: another copy of it was used"));
-  if ((*versions)[number - 1].digest != held.verified().digest())
+  if ((*versions)[number - 1].digest != held.digest)
     return failed(sitting, Failure(LocalCode::directory_unproven,
                                    "the broker holds another version under this number than the folder's history"));
   for (std::uint64_t next = number; next < versions->size(); ++next)

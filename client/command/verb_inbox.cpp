@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 using protocol::LocalCode;
 
 std::vector<std::string> row_for(const InboxItem& item) {
+  const char* state = item.superseded ? "perdu par le serveur" : item.opened ? "ouvert" : "";
   if (!item.visible)
     return {item.queue,
             std::to_string(item.head.number.value),
@@ -42,7 +43,7 @@ std::vector<std::string> row_for(const InboxItem& item) {
           urgent ? "URGENT" : "",
           sender_text(item),
           local_time(item.accepted_at),
-          item.opened ? "ouvert" : ""};
+          state};
 }
 
 const std::vector<Column> inbox_columns = {{"File"},    {"N°"}, {"Numéro"},  {"Nature"},

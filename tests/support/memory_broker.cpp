@@ -45,8 +45,9 @@ MemoryBroker::MemoryBroker(const SmallWorld& world, const Clock& clock, const Si
 }
 
 LeafIndex MemoryBroker::add_record(audit::LeafType type, audit::Record record,
-                                   std::optional<audit::DirectoryReference> directory) {
-  audit::Leaf leaf{type, clock_->now(), audit::record_digest(record), directory, std::nullopt};
+                                   std::optional<audit::DirectoryReference> directory,
+                                   std::optional<std::string> statement) {
+  audit::Leaf leaf{type, clock_->now(), audit::record_digest(record), directory, std::move(statement)};
   leaves_.push_back(audit::encode(leaf));
   records_.push_back(std::move(record));
   return tree_.append(as_bytes(leaves_.back()));
@@ -118,6 +119,66 @@ protocol::LeafProof MemoryBroker::prove(LeafIndex index, const std::vector<std::
   return out;
 }
 
+protocol::LeafProof MemoryBroker::prove_in(const std::string& origin, LeafIndex index,
+                                           const std::vector<std::string_view>& shown) const {
+  for (const EndedShard& ended : ended_) {
+    if (ended.origin != origin) continue;
+    protocol::LeafProof out;
+    out.leaf = ended.leaves[index.value];
+    out.disclosure = audit::encode(audit::disclose(ended.records[index.value], shown));
+    out.index = index;
+    out.proof = *audit::inclusion_proof(index, ended.tree.size(), ended.tree.source());
+    out.checkpoint = ended.closed;
+    return out;
+  }
+  return prove(index, shown);
+}
+
+namespace {
+
+protocol::TreeMark mark_of(const std::string& checkpoint) {
+  const auto head = audit::parse_tree_head(audit::parse_note(checkpoint)->text);
+  return {head->size, head->root};
+}
+
+}  // namespace
+
+protocol::RollbackOrder MemoryBroker::order_over(const std::string& lost, const std::string& next) const {
+  protocol::RollbackOrder order;
+  order.contract = world_->contract;
+  order.log = world_->log;
+  order.closes = origin();
+  order.last = mark_of(lost);
+  order.restored = {tree_.size(), tree_.root()};
+  order.opens = world_->log + "/" + next;
+  order.created = clock_->now();
+  return order;
+}
+
+void MemoryBroker::end_shard(const std::string& next) { open_shard(next, {}, {}); }
+
+void MemoryBroker::roll_back(const std::string& lost, const std::string& order, const std::string& next) {
+  open_shard(next, lost, order);
+}
+
+void MemoryBroker::open_shard(const std::string& next, const std::string& lost, const std::string& order) {
+  protocol::ShardOpening opening{origin(), {tree_.size(), tree_.root()}, {}};
+  if (!lost.empty())
+    opening.lost = protocol::ShardOpening::Lost{mark_of(lost), protocol::order_digest(audit::parse_note(order)->text)};
+  ended_.push_back({origin(), checkpoint(), lost, order, world_->log + "/" + next, std::move(leaves_),
+                    std::move(records_), std::move(tree_)});
+  leaves_.clear();
+  records_.clear();
+  tree_ = {};
+  published_.reset();
+  shard_ = next;
+  audit::Record record = audit::new_record();
+  record.add("act", "init");
+  record.add("outcome", "ok");
+  const audit::DirectoryReference reference{directory_->number(), directory_->verified()->digest()};
+  directory_leaf_ = add_record(audit::LeafType::registre, std::move(record), reference, protocol::to_text(opening));
+}
+
 std::size_t MemoryBroker::accepted(const protocol::ExchangeId& id) const {
   std::size_t times = 0;
   for (const auto& [queue, ids] : queues_) times += static_cast<std::size_t>(std::count(ids.begin(), ids.end(), id));
@@ -172,7 +233,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Hello& body) {
   out.directory = directory_->number();
   out.directory_digest = directory_->verified()->digest();
   out.checkpoint = published().note;
-  out.consistency = consistency(body.known_size, published_->size);
+  if (body.known_origin.empty() || body.known_origin == origin())
+    out.consistency = consistency(body.known_size, published_->size);
   out.release_epoch = release_.rbegin()->first;
   out.release_key = release_.rbegin()->second->public_key();
   out.exchange_bytes_max = protocol::exchange_bytes_max;
@@ -212,7 +274,7 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
                                        body.envelope.signature))
     return refusal(Code::bad_signature);
   if (const auto found = exchanges_.find(id); found != exchanges_.end())
-    return protocol::Accepted{id, prove(found->second.leaf, sender_fields), true};
+    return protocol::Accepted{id, prove_in(found->second.origin, found->second.leaf, sender_fields), true};
   for (const auto& [other, stored] : exchanges_)
     if (stored.address.sender == address->sender && stored.address.nonce == address->nonce)
       return refusal(Code::conflict);
@@ -277,6 +339,7 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
   record.add("key", address->sender_key.bytes);
   record.add("signature", body.envelope.signature);
   stored.leaf = add_record(row->act, std::move(record));
+  stored.origin = origin();
   chain.push_back(id);
   const LeafIndex leaf = stored.leaf;
   exchanges_.emplace(id, std::move(stored));
@@ -514,7 +577,9 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Prove& body) {
   const bool hidden = seated && !may_read(body.exchange, member(peer));
   const std::vector<std::string_view>& fields = hidden ? hidden_fields : seated ? member_fields : sender_fields;
   const std::vector<crypto::AgePublic> sealed_to = hidden ? found->second.roster : std::vector<crypto::AgePublic>();
-  if (!body.published) return protocol::Proven{prove(found->second.leaf, fields), sealed_to};
+  const Stored& stored = found->second;
+  if (stored.origin != origin() || !body.published)
+    return protocol::Proven{prove_in(stored.origin, stored.leaf, fields), sealed_to};
   const Publication& shown = published();
   if (found->second.leaf.value >= shown.size.value) return refusal(Code::not_found);
   return protocol::Proven{prove(found->second.leaf, fields, &shown), sealed_to};
@@ -543,7 +608,20 @@ ReplyBody MemoryBroker::on(const Peer&, const protocol::GetHealth&) {
   return out;
 }
 
-ReplyBody MemoryBroker::on(const Peer&, const protocol::GetShard&) { return refusal(Code::not_found); }
+ReplyBody MemoryBroker::on(const Peer&, const protocol::GetShard& body) {
+  for (const EndedShard& ended : ended_) {
+    if (ended.origin != body.origin) continue;
+    protocol::ShardReply out;
+    out.closed = ended.closed;
+    out.last_known = ended.last_known;
+    if (body.known_size.value != 0 && body.known_size <= ended.tree.size())
+      out.consistency = *audit::consistency_proof(body.known_size, ended.tree.size(), ended.tree.source());
+    out.first = prove_in(ended.next, LeafIndex{0}, {"act", "outcome"});
+    out.order = ended.order;
+    return out;
+  }
+  return refusal(Code::not_found);
+}
 
 // ---- connection ------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@
 #include "crypto/release_share.hpp"
 #include "protocol/directory.hpp"
 #include "protocol/opening_request.hpp"
+#include "protocol/shard_order.hpp"
 #include "protocol/wire.hpp"
 #include "tests/support/small_world.hpp"
 
@@ -63,7 +64,14 @@ class MemoryBroker {
   };
   /// What `hello` and `checkpoint` show. Where no witness is named: the newest tree.
   [[nodiscard]] const Publication& published();
-  [[nodiscard]] std::string origin() const { return world_->log + "/2026-1"; }
+  [[nodiscard]] std::string origin() const { return world_->log + "/" + shard_; }
+  /// A year's end: the shard is closed whole, and the log goes on in `next`.
+  void end_shard(const std::string& next);
+  /// This copy is a backup restored: `lost` is the last checkpoint known outside. The authority's order, if any, closes
+  /// the shard at what stands, and the log goes on in `next`.
+  void roll_back(const std::string& lost, const std::string& order, const std::string& next);
+  /// What an order over this copy says.
+  [[nodiscard]] protocol::RollbackOrder order_over(const std::string& lost, const std::string& next) const;
   [[nodiscard]] std::size_t accepted(const protocol::ExchangeId& id) const;  ///< how many times: 0 or 1
   [[nodiscard]] std::size_t exchange_count() const { return exchanges_.size(); }
   [[nodiscard]] std::size_t staged_bytes(const Digest& part) const;
@@ -74,7 +82,8 @@ class MemoryBroker {
   [[nodiscard]] protocol::LeafProof prove(LeafIndex index, const std::vector<std::string_view>& shown,
                                           const Publication* under = nullptr) const;
   LeafIndex add_record(audit::LeafType type, audit::Record record,
-                       std::optional<audit::DirectoryReference> directory = std::nullopt);
+                       std::optional<audit::DirectoryReference> directory = std::nullopt,
+                       std::optional<std::string> statement = std::nullopt);
   std::size_t submits = 0;  ///< requests seen, of these verbs
   std::size_t chunks = 0;
   std::size_t upgrades = 0;  ///< `prove` with `published`
@@ -89,6 +98,7 @@ class MemoryBroker {
     std::vector<crypto::AgePublic> roster;
     audit::QueueHead head;
     LeafIndex leaf{};
+    std::string origin;  ///< of the shard of that leaf
     UnixMillis at{};
   };
   struct Opening {
@@ -102,8 +112,23 @@ class MemoryBroker {
     std::uint64_t request = 0;
     std::map<std::string, std::uint64_t> after;
   };
+  struct EndedShard {
+    std::string origin;
+    std::string closed;
+    std::string last_known;
+    std::string order;
+    std::string next;  ///< origin
+    std::vector<std::string> leaves;
+    std::vector<audit::Record> records;
+    audit::MemoryTree tree;
+  };
   using Peer = crypto::CurvePublic;
 
+  /// What stands of the present shard is put away, and the next one begins.
+  void open_shard(const std::string& next, const std::string& lost, const std::string& order);
+  /// The proof of a leaf of any shard.
+  [[nodiscard]] protocol::LeafProof prove_in(const std::string& origin, LeafIndex index,
+                                             const std::vector<std::string_view>& shown) const;
   [[nodiscard]] const protocol::Member& member(const Peer& peer) const;
   [[nodiscard]] std::optional<Bytes> take_staged(const Digest& part) const;
   [[nodiscard]] audit::Record act(const protocol::Member& member, std::string_view verb) const;
@@ -141,6 +166,8 @@ class MemoryBroker {
   std::map<std::pair<protocol::EntryType, std::string>, std::uint64_t> changed_in_;
   LeafIndex directory_leaf_{};
   std::optional<Publication> published_;
+  std::string shard_ = "2026-1";
+  std::vector<EndedShard> ended_;
   std::vector<std::string> leaves_;
   std::vector<audit::Record> records_;
   audit::MemoryTree tree_;

@@ -103,6 +103,12 @@ SignedVersion SmallWorld::sign_version(UnixMillis now, std::size_t signers) {
   return out;
 }
 
+std::string SmallWorld::sign_order(const protocol::RollbackOrder& order, std::size_t signers) const {
+  audit::Note note{protocol::to_text(order), {}};
+  for (std::size_t i = 0; i < signers; ++i) audit::sign_note(note, authority_name(i), authorities[i]);
+  return audit::to_text(note);
+}
+
 protocol::Invitation SmallWorld::invitation(const std::string& member) const {
   protocol::Invitation invitation;
   invitation.contract = contract;

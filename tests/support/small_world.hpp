@@ -14,6 +14,7 @@
 #include "crypto/release_share.hpp"
 #include "protocol/card.hpp"
 #include "protocol/directory.hpp"
+#include "protocol/shard_order.hpp"
 
 namespace pli::testing {
 
@@ -73,6 +74,7 @@ class SmallWorld {
 
   /// Signs the working copy as the next version. `signers` of the authorities sign.
   SignedVersion sign_version(UnixMillis now, std::size_t signers = 2);
+  [[nodiscard]] std::string sign_order(const protocol::RollbackOrder& order, std::size_t signers = 2) const;
   [[nodiscard]] protocol::AuthoritySet authority_set() const;
   [[nodiscard]] protocol::Invitation invitation(const std::string& member) const;
   /// A profile with identity and invitation, as after enrolment.
