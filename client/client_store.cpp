@@ -153,6 +153,12 @@ CREATE TABLE superseded (       -- rows of `received` lost in a rollback of that
   PRIMARY KEY (shard, queue, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX superseded_exchange ON superseded (exchange);
+CREATE TABLE directory_version (  -- every one this profile verified
+  number      INTEGER PRIMARY KEY,
+  note        TEXT NOT NULL,
+  proof       TEXT NOT NULL,    -- of its leaf, as a receipt
+  verified_at INTEGER NOT NULL
+) STRICT;
 )sql";
 
 /// What makes the next version of an older one, oldest first. What was there stays as it is.
@@ -162,7 +168,9 @@ struct Migration {
 };
 const std::string from_version_4 = std::string(shard_tables) +
                                    "ALTER TABLE queue ADD COLUMN walk_from INTEGER;"
-                                   "ALTER TABLE outbox ADD COLUMN receipt_shard TEXT";
+                                   "ALTER TABLE outbox ADD COLUMN receipt_shard TEXT;"
+                                   // The version held is proven once more, and so kept with its proof.
+                                   "DELETE FROM fact WHERE name = 'directory_place'";
 const Migration migrations[] = {
     // A receipt of then has no leaf, and the directory no place: both are asked for again.
     {2,
@@ -259,6 +267,17 @@ struct ClientStore::Database {
     out.raw(place.root);
     out.raw(as_bytes(place.origin));
     set_fact("directory_place", out.bytes());
+  }
+  /// Proven anew in a later shard, it keeps the time it was first verified.
+  void add_version(const KnownVersion& version) {
+    SQLite::Statement write(sql,
+                            "INSERT INTO directory_version (number, note, proof, verified_at) VALUES (?, ?, ?, ?) "
+                            "ON CONFLICT (number) DO UPDATE SET proof = excluded.proof WHERE note = excluded.note");
+    bind_number(write, 1, version.number.value);
+    write.bind(2, version.note);
+    write.bind(3, version.proof);
+    write.bind(4, version.verified_at.value);
+    write.exec();
   }
   std::optional<QueueState> queue(const std::string& name, bool& readable) {
     SQLite::Statement read(
@@ -659,7 +678,7 @@ Result<std::optional<ClientStore::StoredDirectory>> ClientStore::directory() con
 }
 
 Result<void> ClientStore::set_directory(const KnownDirectory& directory, const std::vector<DirectoryChange>& changes,
-                                        const DirectoryPlace& place) {
+                                        const DirectoryPlace& place, const KnownVersion& proven) {
   return guarded("writing the directory", [&]() -> Result<void> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
     if (const auto stored = db_->fact("directory_number")) {
@@ -671,6 +690,7 @@ Result<void> ClientStore::set_directory(const KnownDirectory& directory, const s
     db_->set_fact("directory_number", version.bytes());
     db_->set_fact("directory_note", as_bytes(directory.verified().note()));
     db_->set_directory_place(place);
+    db_->add_version(proven);
     db_->sql.exec("DELETE FROM entry");
     SQLite::Statement write(db_->sql, "INSERT INTO entry (position, entry, proof) VALUES (?, ?, ?)");
     for (const ProvenEntry& entry : directory.entries()) {
@@ -694,14 +714,27 @@ Result<void> ClientStore::set_directory(const KnownDirectory& directory, const s
   });
 }
 
-Result<void> ClientStore::set_directory_place(DirectoryNumber number, const DirectoryPlace& place) {
+Result<void> ClientStore::set_directory_place(DirectoryNumber number, const DirectoryPlace& place,
+                                              const KnownVersion& version) {
   return guarded("writing the directory's place", [&]() -> Result<void> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
     const auto stored = db_->fact("directory_number");
     if (!stored || ByteReader(*stored).u64() != number.value) return {};
     db_->set_directory_place(place);
+    db_->add_version(version);
     transaction.commit();
     return {};
+  });
+}
+
+Result<std::vector<KnownVersion>> ClientStore::directory_versions() const {
+  return guarded("reading directory versions", [&]() -> Result<std::vector<KnownVersion>> {
+    SQLite::Statement read(db_->sql, "SELECT number, note, proof, verified_at FROM directory_version ORDER BY number");
+    std::vector<KnownVersion> out;
+    while (read.executeStep())
+      out.push_back({DirectoryNumber{number(read.getColumn(0))}, read.getColumn(1).getString(),
+                     read.getColumn(2).getString(), UnixMillis{read.getColumn(3).getInt64()}});
+    return out;
   });
 }
 

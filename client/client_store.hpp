@@ -52,6 +52,14 @@ struct ClaimedHead {
   std::string sender;
 };
 
+/// A directory version this profile verified, with what proves it.
+struct KnownVersion {
+  DirectoryNumber number{};
+  std::string note;
+  std::string proof;  ///< of its leaf, as a receipt (audit/proof_file.hpp)
+  UnixMillis verified_at{};
+};
+
 /// A shard of the log this profile has seen the end of.
 struct ClosedShard {
   std::string origin;
@@ -144,9 +152,11 @@ class ClientStore {
   [[nodiscard]] Result<std::optional<StoredDirectory>> directory() const;
   /// Never goes back to a smaller number. Errors: conflict, io_error.
   [[nodiscard]] Result<void> set_directory(const KnownDirectory& directory, const std::vector<DirectoryChange>& changes,
-                                           const DirectoryPlace& place);
+                                           const DirectoryPlace& place, const KnownVersion& version);
   /// Of the version that is kept, where it still is `number`.
-  [[nodiscard]] Result<void> set_directory_place(DirectoryNumber number, const DirectoryPlace& place);
+  [[nodiscard]] Result<void> set_directory_place(DirectoryNumber number, const DirectoryPlace& place,
+                                                 const KnownVersion& version);
+  [[nodiscard]] Result<std::vector<KnownVersion>> directory_versions() const;    ///< oldest first
   [[nodiscard]] Result<std::vector<DirectoryChange>> directory_changes() const;  ///< not acknowledged yet
   [[nodiscard]] Result<void> acknowledge_directory_changes(DirectoryNumber up_to);
 

@@ -46,7 +46,12 @@ Outcome<VerifiedReceipt> verify_receipt_file(const std::filesystem::path& file, 
                                              const crypto::SignPublic& log_key) {
   auto bytes = read_file(file, protocol::receipt_bytes_max);
   if (!bytes) return local(LocalCode::local_store, bytes.error());
-  auto receipt = audit::parse_receipt(as_text(*bytes));
+  return verify_receipt_text(as_text(*bytes), log, log_key);
+}
+
+Outcome<VerifiedReceipt> verify_receipt_text(std::string_view text, const std::string& log,
+                                             const crypto::SignPublic& log_key) {
+  auto receipt = audit::parse_receipt(text);
   if (!receipt) return invalid(receipt.error());
   return verify(std::move(*receipt), log, log_key);
 }

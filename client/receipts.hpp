@@ -27,6 +27,9 @@ struct VerifiedReceipt {
 /// From the wire to a verified receipt. Errors: receipt_invalid.
 [[nodiscard]] Outcome<VerifiedReceipt> verify_leaf_proof(const protocol::LeafProof& proof, const std::string& log,
                                                          const crypto::SignPublic& log_key);
+/// What stands in a receipt file. Errors: receipt_invalid.
+[[nodiscard]] Outcome<VerifiedReceipt> verify_receipt_text(std::string_view text, const std::string& log,
+                                                           const crypto::SignPublic& log_key);
 /// A receipt file, offline. Errors: receipt_invalid, local_store (unreadable).
 [[nodiscard]] Outcome<VerifiedReceipt> verify_receipt_file(const std::filesystem::path& file, const std::string& log,
                                                            const crypto::SignPublic& log_key);

@@ -332,7 +332,9 @@ Outcome<bool> Session::fetch_directory(DirectoryNumber known) {
     for (DirectoryChange& change : changes_between(*directory_, *directory))
       if (concerns(change, mine, *directory_, *directory)) changes.push_back(std::move(change));
   }
-  auto kept = profile_.store().set_directory(*directory, changes, version->place);
+  auto kept =
+      profile_.store().set_directory(*directory, changes, version->place,
+                                     {directory->number(), directory->verified().note(), version->proof, clock_.now()});
   // A later version another program of this profile has just kept: ours was verified, and the next session reads that
   // one.
   if (!kept && kept.error().code != Errc::conflict) return store_failure(kept.error());
@@ -346,9 +348,12 @@ Outcome<std::optional<Session::ProvenVersion>> Session::verify_version(const pro
     if (!place_) {  // of an older program, or proven by a log that forked since
       auto place = verify_place(page, directory_->verified());
       if (!place) return place.error();
-      if (auto kept = profile_.store().set_directory_place(directory_->number(), *place); !kept)
+      if (auto kept = profile_.store().set_directory_place(
+              directory_->number(), place->place,
+              {directory_->number(), directory_->verified().note(), place->proof, clock_.now()});
+          !kept)
         return store_failure(kept.error());
-      place_ = std::move(*place);
+      place_ = std::move(place->place);
     }
     return std::optional<ProvenVersion>();
   }
@@ -362,12 +367,13 @@ Outcome<std::optional<Session::ProvenVersion>> Session::verify_version(const pro
   if (head.number < invitation_.directory) return unproven("a version older than the invitation");
   auto place = verify_place(page, *verified);
   if (!place) return place.error();
-  return std::optional<ProvenVersion>(ProvenVersion{std::move(*verified), std::move(*place)});
+  return std::optional<ProvenVersion>(
+      ProvenVersion{std::move(*verified), std::move(place->place), std::move(place->proof)});
 }
 
 /// The version stands in the log, so that nobody else can be shown another one under this number.
-Outcome<DirectoryPlace> Session::verify_place(const protocol::DirectoryPage& page,
-                                              const protocol::VerifiedDirectory& version) {
+Outcome<Session::ProvenPlace> Session::verify_place(const protocol::DirectoryPage& page,
+                                                    const protocol::VerifiedDirectory& version) {
   auto proof = verify_proof(page.leaf);
   if (!proof) return Failure(LocalCode::directory_unproven, "the version is not proven in the log");
   if (log_.last() && proof->origin != log_.last()->head().origin)
@@ -376,7 +382,7 @@ Outcome<DirectoryPlace> Session::verify_place(const protocol::DirectoryPage& pag
   const bool named =
       leaf.directory && leaf.directory->number == version.head().number && leaf.directory->digest == version.digest();
   if (!named) return unproven("the log names another version");
-  return DirectoryPlace{proof->origin, proof->receipt.index, proof->size, proof->root};
+  return ProvenPlace{{proof->origin, proof->receipt.index, proof->size, proof->root}, audit::to_text(proof->receipt)};
 }
 
 Outcome<void> Session::check_sealing(std::chrono::milliseconds patience) {
@@ -416,6 +422,38 @@ Outcome<KnownDirectory> last_directory(const Profile& profile) {
   auto verified = verify_again((*stored)->note);
   if (!verified) return verified.error();
   return KnownDirectory::build(std::move(*verified), std::move((*stored)->entries));
+}
+
+Outcome<std::vector<HistoricVersion>> directory_history(const Profile& profile) {
+  auto invitation = profile.invitation();
+  if (!invitation) return invitation.error();
+  auto versions = profile.store().directory_versions();
+  if (!versions) return store_failure(versions.error());
+  std::vector<HistoricVersion> out;
+  for (const KnownVersion& version : *versions) {
+    HistoricVersion row;
+    row.number = version.number;
+    row.verified_at = version.verified_at;
+    const auto note = audit::parse_note(version.note);
+    const auto head = note ? protocol::parse_directory_head(note->text) : Result<protocol::DirectoryHead>(note.error());
+    if (head) {
+      row.digest = protocol::directory_digest(note->text);
+      row.not_after = head->not_after;
+      row.follows =
+          out.empty() || (out.back().number.value + 1 == row.number.value && out.back().digest == head->previous);
+    }
+    const auto receipt = verify_receipt_text(version.proof, invitation->log, invitation->log_key);
+    if (receipt) {
+      row.origin = receipt->origin;
+      row.leaf = receipt->receipt.index;
+      row.size = receipt->size;
+      const auto& named = receipt->receipt.leaf.directory;
+      row.proven =
+          head && head->number == row.number && named && named->number == row.number && named->digest == row.digest;
+    }
+    out.push_back(std::move(row));
+  }
+  return out;
 }
 
 }  // namespace pli::client

@@ -120,11 +120,16 @@ class Session {
   struct ProvenVersion {
     protocol::VerifiedDirectory directory;
     DirectoryPlace place;
+    std::string proof;  ///< of its leaf, as a receipt
+  };
+  struct ProvenPlace {
+    DirectoryPlace place;
+    std::string proof;
   };
   /// Nothing when it is the version we hold.
   [[nodiscard]] Outcome<std::optional<ProvenVersion>> verify_version(const protocol::DirectoryPage& page);
-  [[nodiscard]] Outcome<DirectoryPlace> verify_place(const protocol::DirectoryPage& page,
-                                                     const protocol::VerifiedDirectory& version);
+  [[nodiscard]] Outcome<ProvenPlace> verify_place(const protocol::DirectoryPage& page,
+                                                  const protocol::VerifiedDirectory& version);
   [[nodiscard]] Outcome<protocol::ReplyBody> exchange(protocol::RequestBody body);
   [[nodiscard]] static Failure wrong_answer(const protocol::ReplyBody& reply);
 
@@ -148,5 +153,22 @@ class Session {
 
 /// The directory this profile last verified, for work without a connection. Errors: directory_unproven (none yet).
 [[nodiscard]] Outcome<KnownDirectory> last_directory(const Profile& profile);
+
+/// One version in the chain this profile verified.
+struct HistoricVersion {
+  DirectoryNumber number{};
+  Digest digest{};
+  UnixMillis not_after{};
+  UnixMillis verified_at{};
+  std::string origin;  ///< of the shard whose leaf names it
+  LeafIndex leaf{};
+  TreeSize size{};       ///< of the tree it was proven in
+  bool proven = false;   ///< its proof holds, by the log's key alone, and names this digest under this number
+  bool follows = false;  ///< it names the digest of the version before, which is the one above
+};
+/// Every version verified since enrolment, oldest first, each checked again from what was kept. Versions that came and
+/// went between two connections are missing: a gap shows by its numbers. No connection is used. Errors: no_invitation,
+/// local_store.
+[[nodiscard]] Outcome<std::vector<HistoricVersion>> directory_history(const Profile& profile);
 
 }  // namespace pli::client

@@ -484,7 +484,47 @@ int show(Sitting& sitting, const std::optional<fs::path>& folder) {
   return 0;
 }
 
+/// What this member's client verified, with what proves it: no authority's folder, no connection.
+int own_history(Sitting& sitting) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  auto versions = directory_history(**profile);
+  if (!versions) return report(sitting, versions.error());
+  std::vector<std::vector<std::string>> rows;
+  bool all_proven = true;
+  std::uint64_t last = 0;
+  for (const HistoricVersion& version : *versions) {
+    all_proven = all_proven && version.proven && (version.follows || version.number.value != last + 1);
+    if (sitting.json()) {
+      JsonObject()
+          .number("number", static_cast<std::int64_t>(version.number.value))
+          .text("digest", to_hex(version.digest))
+          .text("not_after", iso_time(version.not_after))
+          .text("verified_at", iso_time(version.verified_at))
+          .text("log", version.origin)
+          .number("leaf", static_cast<std::int64_t>(version.leaf.value))
+          .number("tree_size", static_cast<std::int64_t>(version.size.value))
+          .boolean("proven", version.proven)
+          .boolean("follows", version.follows)
+          .print();
+    } else {
+      if (last != 0 && version.number.value != last + 1)
+        rows.push_back({"…", "versions jamais montrées à ce poste", "", "", "", ""});
+      const char* state = !version.proven                                       ? "NON PROUVÉE"
+                          : version.follows || version.number.value != last + 1 ? "prouvée"
+                                                                                : "NE SUIT PAS";
+      rows.push_back({std::to_string(version.number.value), to_hex(version.digest), local_time(version.verified_at),
+                      version.origin, std::to_string(version.leaf.value), state});
+    }
+    last = version.number.value;
+  }
+  print_table({{"n°"}, {"empreinte"}, {"vérifiée le"}, {"journal"}, {"feuille"}, {"preuve"}}, rows);
+  if (all_proven) return 0;
+  return report(sitting, Failure(LocalCode::directory_unproven, "a version kept in this profile does not verify"));
+}
+
 int history(Sitting& sitting, const fs::path& folder) {
+  if (folder.empty()) return own_history(sitting);
   auto authority = Authority::open(folder);
   if (!authority) return failed(sitting, authority.error());
   auto versions = authority->history();
@@ -649,8 +689,10 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
 
   auto past = std::make_shared<fs::path>();
   verb = group->add_subcommand("history", "Versions published, oldest first");
-  verb->footer("Example: pli directory history --authority yonne/authority");
-  with_folder(verb, *past);
+  verb->footer(
+      "With an authority's folder, what was published from it; without, what this profile verified, each with its "
+      "proof.\nExample: pli directory history --authority yonne/authority");
+  verb->add_option("--authority", *past, "The authority's folder");
   verb->callback([&sitting, &verdict, past] { verdict.exit_code = history(sitting, *past); });
 }
 

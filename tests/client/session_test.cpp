@@ -191,6 +191,52 @@ TEST_F(SessionTest, FetchesOnlyWhatChangedAndShowsItUntilAcknowledged) {
   EXPECT_TRUE(desk->profile.store().directory_changes()->empty());
 }
 
+TEST_F(SessionTest, KeepsEachVersionItVerifiedWithItsProof) {
+  auto desk = connected("ged.un");
+  const auto publish = [&](const char* who) {
+    world_.enrol(who, {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+    broker_.publish(world_.sign_version(spring));
+  };
+  publish("ged.trois");
+  ASSERT_TRUE(connect(*desk).has_value());
+  publish("ged.quatre");
+  publish("ged.cinq");  // the one between is never shown to this desk
+  clock_.advance(std::chrono::hours(1));
+  ASSERT_TRUE(connect(*desk).has_value());
+  auto versions = client::directory_history(desk->profile);
+  ASSERT_TRUE(versions.has_value()) << why(versions);
+  ASSERT_EQ(versions->size(), 3U);
+  const std::vector<std::uint64_t> numbers = {1, 2, 4};
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const client::HistoricVersion& version = (*versions)[i];
+    EXPECT_EQ(version.number.value, numbers[i]);
+    EXPECT_TRUE(version.proven) << i;
+    EXPECT_EQ(version.follows, i != 2) << i;
+    EXPECT_EQ(version.origin, broker_.origin());
+    EXPECT_LT(version.leaf.value, version.size.value);
+  }
+  EXPECT_EQ((*versions)[2].digest, desk->session->directory().verified().digest());
+  EXPECT_EQ((*versions)[2].verified_at, spring + std::chrono::hours(1));
+  EXPECT_EQ((*versions)[0].verified_at, spring);
+}
+
+TEST_F(SessionTest, AVersionKeptThatDoesNotVerifyIsNotCalledProven) {
+  auto desk = connected("ged.un");
+  const auto kept = desk->profile.store().directory_versions();
+  ASSERT_TRUE(kept.has_value());
+  ASSERT_EQ(kept->size(), 1U);
+  client::KnownVersion lie = kept->front();
+  lie.number = DirectoryNumber{7};
+  ASSERT_TRUE(desk->profile.store()
+                  .set_directory_place(DirectoryNumber{1}, *(*desk->profile.store().directory())->place, lie)
+                  .has_value());
+  auto versions = client::directory_history(desk->profile);
+  ASSERT_TRUE(versions.has_value());
+  ASSERT_EQ(versions->size(), 2U);
+  EXPECT_TRUE((*versions)[0].proven);
+  EXPECT_FALSE((*versions)[1].proven) << "the note and the leaf say another number";
+}
+
 TEST_F(SessionTest, AsksForEverythingWhenAnUnchangedEntryIsNew) {
   auto desk = connected("ged.deux");
   // The CLIR's entry has not changed, but only from now on is it this member's to see.
