@@ -104,8 +104,9 @@ def story(department):
     tell(f"{DIM}Phrases de passe : facteur de travail {WORK_FACTOR} pour la démonstration (18 en service).{END}")
 
     chapter("L'autorité prépare le contrat")
-    department.make_contract(1, 1)
+    department.make_contract(1, 1, witnesses=TEMOINS)
     tell("une clé d'autorité (1 sur 1 ici ; 2 sur 3 par défaut), les clés du serveur, le contrat")
+    tell("deux témoins du journal, chez d'autres que la préfecture : rien n'est publié sans leur signature à tous deux")
     for name, (code, siren) in COMMUNES.items():
         label = table[code][1]
         department.enrol(f"referent.{name}", ["referent"], siren, code, f"Référent, mairie d'{label}")
@@ -121,7 +122,9 @@ def story(department):
     first = department.init_broker()
     as_told(first["number"] == 1, "25 personnes et un outil enrôlés sur présentation de leur carte ; annuaire n° 1 signé")
 
-    chapter("Le serveur démarre")
+    chapter("Les témoins et le serveur démarrent")
+    for temoin in TEMOINS:
+        tell(department.start_witness(temoin))
     tell(department.start_broker())
     as_told(True, "il a refusé une clé inconnue avant d'accepter quiconque")
 
@@ -158,6 +161,28 @@ def story(department):
     verified, _ = pli(receipt["who"], "receipt", "verify", receipt["receipt"])
     as_told(verified[-1]["verified"] is True, "un reçu se vérifie hors ligne, avec la seule clé du journal")
 
+    chapter("Les témoins confirment, et n'importe qui vérifie")
+    who = receipt["who"]
+    upgraded = confirmed(pli, who)
+    as_told(upgraded["waiting"] == 0, "les reçus sont échangés contre ceux que les deux témoins ont confirmés")
+    lines, _ = pli(who, "receipt", "verify", receipt["receipt"], "--cosigned")
+    as_told(len(lines[-1]["cosigned"]) == 2, f"le même reçu, avec les heures des témoins : {', '.join(lines[-1]['cosigned'])}")
+    verify = [department.programs / "pli-verify"]
+    policy = ["--policy", department.server / "witnesses.policy"]
+    department.run(verify + ["receipt", receipt["receipt"]] + policy)
+    as_told(True, "pli-verify, un programme à part et sans réseau, en dit autant")
+    tiles = next((department.server / "tiles").iterdir())
+    department.run(verify + ["log", tiles] + policy)
+    as_told(True, "et vérifie tout l'arbre dans les fichiers que le serveur tient à jour, sans rien apprendre de personne")
+    department.stop_witness(TEMOINS[1])
+    lines, _ = pli(who, "send", SOURCE / "config" / "forms" / "signalement-individuel-simple.json")
+    extra = lines[-1]["exchange"]
+    as_told(lines[-1]["state"] == "receipted", "un témoin manque : l'envoi est reçu quand même, avec la signature du journal")
+    lines, _ = pli(who, "receipt", "upgrade")
+    as_told(lines[-1]["waiting"] == 1, "mais rien n'est publié sans lui : ce reçu attend d'être confirmé")
+    department.start_witness(TEMOINS[1])
+    as_told(confirmed(pli, who)["waiting"] == 0, "le témoin revient, vérifie que le journal n'a fait que grandir, et confirme")
+
     chapter("L'outil du volet transport poste une information")
     lines, _ = pli("outil.transport", "send", SOURCE / "config" / "forms" / "information-de-volet-transport.json")
     information = lines[-1]["exchange"]
@@ -165,7 +190,8 @@ def story(department):
 
     chapter("Les membres voient, ouvrent pour un motif")
     inbox, _ = pli("b.aubry", "inbox")
-    shown = [item for item in inbox if item.get("visible") and item["kind"] == "signalement_individuel"]
+    shown = [item for item in inbox if item.get("visible") and item["kind"] == "signalement_individuel"
+             and item["exchange"] != extra]
     as_told(len(shown) == len(persons) and all(item["sender_proven"] for item in shown),
             f"un membre du GED voit {len(shown)} en-têtes, expéditeurs prouvés ; rien n'est encore lu")
     opened = 0
@@ -268,7 +294,7 @@ def story(department):
         acts = {}
         for line in lines:
             acts[line["act"]] = acts.get(line["act"], 0) + 1
-        if acts.get("collecte", 0) >= 33 or time.monotonic() > deadline:
+        if acts.get("collecte", 0) >= 34 or time.monotonic() > deadline:
             break
     tell("  ".join(f"{act} {count}" for act, count in sorted(acts.items())))
     reads = [line for line in lines if line["act"] == "consultation"]
@@ -276,7 +302,7 @@ def story(department):
             f"les {opened} ouvertures y sont, chacune avec son motif")
     as_told(acts.get("refus", 0) >= refusals, f"les refus aussi ({acts.get('refus', 0)})")
     sends = [line for line in lines if line["act"] == "collecte"]
-    as_told(len(sends) == 33, "les 33 dépôts aussi (30 signalements, l'information, le rejeu compté une fois, l'envoi gardé)")
+    as_told(len(sends) == 34, "les 34 dépôts aussi (30 signalements, celui sans témoin, l'information, le rejeu compté une fois, l'envoi gardé)")
     kinds = {kind: len([line for line in lines if line.get("field_kind") == kind and line["field_act"] == "submit"])
              for kind in ("decision", "retour")}
     as_told(kinds == {"decision": len(cases), "retour": len(cases)}, f"les {len(cases)} décisions et les {len(cases)} retours")
@@ -312,7 +338,18 @@ def story(department):
     tell(f"Histoire racontée en {time.monotonic() - started:.0f} s.")
 
 
+def confirmed(pli, who):
+    """Asks for confirmed receipts until none waits: publication takes a second when the witnesses answer."""
+    deadline = time.monotonic() + 30
+    while True:
+        lines, _ = pli(who, "receipt", "upgrade")
+        if lines[-1]["waiting"] == 0 or time.monotonic() > deadline:
+            return lines[-1]
+        time.sleep(0.5)
+
+
 RETOUR = "examen_termine"
+TEMOINS = ("temoin.inspection", "temoin.universite")
 
 
 def epilogue(department):
@@ -347,9 +384,7 @@ def main():
         print(f"\n{RED}✗ not as told:{END} {type(surprise).__name__}: {surprise}\n  everything is left in {folder}", file=sys.stderr)
         return 1
     finally:
-        if department.broker is not None:
-            department.broker.terminate()
-            department.broker.wait(timeout=30)
+        department.end()
     if arguments.discard:
         shutil.rmtree(folder)
     else:

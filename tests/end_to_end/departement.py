@@ -40,9 +40,7 @@ def play(description, story):
         print(f"not as it must be: {type(surprise).__name__}: {surprise}\n  everything is left in {folder}", file=sys.stderr)
         return 1
     finally:
-        if department.broker is not None:
-            department.broker.terminate()
-            department.broker.wait(timeout=30)
+        department.end()
     shutil.rmtree(folder)
     return 0
 
@@ -52,6 +50,7 @@ class Departement:
         self.folder = folder
         self.programs = programs
         self.broker = None
+        self.witnesses = {}
         self.passphrase = folder / "phrase.txt"
         self.passphrase.write_text(PASSPHRASE + "\n")
         self.passphrase.chmod(0o600)
@@ -95,13 +94,60 @@ class Departement:
         self.pli(who, "identity", "accept", invitation, "--yes")
         card.unlink()
 
-    def make_contract(self, authorities, threshold, *more):
-        """`pli init` from the example contract, on a free port."""
+    def make_contract(self, authorities, threshold, *more, witnesses=()):
+        """`pli init` from the example contract, on a free port; the log is to be cosigned by all these witnesses."""
         contract = self.folder / "contrat.toml"
         example = (SOURCE / "config" / "examples" / "contrat.example.toml").read_text(encoding="utf-8")
         contract.write_text(example.replace("tcp://127.0.0.1:7410", f"tcp://127.0.0.1:{free_port()}"), encoding="utf-8")
-        self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "init", self.folder / "contrat", "--contract",
-                  contract, "--authorities", authorities, "--threshold", threshold, "--work-factor", WORK_FACTOR, *more])
+        words = ["init", self.folder / "contrat", "--contract", contract, "--authorities", authorities, "--threshold", threshold,
+                 "--work-factor", WORK_FACTOR]
+        if witnesses:
+            words += ["--witness-policy", self.make_witnesses(witnesses)]
+        done = self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "--json", *words, *more])
+        made = json.loads(done.stdout.splitlines()[-1])
+        for name in witnesses:
+            self.run([self.programs / "pli-witness", "add-log", "--folder", self.folder / name, "--log-name", made["log"],
+                      "--log-key", made["log_key"]])
+
+    def make_witnesses(self, names):
+        """A key and a port of its own for each; the policy that demands them all."""
+        lines = []
+        for name in names:
+            done = self.run([self.programs / "pli-witness", "init", "--folder", self.folder / name, "--name",
+                             f"{name}.exemple.fr/1", "--json"])
+            self.witnesses[name] = {"port": free_port(), "process": None}
+            vkey = json.loads(done.stdout.splitlines()[-1])["vkey"]
+            lines.append(f"witness {name} {vkey} http://127.0.0.1:{self.witnesses[name]['port']}")
+        lines += [f"group temoins all {' '.join(names)}", "quorum temoins", ""]
+        policy = self.folder / "temoins.policy"
+        policy.write_text("\n".join(lines), encoding="utf-8")
+        return policy
+
+    def start_witness(self, name):
+        witness = self.witnesses[name]
+        witness["process"] = subprocess.Popen([self.programs / "pli-witness", "run", "--folder", self.folder / name, "--listen",
+                                               f"127.0.0.1:{witness['port']}"],
+                                              stdout=subprocess.PIPE, stderr=open(self.folder / f"{name}.err", "ab"), text=True)
+        line = witness["process"].stdout.readline()
+        if not line:
+            raise NotAsTold(f"{name} did not start: " + (self.folder / f"{name}.err").read_text()[-2000:])
+        return line.strip()
+
+    def stop_witness(self, name):
+        process = self.witnesses[name]["process"]
+        process.terminate()
+        code = process.wait(timeout=30)
+        self.witnesses[name]["process"] = None
+        if code != 0:
+            raise NotAsTold(f"{name} stopped with exit code {code}")
+
+    def end(self):
+        """Whatever still runs."""
+        running = [self.broker] + [witness["process"] for witness in self.witnesses.values()]
+        for process in running:
+            if process is not None:
+                process.terminate()
+                process.wait(timeout=30)
 
     def sign_version(self):
         done = self.authority_does("sign", "--authority", self.authority, "--yes")
