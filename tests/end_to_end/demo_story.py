@@ -6,6 +6,7 @@ on loopback. Used by ./demo and by the end-to-end tests.
 
 import argparse
 import csv
+import datetime
 import json
 import pathlib
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zoneinfo
 
 from departement import PASSPHRASE, SOURCE, WORK_FACTOR, Departement, NotAsTold, communes
 
@@ -310,6 +312,19 @@ def story(department):
     lines, _ = pli("auditrice", "audit", "verify")
     as_told(lines[-1]["verified"] is True, f"{lines[-1]['records']} enregistrements, {lines[-1]['signatures']} signatures : "
             "rien n'a été modifié, retiré ni inventé")
+    proof = department.folder / "un-acces.tlog-proof"
+    lines, _ = pli("auditrice", "audit", "show", reads[0]["leaf"], "--field", "person", "--field", "motif", "--out", proof)
+    as_told(lines[-1]["verified"] and lines[-1]["hidden_fields"] > 5,
+            f"un accès, deux champs montrés ({lines[-1]['field_person']}, {lines[-1]['field_motif']}), {lines[-1]['hidden_fields']} cachés")
+    department.run(verify + ["receipt", proof] + policy)
+    as_told(True, "et la preuve de ces deux champs tient, chez qui ne connaît que la clé du journal et ses témoins")
+    today = datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Paris")).date()
+    period = ["--from", today - datetime.timedelta(days=1), "--to", today]
+    pli("auditrice", "audit", "report", *period)
+    taken = department.folder / "export"
+    pli("auditrice", "audit", "export", taken, *period)
+    department.run(verify + ["export", taken] + policy)
+    as_told(True, "le rapport de la période, et la période entière dans un dossier que pli-verify accepte sans connexion")
     lines, _ = pli("auditrice", "open", persons[0], "--motif", "evaluation", expect=1)
     as_told(lines[-1]["error"].startswith(("FORBIDDEN", "NOT_FOUND")), f"l'auditrice n'ouvre aucun contenu : {lines[-1]['error']}")
     lines, _ = pli("referent.sens", "audit", "list", expect=1)
@@ -354,13 +369,18 @@ TEMOINS = ("temoin.inspection", "temoin.universite")
 
 def epilogue(department):
     pli = f"{department.programs / 'pli'} --passphrase-file {department.passphrase}"
+    witnesses = "\n".join(f"  {department.programs / 'pli-witness'} run --folder {department.folder / name} "
+                          f"--listen 127.0.0.1:{witness['port']} &" for name, witness in department.witnesses.items())
     print(f"""
 À vous. Tout est dans {department.folder} :
 
+{witnesses}
   {department.programs / 'pli-broker'} run --config {department.server / 'broker.toml'} &
   {pli} --home {department.home('secretariat')} inbox
   {pli} --home {department.home('secretariat')} case list
-  {pli} --home {department.home('auditrice')} audit verify
+  {pli} --home {department.home('auditrice')} audit verify --max-age 24h
+  {pli} --home {department.home('auditrice')} audit report --from {datetime.date.today()} --to {datetime.date.today()}
+  {department.programs / 'pli-verify'} export {department.folder / 'export'} --policy {department.server / 'witnesses.policy'}
   {pli} --home {department.home('referent.sens')} send config/forms/signalement-individuel-simple.json
   {pli} --home {department.home('e.delmas')} shell
 """)

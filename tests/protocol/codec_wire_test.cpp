@@ -429,9 +429,9 @@ TEST(WireRequest, HasExactlyOneVerb) {
 }
 
 TEST(WireRequest, AVerbThatDoesNotExistIsRefused) {
-  for (std::uint32_t verb : {17U, 18U, 100U, 20000U})
-    EXPECT_FALSE(decode_request(joined({id_seven, field(verb, {})}))) << verb;
   for (std::uint32_t verb : {18U, 19U, 100U, 20000U})
+    EXPECT_FALSE(decode_request(joined({id_seven, field(verb, {})}))) << verb;
+  for (std::uint32_t verb : {19U, 20U, 100U, 20000U})
     EXPECT_FALSE(decode_reply(joined({id_seven, field(verb, {})}))) << verb;
 }
 
