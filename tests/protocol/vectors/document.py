@@ -347,6 +347,11 @@ def main():
     extra = base64.b64encode(bytes16(leaf.encode()) + disclosure).decode()
     written["receipt"] = f"c2sp.org/tlog-proof@v1\nextra {extra}\nindex 0\n\n{checkpoint}"
 
+    # Export folder
+    day = NOON // 86400000 * 86400000
+    written["period"] = f"pli-export/1\nfrom 0\nto 1\nafter {day}\nbefore {day + 86400000}\n"
+    computed["export.records"] = b"pli-records/1\n" + u64(0) + bytes32(disclosure)
+
     for name in sorted(set(values) | set(computed)):
         expect(name, values.get(name), computed.get(name))
     for name in sorted(set(texts) | set(written)):
