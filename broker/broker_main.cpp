@@ -35,6 +35,14 @@ int run_command(int argc, char** argv) {
   CLI::App* run = add("run", "serve until SIGTERM; one line says when it is ready");
   run->add_flag("--accept-clock", options.accept_clock,
                 "start although the machine's clock is far from the newest key and leaf: it was compared with another");
+  run->add_option("--accept-rollback", options.accept_rollback,
+                  "the authority's signed order: give up what the database has lost, close the shard, open the next");
+  CLI::App* rollback =
+      add("rollback-request",
+          "print what the authority is to sign (pli directory rollback) when the database was put back");
+  CLI::App* shard = add("next-shard", "close the shard, at the turn of the year or when asked, and open the next one");
+  shard->add_flag("--accept-clock", options.accept_clock,
+                  "although the machine's clock is far from the newest key and leaf: it was compared with another");
   CLI::App* init = add("init", "make database, leases and outside checkpoint, once, from the first directory version");
   init->add_option("--directory", options.directory, "the first version's signed note")->required();
   init->add_option("--bundle", options.bundle, "its entries")->required();
@@ -46,6 +54,8 @@ int run_command(int argc, char** argv) {
   }
   if (run->parsed()) return pli::broker::run_broker(options);
   if (init->parsed()) return pli::broker::init_broker(options);
+  if (rollback->parsed()) return pli::broker::request_rollback(options);
+  if (shard->parsed()) return pli::broker::open_next_shard(options);
   if (check->parsed()) return pli::broker::check_broker(options);
   return exit_usage;
 }

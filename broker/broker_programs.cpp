@@ -17,6 +17,7 @@
 #include "broker/config.hpp"
 #include "broker/key_ring.hpp"
 #include "broker/log.hpp"
+#include "broker/standing.hpp"
 #include "broker/startup_secret.hpp"
 #include "broker/store.hpp"
 #include "broker/store_reader.hpp"
@@ -72,10 +73,8 @@ Failure outside_failure(const Error& error) {
 }
 
 Failure rolled_back(std::string cause) {
-  return {
-      exit_verification_failed, "ROLLED_BACK", std::move(cause),
-      "Bring back the newest database: an older backup, or another, stands in its place. If it is lost, accepting the "
-      "loss closes the shard: docs/operations.md."};
+  return {exit_verification_failed, "ROLLED_BACK", std::move(cause),
+          "Bring back the newest database and outside checkpoint: older ones, or others, stand in their place."};
 }
 
 Failure tiles_differ(std::string cause) {
@@ -84,14 +83,29 @@ Failure tiles_differ(std::string cause) {
           "database."};
 }
 
-Failure extension_failure(const Error& error) {
-  switch (error.code) {
-    case Errc::conflict: return rolled_back(error.detail);
-    case Errc::corruption:
-      return failure(exit_verification_failed, "FOREIGN_CHECKPOINT", error,
-                     "Check `log`, `shard`, `key_folder` and `outside_checkpoint` in the configuration.");
-    default: return failure(exit_local_error, "DATABASE_UNREADABLE", error, "Run `pli-broker check`.");
+Failure standing_failure(const Compared& compared) {
+  switch (compared.standing) {
+    case Standing::rolled_back:
+      return {
+          exit_verification_failed, "ROLLED_BACK", compared.cause,
+          "Bring back the newest database: an older backup stands in its place. If it is lost, "
+          "`pli-broker rollback-request` writes what the authority is asked to sign (`pli directory rollback`), and "
+          "`run --accept-rollback` takes its order."};
+    case Standing::before_its_shard:
+      return {exit_verification_failed, "ROLLED_BACK", compared.cause,
+              "Bring back a database copied since then. No order accepts this one: a whole shard would be missing."};
+    case Standing::other_history:
+      return {
+          exit_verification_failed, "OTHER_HISTORY", compared.cause,
+          "Bring back the database that was served last, or a backup of it: this one was written to apart from it."};
+    default:
+      return {exit_verification_failed, "FOREIGN_CHECKPOINT", compared.cause,
+              "Check `log`, `key_folder` and `outside_checkpoint` in the configuration."};
   }
+}
+
+Failure unreadable(const Error& error) {
+  return failure(exit_local_error, "DATABASE_UNREADABLE", error, "Run `pli-broker check`.");
 }
 
 Outcome<Config> read_config(const ProgramOptions& options) {
@@ -147,28 +161,47 @@ Outcome<std::unique_ptr<Store>> open_store(const Config& config, bool create) {
   return *std::move(store);
 }
 
-audit::VerifierKey verifier_key(const Config& config, const KeyRing& keys) {
-  return {config.origin(), audit::KeyType::ed25519, keys.log_key().public_key()};
+/// P10: nothing is decided on a store that stands otherwise than `wanted` to what was published.
+Outcome<void> demand_standing(Standing wanted, const Config& config, const KeyRing& keys, const Store& store,
+                              const OutsideFile& outside) {
+  const auto compared = compare_with_outside(outside.newest(), config.log, keys.log_key().public_key(), store);
+  if (!compared) return unreadable(compared.error());
+  if (compared->standing == wanted) return {};
+  if (compared->standing != Standing::extends) return standing_failure(*compared);
+  return Failure{exit_local_error, "NO_ROLLBACK", "the database holds all that was published",
+                 "Start without --accept-rollback. An order is accepted once."};
 }
 
-/// P10: nothing is decided on a tree that does not extend what was published.
-Outcome<void> demand_published_tree(const Config& config, const KeyRing& keys, const Store& store,
-                                    const OutsideFile& outside) {
-  const audit::NodeSource nodes = [&](audit::NodeId id) { return store.node(id); };
-  auto extends = demand_extension(outside.newest(), verifier_key(config, keys), store.tree_size(),
-                                  [&](TreeSize size) { return audit::root_at(size, nodes); });
-  if (!extends) return extension_failure(extends.error());
-  return {};
+/// Everything a broker's store needs, opened and compared with what was published. Holds the outside file: nobody else
+/// runs meanwhile.
+struct Opened {
+  OutsideFile outside;
+  std::unique_ptr<KeyRing> keys;
+  std::unique_ptr<Store> store;
+};
+Outcome<Opened> open_compared(const Config& config, Standing wanted) {
+  auto outside = OutsideFile::open(config.outside_checkpoint);
+  if (!outside) return outside_failure(outside.error());
+  auto keys = read_keys(config);
+  if (!keys) return keys.error();
+  auto store = open_store(config, false);
+  if (!store) return store.error();
+  if (auto stands = demand_standing(wanted, config, **keys, **store, *outside); !stands) return stands.error();
+  return Opened{*std::move(outside), *std::move(keys), *std::move(store)};
 }
 
-Outcome<audit::WitnessPolicy> read_policy(const Config& config, const KeyRing& keys) {
+/// Of the current shard.
+audit::VerifierKey verifier_key(const KeyRing& keys, const Store& store) {
+  return {store.origin(), audit::KeyType::ed25519, keys.log_key().public_key()};
+}
+
+Outcome<audit::WitnessPolicy> read_policy(const Config& config, const audit::VerifierKey& own) {
   constexpr std::string_view state = "WITNESS_POLICY";
   constexpr std::string_view next = "Mend the file that `policy` names: docs/protocol.md, \"Witness policy\".";
   auto bytes = read_file(config.witnesses_policy, audit::policy_bytes_max);
   if (!bytes) return failure(exit_local_error, state, bytes.error(), next);
   auto policy = audit::WitnessPolicy::parse(as_text(*bytes));
   if (!policy) return failure(exit_local_error, state, policy.error(), next);
-  const audit::VerifierKey own = verifier_key(config, keys);
   const auto logs = policy->log_keys();
   if (std::find(logs.begin(), logs.end(), own) == logs.end())
     return Failure{exit_local_error, state, "no log line of it is this log's: log " + audit::to_text(own), next};
@@ -181,14 +214,15 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
                                          OutsideFile outside, const Clock& clock) {
   Publication out{std::move(outside), std::nullopt, nullptr, {}, std::nullopt};
   if (config.tiles_folder.empty() && config.witnesses_policy.empty()) return out;
-  auto opened = StoreReader::open(config.database(), config.origin());
+  const audit::VerifierKey own = verifier_key(keys, store);
+  auto opened = StoreReader::open(config.database(), store.origin());
   if (!opened) return failure(exit_local_error, "DATABASE", opened.error(), "Run `pli-broker check`.");
   const std::shared_ptr<StoreReader> reader = *std::move(opened);
   const audit::NodeSource nodes = [reader](audit::NodeId id) { return reader->node(id); };
   const TreeSize tree = store.tree_size();
   if (!config.tiles_folder.empty()) {
     auto tiles = TileFolder::open(
-        {config.tiles_folder / config.shard, verifier_key(config, keys), {}}, tree,
+        {config.tiles_folder / store.origin().substr(config.log.size() + 1), own, {}}, tree,
         {[reader](LeafIndex first, std::size_t count) { return reader->leaves(first, count); }, nodes});
     if (!tiles && tiles.error().code == Errc::conflict) return rolled_back(tiles.error().detail);
     if (!tiles && tiles.error().code == Errc::corruption) return tiles_differ(tiles.error().detail);
@@ -200,14 +234,14 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
     out.note_file = config.published_note();
     if (const auto note = read_file(out.note_file, audit::note_bytes_max)) {
       const audit::OutsideSlot kept{0, std::string(as_text(*note))};
-      const auto extends = demand_extension(kept, verifier_key(config, keys), tree,
-                                            [&](TreeSize size) { return audit::root_at(size, nodes); });
-      if (!extends && extends.error().code == Errc::conflict) return extension_failure(extends.error());
+      const auto extends =
+          demand_extension(kept, own, tree, [&](TreeSize size) { return audit::root_at(size, nodes); });
+      if (!extends && extends.error().code == Errc::conflict) return rolled_back(extends.error().detail);
       if (extends) out.last_published = kept.note;  // what cannot be read is written anew
     }
   }
   if (config.witnesses_policy.empty()) return out;
-  auto policy = read_policy(config, keys);
+  auto policy = read_policy(config, own);
   if (!policy) return policy.error();
   auto witnesses = Witnesses::create(
       *std::move(policy),
@@ -225,7 +259,7 @@ Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& sto
       "ran under a wrong clock before, start once with --accept-clock.";
   UnixMillis newest_leaf;
   if (const std::uint64_t leaves = store.tree_size().value; leaves > 0)
-    if (const auto last = store.leaf({leaves - 1})) newest_leaf = last->leaf.time;
+    if (const auto last = store.leaf({{leaves - 1}, store.shard()})) newest_leaf = last->leaf.time;
   auto plausible = demand_plausible_clock(now, keys.newest_lease_made_at(), newest_leaf);
   if (plausible) return {};
   const bool ahead = plausible.error().code == Errc::over_limit;
@@ -288,19 +322,55 @@ void wait_for_end(int signals, int ended) {
   }
 }
 
-void print_ready(const Config& config, const Core& core, const Store& store, const Broker& broker, bool json) {
+Failure order_failure(const Error& error) {
+  switch (error.code) {
+    case Errc::authentication_failed:
+      return failure(exit_verification_failed, "ORDER_NOT_SIGNED", error,
+                     "Have as many authorities sign it as a directory version needs: `pli directory rollback`.");
+    case Errc::conflict:
+      return failure(exit_verification_failed, "ORDER_OF_ANOTHER_ROLLBACK", error,
+                     "Write a request for this database with `pli-broker rollback-request` and have that signed.");
+    case Errc::invalid_input:
+    case Errc::over_limit:
+      return failure(exit_local_error, "ORDER", error, "Give the note that `pli directory rollback` wrote.");
+    default: return failure(exit_verification_failed, "DATABASE", error, "Run `pli-broker check`.");
+  }
+}
+
+/// The end of the shard is given up by the authority's order; the next one begins.
+Outcome<void> accept_rollback(const Config& config, const Opened& opened, const std::filesystem::path& file,
+                              UnixMillis now) {
+  const auto order = read_file(file, protocol::order_bytes_max);
+  if (!order) return order_failure({Errc::invalid_input, "the order cannot be read"});
+  const Rollback rollback{opened.outside.newest().note, std::string(as_text(*order))};
+  auto accepted = broker::accept_rollback(*opened.store, *opened.keys, core_settings(config), rollback, now);
+  if (!accepted) return order_failure(accepted.error());
+  log(LogLevel::warning, "rollback accepted by order: a new shard is open");
+  return {};
+}
+
+/// What the outside file holds of an older shard makes way for the current one, which extends it: before anything is
+/// asked about it, and before anything is served.
+Outcome<void> bring_forward(OutsideFile& outside, const Store& store) {
+  const std::string first_line = store.origin() + "\n";
+  if (outside.newest().note.compare(0, first_line.size(), first_line) == 0) return {};
+  if (auto written = outside.write(store.checkpoint()); !written) return outside_failure(written.error());
+  return {};
+}
+
+void print_ready(const Core& core, const Store& store, const Broker& broker, bool json) {
   const std::uint64_t leaves = store.tree_size().value;
   const std::uint64_t directory = core.directory()->number().value;
   if (json) {
     std::cout << nlohmann::json{
         {"state", "ready"},
         {"endpoint", broker.endpoint()},
-        {"origin", config.origin()},
+        {"origin", store.origin()},
         {"leaves", leaves},
         {"directory",
          directory}}.dump();
   } else {
-    std::cout << "pli-broker ready: " << broker.endpoint() << " log " << config.origin() << " leaves " << leaves
+    std::cout << "pli-broker ready: " << broker.endpoint() << " log " << store.origin() << " leaves " << leaves
               << " directory " << directory;
   }
   std::cout << std::endl;
@@ -309,26 +379,26 @@ void print_ready(const Config& config, const Core& core, const Store& store, con
 int serve(const Config& config, const ProgramOptions& options, int signals) {
   const SystemClock machine;
   const WatchedClock clock(machine);
-  auto outside = OutsideFile::open(config.outside_checkpoint);
-  if (!outside) return report(outside_failure(outside.error()), options.json);
-  auto keys = read_keys(config);
-  if (!keys) return report(keys.error(), options.json);
-  auto store = open_store(config, false);
-  if (!store) return report(store.error(), options.json);
-  if (auto extends = demand_published_tree(config, **keys, **store, *outside); !extends)
-    return report(extends.error(), options.json);
-  if (auto plausible = demand_clock(clock.now(), **keys, **store); !plausible && !options.accept_clock)
+  const bool accepting = !options.accept_rollback.empty();
+  auto opened = open_compared(config, accepting ? Standing::rolled_back : Standing::extends);
+  if (!opened) return report(opened.error(), options.json);
+  auto& [outside, keys, store] = *opened;
+  if (auto plausible = demand_clock(clock.now(), *keys, *store); !plausible && !options.accept_clock)
     return report(plausible.error(), options.json);
-  if (auto ready = (*keys)->prepare(clock.now()); !ready) return report(keys_failure(ready.error()), options.json);
-  auto core = Core::open(**store, **keys, core_settings(config));
+  if (auto ready = keys->prepare(clock.now()); !ready) return report(keys_failure(ready.error()), options.json);
+  if (accepting)
+    if (auto accepted = accept_rollback(config, *opened, options.accept_rollback, clock.now()); !accepted)
+      return report(accepted.error(), options.json);
+  if (auto forward = bring_forward(outside, *store); !forward) return report(forward.error(), options.json);
+  auto core = Core::open(*store, *keys, core_settings(config));
   if (!core)
     return report(failure(exit_verification_failed, "DATABASE", core.error(), "Run `pli-broker check`."), options.json);
-  auto publication = prepare_publication(config, **keys, **store, *std::move(outside), clock);
+  auto publication = prepare_publication(config, *keys, *store, std::move(outside), clock);
   if (!publication) return report(publication.error(), options.json);
-  auto broker = start(config, **core, **keys, *std::move(publication), clock);
+  auto broker = start(config, **core, *keys, *std::move(publication), clock);
   if (!broker) return report(broker.error(), options.json);
 
-  print_ready(config, **core, **store, **broker, options.json);
+  print_ready(**core, *store, **broker, options.json);
   log(LogLevel::info, "ready", {{"endpoint", LocalText{(*broker)->endpoint()}}});
   wait_for_end(signals, (*broker)->ended_fd());
   (*broker)->stop();
@@ -343,7 +413,7 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
     case Ending::rolled_back: return report(rolled_back((*broker)->ending_detail()), options.json);
     case Ending::tiles_differ: return report(tiles_differ((*broker)->ending_detail()), options.json);
   }
-  if (auto written = (*store)->write_back_all(); !written)
+  if (auto written = store->write_back_all(); !written)
     log(LogLevel::warning, "database left with its write-ahead log", {{"reason", written.error().code}});
   log(LogLevel::info, "stopped");
   return exit_done;
@@ -442,14 +512,14 @@ void print_initialised(const Config& config, const FirstVersion& first, bool jso
   for (const audit::VerifierKey& key : first.trusted.keys) authorities.push_back(audit::to_text(key));
   if (json) {
     std::cout << nlohmann::json{{"state", "initialised"},
-                                {"origin", config.origin()},
+                                {"origin", config.first_origin()},
                                 {"threshold", first.trusted.threshold},
                                 {"authorities", authorities}}
                      .dump()
               << std::endl;
     return;
   }
-  std::cout << "pli-broker: initialised " << config.origin() << "\n  directory versions need "
+  std::cout << "pli-broker: initialised " << config.first_origin() << "\n  directory versions need "
             << first.trusted.threshold << " of these keys; compare them with the authority's own:\n";
   for (const std::string& key : authorities) std::cout << "    " << key << "\n";
   std::cout << std::flush;
@@ -469,19 +539,73 @@ int init_broker(const ProgramOptions& options) {
   return exit_done;
 }
 
+// ---- shards ------------------------------------------------------------------------------------------------------
+
+int request_rollback(const ProgramOptions& options) {
+  crypto::initialise();
+  auto config = read_config(options);
+  if (!config) return report(config.error(), options.json);
+  auto opened = open_compared(*config, Standing::rolled_back);
+  if (!opened) return report(opened.error(), options.json);
+  auto request = rollback_request(*opened->store, *opened->keys, core_settings(*config), opened->outside.newest().note,
+                                  SystemClock().now());
+  if (!request) return report(order_failure(request.error()), options.json);
+  const std::string text = protocol::to_text(*request);
+  if (options.json)
+    std::cout << nlohmann::json{{"state", "rolled_back"}, {"request", text}}.dump() << std::endl;
+  else
+    std::cout << text << std::flush;
+  return exit_done;
+}
+
+int open_next_shard(const ProgramOptions& options) {
+  crypto::initialise();
+  auto config = read_config(options);
+  if (!config) return report(config.error(), options.json);
+  auto opened = open_compared(*config, Standing::extends);
+  if (!opened) return report(opened.error(), options.json);
+  auto& [outside, keys, store] = *opened;
+  const UnixMillis now = SystemClock().now();
+  if (auto plausible = demand_clock(now, *keys, *store); !plausible && !options.accept_clock)
+    return report(plausible.error(), options.json);
+  if (auto ready = keys->prepare(now); !ready) return report(keys_failure(ready.error()), options.json);
+  const std::string closed = store->origin();
+  const std::uint64_t leaves = store->tree_size().value;
+  if (auto open = open_next_shard(*store, *keys, core_settings(*config), now); !open)
+    return report(failure(exit_verification_failed, "DATABASE", open.error(), "Run `pli-broker check`."), options.json);
+  // Cut short here, the outside checkpoint is one of the shard that was closed, which the store extends.
+  if (auto written = outside.write(store->checkpoint()); !written)
+    return report(outside_failure(written.error()), options.json);
+  if (auto written = store->write_back_all(); !written)
+    return report(failure(exit_local_error, "DATABASE", written.error(), "Check the data folder's disk."),
+                  options.json);
+  if (options.json)
+    std::cout << nlohmann::json{{"state", "shard_opened"},
+                                {"closed", closed},
+                                {"leaves", leaves},
+                                {"origin", store->origin()}}
+                     .dump()
+              << std::endl;
+  else
+    std::cout << "pli-broker: closed " << closed << " at " << leaves << " leaves, opened " << store->origin()
+              << "\n  next: make a backup: no copy from before can be put back and accepted." << std::endl;
+  return exit_done;
+}
+
 // ---- check -------------------------------------------------------------------------------------------------------
 
 namespace {
 
 /// The list of what is broken, by the names of docs/storage.md, "Invariants".
-void print_checked(const Config& config, const CheckReport& found, bool more, bool json) {
+void print_checked(const CheckReport& found, bool more, bool json) {
+  const std::string& origin = found.shards.back().row.origin;
   const std::string_view state = found.problems.empty() ? "whole" : "broken";
   if (json) {
     nlohmann::json problems = nlohmann::json::array();
     for (const StoreProblem& problem : found.problems)
       problems.push_back({{"name", problem.name}, {"where", problem.where}});
     nlohmann::json out = {{"state", state},
-                          {"origin", config.origin()},
+                          {"origin", origin},
                           {"leaves", found.leaves},
                           {"exchanges", found.exchanges},
                           {"problems", std::move(problems)}};
@@ -491,7 +615,7 @@ void print_checked(const Config& config, const CheckReport& found, bool more, bo
   }
   for (const StoreProblem& problem : found.problems) std::cout << problem.name << ": " << problem.where << "\n";
   if (more) std::cout << "and more\n";
-  std::cout << "pli-broker: " << state << ": " << config.origin() << " leaves " << found.leaves << " exchanges "
+  std::cout << "pli-broker: " << state << ": " << origin << " leaves " << found.leaves << " exchanges "
             << found.exchanges << " problems " << found.problems.size() << std::endl;
 }
 
@@ -515,7 +639,10 @@ int check_broker(const ProgramOptions& options) {
   CheckOptions wanted;
   wanted.log = config->log;
   if (const auto note = audit::parse_note(outside->note))
-    if (const auto head = audit::parse_tree_head(note->text)) wanted.root_wanted = head->size;
+    if (const auto head = audit::parse_tree_head(note->text)) {
+      wanted.origin_wanted = head->origin;
+      wanted.root_wanted = head->size;
+    }
 
   std::shared_ptr<const KeyRing> keys;
   std::optional<Failure> no_keys;
@@ -531,13 +658,18 @@ int check_broker(const ProgramOptions& options) {
   auto found = check_store(config->database(), read_keys, wanted);
   if (no_keys) return report(*no_keys, options.json);
   if (!found) return report(check_failure(found.error()), options.json);
-  const auto root_at = [&](TreeSize) {
+  const auto root_at = [&](ShardNumber, TreeSize) {
     return found->root ? Result<Digest>(*found->root) : Result<Digest>(Error{Errc::corruption, "no such tree"});
   };
-  auto extends = demand_extension(*outside, verifier_key(*config, *keys), {found->leaves}, root_at);
+  std::vector<StoredShard> shards;
+  for (const CheckReport::Shard& shard : found->shards) shards.push_back({shard.row, shard.size});
+  const auto compared = compare_with_outside(*outside, config->log, keys->log_key().public_key(), shards, root_at);
   // What is broken is named first: a tree that is not whole extends nothing.
-  if (!extends && found->problems.empty()) return report(extension_failure(extends.error()), options.json);
-  print_checked(*config, *found, found->problems.size() == wanted.problems_max, options.json);
+  if (found->problems.empty()) {
+    if (!compared) return report(unreadable(compared.error()), options.json);
+    if (compared->standing != Standing::extends) return report(standing_failure(*compared), options.json);
+  }
+  print_checked(*found, found->problems.size() == wanted.problems_max, options.json);
   return found->problems.empty() ? exit_done : exit_verification_failed;
 }
 

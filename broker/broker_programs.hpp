@@ -1,5 +1,5 @@
-// What `pli-broker` does, without its command line: run, init, check (design §12). Each prints for an operator, in
-// English, or one JSON object, and returns an exit code by class.
+// What `pli-broker` does, without its command line: run, init, check, rollback-request, next-shard (design §12). Each
+// prints for an operator, in English, or one JSON object, and returns an exit code by class.
 #pragma once
 
 #include <filesystem>
@@ -15,9 +15,10 @@ struct ProgramOptions {
   std::filesystem::path config;
   std::optional<int> startup_secret_fd;  ///< instead of the configuration's startup_secret
   bool json = false;
-  bool accept_clock = false;        ///< run: the operator vouches for the machine's clock
-  std::filesystem::path directory;  ///< init: the first version's signed note
-  std::filesystem::path bundle;     ///< init: its entries
+  bool accept_clock = false;              ///< run: the operator vouches for the machine's clock
+  std::filesystem::path accept_rollback;  ///< run: the authority's order, for a database older than what was published
+  std::filesystem::path directory;        ///< init: the first version's signed note
+  std::filesystem::path bundle;           ///< init: its entries
 };
 
 /// Serves until SIGTERM or SIGINT, then stops cleanly. Prints one line when ready. Ends with exit_local_error some time
@@ -27,6 +28,12 @@ struct ProgramOptions {
 [[nodiscard]] int run_broker(const ProgramOptions& options);
 /// Data folder, lease file, first leaf and directory version, outside checkpoint. Never twice.
 [[nodiscard]] int init_broker(const ProgramOptions& options);
+/// Prints what the authority is asked to sign for a database older than what was published. Changes nothing that is
+/// recorded. Refused beside a running broker, and where nothing was lost.
+[[nodiscard]] int request_rollback(const ProgramOptions& options);
+/// Closes the current shard complete and opens the next one: the first of a new year, or the next of this one. Refused
+/// beside a running broker.
+[[nodiscard]] int open_next_shard(const ProgramOptions& options);
 /// Names each broken invariant of the store (docs/storage.md, "Invariants") and ends with exit_verification_failed when
 /// there is one. Changes nothing and locks nothing: it may run beside the broker.
 [[nodiscard]] int check_broker(const ProgramOptions& options);

@@ -21,6 +21,7 @@
 #include "protocol/case_life.hpp"
 #include "protocol/exchange.hpp"
 #include "protocol/policy.hpp"
+#include "protocol/shard_order.hpp"
 #include "protocol/suspension.hpp"
 
 namespace pli::broker {
@@ -48,6 +49,7 @@ class Checker {
     meta();
     leaves();
     directory();
+    shards();
     queues_and_rosters();
     exchanges();
     twice();
@@ -82,26 +84,51 @@ class Checker {
   }
 
   void meta() {
-    SQLite::Statement row(
-        db_, "SELECT shard, checkpoint, indexed_through, (SELECT origin FROM shard WHERE id = meta.shard) FROM meta");
+    SQLite::Statement row(db_, "SELECT shard, checkpoint, indexed_through FROM meta");
     if (!row.executeStep()) return problem("meta", "no row");
-    shard_ = number_at(row, 0);
-    checkpoint_ = row.getColumn(1).getString();
+    const std::uint64_t current = number_at(row, 0);
     indexed_through_ = number_at(row, 2);
-    origin_ = row.getColumn(3).getString();
-    expect(origin_.substr(0, options_.log.size() + 1) == options_.log + "/", "meta.origin", "shard " + decimal(shard_));
+
+    SQLite::Statement rows(db_, "SELECT id, origin, closed, last_known, order_note FROM shard ORDER BY id");
+    std::optional<protocol::ShardName> before;
+    while (rows.executeStep()) {
+      ShardSeen seen;
+      const std::string where = "shard " + decimal(shards_.size());
+      seen.row.number = {number_at(rows, 0)};
+      seen.row.origin = rows.getColumn(1).getString();
+      seen.row.end = {rows.getColumn(2).getString(), rows.getColumn(3).getString(), rows.getColumn(4).getString()};
+      expect(seen.row.number.value == shards_.size(), "shard.order", where);
+      const auto name = protocol::shard_of(seen.row.origin, options_.log);
+      expect(name.has_value(), "meta.origin", where);
+      if (name && before) expect(name == protocol::shard_after(*before, name->year), "shard.order", where);
+      before = name;
+      const bool open = shards_.size() == current;
+      expect(open == seen.row.end.closed.empty(), "shard.closed", where);
+      if (open) seen.row.end.closed = row.getColumn(1).getString();
+      shards_.push_back(std::move(seen));
+    }
+    expect(shards_.size() == current + 1, "shard.order", "shard " + decimal(current));
   }
 
   void leaves() {
+    if (shards_.empty()) shards_.emplace_back();
     SQLite::Statement rows(db_, "SELECT key, type, time, digest, nodes, extra, month, record FROM leaf ORDER BY key");
     audit::TreeEdge edge;
     std::vector<audit::Node> written;
     std::int64_t last_time = 0;
+    std::size_t shard = 0;
     while (rows.executeStep()) {
+      // A key of a later shard ends this one, wherever it stands.
+      for (; leaf_place(number_at(rows, 0)).shard.value > shard && shard + 1 < shards_.size(); ++shard) {
+        end_of_shard(shard, edge);
+        edge = {};
+      }
       const std::uint64_t index = edge.size().value;
-      const std::string where = "leaf " + decimal(index);
-      if (index == options_.root_wanted.value) report_.root = edge.root();
-      expect(number_at(rows, 0) == (shard_ << leaf_key_shard_shift | index), "leaf.order", where);
+      const LeafPlace place{{index}, {shard}};
+      const std::string where = name_of(place);
+      if (shards_[shard].row.origin == options_.origin_wanted && index == options_.root_wanted.value)
+        report_.root = edge.root();
+      expect(number_at(rows, 0) == leaf_key(place), "leaf.order", where);
       audit::Leaf plain;
       plain.type = static_cast<audit::LeafType>(rows.getColumn(1).getInt());
       plain.time.value = rows.getColumn(2).getInt64();
@@ -119,19 +146,96 @@ class Checker {
       for (const audit::Node& node : written)
         if (node.id.level > 0) append(closed, node.hash);
       expect(equal(closed, rows.isColumnNull(4) ? ByteView() : blob_at(rows, 4)), "leaf.nodes", where);
-      if (leaf && leaf->directory) directory_leaves_[index] = *leaf->directory;
+      if (index == 0 && leaf)
+        shards_[shard].first = *leaf;
+      else if (leaf && leaf->directory)
+        directory_leaves_[leaf_key(place)] = *leaf->directory;
       if (rows.isColumnNull(7))
         ++dropped_records_;
       else
-        record({index}, plain, static_cast<std::uint32_t>(number_at(rows, 6)), blob_at(rows, 7));
+        record(place, plain, static_cast<std::uint32_t>(number_at(rows, 6)), blob_at(rows, 7));
     }
-    report_.leaves = edge.size().value;
-    if (edge.size() == options_.root_wanted) report_.root = edge.root();
-    const audit::VerifierKey key{origin_, audit::KeyType::ed25519, keys_.log_key().public_key()};
-    const auto checkpoint =
-        audit::is_key_name(origin_) ? audit::verify_checkpoint(checkpoint_, key) : Error{Errc::invalid_input, "origin"};
-    if (!checkpoint) return problem("checkpoint.signature", "newest");
-    expect(checkpoint->size() == edge.size() && checkpoint->root() == edge.root(), "checkpoint.tree", "newest");
+    for (; shard < shards_.size(); ++shard) {
+      end_of_shard(shard, edge);
+      edge = {};
+    }
+    for (const ShardSeen& seen : shards_) report_.shards.push_back({seen.row, seen.size});
+  }
+
+  /// The checkpoint that ends a shard, or the newest, is the log's and over exactly these leaves.
+  void end_of_shard(std::size_t shard, const audit::TreeEdge& edge) {
+    ShardSeen& seen = shards_[shard];
+    seen.size = edge.size();
+    report_.leaves += edge.size().value;
+    if (seen.row.origin == options_.origin_wanted && edge.size() == options_.root_wanted) report_.root = edge.root();
+    const bool newest = shard + 1 == shards_.size();
+    const std::string where = newest ? "newest" : "shard " + decimal(shard);
+    const auto checkpoint = signed_by_log(seen.row.end.closed, seen.row.origin);
+    if (!checkpoint) return problem(newest ? "checkpoint.signature" : "shard.closed", where);
+    expect(checkpoint->size() == edge.size() && checkpoint->root() == edge.root(),
+           newest ? "checkpoint.tree" : "shard.closed", where);
+    seen.head = checkpoint->head();
+  }
+
+  Result<audit::VerifiedCheckpoint> signed_by_log(const std::string& note, const std::string& origin) const {
+    if (!audit::is_key_name(origin)) return Error{Errc::invalid_input, "origin"};
+    return audit::verify_checkpoint(note, {origin, audit::KeyType::ed25519, keys_.log_key().public_key()});
+  }
+
+  static std::string name_of(const LeafPlace& place) {
+    const std::string index = "leaf " + decimal(place.index.value);
+    return place.shard.value == 0 ? index : "shard " + decimal(place.shard.value) + " " + index;
+  }
+
+  /// Each later shard begins where the one before ended, names the version then in force, and an order where there was
+  /// a loss.
+  void shards() {
+    for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+      const std::string where = "shard " + decimal(shard);
+      const std::optional<audit::Leaf>& first = shards_[shard].first;
+      if (!first || first->type != audit::LeafType::registre || !first->statement) {
+        problem("shard.first", where);
+        continue;
+      }
+      if (shard == 0) {
+        expect(!first->directory && first->statement == "first leaf of " + shards_[0].row.origin, "shard.first", where);
+        continue;
+      }
+      const ShardSeen& before = shards_[shard - 1];
+      const auto opening = protocol::parse_shard_opening(*first->statement);
+      const auto version = versions_.find(first->directory ? first->directory->number.value : 0);
+      expect(opening && opening->previous == before.row.origin && before.head &&
+                 opening->closed == protocol::TreeMark{before.head->size, before.head->root},
+             "shard.first", where);
+      expect(version != versions_.end() && version->second.digest == first->directory->digest &&
+                 version->second.leaf < leaf_key({{0}, {shard}}) &&
+                 (std::next(version) == versions_.end() || std::next(version)->second.leaf > leaf_key({{0}, {shard}})),
+             "shard.first", where);
+      rollback(shard, opening ? opening->lost : std::nullopt, version == versions_.end() ? nullptr : &version->second);
+    }
+  }
+
+  struct VersionSeen {
+    Digest digest{};
+    std::uint64_t leaf = 0;
+    protocol::DirectoryHead head;
+  };
+  void rollback(std::size_t shard, const std::optional<protocol::ShardOpening::Lost>& lost,
+                const VersionSeen* version) {
+    const ShardSeen& before = shards_[shard - 1];
+    const ShardEnd& end = before.row.end;
+    const std::string where = "shard " + decimal(shard - 1);
+    expect(lost.has_value() == !end.last_known.empty() && lost.has_value() == !end.order.empty(), "shard.rollback",
+           where);
+    if (end.last_known.empty() || version == nullptr || !before.head) return;
+    const auto last = signed_by_log(end.last_known, before.row.origin);
+    if (!last) return problem("shard.rollback", where);
+    const protocol::ShardChange change{*before.head, last->head(), end.order, *shards_[shard].first,
+                                       shards_[shard].row.origin};
+    expect(protocol::verify_shard_change(change, version->head.contract, options_.log,
+                                         protocol::authorities_of(version->head))
+               .has_value(),
+           "shard.rollback", where);
   }
 
   struct QueueSeen {
@@ -140,10 +244,11 @@ class Checker {
   };
 
   /// The record of a leaf, opened; nothing and a named problem when it does not.
-  std::optional<audit::Record> open_record(LeafIndex index, std::uint32_t month, ByteView boxed, bool name_problems) {
-    const std::string where = "leaf " + decimal(index.value);
+  std::optional<audit::Record> open_record(const LeafPlace& place, std::uint32_t month, ByteView boxed,
+                                           bool name_problems) {
+    const std::string where = name_of(place);
     const auto key = keys_.record_key(month);
-    const Bytes bound = record_binding(index);
+    const Bytes bound = record_binding(place);
     const auto packed = key ? crypto::open_box(boxed, {bound}, *key) : Result<Bytes>(Error{Errc::not_found, "key"});
     auto record = packed ? unpack(*packed) : Result<audit::Record>(packed.error());
     if (record) return *std::move(record);
@@ -151,9 +256,9 @@ class Checker {
     return std::nullopt;
   }
 
-  void record(LeafIndex index, const audit::Leaf& leaf, std::uint32_t month, ByteView boxed) {
-    const std::string where = "leaf " + decimal(index.value);
-    const auto record = open_record(index, month, boxed, true);
+  void record(const LeafPlace& place, const audit::Leaf& leaf, std::uint32_t month, ByteView boxed) {
+    const std::string where = name_of(place);
+    const auto record = open_record(place, month, boxed, true);
     if (!record) return;
     expect(audit::record_digest(*record) == leaf.record, "record.digest", where);
     if (text_in(*record, "outcome") != "ok")
@@ -168,13 +273,13 @@ class Checker {
   }
 
   /// Whether the leaf of an exchange records its acceptance, with the very same place in its queue.
-  void check_acceptance(std::uint64_t leaf, const Digest& id, const QueueSeen& queue,
+  void check_acceptance(const LeafPlace& leaf, const Digest& id, const QueueSeen& queue,
                         const std::optional<std::string>& handling, const std::string& where) {
     SQLite::Statement row(db_, "SELECT month, record FROM leaf WHERE key = ?");
-    row.bind(1, static_cast<std::int64_t>(shard_ << leaf_key_shard_shift | leaf));
+    row.bind(1, static_cast<std::int64_t>(leaf_key(leaf)));
     if (!row.executeStep()) return problem("exchange.leaf", where);
     if (row.isColumnNull(1)) return;  // dropped at the log's term
-    const auto record = open_record({leaf}, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
+    const auto record = open_record(leaf, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
     const Bytes* exchange = record ? record->find("exchange") : nullptr;
     const Bytes* head = record ? record->find("head") : nullptr;
     const bool same = exchange != nullptr && equal(*exchange, id) && head != nullptr && equal(*head, queue.head.head) &&
@@ -203,12 +308,13 @@ class Checker {
       }
       expect(head->number.value == number && head->previous == previous, "directory.chain", where);
       previous = protocol::directory_digest(note->text);
+      versions_[number] = {previous, number_at(rows, 2), *head};
       const auto leaf = directory_leaves_.find(number_at(rows, 2));
       const audit::DirectoryReference reference{{number}, previous};
       expect(leaf != directory_leaves_.end() && leaf->second == reference, "directory.leaf", where);
       if (leaf != directory_leaves_.end()) directory_leaves_.erase(leaf);
     }
-    for (const auto& [index, reference] : directory_leaves_) problem("directory.missing", "leaf " + decimal(index));
+    for (const auto& [key, reference] : directory_leaves_) problem("directory.missing", name_of(leaf_place(key)));
 
     suspensions();
 
@@ -245,15 +351,15 @@ class Checker {
       expect(suspension && suspension->member == rows.getColumn(0).getString() &&
                  suspension->directory.value == number_at(rows, 1),
              "suspension.note", where);
-      const std::uint64_t leaf = number_at(rows, 3);
+      const LeafPlace leaf = leaf_place(number_at(rows, 3));
       SQLite::Statement row(db_, "SELECT month, record FROM leaf WHERE key = ?");
-      row.bind(1, static_cast<std::int64_t>(shard_ << leaf_key_shard_shift | leaf));
+      row.bind(1, static_cast<std::int64_t>(leaf_key(leaf)));
       if (!row.executeStep()) {
         problem("suspension.leaf", where);
         continue;
       }
       if (row.isColumnNull(1)) continue;  // dropped at the log's term
-      const auto record = open_record({leaf}, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
+      const auto record = open_record(leaf, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
       expect(record && text_in(*record, "statement") == note && text_in(*record, "outcome") == "ok", "suspension.leaf",
              where);
     }
@@ -299,7 +405,7 @@ class Checker {
       const std::string where = "exchange " + decimal(number_at(rows, 0));
       expect(number_at(rows, 0) == ++number, "exchange.order", where);
       const Digest id = digest_at(rows, 1);
-      const std::uint64_t leaf = number_at(rows, 4);
+      const LeafPlace leaf{{number_at(rows, 4)}, {number_at(rows, 3)}};
 
       const auto queue = queues_.find(number_at(rows, 6));
       if (queue == queues_.end()) {
@@ -312,8 +418,8 @@ class Checker {
              where);
 
       // Its acceptance is in the log, and says the same; no other exchange is proven by the same leaf.
-      expect(number == 1 || leaf > last_leaf, "exchange.leaf", where);
-      last_leaf = leaf;
+      expect(number == 1 || leaf_key(leaf) > last_leaf, "exchange.leaf", where);
+      last_leaf = leaf_key(leaf);
       const auto kind = static_cast<Kind>(rows.getColumn(9).getInt());
       std::optional<std::string> handling;  // an access part's are those of the exchange it opens
       if (!rows.isColumnNull(15) && kind != Kind::acces)
@@ -512,14 +618,19 @@ class Checker {
   const KeyRing& keys_;
   const CheckOptions& options_;
   CheckReport report_;
-  std::uint64_t shard_ = 0;
   std::uint64_t indexed_through_ = 0;
-  std::string origin_;
-  std::string checkpoint_;
+  struct ShardSeen {
+    ShardRow row;  ///< of the current one, `closed` is the newest checkpoint
+    TreeSize size{};
+    std::optional<audit::TreeHead> head;  ///< as `closed` signs it, once verified
+    std::optional<audit::Leaf> first;
+  };
+  std::vector<ShardSeen> shards_;
 
   std::uint64_t submissions_ = 0;      ///< acceptances in the log whose record still stands
   std::uint64_t dropped_records_ = 0;  ///< at the log's term
-  std::map<std::uint64_t, audit::DirectoryReference> directory_leaves_;
+  std::map<std::uint64_t, audit::DirectoryReference> directory_leaves_;  ///< by leaf key
+  std::map<std::uint64_t, VersionSeen> versions_;                        ///< by number
   std::shared_ptr<const protocol::Directory> directory_;
   std::map<std::uint64_t, QueueSeen> queues_;
   struct RosterSeen {

@@ -12,6 +12,7 @@
 #include "base/id.hpp"
 #include "base/result.hpp"
 #include "broker/key_ring.hpp"
+#include "broker/store.hpp"
 
 namespace pli::broker {
 
@@ -28,12 +29,18 @@ struct CheckOptions {
   std::string log;         ///< origin without the shard
   bool signatures = true;  ///< verify each exchange's Ed25519 signature: most of the time it takes
   std::size_t problems_max = 1000;
-  TreeSize root_wanted{};  ///< the report says the root of the tree's first so many leaves
+  std::string origin_wanted;  ///< the report says the root of this shard's first…
+  TreeSize root_wanted{};     ///< …so many leaves
 };
 
 struct CheckReport {
   std::uint64_t exchanges = 0;
-  std::uint64_t leaves = 0;
+  std::uint64_t leaves = 0;  ///< of all shards
+  struct Shard {
+    ShardRow row;  ///< of the current one, `closed` is the newest checkpoint
+    TreeSize size{};
+  };
+  std::vector<Shard> shards;           ///< oldest first; at least one
   std::optional<Digest> root;          ///< of `root_wanted` leaves; nothing when there are fewer
   std::vector<StoreProblem> problems;  ///< empty = the store is whole
 };

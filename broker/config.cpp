@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/file.hpp"
+#include "protocol/shard_order.hpp"
 #include "protocol/vocabulary.hpp"
 
 namespace pli::broker {
@@ -74,14 +75,6 @@ class Keys {
   std::vector<std::string> known_;
   std::optional<Error> error_;
 };
-
-bool is_shard(std::string_view text) {
-  const std::size_t dash = text.find('-');
-  if (dash != 4 || text.size() < 6 || text.size() > 9) return false;
-  return text[5] != '0' &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c == '-' || (c >= '0' && c <= '9'); }) &&
-         std::count(text.begin(), text.end(), '-') == 1;
-}
 
 bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
   const auto inner = path.lexically_normal();
@@ -205,7 +198,7 @@ Result<Config> read(const toml::table& table, const std::filesystem::path& base)
 
   if (config.endpoint.compare(0, 6, "tcp://") != 0) return wrong("endpoint", "must be tcp://address:port");
   if (!protocol::is_log_name(config.log)) return wrong("log", "must be <dns>/pli/<département>, in lower case");
-  if (!is_shard(config.shard)) return wrong("shard", "must be <year>-<n>");
+  if (!protocol::parse_shard_name(config.shard)) return wrong("shard", "must be <year>-<n>");
   if (auto error = check_paths(config)) return *error;
   return config;
 }

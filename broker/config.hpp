@@ -43,7 +43,7 @@ struct ConfigLimits {
 struct Config {
   std::string endpoint;
   std::string log;    ///< origin without its shard
-  std::string shard;  ///< "2026-1"
+  std::string shard;  ///< the log's first: "2026-1"
   std::filesystem::path data_folder;
   std::filesystem::path key_folder;
   std::filesystem::path leases;
@@ -56,7 +56,7 @@ struct Config {
   std::size_t threads = 0;  ///< 0: one for each core
   ConfigLimits limits;
 
-  [[nodiscard]] std::string origin() const { return log + "/" + shard; }
+  [[nodiscard]] std::string first_origin() const { return log + "/" + shard; }
   [[nodiscard]] std::filesystem::path database() const { return data_folder / "pli.db"; }
   /// Where the newest published checkpoint is kept when no tiles folder keeps it.
   [[nodiscard]] std::filesystem::path published_note() const { return data_folder / "published.note"; }

@@ -54,6 +54,7 @@ protocol::LeafProof* proof_in(protocol::ReplyBody& body) {
   if (auto* page = std::get_if<protocol::DirectoryPage>(&body)) return &page->leaf;
   if (auto* published = std::get_if<protocol::Published>(&body)) return &published->proof;
   if (auto* proven = std::get_if<protocol::Proven>(&body)) return &proven->proof;
+  if (auto* shard = std::get_if<protocol::ShardReply>(&body)) return &shard->first;
   return nullptr;
 }
 
@@ -73,11 +74,29 @@ Result<audit::TreeHead> read_checkpoint(std::string_view note) {
 }  // namespace
 
 CoreState::CoreState(Store& store, KeyRing& keys, CoreSettings settings)
-    : store_(store), keys_(keys), settings_(std::move(settings)), origin_(settings_.log + "/" + settings_.shard) {}
+    : store_(store), keys_(keys), settings_(std::move(settings)) {}
+
+Result<void> CoreState::load_shards() {
+  if (store_.origin().empty()) return Error{Errc::not_found, "the store was never initialised"};
+  origin_ = store_.origin();
+  shard_ = store_.shard();
+  std::vector<ShardRow> rows = store_.shards();
+  if (rows.size() != shard_.value + 1) return Error{Errc::corruption, "the store's shards are not all there"};
+  if (rows.front().origin != settings_.log + "/" + settings_.shard)
+    return Error{Errc::corruption, "the store is of another log or begins with another shard"};
+  rows.pop_back();
+  for (ShardRow& row : rows) {
+    auto head =
+        audit::verify_checkpoint(row.end.closed, {row.origin, audit::KeyType::ed25519, keys_.log_key().public_key()});
+    if (!head || row.number.value != closed_.size())
+      return Error{Errc::corruption, "a closed shard's checkpoint is not of this log's key"};
+    closed_.push_back({std::move(row), head->head()});
+  }
+  return {};
+}
 
 Result<void> CoreState::load() {
-  if (store_.origin().empty()) return Error{Errc::not_found, "the store was never initialised"};
-  if (store_.origin() != origin_) return Error{Errc::corruption, "the store is of another log or shard"};
+  if (auto shards = load_shards(); !shards) return shards;
   auto tree = CoreTree::load(store_);
   if (!tree) return tree.error();
   tree_ = *std::move(tree);
@@ -87,7 +106,7 @@ Result<void> CoreState::load() {
   if (!head) return Error{Errc::corruption, "the stored checkpoint is not of this log's key"};
   if (head->size() != tree_.size() || head->root() != tree_.root())
     return Error{Errc::corruption, "the stored tree is not the one the checkpoint signs"};
-  if (const auto last = store_.leaf({tree_.size().value - 1})) last_leaf_time_ = last->leaf.time;
+  if (const auto last = store_.leaf(here(tree_.size().value - 1))) last_leaf_time_ = last->leaf.time;
 
   for (Store::QueueRow& row : store_.queues()) {
     queue_names_.emplace(row.key, row.name);
@@ -118,7 +137,8 @@ Result<void> CoreState::load() {
   }
   auto directory = protocol::Directory::build(std::move(entries), *std::move(verified));
   if (!directory) return Error{Errc::corruption, "the stored directory is not the one signed"};
-  take_directory(*std::move(directory), version->leaf, {});
+  // A version accepted in an earlier shard is named again by the first leaf of this one.
+  take_directory(*std::move(directory), version->leaf.shard == shard_ ? version->leaf : here(0), {});
   for (const SuspensionRow& row : store_.suspensions()) {
     const auto suspension_note = audit::parse_note(row.note);
     const auto suspension = suspension_note ? protocol::parse_suspension(suspension_note->text)
@@ -254,6 +274,8 @@ void CoreState::decide_one(Batch& batch, VerifiedRequest& request) {
                                           return get_records(batch, caller, body, asked);
                                         else if constexpr (std::is_same_v<Body, protocol::GetHealth>)
                                           return get_health(batch, caller, asked);
+                                        else if constexpr (std::is_same_v<Body, protocol::GetShard>)
+                                          return get_shard(batch, caller, body, asked);
                                         else if constexpr (std::is_same_v<Body, GateRefusal>)
                                           return refused_by_gate(batch, caller, body, asked);
                                         else
@@ -541,6 +563,7 @@ protocol::Health CoreState::health(UnixMillis /*now*/) const {
 Result<void> CoreState::initialise(const VerifiedPublish& directory, const protocol::AuthoritySet& trusted,
                                    UnixMillis now) {
   if (!store_.origin().empty()) return Error{Errc::conflict, "the store is initialised already"};
+  origin_ = settings_.log + "/" + settings_.shard;
   if (!protocol::is_log_name(settings_.log) || !audit::is_key_name(origin_))
     return Error{Errc::invalid_input, "not a log's name"};
   if (directory.note.size() > protocol::directory_note_bytes_max) return Error{Errc::over_limit, "note"};
@@ -570,11 +593,83 @@ Result<void> CoreState::initialise(const VerifiedPublish& directory, const proto
     PLI_INVARIANT(entry.has_value());
     changed.push_back({static_cast<std::uint8_t>(entry->type), entry->id, bytes});
   }
-  batch.tx.add_directory({head.number, directory.note, logged.index}, changed);
-  take_directory(*std::move(built), logged.index, changed);
+  batch.tx.add_directory({head.number, directory.note, logged.place}, changed);
+  take_directory(*std::move(built), logged.place, changed);
   auto outcome = commit(batch);
   if (!outcome) return outcome.error();
   return {};
+}
+
+// ---- shards ------------------------------------------------------------------------------------------------------
+
+Result<void> CoreState::open_next_shard(std::string_view opens, const std::optional<Lost>& lost, UnixMillis now) {
+  auto begun = begin(now);
+  if (!begun) return begun.error();
+  Batch& batch = **begun;
+  protocol::ShardOpening opening{origin_, {tree_.size(), tree_.root()}, {}};
+  ShardEnd end{checkpoint_, {}, {}};
+  if (lost) {
+    opening.lost = lost->named;
+    end.last_known = lost->rollback.last_known;
+    end.order = lost->rollback.order;
+  }
+  batch.tx.open_shard(opens, end);
+  closed_.push_back({{shard_, origin_, end}, {origin_, tree_.size(), tree_.root()}});
+  origin_ = opens;
+  shard_ = store_.shard();
+  tree_ = CoreTree();
+  tree_.begin_batch();
+  batch.tree_before = tree_.size();
+
+  Asked asked;
+  asked.act = "init";
+  const protocol::VerifiedDirectory& directory = *directory_->verified();
+  const DirectoryNumber number = directory.head().number;
+  log(batch, audit::LeafType::registre, make_record(nullptr, asked, {"ok", {}, number, {}, {}, {}}),
+      audit::DirectoryReference{number, directory.digest()}, protocol::to_text(opening));
+  auto outcome = commit(batch);
+  if (!outcome) return outcome.error();
+  return {};
+}
+
+Result<void> CoreState::open_next_shard(UnixMillis now) {
+  const auto name = protocol::shard_of(origin_, settings_.log);
+  const auto next = name ? protocol::shard_after(*name, month_of(now) / 100) : std::nullopt;
+  if (!next) return Error{Errc::over_limit, "no shard can follow this one"};
+  return open_next_shard(settings_.log + "/" + protocol::to_text(*next), std::nullopt, now);
+}
+
+Result<protocol::RollbackRequest> CoreState::rollback_request(std::string_view last_known, UnixMillis now) const {
+  const auto last =
+      audit::verify_checkpoint(last_known, {origin_, audit::KeyType::ed25519, keys_.log_key().public_key()});
+  if (!last) return Error{Errc::conflict, "the last known checkpoint is not of this shard"};
+  if (last->size() <= tree_.size()) return Error{Errc::conflict, "nothing was lost"};
+  const auto name = protocol::shard_of(origin_, settings_.log);
+  const auto next = name ? protocol::shard_after(*name, name->year) : std::nullopt;
+  if (!next) return Error{Errc::over_limit, "no shard can follow this one"};
+  protocol::RollbackRequest request;
+  request.newest = last_leaf_time_;
+  request.order.contract = directory_->verified()->head().contract;
+  request.order.log = settings_.log;
+  request.order.closes = origin_;
+  request.order.last = {last->size(), last->root()};
+  request.order.restored = {tree_.size(), tree_.root()};
+  request.order.opens = settings_.log + "/" + protocol::to_text(*next);
+  request.order.created = now;
+  return request;
+}
+
+Result<void> CoreState::accept_rollback(const Rollback& rollback, UnixMillis now) {
+  const auto wanted = rollback_request(rollback.last_known, now);
+  if (!wanted) return wanted.error();
+  const auto order =
+      protocol::verify_order_note(rollback.order, protocol::authorities_of(directory_->verified()->head()));
+  if (!order) return order.error();
+  protocol::RollbackOrder named = order->order();
+  named.created = wanted->order.created;
+  if (named != wanted->order) return Error{Errc::conflict, "the order is of another rollback"};
+  const Lost lost{rollback, {named.last, order->digest()}};
+  return open_next_shard(named.opens, lost, now);
 }
 
 Result<std::unique_ptr<Core>> Core::open(Store& store, KeyRing& keys, CoreSettings settings) {
@@ -586,6 +681,26 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, KeyRing& keys, CoreSettin
 Result<void> initialise_store(Store& store, KeyRing& keys, const CoreSettings& settings,
                               const VerifiedPublish& directory, const protocol::AuthoritySet& trusted, UnixMillis now) {
   return CoreState(store, keys, settings).initialise(directory, trusted, now);
+}
+
+Result<protocol::RollbackRequest> rollback_request(Store& store, KeyRing& keys, const CoreSettings& settings,
+                                                   std::string_view last_known, UnixMillis now) {
+  CoreState core(store, keys, settings);
+  if (auto loaded = core.load(); !loaded) return loaded.error();
+  return core.rollback_request(last_known, now);
+}
+
+Result<void> accept_rollback(Store& store, KeyRing& keys, const CoreSettings& settings, const Rollback& rollback,
+                             UnixMillis now) {
+  CoreState core(store, keys, settings);
+  if (auto loaded = core.load(); !loaded) return loaded;
+  return core.accept_rollback(rollback, now);
+}
+
+Result<void> open_next_shard(Store& store, KeyRing& keys, const CoreSettings& settings, UnixMillis now) {
+  CoreState core(store, keys, settings);
+  if (auto loaded = core.load(); !loaded) return loaded;
+  return core.open_next_shard(now);
 }
 
 }  // namespace pli::broker

@@ -11,12 +11,13 @@
 #include "broker/request.hpp"
 #include "broker/store.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/shard_order.hpp"
 
 namespace pli::broker {
 
 struct CoreSettings {
   std::string log;                       ///< origin without the shard
-  std::string shard;                     ///< "2026-1": origin = log "/" shard
+  std::string shard;                     ///< the log's first: "2026-1". Which one is open now, the store knows
   std::uint64_t exchange_bytes_max = 0;  ///< at most protocol::exchange_bytes_max
   std::uint64_t disk_reserve_bytes = protocol::disk_reserve_bytes;
   std::uint64_t bytes_per_day_max = protocol::bytes_per_day_max;  ///< accepted of one identity
@@ -61,7 +62,27 @@ class Core {
   [[nodiscard]] virtual protocol::Health health(UnixMillis now) const = 0;
 };
 
-/// First start of a shard: first leaf, first directory version, first checkpoint, in one transaction.
+/// What is put to a store that is older than what was published.
+struct Rollback {
+  std::string last_known;  ///< the outside checkpoint, signed
+  std::string order;       ///< the authority's, a note
+};
+/// What the authority is asked to sign. Errors: conflict (nothing was lost, or `last_known` is of another shard or
+/// key), io_error, corruption.
+[[nodiscard]] Result<protocol::RollbackRequest> rollback_request(Store& store, KeyRing& keys,
+                                                                 const CoreSettings& settings,
+                                                                 std::string_view last_known, UnixMillis now);
+/// Closes the shard where the store stands and opens the next one, in one transaction: after a crash the loss is either
+/// not accepted yet or the new shard is there whole. Open the core anew afterwards.
+/// Errors: as rollback_request(); invalid_input, over_limit (not an order), authentication_failed (fewer than k of the
+/// authorities in the store's directory signed it), conflict (an order of another rollback).
+[[nodiscard]] Result<void> accept_rollback(Store& store, KeyRing& keys, const CoreSettings& settings,
+                                           const Rollback& rollback, UnixMillis now);
+/// Closes the shard complete and opens the next one: of this year. One transaction; open the core anew afterwards.
+/// Errors: io_error, corruption, over_limit (9,999 shards in a year).
+[[nodiscard]] Result<void> open_next_shard(Store& store, KeyRing& keys, const CoreSettings& settings, UnixMillis now);
+
+/// First start of a log: first leaf, first directory version, first checkpoint, in one transaction.
 [[nodiscard]] Result<void> initialise_store(Store& store, KeyRing& keys, const CoreSettings& settings,
                                             const VerifiedPublish& directory, const protocol::AuthoritySet& trusted,
                                             UnixMillis now);

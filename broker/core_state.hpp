@@ -50,7 +50,7 @@ struct ReleaseOrder {
 /// What a verb decided. The body is completed after the commit: proofs against the batch's checkpoint, R, backlog.
 struct Answer {
   protocol::ReplyBody body;
-  std::optional<LeafIndex>
+  std::optional<LeafPlace>
       proof_of;  ///< the body has a LeafProof whose leaf and disclosure stand; path and checkpoint follow
   std::optional<TreeSize> extends;  ///< hello, checkpoint: prove consistency from here to what is published
   std::optional<ReleaseOrder> release;
@@ -67,7 +67,7 @@ struct Pending {
 
 /// A leaf just appended, with what its disclosures need.
 struct Logged {
-  LeafIndex index{};
+  LeafPlace place;
   std::string leaf;
   std::vector<Digest> commitments;
 };
@@ -113,6 +113,16 @@ class CoreState final : public Core {
  public:
   CoreState(Store& store, KeyRing& keys, CoreSettings settings);
   [[nodiscard]] Result<void> load();
+  /// Closes the current shard as it stands and opens the one after it: its first leaf, in one transaction. `lost` is
+  /// what was lost beyond it and the order that gives it up; nothing when nothing was.
+  struct Lost {
+    Rollback rollback;
+    protocol::ShardOpening::Lost named;  ///< by the first leaf
+  };
+  [[nodiscard]] Result<void> open_next_shard(std::string_view opens, const std::optional<Lost>& lost, UnixMillis now);
+  [[nodiscard]] Result<void> open_next_shard(UnixMillis now);
+  [[nodiscard]] Result<protocol::RollbackRequest> rollback_request(std::string_view last_known, UnixMillis now) const;
+  [[nodiscard]] Result<void> accept_rollback(const Rollback& rollback, UnixMillis now);
   /// A fresh store's first leaves.
   [[nodiscard]] Result<void> initialise(const VerifiedPublish& directory, const protocol::AuthoritySet& trusted,
                                         UnixMillis now);
@@ -142,7 +152,10 @@ class CoreState final : public Core {
   Outcome suspend(Batch& batch, const Caller& caller, VerifiedSuspension& request, Asked& asked);
   Outcome get_checkpoint(Batch& batch, const Caller& caller, const protocol::GetCheckpoint& request, Asked& asked);
   Outcome prove(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked);
+  [[nodiscard]] bool is_unpublished(const LeafPlace& place) const;
+  Outcome prove_leaf(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked);
   Outcome get_records(Batch& batch, const Caller& caller, const protocol::GetRecords& request, Asked& asked);
+  Outcome get_shard(Batch& batch, const Caller& caller, const protocol::GetShard& request, Asked& asked);
   Outcome get_health(Batch& batch, const Caller& caller, Asked& asked);
   Outcome refused_by_gate(Batch& batch, const Caller& caller, GateRefusal& request, Asked& asked);
 
@@ -178,9 +191,11 @@ class CoreState final : public Core {
   /// The proof of a leaf: leaf and disclosure now, path and checkpoint after the commit.
   static protocol::LeafProof proof_of(const Logged& logged, const audit::Record& record, Shown party);
   /// The same for a leaf that stands in the store. Nothing when its record was dropped at the log's term.
-  [[nodiscard]] std::optional<protocol::LeafProof> stored_proof(LeafIndex index, std::optional<Shown> party) const;
+  [[nodiscard]] std::optional<protocol::LeafProof> stored_proof(const LeafPlace& place,
+                                                                std::optional<Shown> party) const;
   [[nodiscard]] std::optional<audit::Record> stored_record(const LeafRow& row) const;
-  [[nodiscard]] Result<void> finish_proof(LeafIndex index, bool published, protocol::LeafProof& proof) const;
+  /// Path and checkpoint: the newest, the newest published, or the closing one of the leaf's shard.
+  [[nodiscard]] Result<void> finish_proof(const LeafPlace& place, bool published, protocol::LeafProof& proof) const;
   [[nodiscard]] Result<std::vector<Digest>> consistency(TreeSize known, TreeSize size) const;
 
   [[nodiscard]] ExchangeFacts facts_of(const ExchangeRow& row) const;
@@ -213,19 +228,31 @@ class CoreState final : public Core {
   [[nodiscard]] const QueueState* find_queue(std::string_view name) const;
   [[nodiscard]] std::string_view queue_name(QueueKey key) const;
   RosterKey current_roster(Batch& batch, const protocol::Queue& queue, const Digest& digest);
-  void take_directory(std::shared_ptr<const protocol::Directory> directory, LeafIndex leaf,
+  void take_directory(std::shared_ptr<const protocol::Directory> directory, const LeafPlace& leaf,
                       const std::vector<DirectoryEntryRow>& changed);
   [[nodiscard]] Digest current_roster_digest(const protocol::Queue& queue) const;
 
   Store& store_;
   KeyRing& keys_;
   const CoreSettings settings_;
-  const std::string origin_;
 
   /// Set by the first batch that failed: what is in memory may be ahead of the store, so nothing more is done on it.
   std::optional<Error> dead_;
 
-  // The log.
+  // The log: the current shard, and those before it as they were closed, oldest first.
+  struct Closed {
+    ShardRow row;
+    audit::TreeHead head;
+  };
+  [[nodiscard]] Result<void> load_shards();
+  /// The current one for an empty origin. Nothing for an origin that is not of this log.
+  [[nodiscard]] std::optional<ShardNumber> shard_named(std::string_view origin) const;
+  [[nodiscard]] TreeSize size_of(ShardNumber shard) const;
+  [[nodiscard]] std::string_view name_of_closed(ShardNumber shard) const;  ///< its origin; empty for the current one
+  [[nodiscard]] LeafPlace here(std::uint64_t index) const { return {{index}, shard_}; }
+  std::string origin_;
+  ShardNumber shard_;
+  std::vector<Closed> closed_;
   CoreTree tree_;
   UnixMillis last_leaf_time_{};
   std::string checkpoint_;
@@ -234,7 +261,7 @@ class CoreState final : public Core {
 
   // The directory in force.
   std::shared_ptr<const protocol::Directory> directory_;
-  LeafIndex directory_leaf_{};
+  LeafPlace directory_leaf_;  ///< in the current shard: its own, or the first leaf
   std::map<std::pair<std::uint8_t, std::string>, DirectoryNumber>
       entry_versions_;                                             ///< by type and id: when it last changed
   std::vector<DirectoryNumber> entry_changed_;                     ///< the same by position
@@ -262,7 +289,7 @@ class CoreState final : public Core {
       return out;
     }
   };
-  std::unordered_map<Digest, LeafIndex, DigestHash> openings_;
+  std::unordered_map<Digest, LeafPlace, DigestHash> openings_;
   std::deque<std::pair<UnixMillis, Digest>> opening_times_;
 
   // What each identity has been refused in its running minute, and when its last connection was recorded.

@@ -29,10 +29,10 @@ Denial not_found(std::string_view rule) { return {{protocol::Code::not_found, {}
 Logged CoreState::log(Batch& batch, audit::LeafType type, const audit::Record& record,
                       std::optional<audit::DirectoryReference> reference, std::optional<std::string> statement) {
   Logged logged;
-  logged.index = {tree_.size().value};
+  logged.place = here(tree_.size().value);
   logged.commitments = audit::field_commitments(record);
   LeafRow row;
-  row.index = logged.index;
+  row.place = logged.place;
   row.leaf.type = type;
   // The clock may jump back; the log's time never does.
   last_leaf_time_ = std::max(last_leaf_time_, batch.now);
@@ -43,7 +43,7 @@ Logged CoreState::log(Batch& batch, audit::LeafType type, const audit::Record& r
   logged.leaf = audit::encode(row.leaf);
   row.nodes = tree_.append(audit::leaf_hash(as_bytes(logged.leaf)));
   row.month = batch.record_key.month;
-  const Bytes bound = record_binding(logged.index);
+  const Bytes bound = record_binding(logged.place);
   row.record = crypto::seal_box(pack(record), {bound}, batch.record_key.key);
   batch.tx.add_leaf(row);
   batch.leaves.push_back(logged.leaf);
@@ -53,7 +53,7 @@ Logged CoreState::log(Batch& batch, audit::LeafType type, const audit::Record& r
 protocol::LeafProof CoreState::proof_of(const Logged& logged, const audit::Record& record, Shown party) {
   protocol::LeafProof proof;
   proof.leaf = logged.leaf;
-  proof.index = logged.index;
+  proof.index = logged.place.index;
   proof.disclosure = audit::encode(audit::disclose(record, logged.commitments, shown_to(party)));
   return proof;
 }
@@ -61,7 +61,7 @@ protocol::LeafProof CoreState::proof_of(const Logged& logged, const audit::Recor
 std::optional<audit::Record> CoreState::stored_record(const LeafRow& row) const {
   const auto key = keys_.record_key(row.month);
   if (!key || row.record.empty()) return std::nullopt;
-  const Bytes bound = record_binding(row.index);
+  const Bytes bound = record_binding(row.place);
   const auto packed = crypto::open_box(row.record, {bound}, *key);
   if (!packed) return std::nullopt;
   auto record = unpack(*packed);
@@ -69,24 +69,38 @@ std::optional<audit::Record> CoreState::stored_record(const LeafRow& row) const 
   return *std::move(record);
 }
 
-std::optional<protocol::LeafProof> CoreState::stored_proof(LeafIndex index, std::optional<Shown> party) const {
-  const std::optional<LeafRow> row = store_.leaf(index);
+std::optional<protocol::LeafProof> CoreState::stored_proof(const LeafPlace& place, std::optional<Shown> party) const {
+  const std::optional<LeafRow> row = store_.leaf(place);
   if (!row) return std::nullopt;
   const std::optional<audit::Record> record = stored_record(*row);
   if (!record) return std::nullopt;
   protocol::LeafProof proof;
   proof.leaf = audit::encode(row->leaf);
-  proof.index = index;
+  proof.index = place.index;
   proof.disclosure = audit::encode(party ? audit::disclose(*record, shown_to(*party)) : audit::disclose_all(*record));
   return proof;
 }
 
-Result<void> CoreState::finish_proof(LeafIndex index, bool published, protocol::LeafProof& proof) const {
-  auto path = audit::inclusion_proof(index, published ? published_size_ : tree_.size(), tree_.nodes(store_));
+Result<void> CoreState::finish_proof(const LeafPlace& place, bool published, protocol::LeafProof& proof) const {
+  const bool current = place.shard == shard_;
+  const bool by_published = current && published && place.index.value < published_size_.value;
+  const audit::NodeSource nodes = current ? tree_.nodes(store_) : store_.nodes(place.shard);
+  auto path = audit::inclusion_proof(place.index, by_published ? published_size_ : size_of(place.shard), nodes);
   if (!path) return path.error();
   proof.proof = *std::move(path);
-  proof.checkpoint = published ? published_ : checkpoint_;
+  proof.checkpoint = by_published ? published_ : current ? checkpoint_ : closed_[place.shard.value].row.end.closed;
   return {};
+}
+
+std::optional<ShardNumber> CoreState::shard_named(std::string_view origin) const {
+  if (origin.empty() || origin == origin_) return shard_;
+  for (const Closed& closed : closed_)
+    if (closed.row.origin == origin) return closed.row.number;
+  return std::nullopt;
+}
+
+TreeSize CoreState::size_of(ShardNumber shard) const {
+  return shard == shard_ ? tree_.size() : closed_[shard.value].head.size;
 }
 
 Result<std::vector<Digest>> CoreState::consistency(TreeSize known, TreeSize size) const {
@@ -217,7 +231,7 @@ protocol::QueueItem CoreState::item_of(const ExchangeRow& row, std::string_view 
   item.seal = row.seal;
   item.signature = row.signature;
   item.accepted_at = row.accepted_at;
-  item.leaf = row.leaf;
+  item.leaf = row.leaf.index;
   return item;
 }
 
@@ -274,7 +288,7 @@ RosterKey CoreState::current_roster(Batch& batch, const protocol::Queue& queue, 
   return key;
 }
 
-void CoreState::take_directory(std::shared_ptr<const protocol::Directory> directory, LeafIndex leaf,
+void CoreState::take_directory(std::shared_ptr<const protocol::Directory> directory, const LeafPlace& leaf,
                                const std::vector<DirectoryEntryRow>& changed) {
   directory_ = std::move(directory);
   directory_leaf_ = leaf;

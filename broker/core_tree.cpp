@@ -4,8 +4,7 @@ namespace pli::broker {
 
 Result<CoreTree> CoreTree::load(const Store& store) {
   CoreTree tree;
-  Result<audit::TreeEdge> edge =
-      audit::TreeEdge::load(store.tree_size(), [&](audit::NodeId id) { return store.node(id); });
+  Result<audit::TreeEdge> edge = audit::TreeEdge::load(store.tree_size(), store.nodes(store.shard()));
   if (!edge) return edge.error();
   tree.edge_ = *edge;
   tree.before_ = *std::move(edge);

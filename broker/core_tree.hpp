@@ -1,5 +1,5 @@
-// The log's tree while one batch grows it: what the batch adds is at hand for its own proofs, without reading it back.
-// Owned by the core; not thread-safe.
+// The current shard's tree while one batch grows it: what the batch adds is at hand for its own proofs, without reading
+// it back. Owned by the core; not thread-safe.
 #pragma once
 
 #include <array>

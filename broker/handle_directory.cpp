@@ -102,14 +102,14 @@ Outcome CoreState::publish(Batch& batch, const Caller& caller, VerifiedPublish& 
     PLI_INVARIANT(entry.has_value());  // apply_bundle read it
     changed.push_back({static_cast<std::uint8_t>(entry->type), entry->id, bytes});
   }
-  batch.tx.add_directory({head.number, request.note, logged.index}, changed);
+  batch.tx.add_directory({head.number, request.note, logged.place}, changed);
 
   // It rules from the next request on: `caller` points into the version that ruled until now.
   batch.new_directory = *built;
   protocol::Published published{head.number, proof_of(logged, record, Shown::directory_holder)};
   batch.ruled.push_back(directory_);
-  take_directory(*std::move(built), logged.index, changed);
-  return Answer{std::move(published), logged.index, {}, {}, {}};
+  take_directory(*std::move(built), logged.place, changed);
+  return Answer{std::move(published), logged.place, {}, {}, {}};
 }
 
 }  // namespace pli::broker

@@ -37,7 +37,9 @@ Outcome CoreState::hello(Batch& batch, const Caller& caller, const protocol::Hel
   reply.release_epoch = release->epoch;
   reply.release_key = release->public_key;
   reply.exchange_bytes_max = settings_.exchange_bytes_max;
-  return Answer{std::move(reply), {}, request.known_size, {}, {}};
+  // A size of another shard says nothing of this one's tree.
+  const bool same = request.known_origin.empty() || request.known_origin == origin_;
+  return Answer{std::move(reply), {}, same ? request.known_size : TreeSize{}, {}, {}};
 }
 
 Outcome CoreState::get_checkpoint(Batch& /*batch*/, const Caller& caller, const protocol::GetCheckpoint& request,

@@ -112,8 +112,8 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   const Decided decided{"ok", decision.rule, directory_->number(), {}, {}, {}};
   const audit::Record record = make_record(&member, asked, decided);
   const Logged logged = log(batch, audit::LeafType::consultation, record);
-  batch.tx.add_opening({logged.index, request.id, row->number, member.id, batch.now});
-  openings_.emplace(request.id, logged.index);
+  batch.tx.add_opening({logged.place, request.id, row->number, member.id, batch.now});
+  openings_.emplace(request.id, logged.place);
   opening_times_.emplace_back(batch.now, request.id);
   // No decision without a recorded opening by the instance (protocol/case_life.hpp).
   if (facts.case_row && !facts.case_row->opened && standing.has(Relation::case_instance)) {
@@ -122,7 +122,7 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
     batch.tx.update_case(changed);
   }
   opened.proof = proof_of(logged, record, Shown::opener);
-  return Answer{std::move(opened), logged.index, {}, std::move(order), {}};
+  return Answer{std::move(opened), logged.place, {}, std::move(order), {}};
 }
 
 Outcome CoreState::get_chunk(Batch& batch, const Caller& caller, const protocol::GetChunk& request, Asked& asked) {

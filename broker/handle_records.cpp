@@ -1,4 +1,4 @@
-// prove and records: what the log holds, as far as each may see it. Reading the journal is itself recorded.
+// prove, records and shard: what the log holds, as far as each may see it. Reading the journal is itself recorded.
 #include <algorithm>
 
 #include "broker/core_state.hpp"
@@ -24,31 +24,13 @@ Denial not_published_yet() {
   denial.refusal.retry_after_ms = static_cast<std::uint32_t>(published_by.count());
   return denial;
 }
+std::string range_text(std::uint64_t from, std::uint64_t to) { return std::to_string(from) + "," + std::to_string(to); }
 
 }  // namespace
 
 Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked) {
   const protocol::Member& member = caller.member;
-  if (request.leaf) {
-    const protocol::Decision decision = decide(Act::read_records, member, {}, {});
-    if (!decision) return deny(Code::forbidden, decision.rule);
-    const LeafIndex leaf = *request.leaf;
-    if ((!request.shard.empty() && request.shard != origin_) || leaf.value >= tree_.size().value) return not_found();
-    if (request.published && leaf.value >= published_size_.value) return not_published_yet();
-    if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
-    if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
-    auto proof = stored_proof(leaf, std::nullopt);
-    if (proof && proof->disclosure.size() > proven_disclosure_bytes_max) proof = stored_proof(leaf, Shown::opener);
-    if (!proof) return deny(Code::erased, "journal");
-    const Decided decided{"ok",
-                          decision.rule,
-                          directory_->number(),
-                          {},
-                          std::to_string(leaf.value) + "," + std::to_string(leaf.value + 1),
-                          {}};
-    log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
-    return Answer{protocol::Proven{*std::move(proof)}, leaf, {}, {}, {}, request.published};
-  }
+  if (request.leaf) return prove_leaf(batch, caller, request, asked);
   asked.exchange = request.exchange;
   const protocol::Decision connect = decide(Act::connect, member, {}, {});
   if (!connect) return deny(Code::forbidden, connect.rule);
@@ -91,7 +73,7 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
   } else if (!reads) {
     return not_found(delivered.rule);
   }
-  if (request.published && row->leaf.value >= published_size_.value) return not_published_yet();
+  if (request.published && is_unpublished(row->leaf)) return not_published_yet();
   if (!shown) {
     if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
     if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
@@ -99,15 +81,37 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
   auto proof = stored_proof(row->leaf, shown);
   if (!proof) return deny(Code::erased, "journal");
   if (!shown) {
-    const Decided decided{"ok",
-                          rule,
-                          directory_->number(),
-                          {},
-                          std::to_string(row->leaf.value) + "," + std::to_string(row->leaf.value + 1),
-                          {}};
+    const Decided decided{
+        "ok", rule, directory_->number(), {}, range_text(row->leaf.index.value, row->leaf.index.value + 1), {}};
+    asked.shard = name_of_closed(row->leaf.shard);
     log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
   }
   return Answer{protocol::Proven{*std::move(proof), std::move(sealed_to)}, row->leaf, {}, {}, {}, request.published};
+}
+
+/// A closed shard is proven under its closing checkpoint.
+bool CoreState::is_unpublished(const LeafPlace& place) const {
+  return place.shard == shard_ && place.index.value >= published_size_.value;
+}
+
+Outcome CoreState::prove_leaf(Batch& batch, const Caller& caller, const protocol::Prove& request, Asked& asked) {
+  const protocol::Member& member = caller.member;
+  const protocol::Decision decision = decide(Act::read_records, member, {}, {});
+  if (!decision) return deny(Code::forbidden, decision.rule);
+  const std::optional<ShardNumber> shard = shard_named(request.shard);
+  if (!shard || request.leaf->value >= size_of(*shard).value) return not_found();
+  const LeafPlace place{*request.leaf, *shard};
+  if (request.published && is_unpublished(place)) return not_published_yet();
+  if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
+  if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
+  auto proof = stored_proof(place, std::nullopt);
+  if (proof && proof->disclosure.size() > proven_disclosure_bytes_max) proof = stored_proof(place, Shown::opener);
+  if (!proof) return deny(Code::erased, "journal");
+  asked.shard = name_of_closed(*shard);
+  const std::string range = range_text(place.index.value, place.index.value + 1);
+  log(batch, audit::LeafType::verification,
+      make_record(&member, asked, {"ok", decision.rule, directory_->number(), {}, range, {}}));
+  return Answer{protocol::Proven{*std::move(proof)}, place, {}, {}, {}, request.published};
 }
 
 Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protocol::GetRecords& request, Asked& asked) {
@@ -118,14 +122,17 @@ Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protoco
   if (auto refused = refuse_for_room(batch, 0)) return *std::move(refused);
   if (auto refused = refuse_for_quota(batch, member, 0)) return *std::move(refused);
 
+  const std::optional<ShardNumber> shard = shard_named(request.shard);
+  if (!shard) return not_found();
+
   protocol::Records records;
-  records.size = tree_.size();
+  records.size = size_of(*shard);
   const std::size_t wanted = std::clamp<std::size_t>(request.items_max, 1, protocol::records_items_max);
   std::size_t bytes = 0;
   bool others = false;  // anything but the caller's own reading
   for (LeafIndex index = request.from; index.value < records.size.value && records.items.size() < wanted;
        ++index.value) {
-    const std::optional<LeafRow> row = store_.leaf(index);
+    const std::optional<LeafRow> row = store_.leaf({index, *shard});
     if (!row) break;
     protocol::RecordItem item;
     item.index = index;
@@ -142,12 +149,38 @@ Outcome CoreState::get_records(Batch& batch, const Caller& caller, const protoco
   // Reading one's own last reading makes no leaf, or reading to the end would never end.
   if (others) {
     const std::uint64_t to = request.from.value + records.items.size();
-    const Decided decided{
-        "ok", decision.rule, directory_->number(), {}, std::to_string(request.from.value) + "," + std::to_string(to),
-        {}};
+    asked.shard = name_of_closed(*shard);
+    const Decided decided{"ok", decision.rule, directory_->number(), {}, range_text(request.from.value, to), {}};
     log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
   }
   return Answer{std::move(records), {}, {}, {}, {}};
+}
+
+Outcome CoreState::get_shard(Batch& /*batch*/, const Caller& caller, const protocol::GetShard& request,
+                             Asked& /*asked*/) {
+  const protocol::Decision decision = decide(Act::connect, caller.member, {}, {});
+  if (!decision) return deny(Code::forbidden, decision.rule);
+  const std::optional<ShardNumber> shard = shard_named(request.origin);
+  if (!shard || *shard == shard_) return not_found();
+  const Closed& closed = closed_[shard->value];
+  const LeafPlace next{{0}, {shard->value + 1}};
+  auto first = stored_proof(next, Shown::directory_holder);
+  if (!first) return deny(Code::erased, "journal");
+  protocol::ShardReply reply;
+  reply.closed = closed.row.end.closed;
+  reply.last_known = closed.row.end.last_known;
+  reply.order = closed.row.end.order;
+  if (request.known_size <= closed.head.size) {
+    auto path = audit::consistency_proof(request.known_size, closed.head.size, store_.nodes(*shard));
+    if (!path) return deny(Code::log_unavailable);
+    reply.consistency = *std::move(path);
+  }
+  reply.first = *std::move(first);
+  return Answer{std::move(reply), next, {}, {}, {}, true};
+}
+
+std::string_view CoreState::name_of_closed(ShardNumber shard) const {
+  return shard == shard_ ? std::string_view() : std::string_view(closed_[shard.value].row.origin);
 }
 
 }  // namespace pli::broker

@@ -248,7 +248,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   const Decided decided{"ok", decision.rule, head.number, linked.head, {}, {}};
   const audit::Record record = make_record(&member, asked, decided);
   const Logged logged = log(batch, kind_row->act, record);
-  row.leaf = logged.index;
+  row.leaf = logged.place;
   row.signature = request.envelope.signature;
   row.seal = std::move(request.envelope.seal);
   row.address = std::move(request.envelope.address);
@@ -288,7 +288,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   }
 
   Answer answer{
-      protocol::Accepted{request.id, proof_of(logged, record, Shown::sender), false}, logged.index, {}, {}, {}};
+      protocol::Accepted{request.id, proof_of(logged, record, Shown::sender), false}, logged.place, {}, {}, {}};
   if (const auto followed = followed_.find(queue->id); followed != followed_.end() && !followed->second.empty()) {
     facts.rosters = {roster(row.roster)};
     protocol::QueueItem item;
@@ -299,7 +299,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     item.seal = std::move(row.seal);
     item.signature = row.signature;
     item.accepted_at = row.accepted_at;
-    item.leaf = row.leaf;
+    item.leaf = row.leaf.index;
     batch.arrived[queue->id].push_back({std::move(item), std::move(facts)});
   }
   return answer;

@@ -39,11 +39,11 @@ Outcome CoreState::suspend(Batch& batch, const Caller& caller, VerifiedSuspensio
   const Decided decided{"ok", decision.rule, head.number, {}, {}, {}};
   const audit::Record record = make_record(&caller.member, asked, decided);
   const Logged logged = log(batch, audit::LeafType::habilitation, record);
-  batch.tx.add_suspension({member->id, head.number, request.note, logged.index});
+  batch.tx.add_suspension({member->id, head.number, request.note, logged.place});
   // From the next request on; followers are dropped with the next header that would reach them.
   suspended_[member->id] = {head.number, suspension->lapses_at()};
   protocol::Published published{head.number, proof_of(logged, record, Shown::directory_holder)};
-  return Answer{std::move(published), logged.index, {}, {}, {}};
+  return Answer{std::move(published), logged.place, {}, {}, {}};
 }
 
 bool CoreState::is_suspended(const protocol::Member& member, UnixMillis now) const {

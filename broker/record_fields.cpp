@@ -10,10 +10,10 @@ constexpr std::uint8_t packed_format = 1;
 constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
-constexpr std::array<std::string_view, 26> names = {
+constexpr std::array<std::string_view, 27> names = {
     "actor", "person", "role",  "organisation", "act",        "exchange",  "case",   "reply_to",  "queue",
     "kind",  "motif",  "code",  "note",         "recipients", "outcome",   "rule",   "directory", "number",
-    "head",  "range",  "count", "key",          "statement",  "signature", "member", "handling"};
+    "head",  "range",  "count", "key",          "statement",  "signature", "member", "handling",  "shard"};
 
 /// From 1; 0 for a name that is not in the list.
 std::size_t position_of(std::string_view name) {
@@ -74,6 +74,7 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
     text("number", std::to_string(decided.head->number.value));
     bytes("head", decided.head->head);
   }
+  text("shard", asked.shard);
   text("range", decided.range);
   if (decided.count) text("count", std::to_string(*decided.count));
   if (asked.key) bytes("key", asked.key->bytes);
@@ -160,10 +161,10 @@ Result<audit::Record> unpack(ByteView packed) {
   return record;
 }
 
-Bytes record_binding(LeafIndex index) {
+Bytes record_binding(const LeafPlace& place) {
   ByteWriter out;
   out.raw(as_bytes("pli-record/1"));
-  out.u64(index.value);
+  out.u64(leaf_key(place));
   return out.take();
 }
 

@@ -9,6 +9,7 @@
 
 #include "audit/queue_chain.hpp"
 #include "audit/record.hpp"
+#include "broker/leaf_place.hpp"
 #include "protocol/directory.hpp"
 
 namespace pli::broker {
@@ -28,6 +29,7 @@ struct Asked {
   std::optional<Digest> recipients;
   std::optional<crypto::SignPublic> key;
   std::string_view member;  ///< who is suspended
+  std::string_view shard;   ///< whose journal was read, when it is not the current one's
   ByteView statement;
   const crypto::Signature* signature = nullptr;
 };
@@ -66,8 +68,8 @@ enum class Shown {
 /// Errors: corruption.
 [[nodiscard]] Result<audit::Record> unpack(ByteView packed);
 
-/// The associated data a record is boxed with: "pli-record/1" ‖ u64 leaf index. Moved under another leaf it does not
+/// The associated data a record is boxed with: "pli-record/1" ‖ u64 leaf key. Moved under another leaf it does not
 /// open.
-[[nodiscard]] Bytes record_binding(LeafIndex index);
+[[nodiscard]] Bytes record_binding(const LeafPlace& place);
 
 }  // namespace pli::broker

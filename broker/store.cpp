@@ -112,14 +112,14 @@ Digest Query::digest(int column) const { return array_of<32>(blob(column), "dige
 constexpr const char* exchange_columns =
     "SELECT number, id, nonce, leaf, accepted_at, queue, queue_number, head, kind, case_number, roster, body, "
     "signature, "
-    "seal, address FROM exchange ";
+    "seal, address, shard FROM exchange ";
 
 ExchangeRow exchange_of(const Query& query) {
   ExchangeRow row;
   row.number.value = query.number(0);
   row.id = query.digest(1);
   row.nonce = query.digest(2);
-  row.leaf.value = query.number(3);
+  row.leaf = {{query.number(3)}, {query.number(15)}};
   row.accepted_at.value = query.integer(4);
   row.queue.value = query.number(5);
   row.head.number.value = query.number(6);
@@ -175,7 +175,7 @@ AccessRow access_of(const Query& query) {
 }
 
 OpeningRow opening_of(const Query& query) {
-  return {{query.number(0)}, query.digest(1), {query.number(2)}, query.text(3), {query.integer(4)}};
+  return {leaf_place(query.number(0)), query.digest(1), {query.number(2)}, query.text(3), {query.integer(4)}};
 }
 
 /// What a leaf says beyond its type, time and record: the lines that follow, as they are encoded.
@@ -564,6 +564,7 @@ std::uint64_t Store::free_bytes() const { return state_->free_bytes(); }
 
 const std::filesystem::path& Store::file() const { return state_->file; }
 std::string Store::origin() const { return state_->meta.origin; }
+ShardNumber Store::shard() const { return {state_->meta.shard}; }
 std::string Store::checkpoint() const { return state_->meta.checkpoint; }
 TreeSize Store::tree_size() const { return {state_->meta.leaves}; }
 std::uint64_t Store::exchange_count() const { return state_->meta.exchanges; }
@@ -755,13 +756,15 @@ QueueNumber Store::cursor(std::string_view member, QueueKey queue) const {
   });
 }
 
-std::optional<LeafRow> Store::leaf(LeafIndex index) const {
+std::optional<LeafRow> Store::leaf(const LeafPlace& place) const {
+  // Its key would be another shard's.
+  if (place.index.value >> leaf_key_shard_shift != 0) return std::nullopt;
   return state_->guarded([&](State::Statements& s) -> std::optional<LeafRow> {
     Query query(s.leaf);
-    query << (state_->meta.shard << leaf_key_shard_shift | index.value);
+    query << leaf_key(place);
     if (!query.step()) return std::nullopt;
     LeafRow row;
-    row.index = index;
+    row.place = place;
     row.leaf = leaf_of(static_cast<audit::LeafType>(query.integer(0)), {query.integer(1)}, query.digest(2),
                        query.is_null(4) ? std::string() : query.text(4));
     const ByteView nodes = query.is_null(3) ? ByteView() : query.blob(3);
@@ -774,16 +777,32 @@ std::optional<LeafRow> Store::leaf(LeafIndex index) const {
   });
 }
 
-Result<Digest> Store::node(audit::NodeId id) const {
+Result<Digest> Store::node(ShardNumber shard, audit::NodeId id) const {
   const Error missing{Errc::corruption, "store: a tree node is missing"};
   // A subtree's hash stands with the leaf that closed it.
   if (id.level >= 63 || id.index >= audit::tree_size_limit >> id.level) return missing;
   const LeafIndex closing{((id.index + 1) << id.level) - 1};
-  const std::optional<LeafRow> row = leaf(closing);
+  const std::optional<LeafRow> row = leaf({closing, shard});
   if (!row) return missing;
   if (id.level == 0) return audit::leaf_hash(as_bytes(audit::encode(row->leaf)));
   if (row->nodes.size() < id.level) return missing;
   return row->nodes[id.level - 1U];
+}
+
+audit::NodeSource Store::nodes(ShardNumber shard) const {
+  return [this, shard](audit::NodeId id) { return node(shard, id); };
+}
+
+std::vector<ShardRow> Store::shards() const {
+  return state_->guarded([&](State::Statements&) {
+    std::vector<ShardRow> rows;
+    SQLite::Statement select(state_->database,
+                             "SELECT id, origin, closed, last_known, order_note FROM shard ORDER BY id");
+    Query query(select);
+    while (query.step())
+      rows.push_back({{query.number(0)}, query.text(1), {query.text(2), query.text(3), query.text(4)}});
+    return rows;
+  });
 }
 
 std::vector<OpeningRow> Store::openings() const {
@@ -795,10 +814,10 @@ std::vector<OpeningRow> Store::openings() const {
   });
 }
 
-std::optional<OpeningRow> Store::opening(LeafIndex leaf) const {
+std::optional<OpeningRow> Store::opening(const LeafPlace& leaf) const {
   return state_->guarded([&](State::Statements& s) -> std::optional<OpeningRow> {
     Query query(s.opening);
-    query << leaf.value;
+    query << leaf_key(leaf);
     if (!query.step()) return std::nullopt;
     return opening_of(query);
   });
@@ -808,7 +827,7 @@ std::optional<DirectoryRow> Store::newest_directory() const {
   return state_->guarded([&](State::Statements& s) -> std::optional<DirectoryRow> {
     Query query(s.newest_directory);
     if (!query.step()) return std::nullopt;
-    return DirectoryRow{{query.number(0)}, query.text(1), {query.number(2)}};
+    return DirectoryRow{{query.number(0)}, query.text(1), leaf_place(query.number(2))};
   });
 }
 
@@ -816,7 +835,7 @@ std::vector<SuspensionRow> Store::suspensions() const {
   return state_->guarded([&](State::Statements& s) {
     std::vector<SuspensionRow> rows;
     Query query(s.suspensions);
-    while (query.step()) rows.push_back({query.text(0), {query.number(1)}, query.text(2), {query.number(3)}});
+    while (query.step()) rows.push_back({query.text(0), {query.number(1)}, query.text(2), leaf_place(query.number(3))});
     return rows;
   });
 }
@@ -860,10 +879,10 @@ void Transaction::add_exchange(const ExchangeRow& row, const std::optional<Diges
   PLI_INVARIANT(row.number.value == state_->meta.exchanges + 1);
   state_->write([&](Store::State::Statements& s) {
     Query query(s.add_exchange);
-    query << row.number.value << row.id << row.nonce << state_->meta.shard << row.leaf.value << row.accepted_at.value
-          << row.queue.value << row.head.number.value << row.head.head << std::int64_t{row.kind}
-          << row.case_number.value << row.roster.value << row.body_bytes << ByteView(row.signature)
-          << ByteView(row.seal) << ByteView(row.address);
+    query << row.number.value << row.id << row.nonce << row.leaf.shard.value << row.leaf.index.value
+          << row.accepted_at.value << row.queue.value << row.head.number.value << row.head.head
+          << std::int64_t{row.kind} << row.case_number.value << row.roster.value << row.body_bytes
+          << ByteView(row.signature) << ByteView(row.seal) << ByteView(row.address);
     query.run();
   });
   state_->tail.add({Finger::id, finger_key(row.id), row.number.value});
@@ -971,14 +990,14 @@ void Transaction::set_cursor(std::string_view member, QueueKey queue, QueueNumbe
 }
 
 void Transaction::add_leaf(const LeafRow& row) {
-  PLI_INVARIANT(row.index.value == state_->meta.leaves);
+  PLI_INVARIANT(row.place == (LeafPlace{{state_->meta.leaves}, {state_->meta.shard}}));
   state_->write([&](Store::State::Statements& s) {
     Bytes nodes;
     for (const Digest& node : row.nodes) append(nodes, node);
     const std::string extra = extra_lines(row.leaf);
     Query query(s.add_leaf);
-    query << (state_->meta.shard << leaf_key_shard_shift | row.index.value)
-          << std::int64_t{static_cast<std::uint8_t>(row.leaf.type)} << row.leaf.time.value << row.leaf.record;
+    query << leaf_key(row.place) << std::int64_t{static_cast<std::uint8_t>(row.leaf.type)} << row.leaf.time.value
+          << row.leaf.record;
     if (nodes.empty())
       query << nullptr;
     else
@@ -996,7 +1015,7 @@ void Transaction::add_leaf(const LeafRow& row) {
 void Transaction::add_opening(const OpeningRow& row) {
   state_->write([&](Store::State::Statements& s) {
     Query query(s.add_opening);
-    query << row.leaf.value << row.id << row.exchange.value << row.opener << row.at.value;
+    query << leaf_key(row.leaf) << row.id << row.exchange.value << row.opener << row.at.value;
     query.run();
   });
 }
@@ -1012,7 +1031,7 @@ void Transaction::drop_openings(UnixMillis before) {
 void Transaction::add_directory(const DirectoryRow& row, const std::vector<DirectoryEntryRow>& changed) {
   state_->write([&](Store::State::Statements& s) {
     Query version(s.add_directory);
-    version << row.number.value << row.note << row.leaf.value;
+    version << row.number.value << row.note << leaf_key(row.leaf);
     version.run();
     for (const DirectoryEntryRow& entry : changed) {
       Query query(s.add_entry);
@@ -1025,7 +1044,7 @@ void Transaction::add_directory(const DirectoryRow& row, const std::vector<Direc
 void Transaction::add_suspension(const SuspensionRow& row) {
   state_->write([&](Store::State::Statements& s) {
     Query query(s.add_suspension);
-    query << row.member << row.directory.value << row.note << row.leaf.value;
+    query << row.member << row.directory.value << row.note << leaf_key(row.leaf);
     query.run();
   });
 }
@@ -1034,12 +1053,32 @@ void Transaction::set_origin(std::string_view origin) {
   PLI_INVARIANT(state_->meta.origin.empty());
   state_->write([&](Store::State::Statements&) {
     const std::string text(origin);
-    SQLite::Statement insert(state_->database, "INSERT INTO shard (id, origin) VALUES (0, ?)");
+    SQLite::Statement insert(state_->database, "INSERT INTO shard VALUES (0, ?, '', '', '')");
     Query query(insert);
     query << text;
     query.run();
   });
   state_->meta.origin = origin;
+}
+
+void Transaction::open_shard(std::string_view origin, const ShardEnd& before) {
+  PLI_INVARIANT(!state_->meta.origin.empty());
+  const std::uint64_t closes = state_->meta.shard;
+  state_->write([&](Store::State::Statements&) {
+    SQLite::Statement close(state_->database,
+                            "UPDATE shard SET closed = ?, last_known = ?, order_note = ? WHERE id = ?");
+    Query closing(close);
+    closing << before.closed << before.last_known << before.order << closes;
+    closing.run();
+    const std::string text(origin);
+    SQLite::Statement insert(state_->database, "INSERT INTO shard VALUES (?, ?, '', '', '')");
+    Query opening(insert);
+    opening << closes + 1 << text;
+    opening.run();
+  });
+  state_->meta.shard = closes + 1;
+  state_->meta.origin = origin;
+  state_->meta.leaves = 0;
 }
 
 void Transaction::set_checkpoint(std::string_view note) {

@@ -25,6 +25,7 @@
 #include "base/clock.hpp"
 #include "base/id.hpp"
 #include "base/result.hpp"
+#include "broker/leaf_place.hpp"
 #include "crypto/keys.hpp"
 
 namespace pli::broker {
@@ -46,7 +47,7 @@ struct ExchangeRow {
   ExchangeNumber number;
   Digest id{};
   Digest nonce{};  ///< SHA-256("pli-nonce/1" ‖ string8 sender ‖ nonce)
-  LeafIndex leaf{};
+  LeafPlace leaf;
   UnixMillis accepted_at{};
   QueueKey queue;
   audit::QueueHead head;
@@ -90,7 +91,7 @@ struct RosterRow {
 };
 
 struct LeafRow {
-  LeafIndex index{};
+  LeafPlace place;
   audit::Leaf leaf;
   std::vector<Digest> nodes;  ///< the complete subtrees this leaf closes, of level 1, 2, …
   std::uint32_t month = 0;    ///< whose key `record` is boxed under
@@ -98,7 +99,7 @@ struct LeafRow {
 };
 
 struct OpeningRow {
-  LeafIndex leaf{};
+  LeafPlace leaf;
   Digest id{};
   ExchangeNumber exchange;
   std::string opener;
@@ -108,14 +109,14 @@ struct OpeningRow {
 struct DirectoryRow {
   DirectoryNumber number{};
   std::string note;
-  LeafIndex leaf{};
+  LeafPlace leaf;
 };
 /// What one authority signed against one member under one version.
 struct SuspensionRow {
   std::string member;
   DirectoryNumber directory{};
   std::string note;
-  LeafIndex leaf{};
+  LeafPlace leaf;
 };
 /// The newest bytes of one entry, and the version that brought them.
 struct EntryRow {
@@ -126,6 +127,18 @@ struct DirectoryEntryRow {
   std::uint8_t type = 0;
   std::string id;
   Bytes bytes;
+};
+
+/// How a shard ended.
+struct ShardEnd {
+  std::string closed;      ///< the last checkpoint that stands of it, signed
+  std::string last_known;  ///< of one rolled back: the checkpoint beyond it that was lost; else empty
+  std::string order;       ///< of one rolled back: the authority's order
+};
+struct ShardRow {
+  ShardNumber number;
+  std::string origin;  ///< log "/" shard
+  ShardEnd end;        ///< all empty while it is open
 };
 
 /// Input from nobody, counted since the last count became a leaf (P3).
@@ -155,9 +168,11 @@ class Store {
   [[nodiscard]] const std::filesystem::path& file() const;
 
   // Reads. Nothing found and a closed store look alike: check fault(), or commit, before believing either.
-  [[nodiscard]] std::string origin() const;      ///< log "/" shard; empty before initialise
-  [[nodiscard]] std::string checkpoint() const;  ///< newest, signed
-  [[nodiscard]] TreeSize tree_size() const;
+  [[nodiscard]] std::string origin() const;            ///< of the current shard, log "/" shard; empty before initialise
+  [[nodiscard]] ShardNumber shard() const;             ///< the current one
+  [[nodiscard]] std::string checkpoint() const;        ///< newest, signed
+  [[nodiscard]] TreeSize tree_size() const;            ///< of the current shard
+  [[nodiscard]] std::vector<ShardRow> shards() const;  ///< oldest first; the last is the current one
   [[nodiscard]] std::uint64_t exchange_count() const;
   [[nodiscard]] StrayCounts stray_counts() const;
 
@@ -190,11 +205,13 @@ class Store {
   [[nodiscard]] std::optional<RosterRow> find_roster(const Digest& digest) const;
   [[nodiscard]] QueueNumber cursor(std::string_view member, QueueKey queue) const;
 
-  [[nodiscard]] std::optional<LeafRow> leaf(LeafIndex index) const;
+  [[nodiscard]] std::optional<LeafRow> leaf(const LeafPlace& place) const;
   /// Inner nodes from their leaf's row, level 0 from the leaf itself. Errors: corruption when it is not there.
-  [[nodiscard]] Result<Digest> node(audit::NodeId id) const;
-  [[nodiscard]] std::vector<OpeningRow> openings() const;  ///< those not pruned, oldest first
-  [[nodiscard]] std::optional<OpeningRow> opening(LeafIndex leaf) const;
+  [[nodiscard]] Result<Digest> node(ShardNumber shard, audit::NodeId id) const;
+  [[nodiscard]] Result<Digest> node(audit::NodeId id) const { return node(shard(), id); }  ///< of the current shard
+  [[nodiscard]] audit::NodeSource nodes(ShardNumber shard) const;  ///< valid while the store lives
+  [[nodiscard]] std::vector<OpeningRow> openings() const;          ///< those not pruned, oldest first
+  [[nodiscard]] std::optional<OpeningRow> opening(const LeafPlace& leaf) const;
 
   [[nodiscard]] std::optional<DirectoryRow> newest_directory() const;
   [[nodiscard]] std::vector<EntryRow> entries() const;           ///< the newest bytes of every entry
@@ -235,6 +252,8 @@ class Transaction {
   void add_directory(const DirectoryRow& row, const std::vector<DirectoryEntryRow>& changed);
   void add_suspension(const SuspensionRow& row);
   void set_origin(std::string_view origin);  ///< the first shard's; once
+  /// Ends the current shard; what is added from here on stands in the next one, its leaves counted from 0.
+  void open_shard(std::string_view origin, const ShardEnd& before);
   void set_checkpoint(std::string_view note);
   void set_stray_counts(const StrayCounts& counts);
 

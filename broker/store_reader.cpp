@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "audit/leaf.hpp"
-#include "broker/store_schema.hpp"
+#include "broker/leaf_place.hpp"
 
 namespace pli::broker {
 namespace {

@@ -5,11 +5,9 @@
 
 namespace pli::broker {
 
-inline constexpr std::int64_t store_schema_version = 1;
+inline constexpr std::int64_t store_schema_version = 2;
 inline constexpr std::int64_t store_application_id = 0x504c4931;  // "PLI1"
 
-/// A leaf's key is shard · 2^44 + index, so that the leaves of a closed shard stay beside those of its successor.
-inline constexpr unsigned leaf_key_shard_shift = 44;
 /// A piece's key is exchange · 2^12 + position.
 inline constexpr unsigned piece_key_shift = 12;
 
@@ -43,7 +41,10 @@ CREATE TABLE meta (
 ) STRICT;
 CREATE TABLE shard (
   id INTEGER PRIMARY KEY,
-  origin TEXT NOT NULL UNIQUE
+  origin TEXT NOT NULL UNIQUE,
+  closed TEXT NOT NULL,
+  last_known TEXT NOT NULL,
+  order_note TEXT NOT NULL
 ) STRICT;
 CREATE TABLE queue (
   id INTEGER PRIMARY KEY,

@@ -131,7 +131,7 @@ class RootAttack : public ::testing::Test {
 
   [[nodiscard]] audit::Record record_of(const broker::LeafRow& row) {
     auto packed =
-        crypto::open_box(row.record, {broker::record_binding(row.index)}, *house_.keys().record_key(row.month));
+        crypto::open_box(row.record, {broker::record_binding(row.place)}, *house_.keys().record_key(row.month));
     EXPECT_TRUE(packed.has_value());
     return *broker::unpack(*packed);
   }
@@ -156,12 +156,12 @@ class RootAttack : public ::testing::Test {
   };
   /// The record of that leaf, put into somebody else's name.
   [[nodiscard]] Edit in_anothers_name(LeafIndex index) {
-    const auto row = house_.store().leaf(index);
+    const auto row = house_.store().leaf({index, {}});
     audit::Record record = record_of(*row);
     for (audit::Field& field : record.fields)
       if (field.name == "actor" || field.name == "person") field.value = to_bytes("ged.2");
-    const Bytes boxed =
-        crypto::seal_box(broker::pack(record), {broker::record_binding(index)}, *house_.keys().record_key(row->month));
+    const Bytes boxed = crypto::seal_box(broker::pack(record), {broker::record_binding({index, {}})},
+                                         *house_.keys().record_key(row->month));
     return {index, boxed, audit::record_digest(record)};
   }
   /// Every node anew from the leaves as they now stand, the checkpoint signed anew; the outside file too.

@@ -17,6 +17,7 @@
 #include "broker/outside_file.hpp"
 #include "crypto/boxed_key.hpp"
 #include "crypto/hash.hpp"
+#include "protocol/shard_order.hpp"
 #include "tests/broker/front_world.hpp"
 #include "tests/support/store_surgery.hpp"
 #include "tests/support/witness_house.hpp"
@@ -113,8 +114,10 @@ class BrokerProgram : public ::testing::Test {
     int code = 0;
     json said;
   };
-  [[nodiscard]] Answer call(const std::string& verb) const {
-    Program program(words(verb));
+  [[nodiscard]] Answer call(const std::string& verb, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all = words(verb);
+    all.insert(all.end(), more.begin(), more.end());
+    Program program(all);
     Answer out;
     out.said = json::parse(program.line(), nullptr, false);
     out.code = program.wait();
@@ -133,9 +136,11 @@ class BrokerProgram : public ::testing::Test {
     std::unique_ptr<Program> program;
     json ready;
   };
-  [[nodiscard]] Run run() const {
+  [[nodiscard]] Run run(const std::vector<std::string>& more = {}) const {
     Run out;
-    out.program = std::make_unique<Program>(words("run"));
+    std::vector<std::string> all = words("run");
+    all.insert(all.end(), more.begin(), more.end());
+    out.program = std::make_unique<Program>(all);
     out.ready = json::parse(out.program->line(), nullptr, false);
     if (!out.ready.is_object() || out.ready["state"] != "ready") ADD_FAILURE() << out.ready.dump();
     return out;
@@ -207,6 +212,32 @@ class BrokerProgram : public ::testing::Test {
     std::filesystem::remove_all(path(name));
     std::filesystem::copy(path(name + ".backup"), path(name), std::filesystem::copy_options::recursive);
   }
+  /// Stands for the data folder as it was: yesterday's backup put back in place of the newest database.
+  void put_back(const char* backup) const {
+    std::filesystem::remove_all(path("data"));
+    std::filesystem::copy(path(backup), path("data"), std::filesystem::copy_options::recursive);
+  }
+  void keep(const char* backup) const {
+    std::filesystem::copy(path("data"), path(backup), std::filesystem::copy_options::recursive);
+  }
+  /// What the broker asks for, signed by the authority, or by `key`; `change` makes another order of it.
+  void write_order(const std::function<void(protocol::RollbackOrder&)>& change = {},
+                   const crypto::SigningKey* key = nullptr) {
+    const Answer asked = call("rollback-request");
+    ASSERT_EQ(asked.code, 0) << asked.said.dump();
+    auto request = protocol::parse_rollback_request(asked.said["request"].get<std::string>());
+    ASSERT_TRUE(request.has_value());
+    if (change) change(request->order);
+    audit::Note note{protocol::to_text(request->order), {}};
+    audit::sign_note(note, "autorite-1", key != nullptr ? *key : world_.authority);
+    write("order.note", as_bytes(audit::to_text(note)));
+  }
+  [[nodiscard]] std::string state_of_run_with_order() const {
+    const Answer answer = call("run", {"--accept-rollback", path("order.note")});
+    EXPECT_NE(answer.code, 0);
+    EXPECT_FALSE(answer.said["next"].get<std::string>().empty());
+    return answer.said["state"];
+  }
 
   TestFolder folder_;
   World world_{SystemClock().now()};
@@ -276,6 +307,124 @@ TEST_F(BrokerProgram, P10ARolledBackDatabaseDoesNotStart) {
   std::filesystem::rename(path("newest"), path("data"));
   Run again = run();
   EXPECT_EQ(stop(again), 0);
+}
+
+TEST_F(BrokerProgram, P10AnOrderAcceptsALossOnceAndWhatWasLostIsTakenAgain) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  const protocol::Envelope standing = world_.seal(world_.referent, "a.martin");
+  const protocol::Accepted receipt = submit(client, standing);
+  EXPECT_EQ(stop(running), 0);
+  keep("backup");
+  running = run();
+  auto later = connect(running, world_.referent);
+  (void)greet(later);
+  const protocol::Envelope lost = world_.seal(world_.referent, "a.martin");
+  (void)submit(later, lost);
+  EXPECT_EQ(stop(running), 0);
+
+  put_back("backup");
+  expect_refused("run", 4, "ROLLED_BACK");
+  expect_refused("check", 4, "ROLLED_BACK");
+  expect_refused("next-shard", 4, "ROLLED_BACK");
+  write_order();
+  std::filesystem::copy(path("copy/checkpoint"), path("checkpoint-before"));
+  Run accepted = run({"--accept-rollback", path("order.note")});
+  EXPECT_EQ(accepted.ready["origin"], std::string(world_log) + "/2026-2");
+  auto again = connect(accepted, world_.referent);
+  const protocol::HelloReply hello = greet(again);
+  EXPECT_NE(hello.checkpoint.find(std::string(world_log) + "/2026-2\n"), std::string::npos);
+  const protocol::Accepted same = submit(again, standing);
+  EXPECT_TRUE(same.duplicate);
+  EXPECT_EQ(same.proof.index, receipt.proof.index);
+  EXPECT_FALSE(submit(again, lost).duplicate);
+  auto shard = again.ask(protocol::GetShard{std::string(world_log) + "/2026-1", {}});
+  ASSERT_TRUE(shard && std::holds_alternative<protocol::ShardReply>(*shard));
+  EXPECT_EQ(as_bytes(std::get<protocol::ShardReply>(*shard).order).size(),
+            std::filesystem::file_size(path("order.note")));
+  EXPECT_EQ(stop(accepted), 0);
+  EXPECT_EQ(call("check").code, 0);
+  const auto outside = OutsideFile::read(path("copy/checkpoint"));
+  EXPECT_NE(outside->note.find("/2026-2\n"), std::string::npos);
+
+  // The order has done its work: it is not asked for again, and fits nothing any more.
+  EXPECT_EQ(state_of_run_with_order(), "NO_ROLLBACK");
+  expect_refused("rollback-request", 5, "NO_ROLLBACK");
+  keep("second");
+  put_back("backup");
+  EXPECT_EQ(state_of_run_with_order(), "ROLLED_BACK");
+  expect_refused("rollback-request", 4, "ROLLED_BACK");
+  put_back("second");
+  // Stopped between the commit and the outside file: the next start needs no order and goes on where it was.
+  std::filesystem::copy(path("checkpoint-before"), path("copy/checkpoint"),
+                        std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(call("check").code, 0);
+  Run on = run();
+  EXPECT_EQ(on.ready["origin"], std::string(world_log) + "/2026-2");
+  EXPECT_EQ(stop(on), 0);
+}
+
+TEST_F(BrokerProgram, P10RefusesTheWrongOrderByName) {
+  ASSERT_EQ(call("init").code, 0);
+  keep("backup");
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  expect_refused("rollback-request", 5, "ALREADY_RUNNING");
+  EXPECT_EQ(stop(running), 0);
+  put_back("backup");
+  const crypto::SigningKey stranger = crypto::SigningKey::generate();
+  write_order({}, &stranger);
+  EXPECT_EQ(state_of_run_with_order(), "ORDER_NOT_SIGNED");
+  write_order([](protocol::RollbackOrder& order) { ++order.last.size.value; });
+  EXPECT_EQ(state_of_run_with_order(), "ORDER_OF_ANOTHER_ROLLBACK");
+  write("order.note", as_bytes("pli-order/1\n"));
+  EXPECT_EQ(state_of_run_with_order(), "ORDER");
+  write("order.note", Bytes(protocol::order_bytes_max + 1, 'x'));
+  EXPECT_EQ(state_of_run_with_order(), "ORDER");
+  std::filesystem::remove(path("order.note"));
+  EXPECT_EQ(state_of_run_with_order(), "ORDER");
+  // None of it changed anything: the right one still opens.
+  write_order();
+  Run accepted = run({"--accept-rollback", path("order.note")});
+  EXPECT_EQ(accepted.ready["origin"], std::string(world_log) + "/2026-2");
+  EXPECT_EQ(stop(accepted), 0);
+  EXPECT_EQ(call("check").code, 0);
+}
+
+TEST_F(BrokerProgram, AShardIsClosedCompleteWhenTheOperatorAsks) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  const protocol::Envelope old = world_.seal(world_.referent, "a.martin");
+  (void)submit(client, old);
+  expect_refused("next-shard", 5, "ALREADY_RUNNING");
+  EXPECT_EQ(stop(running), 0);
+  const auto year = static_cast<std::uint32_t>(month_of(SystemClock().now()) / 100);
+  protocol::ShardName name{2026, 1};
+  std::filesystem::copy(path("copy/checkpoint"), path("checkpoint-before"));
+  for (int i = 0; i < 2; ++i) {
+    name = protocol::shard_after(name, year).value();
+    const Answer opened = call("next-shard");
+    ASSERT_EQ(opened.code, 0) << opened.said.dump();
+    EXPECT_EQ(opened.said["origin"], std::string(world_log) + "/" + protocol::to_text(name));
+    EXPECT_EQ(call("check").code, 0);
+  }
+  Run on = run();
+  EXPECT_EQ(on.ready["origin"], std::string(world_log) + "/" + protocol::to_text(name));
+  auto later = connect(on, world_.referent);
+  (void)greet(later);
+  EXPECT_TRUE(submit(later, old).duplicate);
+  EXPECT_EQ(stop(on), 0);
+  // An outside checkpoint of a shard closed since is extended too: the program may stop before it writes the new one.
+  std::filesystem::copy(path("checkpoint-before"), path("copy/checkpoint"),
+                        std::filesystem::copy_options::overwrite_existing);
+  Run after = run();
+  EXPECT_EQ(stop(after), 0);
 }
 
 TEST_F(BrokerProgram, P10AMissingOrDamagedOutsideCheckpointDoesNotStart) {

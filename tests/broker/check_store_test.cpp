@@ -50,7 +50,27 @@ class CheckStore : public CoreTest {
     const protocol::Suspension suspension{department.directory()->verified()->head().contract, "ged.3", {2}, house.now};
     EXPECT_EQ(refusal_in(house.ask("operateur", broker::VerifiedSuspension{department.sign_suspension(suspension, 0)})),
               "");
+    roll_back();
     EXPECT_EQ(refusal_in(open("clir.1", first.id)), "NOT_FOUND");
+  }
+  /// To a copy that lacks one exchange, by order: two shards from here on.
+  void roll_back() {
+    const std::filesystem::path copy = house.folder() / "copy" / "pli.db";
+    house.close();
+    copy_database(house.database(), copy);
+    house.restart();
+    accept({});
+    const std::string last_known = house.core().newest_checkpoint();
+    house.close();
+    copy_database(copy, house.database());
+    house.restart();
+    house.close_core();
+    const auto asked = broker::rollback_request(house.store(), house.keys(), house.settings(), last_known, house.now);
+    ASSERT_TRUE(asked.has_value());
+    ASSERT_TRUE(broker::accept_rollback(house.store(), house.keys(), house.settings(),
+                                        {last_known, department.sign_order(asked->order)}, house.now)
+                    .has_value());
+    house.restart();
   }
   std::vector<std::string> problems() {
     broker::CheckOptions options;
@@ -83,7 +103,9 @@ TEST_F(CheckStore, FindsNothingInAWholeStore) {
   options.log = department.log();
   const auto report = broker::check_store(house.database(), house.keys(), options);
   EXPECT_EQ(report->exchanges, 5U);
-  EXPECT_EQ(report->leaves, house.store().tree_size().value);
+  ASSERT_EQ(report->shards.size(), 2U);
+  EXPECT_EQ(report->shards.back().size, house.store().tree_size());
+  EXPECT_EQ(static_cast<std::int64_t>(report->leaves), query_number(house.database(), "SELECT count(*) FROM leaf"));
 }
 
 TEST_F(CheckStore, NamesEachBrokenInvariant) {
@@ -97,7 +119,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'access_part_added'", "pages"},
       {"PRAGMA foreign_keys = OFF; UPDATE exchange SET queue = 9 WHERE number = 2", "pages.references"},
       {"DELETE FROM meta", "meta"},
-      {"UPDATE shard SET origin = 'pli.ailleurs.example/pli/58/2026-1'", "meta.origin"},
+      {"UPDATE shard SET origin = 'pli.ailleurs.example/pli/58/2026-1' WHERE id = 0", "meta.origin"},
       {"UPDATE leaf SET digest = zeroblob(32) WHERE key = 2", "record.digest"},
       {"UPDATE leaf SET type = (SELECT type FROM leaf WHERE key = 2) WHERE key = (SELECT max(key) FROM leaf)",
        "record.type"},
@@ -123,7 +145,26 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE directory_entry SET bytes = zeroblob(9) WHERE id = 'ged.neuf'", "directory.entry"},
       {"UPDATE suspension SET member = 'ged.2'", "suspension.note"},
       {"UPDATE suspension SET leaf = 2", "suspension.leaf"},
-      {"UPDATE leaf SET time = time + 1 WHERE key = 3", "checkpoint.tree"},
+      {"UPDATE leaf SET time = time + 1 WHERE key = 1 << 44", "checkpoint.tree"},
+      {"UPDATE leaf SET time = time + 1 WHERE key = 3", "shard.closed"},
+      {"DELETE FROM leaf WHERE key = (SELECT max(key) FROM leaf WHERE key < 1 << 44)", "shard.closed"},
+      {"UPDATE shard SET closed = (SELECT checkpoint FROM meta) WHERE id = 0", "shard.closed"},
+      {"UPDATE shard SET closed = '' WHERE id = 0", "shard.closed"},
+      {"UPDATE shard SET closed = (SELECT closed FROM shard WHERE id = 0) WHERE id = 1", "shard.closed"},
+      {"DELETE FROM shard WHERE id = 0", "shard.order"},
+      {"DELETE FROM shard WHERE id = 1", "shard.order"},
+      {"UPDATE shard SET origin = replace(origin, '2026-2', '2026-3') WHERE id = 1", "shard.order"},
+      {"UPDATE meta SET shard = 2", "shard.order"},
+      {"UPDATE leaf SET extra = NULL WHERE key = 1 << 44", "shard.first"},
+      {"UPDATE leaf SET extra = replace(extra, 'directory 2', 'directory 1') WHERE key = 1 << 44", "shard.first"},
+      {"UPDATE leaf SET extra = replace(extra, '/2026-1 ', '/2026-9 ') WHERE key = 1 << 44", "shard.first"},
+      {"UPDATE leaf SET extra = NULL WHERE key = 0", "shard.first"},
+      {"UPDATE shard SET last_known = '' WHERE id = 0", "shard.rollback"},
+      {"UPDATE shard SET last_known = closed WHERE id = 0", "shard.rollback"},
+      {"UPDATE shard SET order_note = '' WHERE id = 0", "shard.rollback"},
+      {"UPDATE shard SET order_note = replace(order_note, 'created 1', 'created 2') WHERE id = 0", "shard.rollback"},
+      {"UPDATE leaf SET extra = substr(extra, 1, instr(extra, ' last ') - 1) || char(10) WHERE key = 1 << 44",
+       "shard.rollback"},
       {"UPDATE leaf SET time = 1 WHERE key = 3", "leaf.time"},
       {"DELETE FROM leaf WHERE key = (SELECT max(key) FROM leaf)", "checkpoint.tree"},
       {"DELETE FROM leaf WHERE key = 3", "leaf.order"},
@@ -133,7 +174,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE leaf SET record = zeroblob(400) WHERE key = 2", "record.box"},
       {"UPDATE leaf SET record = (SELECT record FROM leaf WHERE key = 3) WHERE key = 2", "record.box"},
       {"UPDATE leaf SET month = 209912 WHERE key = 2", "record.key"},
-      {"UPDATE meta SET checkpoint = replace(checkpoint, '2026-1', '2026-2')", "checkpoint.signature"},
+      {"UPDATE meta SET checkpoint = replace(checkpoint, '2026-2', '2026-1')", "checkpoint.signature"},
       {"UPDATE exchange SET id = zeroblob(32) WHERE number = 2", "exchange.id"},
       {"UPDATE exchange SET id = zeroblob(32) WHERE number = 2", "queue.chain"},
       {"UPDATE exchange SET head = zeroblob(32) WHERE number = 2", "queue.chain"},

@@ -51,7 +51,7 @@ TEST_F(ConfigFile, TheExampleLoadsAndNamesEveryDefault) {
   EXPECT_EQ(example->threads, Config().threads);
   EXPECT_EQ(example->tiles_folder, "/var/lib/pli-tiles");
   EXPECT_TRUE(example->witnesses_policy.empty()) << "none is named that would be there to ask";
-  EXPECT_EQ(example->origin(), "pli.prefecture-89.example/pli/89/2026-1");
+  EXPECT_EQ(example->first_origin(), "pli.prefecture-89.example/pli/89/2026-1");
   EXPECT_EQ(example->startup_secret, SecretSource(SecretCredential{"pli-startup"}));
 }
 

@@ -50,7 +50,7 @@ class StoreTest : public ::testing::Test {
     out.number = {number};
     out.id = digest_of(number, "id");
     out.nonce = digest_of(number, "nonce");
-    out.leaf = {number};
+    out.leaf = {{number}, {}};
     out.queue = {1};
     out.head = {{number}, digest_of(number, "head")};
     out.kind = 1;

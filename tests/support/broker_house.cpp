@@ -71,7 +71,7 @@ broker::CoreSettings BrokerHouse::settings() const {
 }
 
 audit::VerifierKey BrokerHouse::log_key() const {
-  return {department_.origin(), audit::KeyType::ed25519, keys_->log_key().public_key()};
+  return {store_->origin(), audit::KeyType::ed25519, keys_->log_key().public_key()};
 }
 
 Result<broker::BatchOutcome> BrokerHouse::apply(std::vector<broker::VerifiedRequest> batch) {
@@ -122,6 +122,8 @@ void BrokerHouse::restart() {
   close();
   must(open(), "restart");
 }
+
+void BrokerHouse::close_core() { core_.reset(); }
 
 std::string refusal_in(const protocol::ReplyBody& body) {
   const auto* refusal = std::get_if<protocol::Refusal>(&body);

@@ -33,7 +33,7 @@ class BrokerHouse {
   [[nodiscard]] std::filesystem::path database() const { return folder_.path() / "data" / "pli.db"; }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
   [[nodiscard]] broker::CoreSettings settings() const;
-  [[nodiscard]] audit::VerifierKey log_key() const;
+  [[nodiscard]] audit::VerifierKey log_key() const;  ///< under the current shard's origin
 
   /// One batch. An error is returned as it is.
   [[nodiscard]] Result<broker::BatchOutcome> apply(std::vector<broker::VerifiedRequest> batch);
@@ -45,6 +45,7 @@ class BrokerHouse {
 
   /// Closes store and core, and opens them again as any start does.
   void restart();
+  void close_core();  ///< store and keys stay open: what a start does before there is a core
   void close();
   [[nodiscard]] Result<void> open();
 

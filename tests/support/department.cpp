@@ -306,6 +306,13 @@ std::string Department::sign_suspension(const protocol::Suspension& suspension, 
   return audit::to_text(note);
 }
 
+std::string Department::sign_order(const protocol::RollbackOrder& order, std::size_t signers) const {
+  audit::Note note{protocol::to_text(order), {}};
+  for (std::size_t i = 0; i < (signers == 0 ? options_.threshold : signers); ++i)
+    audit::sign_note(note, authority_name(i), authority_keys_[i]);
+  return audit::to_text(note);
+}
+
 Sealed Department::seal(const Draft& draft) const {
   Sealed out;
   const protocol::Queue* queue = directory_->queue(draft.queue);

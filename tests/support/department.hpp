@@ -15,6 +15,7 @@
 #include "protocol/directory.hpp"
 #include "protocol/exchange.hpp"
 #include "protocol/opening_request.hpp"
+#include "protocol/shard_order.hpp"
 #include "protocol/suspension.hpp"
 #include "protocol/wire.hpp"
 
@@ -98,6 +99,8 @@ class Department {
                                                      std::size_t signers) const;
   /// Signed by one authority.
   [[nodiscard]] std::string sign_suspension(const protocol::Suspension& suspension, std::size_t authority) const;
+  /// Signed by the first `signers` authorities (0 = the threshold).
+  [[nodiscard]] std::string sign_order(const protocol::RollbackOrder& order, std::size_t signers = 0) const;
   [[nodiscard]] const crypto::Identity& former_identity(const std::string& member) const { return former_.at(member); }
 
   [[nodiscard]] Sealed seal(const Draft& draft) const;
