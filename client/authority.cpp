@@ -567,6 +567,66 @@ Outcome<SignedSuspension> Authority::suspend(std::string_view member, const std:
   return out;
 }
 
+Outcome<protocol::RollbackRequest> Authority::rollback_request(const std::filesystem::path& file) const {
+  auto bytes = read_file(file, protocol::order_bytes_max);
+  if (!bytes) return local(LocalCode::file_missing, bytes.error());
+  auto request = protocol::parse_rollback_request(as_text(*bytes));
+  if (!request) {
+    const auto note = audit::parse_note(as_text(*bytes));
+    auto order = note ? protocol::parse_rollback_order(note->text) : Result<protocol::RollbackOrder>(note.error());
+    if (!order) return usage("neither a broker's request nor an order");
+    request = protocol::RollbackRequest{*std::move(order), {}};
+  }
+  if (request->order.contract != facts_.contract) return usage("this request is of another contract");
+  if (request->order.log != facts_.log) return usage("this request is of another log");
+  return *std::move(request);
+}
+
+Outcome<SignedOrder> Authority::order_rollback(const std::filesystem::path& file, const std::filesystem::path& key_file,
+                                               const crypto::SecretKey& passphrase, UnixMillis now) {
+  auto request = rollback_request(file);
+  if (!request) return request.error();
+  auto published = last();
+  if (!published) return published.error();
+  SignedOrder out;
+  out.threshold = published->version ? published->version->head().threshold : facts_.authorities.threshold;
+  out.order = request->order;
+  out.file = folder_ / "orders" / (out.order.opens.substr(out.order.log.size() + 1) + ".note");
+
+  // What others have signed: in the file given, or here for the same request.
+  audit::Note note;
+  for (const std::filesystem::path& there : {file, out.file}) {
+    auto text = read_if_there(there, protocol::order_bytes_max);
+    if (!text) return text.error();
+    auto signed_note = *text ? audit::parse_note(as_text(**text)) : Result<audit::Note>(Error{Errc::not_found, ""});
+    if (!signed_note) continue;
+    const auto order = protocol::parse_rollback_order(signed_note->text);
+    if (!order) return usage("orders/ holds something else under this shard's name");
+    out.order.created = order->created;
+    if (*order != out.order) return usage("another order stands in orders/ for this shard: remove it if it is void");
+    note = std::move(*signed_note);
+    break;
+  }
+  if (note.text.empty()) {
+    out.order.created = now;
+    note.text = protocol::to_text(out.order);
+  } else {
+    auto signers = audit::verify_note(note, facts_.authorities.keys);
+    if (!signers) return usage("the order's signatures are not this contract's authorities'");
+    for (const std::size_t signer : *signers) out.signed_by.push_back(facts_.authorities.keys[signer].name);
+  }
+  auto key = signer(key_file, passphrase);
+  if (!key) return key.error();
+  if (std::find(out.signed_by.begin(), out.signed_by.end(), key->name) != out.signed_by.end())
+    return usage("this key has signed already");
+  audit::sign_note(note, key->name, key->key);
+  out.signed_by.push_back(key->name);
+  out.note = audit::to_text(note);
+  if (auto made = create_private_folder(folder_ / "orders"); !made) return store_failure(made.error());
+  if (auto kept = write(out.file, as_bytes(out.note)); !kept) return kept.error();
+  return out;
+}
+
 Outcome<std::vector<PublishedVersion>> Authority::history() const {
   std::vector<PublishedVersion> out;
   for (std::uint64_t n = 1;; ++n) {

@@ -5,6 +5,7 @@
 //   keys/<name>.age       one authority key, under its own passphrase (they may be carried to other machines)
 //   pending.note, .bundle the version being signed          history/<n>.note, .bundle   versions published
 //   suspensions/<n>-<member>.note                           what one key signed in haste
+//   orders/<shard>.note                                     an order to open that shard after a rollback
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include "client/failure.hpp"
 #include "crypto/secret.hpp"
 #include "protocol/card.hpp"
+#include "protocol/shard_order.hpp"
 #include "protocol/suspension.hpp"
 
 namespace pli::client {
@@ -101,6 +103,16 @@ struct SignedSuspension {
   std::filesystem::path file;
 };
 
+/// An order to give up the lost end of a shard, with the signatures so far.
+struct SignedOrder {
+  protocol::RollbackOrder order;
+  std::string note;
+  std::vector<std::string> signed_by;  ///< key names
+  std::size_t threshold = 1;
+  std::filesystem::path file;
+  [[nodiscard]] bool complete() const { return signed_by.size() >= threshold; }
+};
+
 class Authority {
  public:
   /// Errors: local_store (no such folder, damaged).
@@ -136,6 +148,16 @@ class Authority {
   /// local_store.
   [[nodiscard]] Outcome<SignedSuspension> suspend(std::string_view member, const std::filesystem::path& key_file,
                                                   const crypto::SecretKey& passphrase, UnixMillis now);
+
+  /// What `file` asks to sign: a broker's request, or an order that others have signed.
+  /// Errors: usage (neither; of another contract or log), file_missing.
+  [[nodiscard]] Outcome<protocol::RollbackRequest> rollback_request(const std::filesystem::path& file) const;
+  /// Adds one signature and keeps the note in orders/. `file`: a request, whose order may be signed in part there
+  /// already, or the note that others have signed. Errors: as rollback_request(); usage (not one of the authorities,
+  /// signed already, another order stands there for that shard), wrong_passphrase, local_store.
+  [[nodiscard]] Outcome<SignedOrder> order_rollback(const std::filesystem::path& file,
+                                                    const std::filesystem::path& key_file,
+                                                    const crypto::SecretKey& passphrase, UnixMillis now);
 
   [[nodiscard]] Outcome<std::vector<PublishedVersion>> history() const;  ///< oldest first
   [[nodiscard]] std::vector<std::filesystem::path> key_files() const;

@@ -1,5 +1,5 @@
-// pli directory enrol|extend|invitation|revoke|charter|sign|publish|show|history: the authority's gestures, offline but
-// for publish.
+// pli directory enrol|extend|invitation|revoke|charter|sign|suspend|rollback|publish|show|history: the authority's
+// gestures, offline but for publish.
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -368,6 +368,73 @@ int suspend(Sitting& sitting, const SuspendOptions& options) {
   return 0;
 }
 
+struct RollbackOptions {
+  fs::path authority;
+  fs::path request;
+  std::optional<fs::path> key;
+  bool yes = false;
+};
+
+void show_rollback(const protocol::RollbackRequest& request) {
+  const protocol::RollbackOrder& order = request.order;
+  const std::uint64_t lost = order.last.size.value - order.restored.size.value;
+  warn("The broker's database was put back to an older copy.");
+  warn("  " + order.closes + ": " + std::to_string(order.last.size.value) +
+       " acts were published, the copy holds the first " + std::to_string(order.restored.size.value) + ".");
+  if (request.newest.value != 0)
+    warn("  The newest act it holds is of " + local_time(request.newest) + ", the request of " +
+         local_time(order.created) + ".");
+  warn("  THE LAST " + std::to_string(lost) +
+       " PUBLISHED ACTS ARE LOST, and any that followed them: exchanges, readings, "
+       "refusals, versions of the directory.");
+  warn("Signing gives them up for good: " + order.closes + " ends there and " + order.opens + " begins.");
+  warn("Whoever sent what was lost sends it again; every client and auditor is shown this order.");
+  warn(
+      "Ask first whether a newer copy of the database is to be found. Compare the figures with a member's or an "
+      "auditor's: a broker could lie here.");
+}
+
+int order_rollback(Sitting& sitting, const RollbackOptions& options) {
+  auto authority = Authority::open(options.authority);
+  if (!authority) return failed(sitting, authority.error());
+  auto request = authority->rollback_request(options.request);
+  if (!request) return failed(sitting, request.error());
+  if (!sitting.json()) show_rollback(*request);
+  if (!options.yes)
+    if (Answer answer = confirm("Sign this? [y/N] "); answer != Answer::yes) return not_confirmed(sitting, answer);
+  const std::vector<fs::path> keys = options.key ? std::vector<fs::path>{*options.key} : authority->key_files();
+  std::optional<SignedOrder> order;
+  for (const fs::path& key : keys) {
+    const std::string prompt = "Passphrase of " + key.filename().string() + ": ";
+    auto passphrase = read_passphrase(sitting.options().passphrase_file, prompt.c_str());
+    if (!passphrase) return failed(sitting, passphrase.error());
+    auto signed_order =
+        authority->order_rollback(order ? order->file : options.request, key, *passphrase, sitting.clock().now());
+    if (!signed_order) return failed(sitting, signed_order.error());
+    order = *std::move(signed_order);
+    if (order->complete()) break;
+  }
+  if (!order) return misused(sitting, "no authority key in this folder: name one with --key");
+  const std::uint64_t lost = order->order.last.size.value - order->order.restored.size.value;
+  if (sitting.json()) {
+    JsonObject()
+        .text("closes", order->order.closes)
+        .text("opens", order->order.opens)
+        .number("lost", static_cast<std::int64_t>(lost))
+        .number("signatures", static_cast<std::int64_t>(order->signed_by.size()))
+        .number("threshold", static_cast<std::int64_t>(order->threshold))
+        .boolean("complete", order->complete())
+        .text("order", order->file.string())
+        .print();
+    return 0;
+  }
+  say("Signed: " + order->file.string() + ", " + std::to_string(order->signed_by.size()) + " of " +
+      std::to_string(order->threshold) + " signatures.");
+  say(order->complete() ? "Complete: pli-broker run --accept-rollback " + order->file.string()
+                        : "Another key holder must sign this file: pli directory rollback " + order->file.string());
+  return 0;
+}
+
 int carry_suspension(Sitting& sitting, const fs::path& file) {
   auto note = read_file(file, protocol::suspension_bytes_max);
   if (!note) return report_file(sitting, file, note.error(), LocalCode::file_missing, Language::english);
@@ -663,6 +730,19 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_option("--key", suspending->key, "Authority key file (default: the first of the folder)");
   verb->add_flag("--yes", suspending->yes, "Do not ask");
   verb->callback([&sitting, &verdict, suspending] { verdict.exit_code = suspend(sitting, *suspending); });
+
+  auto rolling_back = std::make_shared<RollbackOptions>();
+  verb = group->add_subcommand("rollback", "Order the broker to go on from an older copy of its database");
+  verb->footer(
+      "Example: pli directory rollback request.txt --authority yonne/authority\n"
+      "The request is what `pli-broker rollback-request` prints; the next key holder signs the note this one wrote.");
+  verb->add_option("request", rolling_back->request, "The broker's request, or the order others have signed")
+      ->required();
+  with_folder(verb, rolling_back->authority);
+  verb->add_option("--key", rolling_back->key,
+                   "Authority key file (default: those in the folder, until enough have signed)");
+  verb->add_flag("--yes", rolling_back->yes, "The loss was read before; do not ask");
+  verb->callback([&sitting, &verdict, rolling_back] { verdict.exit_code = order_rollback(sitting, *rolling_back); });
 
   auto publishing = std::make_shared<std::pair<fs::path, bool>>();
   auto carried = std::make_shared<std::optional<fs::path>>();

@@ -376,6 +376,77 @@ TEST_F(AuthorityTest, OneKeySuspendsAMemberOfThePublishedVersion) {
   EXPECT_TRUE(fails_with(authority.suspend("ged.un", key, secret("maire"), in(2)), LocalCode::usage));
 }
 
+protocol::RollbackRequest rollback_request(const client::ContractFacts& facts) {
+  protocol::RollbackRequest request;
+  request.order.contract = facts.contract;
+  request.order.log = facts.log;
+  request.order.closes = facts.log + "/2026-1";
+  request.order.last = {{1234}, Digest{1}};
+  request.order.restored = {{1200}, Digest{2}};
+  request.order.opens = facts.log + "/2026-2";
+  request.order.created = spring + std::chrono::hours(24);
+  request.newest = spring;
+  return request;
+}
+
+TEST_F(AuthorityTest, P10KOfNKeysOrderWhatABrokerAskedForAfterARollback) {
+  const auto made = init();
+  Authority authority = open(made);
+  publish(authority);
+  const auto keys = authority.key_files();
+  const protocol::RollbackRequest request = rollback_request(authority.facts());
+  const auto file = made.authority / "request.txt";
+  const auto asks = [&](const protocol::RollbackRequest& asked) {
+    EXPECT_TRUE(write_file_durably(file, as_bytes(protocol::to_text(asked)), FileMode::owner_only).has_value());
+  };
+  asks(request);
+  EXPECT_EQ(*authority.rollback_request(file), request);
+  EXPECT_TRUE(fails_with(authority.order_rollback(file, keys[0], secret("faux"), in(1)), LocalCode::wrong_passphrase));
+  const auto first = authority.order_rollback(file, keys[0], secret("prefet"), in(2));
+  ASSERT_TRUE(first.has_value()) << first.error().detail;
+  EXPECT_FALSE(first->complete());
+  EXPECT_EQ(first->order.created, in(2));
+  EXPECT_EQ(first->file.filename(), "2026-2.note");
+  EXPECT_TRUE(fails_with(authority.order_rollback(file, keys[0], secret("prefet"), in(3)), LocalCode::usage));
+  EXPECT_FALSE(protocol::verify_order_note(first->note, authority.facts().authorities).has_value());
+  // The second signs the same order, from the request or from the note the first one wrote.
+  const auto second = authority.order_rollback(first->file, keys[2], secret("maire"), in(3));
+  ASSERT_TRUE(second.has_value()) << second.error().detail;
+  EXPECT_TRUE(second->complete());
+  EXPECT_EQ(second->order, first->order);
+  const auto verified = protocol::verify_order_note(as_text(*read_file(second->file, protocol::order_bytes_max)),
+                                                    authority.facts().authorities);
+  ASSERT_TRUE(verified.has_value());
+  EXPECT_EQ(verified->order(), second->order);
+}
+
+TEST_F(AuthorityTest, SignsNoOrderOfAnotherContractOrLogNorTwoForOneShard) {
+  const auto made = init();
+  Authority authority = open(made);
+  publish(authority);
+  const auto file = made.authority / "request.txt";
+  const auto sign = [&](const protocol::RollbackRequest& asked, std::size_t key, const char* word) {
+    EXPECT_TRUE(write_file_durably(file, as_bytes(protocol::to_text(asked)), FileMode::owner_only).has_value());
+    return authority.order_rollback(file, authority.key_files()[key], secret(word), in(2));
+  };
+  protocol::RollbackRequest other = rollback_request(authority.facts());
+  other.order.contract = "csi-21";
+  EXPECT_TRUE(fails_with(sign(other, 0, "prefet"), LocalCode::usage));
+  other = rollback_request(authority.facts());
+  other.order.log = "pli.ailleurs.example/pli/21";
+  other.order.closes = other.order.log + "/2026-1";
+  other.order.opens = other.order.log + "/2026-2";
+  EXPECT_TRUE(fails_with(sign(other, 0, "prefet"), LocalCode::usage));
+  const auto good = sign(rollback_request(authority.facts()), 0, "prefet");
+  ASSERT_TRUE(good.has_value()) << good.error().detail;
+  other = rollback_request(authority.facts());
+  other.order.restored.size = {1199};
+  EXPECT_TRUE(fails_with(sign(other, 2, "maire"), LocalCode::usage));
+  ASSERT_TRUE(write_file_durably(file, as_bytes("pli-order/1\n"), FileMode::owner_only).has_value());
+  EXPECT_TRUE(fails_with(authority.rollback_request(file), LocalCode::usage));
+  EXPECT_TRUE(fails_with(authority.rollback_request(made.authority / "absent"), LocalCode::file_missing));
+}
+
 TEST_F(AuthorityTest, AVersionLastsThirtyDaysAtMost) {
   Authority authority = open(init());
   EXPECT_FAILS_WITH(authority.prepare(spring, spring + protocol::directory_validity_max + std::chrono::milliseconds(1)),

@@ -161,8 +161,8 @@ class Departement:
                   first["note"], "--bundle", first["bundle"]])
         return first
 
-    def start_broker(self):
-        self.broker = subprocess.Popen([self.programs / "pli-broker", "run", "--config", self.server / "broker.toml"],
+    def start_broker(self, *more):
+        self.broker = subprocess.Popen([self.programs / "pli-broker", "run", "--config", self.server / "broker.toml", *more],
                                        stdout=subprocess.PIPE, stderr=open(self.folder / "broker.err", "ab"), text=True)
         line = self.broker.stdout.readline()
         if not line:

@@ -7,6 +7,7 @@ Exits non-zero at the first step that is not as it must be.
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -248,6 +249,39 @@ def auditing(department):
     must(line["note"].count("\n") >= 4 and line["size"] > 0, "audit checkpoint prints the signed note")
 
 
+def rollback(department):
+    """An older copy of the database does not start; the authority gives up what it lacks, and a new shard opens."""
+    broker = department.programs / "pli-broker"
+    config = ["--json", "--config", department.server / "broker.toml"]
+    data, copy = department.server / "data", department.folder / "copy"
+    shutil.copytree(data, copy)
+    department.start_broker()
+    department.pli("c.benard", "inbox")
+    department.stop_broker()
+    shutil.rmtree(data)
+    shutil.copytree(copy, data)
+    state = json.loads(department.run([broker, "run", *config], expect=4).stdout)["state"]
+    must(state == "ROLLED_BACK", "yesterday's database does not start (4)")
+    request = department.folder / "request.txt"
+    asked = department.run([broker, "rollback-request", "--config", department.server / "broker.toml"]).stdout
+    request.write_text(asked)
+    must(asked.startswith("pli-order-request/1\n"), "the broker says what the authority is to sign")
+    words = [department.programs / "pli", "--passphrase-file", department.passphrase]
+    signs = ["directory", "rollback", request, "--authority", department.authority]
+    shown = department.run([*words, *signs], stdin="", expect=2)
+    must("PUBLISHED ACTS ARE LOST" in shown.stderr, "nothing is given up unseen (2)")
+    order = json.loads(department.run([*words, "--json", *signs, "--yes"]).stdout)
+    must(order["complete"] is True and order["lost"] > 0, "k of n keys order it")
+    line = department.start_broker("--accept-rollback", order["order"])
+    must(order["opens"] in line, "the broker goes on in a new shard")
+    department.stop_broker()
+    state = json.loads(department.run([broker, "run", *config, "--accept-rollback", order["order"]], expect=5).stdout)["state"]
+    must(state == "NO_ROLLBACK", "an order is accepted once (5)")
+    department.run([broker, "next-shard", *config])
+    department.run([broker, "check", *config])
+    must(True, "and the store of three shards is whole")
+
+
 def gestures(department):
     department.make_contract(1, 1)
     department.enrol("referent.sens", ["referent"], "218903870", "89387", "Référent, mairie de Sens")
@@ -275,6 +309,7 @@ def gestures(department):
     department.stop_broker()
     department.run([department.programs / "pli-broker", "check", "--config", department.server / "broker.toml"])
     must(True, "the broker's store is whole")
+    rollback(department)
 
 
 if __name__ == "__main__":
