@@ -134,7 +134,8 @@ CoreSettings core_settings(const Config& config) {
           config.limits.exchange_bytes_max,
           config.limits.disk_reserve_bytes,
           config.limits.bytes_per_day_max,
-          config.limits.acts_per_day_max};
+          config.limits.acts_per_day_max,
+          config.limits.journal_months};
 }
 
 Failure keys_failure(const Error& error) {

@@ -22,6 +22,7 @@
 #include "protocol/exchange.hpp"
 #include "protocol/policy.hpp"
 #include "protocol/shard_order.hpp"
+#include "protocol/statistics.hpp"
 #include "protocol/suspension.hpp"
 
 namespace pli::broker {
@@ -150,10 +151,13 @@ class Checker {
         shards_[shard].first = *leaf;
       else if (leaf && leaf->directory)
         directory_leaves_[leaf_key(place)] = *leaf->directory;
-      if (rows.isColumnNull(7))
+      const auto month = static_cast<std::uint32_t>(number_at(rows, 6));
+      if (rows.isColumnNull(7) || is_dropped(month)) {
         ++dropped_records_;
-      else
-        record(place, plain, static_cast<std::uint32_t>(number_at(rows, 6)), blob_at(rows, 7));
+        expect(is_dropped(month), "record.missing", where);
+      } else {
+        record(place, leaf ? *leaf : plain, month, blob_at(rows, 7));
+      }
     }
     for (; shard < shards_.size(); ++shard) {
       end_of_shard(shard, edge);
@@ -243,16 +247,19 @@ class Checker {
     audit::QueueHead head;
   };
 
+  /// At the journal's term: keys go from the oldest on, records after their key.
+  [[nodiscard]] bool is_dropped(std::uint32_t month) const {
+    return month != record_in_clear && month < keys_.oldest_record_month();
+  }
+
   /// The record of a leaf, opened; nothing and a named problem when it does not.
   std::optional<audit::Record> open_record(const LeafPlace& place, std::uint32_t month, ByteView boxed,
                                            bool name_problems) {
     const std::string where = name_of(place);
     const auto key = keys_.record_key(month);
-    const Bytes bound = record_binding(place);
-    const auto packed = key ? crypto::open_box(boxed, {bound}, *key) : Result<Bytes>(Error{Errc::not_found, "key"});
-    auto record = packed ? unpack(*packed) : Result<audit::Record>(packed.error());
+    auto record = broker::open_record(month, record_binding(place), boxed, key);
     if (record) return *std::move(record);
-    if (name_problems) problem(key ? "record.box" : "record.key", where);
+    if (name_problems) problem(month == record_in_clear ? "record.clear" : key ? "record.box" : "record.key", where);
     return std::nullopt;
   }
 
@@ -261,6 +268,12 @@ class Checker {
     const auto record = open_record(place, month, boxed, true);
     if (!record) return;
     expect(audit::record_digest(*record) == leaf.record, "record.digest", where);
+    const auto stated = leaf.statement ? protocol::parse_statistics_statement(*leaf.statement)
+                                       : Result<protocol::StatisticsStatement>(Error{Errc::not_found, "statement"});
+    const bool states = text_in(*record, "act") == act_statistics;
+    expect(states == stated.has_value() &&
+               (!states || crypto::sha256(as_bytes(text_in(*record, "statistics"))) == stated->text),
+           "record.statistics", where);
     if (text_in(*record, "outcome") != "ok")
       expect(leaf.type == audit::LeafType::refus, "record.type", where);
     else if (text_in(*record, "act") == "submit")
@@ -278,7 +291,7 @@ class Checker {
     SQLite::Statement row(db_, "SELECT month, record FROM leaf WHERE key = ?");
     row.bind(1, static_cast<std::int64_t>(leaf_key(leaf)));
     if (!row.executeStep()) return problem("exchange.leaf", where);
-    if (row.isColumnNull(1)) return;  // dropped at the log's term
+    if (is_dropped(static_cast<std::uint32_t>(number_at(row, 0)))) return;
     const auto record = open_record(leaf, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
     const Bytes* exchange = record ? record->find("exchange") : nullptr;
     const Bytes* head = record ? record->find("head") : nullptr;
@@ -358,7 +371,7 @@ class Checker {
         problem("suspension.leaf", where);
         continue;
       }
-      if (row.isColumnNull(1)) continue;  // dropped at the log's term
+      if (is_dropped(static_cast<std::uint32_t>(number_at(row, 0)))) continue;
       const auto record = open_record(leaf, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
       expect(record && text_in(*record, "statement") == note && text_in(*record, "outcome") == "ok", "suspension.leaf",
              where);
@@ -628,7 +641,7 @@ class Checker {
   std::vector<ShardSeen> shards_;
 
   std::uint64_t submissions_ = 0;      ///< acceptances in the log whose record still stands
-  std::uint64_t dropped_records_ = 0;  ///< at the log's term
+  std::uint64_t dropped_records_ = 0;  ///< at the journal's term
   std::map<std::uint64_t, audit::DirectoryReference> directory_leaves_;  ///< by leaf key
   std::map<std::uint64_t, VersionSeen> versions_;                        ///< by number
   std::shared_ptr<const protocol::Directory> directory_;

@@ -118,6 +118,8 @@ void read_limits(Keys& keys, const toml::node* node, ConfigLimits& limits, std::
   limits.acts_per_day_max = inner.integer("acts_per_day_max", limits.acts_per_day_max, 100, acts_per_day_end);
   limits.log_unavailable = std::chrono::seconds(
       inner.integer("log_unavailable_seconds", static_cast<std::uint64_t>(limits.log_unavailable.count()), 0, 3600));
+  limits.journal_months = static_cast<std::uint32_t>(
+      inner.integer("journal_months", limits.journal_months, journal_months_min, journal_months_max));
   error = inner.finish();
 }
 

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/result.hpp"
+#include "broker/core.hpp"
 #include "protocol/limits.hpp"
 
 namespace pli::broker {
@@ -38,6 +39,7 @@ struct ConfigLimits {
   std::uint64_t bytes_per_day_max = protocol::bytes_per_day_max;
   std::uint64_t acts_per_day_max = protocol::acts_per_day_max;
   std::chrono::seconds log_unavailable{60};
+  std::uint32_t journal_months = journal_months_default;
 };
 
 struct Config {

@@ -176,7 +176,8 @@ Result<std::unique_ptr<Batch>> CoreState::begin(UnixMillis now) {
   // Nothing is written under a key that is not on both copies of the lease file.
   auto lease = keys_.current_lease(now);
   if (!lease) return lease.error();
-  auto record_key = keys_.current_record_key(now);
+  // By the log's time, so that months follow one another along it.
+  auto record_key = keys_.current_record_key(std::max(now, last_leaf_time_));
   if (!record_key) return record_key.error();
   // Asked for again: making the one may have moved the other.
   lease = keys_.current_lease(now);
@@ -481,6 +482,9 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
     stray_minute_[undecodable ? 0 : 1] = {};
   }
 
+  state_month(batch);
+  if (auto erased = erase_journal(batch); !erased) return erased.error();
+
   const UnixMillis spent = now - protocol::opening_replay_window;
   bool dropped = false;
   while (!opening_times_.empty() && opening_times_.front().first < spent) {
@@ -530,6 +534,7 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
   auto outcome = commit(batch);
   if (!outcome) return outcome;
   outcome->damaged = std::move(damaged);
+  forget_erased();
   if (auto retired = keys_.retire(now, lease_still_used, kept); !retired) return retired.error();
   return outcome;
 }

@@ -15,6 +15,11 @@
 
 namespace pli::broker {
 
+/// How long a record's values are kept (docs/storage.md, "Erasure of the journal"); configurable between the two.
+inline constexpr std::uint32_t journal_months_default = 36;
+inline constexpr std::uint32_t journal_months_min = 6;
+inline constexpr std::uint32_t journal_months_max = 60;
+
 struct CoreSettings {
   std::string log;                       ///< origin without the shard
   std::string shard;                     ///< the log's first: "2026-1". Which one is open now, the store knows
@@ -22,6 +27,7 @@ struct CoreSettings {
   std::uint64_t disk_reserve_bytes = protocol::disk_reserve_bytes;
   std::uint64_t bytes_per_day_max = protocol::bytes_per_day_max;  ///< accepted of one identity
   std::uint64_t acts_per_day_max = protocol::acts_per_day_max;    ///< leaves that one identity causes
+  std::uint32_t journal_months = journal_months_default;  ///< a record is kept for so many, and at most one more
 };
 
 /// What one batch did. `outgoing` may leave only because the commit has returned.

@@ -18,6 +18,7 @@
 #include "broker/record_fields.hpp"
 #include "protocol/case_life.hpp"
 #include "protocol/policy.hpp"
+#include "protocol/statistics.hpp"
 
 namespace pli::broker {
 
@@ -183,6 +184,18 @@ class CoreState final : public Core {
                        std::size_t& headers_left, std::vector<Outgoing>& out);
   void push_arrived(Batch& batch, std::vector<Outgoing>& out);
 
+  // ---- the journal's own work, some at each tick (core_journal.cpp) ----------------------------------------------
+  /// The shard's size when all its leaves are earlier.
+  [[nodiscard]] LeafIndex first_leaf_at(UnixMillis time, ShardNumber shard) const;
+  [[nodiscard]] LeafIndex end_of_month(std::uint32_t month) const;  ///< in the current shard
+  void find_stated(std::uint32_t over);
+  void state_month(Batch& batch);
+  [[nodiscard]] LeafPlace first_left() const;  ///< no record before it that is due and still there
+  void log_erasure(Batch& batch, std::uint32_t month, ShardNumber from);
+  /// Errors: io_error (the lease file).
+  [[nodiscard]] Result<void> erase_journal(Batch& batch);
+  void forget_erased();  ///< after the commit
+
   // ---- steps shared by verbs (core_steps.cpp) ------------------------------------------------------------------
   /// Appends record and leaf to the log. Cannot fail before the commit.
   Logged log(Batch& batch, audit::LeafType type, const audit::Record& record,
@@ -332,6 +345,23 @@ class CoreState final : public Core {
   std::set<Peer> behind_;                                        ///< have credit and a backlog
   std::optional<Peer> last_caught_up_;                           ///< the turn is the next one's
   std::map<std::string, std::set<Peer>, std::less<>> followed_;  ///< by queue
+
+  // Statistics of the months that are over.
+  std::optional<std::uint32_t> stated_through_;  ///< the newest month that has them, or needs none; looked for at first
+  struct StatedSearch {
+    std::uint32_t month = 0;  ///< what is looked through now came after its end
+    LeafIndex next{};
+    std::uint64_t end = 0;
+    std::uint32_t found = 0;
+  };
+  std::optional<StatedSearch> stated_search_;
+  std::optional<protocol::MonthlyStatistics> counting_;
+  bool cannot_count_ = false;  ///< a record of the month does not open; until the next start
+
+  // Erasure at the journal's term.
+  std::optional<LeafPlace> erased_through_;  ///< nothing before it is due; looked for at first
+  std::uint32_t erasing_ = 0;                ///< the month whose records go, or went last: its leaf is there
+  bool wal_owed_ = false;                    ///< what was erased may stand in the WAL still
 
   bool no_release_key_ = false;  ///< the month's could not be written at the last tick
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker/core_state.hpp"
+#include "broker/record_fields.hpp"
 #include "crypto/secret_box.hpp"
 
 namespace pli::broker {
@@ -42,9 +43,14 @@ Logged CoreState::log(Batch& batch, audit::LeafType type, const audit::Record& r
   row.leaf.statement = std::move(statement);
   logged.leaf = audit::encode(row.leaf);
   row.nodes = tree_.append(audit::leaf_hash(as_bytes(logged.leaf)));
-  row.month = batch.record_key.month;
-  const Bytes bound = record_binding(logged.place);
-  row.record = crypto::seal_box(pack(record), {bound}, batch.record_key.key);
+  if (is_kept_in_clear(record)) {
+    row.month = record_in_clear;
+    row.record = pack(record);
+  } else {
+    row.month = batch.record_key.month;
+    const Bytes bound = record_binding(logged.place);
+    row.record = crypto::seal_box(pack(record), {bound}, batch.record_key.key);
+  }
   batch.tx.add_leaf(row);
   batch.leaves.push_back(logged.leaf);
   return logged;
@@ -59,12 +65,8 @@ protocol::LeafProof CoreState::proof_of(const Logged& logged, const audit::Recor
 }
 
 std::optional<audit::Record> CoreState::stored_record(const LeafRow& row) const {
-  const auto key = keys_.record_key(row.month);
-  if (!key || row.record.empty()) return std::nullopt;
-  const Bytes bound = record_binding(row.place);
-  const auto packed = crypto::open_box(row.record, {bound}, *key);
-  if (!packed) return std::nullopt;
-  auto record = unpack(*packed);
+  if (row.record.empty()) return std::nullopt;
+  auto record = open_record(row.month, record_binding(row.place), row.record, keys_.record_key(row.month));
   if (!record) return std::nullopt;
   return *std::move(record);
 }

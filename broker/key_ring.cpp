@@ -361,6 +361,19 @@ std::optional<ByteView> KeyRing::record_key(std::uint32_t month) const {
   return std::nullopt;
 }
 
+std::uint32_t KeyRing::oldest_record_month() const {
+  // A clock that was wrong may have made them in another order.
+  std::uint32_t oldest = UINT32_MAX;
+  for (const LeaseFile::RecordKey& key : leases_.record_keys) oldest = std::min(oldest, key.month);
+  return oldest;
+}
+
+Result<void> KeyRing::drop_record_keys_before(std::uint32_t month) {
+  const auto dropped =
+      std::erase_if(leases_.record_keys, [&](const LeaseFile::RecordKey& key) { return key.month < month; });
+  return dropped == 0 ? Result<void>() : write_leases();
+}
+
 Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used, const std::set<std::uint32_t>& kept) {
   std::vector<std::uint32_t> spent;
   for (std::size_t i = 0; i + 1 < leases_.leases.size(); ++i) {

@@ -101,6 +101,11 @@ class KeyRing {
   };
   [[nodiscard]] Result<RecordKeyRef> current_record_key(UnixMillis now);
   [[nodiscard]] std::optional<ByteView> record_key(std::uint32_t month) const;
+  /// Of a month before this one the key was destroyed at the journal's term, or there never was one.
+  [[nodiscard]] std::uint32_t oldest_record_month() const;
+  /// Destroys, in both copies, the keys of all months before this one. Errors: io_error, after which they may be gone
+  /// from one copy and not the other.
+  [[nodiscard]] Result<void> drop_record_keys_before(std::uint32_t month);
 
   /// Destroys what has had its time: release secrets five weeks after their month's end, lease keys five weeks after
   /// they were made. A lease with an id from `lease_still_used` on stays whatever its age: a broker that was down for

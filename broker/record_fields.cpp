@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "crypto/secret_box.hpp"
+
 namespace pli::broker {
 namespace {
 
@@ -10,10 +12,10 @@ constexpr std::uint8_t packed_format = 1;
 constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
-constexpr std::array<std::string_view, 27> names = {
-    "actor", "person", "role",  "organisation", "act",        "exchange",  "case",   "reply_to",  "queue",
-    "kind",  "motif",  "code",  "note",         "recipients", "outcome",   "rule",   "directory", "number",
-    "head",  "range",  "count", "key",          "statement",  "signature", "member", "handling",  "shard"};
+constexpr std::array<std::string_view, 28> names = {
+    "actor", "person", "role",      "organisation", "act",     "exchange", "case",      "reply_to",  "queue", "kind",
+    "motif", "code",   "note",      "recipients",   "outcome", "rule",     "directory", "number",    "head",  "range",
+    "count", "key",    "statement", "signature",    "member",  "handling", "shard",     "statistics"};
 
 /// From 1; 0 for a name that is not in the list.
 std::size_t position_of(std::string_view name) {
@@ -80,6 +82,7 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
   if (asked.key) bytes("key", asked.key->bytes);
   text("member", asked.member);
   bytes("statement", asked.statement);
+  text("statistics", asked.statistics);
   if (asked.signature != nullptr) bytes("signature", *asked.signature);
   return record;
 }
@@ -159,6 +162,25 @@ Result<audit::Record> unpack(ByteView packed) {
   }
   if (!in.at_end()) return damaged;
   return record;
+}
+
+Result<audit::Record> open_record(std::uint32_t month, ByteView bound, ByteView stored,
+                                  const std::optional<ByteView>& key) {
+  if (month == record_in_clear) {
+    auto record = unpack(stored);
+    if (record && !is_kept_in_clear(*record)) return Error{Errc::corruption, "a record in clear that may not be"};
+    return record;
+  }
+  if (!key) return Error{Errc::not_found, "record key"};
+  const auto packed = crypto::open_box(stored, {bound}, *key);
+  if (!packed) return packed.error();
+  return unpack(*packed);
+}
+
+bool is_kept_in_clear(const audit::Record& record) {
+  const Bytes* act = record.find("act");
+  return act != nullptr && (as_text(*act) == act_erase || as_text(*act) == act_statistics) &&
+         record.find("actor") == nullptr;
 }
 
 Bytes record_binding(const LeafPlace& place) {

@@ -31,6 +31,7 @@ struct Asked {
   std::string_view member;  ///< who is suspended
   std::string_view shard;   ///< whose journal was read, when it is not the current one's
   ByteView statement;
+  std::string_view statistics;  ///< of a month, the text
   const crypto::Signature* signature = nullptr;
 };
 
@@ -67,6 +68,19 @@ enum class Shown {
 [[nodiscard]] Bytes pack(const audit::Record& record);
 /// Errors: corruption.
 [[nodiscard]] Result<audit::Record> unpack(ByteView packed);
+
+/// In place of the month whose key a stored record is boxed under: it stands packed, in clear.
+inline constexpr std::uint32_t record_in_clear = 0;
+/// The record as it stands in the store. Errors: not_found (its month's key is not there), authentication_failed,
+/// corruption.
+[[nodiscard]] Result<audit::Record> open_record(std::uint32_t month, ByteView bound, ByteView stored,
+                                                const std::optional<ByteView>& key);
+
+/// Acts of nobody, whose records hold no personal data and are kept in clear for as long as their leaf: what was erased
+/// and what a month came to must be readable when the journal's records are gone.
+inline constexpr std::string_view act_erase = "erase";
+inline constexpr std::string_view act_statistics = "statistics";
+[[nodiscard]] bool is_kept_in_clear(const audit::Record& record);
 
 /// The associated data a record is boxed with: "pli-record/1" ‖ u64 leaf key. Moved under another leaf it does not
 /// open.

@@ -246,7 +246,7 @@ struct Store::State {
     SQLite::Statement add_access, release_under, access_own, access_added, access_after;
     SQLite::Statement add_case, update_case, case_file;
     SQLite::Statement finger, add_finger, add_queue, add_roster, roster, find_roster, cursor, set_cursor;
-    SQLite::Statement add_leaf, leaf, add_opening, opening, openings, drop_openings;
+    SQLite::Statement add_leaf, leaf, records_from, drop_record, add_opening, opening, openings, drop_openings;
     SQLite::Statement newest_directory, add_directory, add_entry, entries, add_suspension, suspensions;
   };
   std::optional<Statements> statements;
@@ -373,6 +373,8 @@ Store::State::Statements::Statements(SQLite::Database& db)
           db,
           "INSERT INTO leaf (key, type, time, digest, nodes, extra, month, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
       leaf(db, "SELECT type, time, digest, nodes, extra, month, record FROM leaf WHERE key = ?"),
+      records_from(db, "SELECT key, month, record IS NOT NULL FROM leaf WHERE key >= ? ORDER BY key LIMIT ?"),
+      drop_record(db, "UPDATE leaf SET record = NULL WHERE key = ?"),
       add_opening(db, "INSERT INTO opening (leaf, id, exchange, opener, at) VALUES (?, ?, ?, ?, ?)"),
       opening(db, "SELECT leaf, id, exchange, opener, at FROM opening WHERE leaf = ?"),
       openings(db, "SELECT leaf, id, exchange, opener, at FROM opening ORDER BY leaf"),
@@ -777,6 +779,16 @@ std::optional<LeafRow> Store::leaf(const LeafPlace& place) const {
   });
 }
 
+std::vector<RecordPlace> Store::records_from(const LeafPlace& from, std::size_t items_max) const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<RecordPlace> places;
+    Query query(s.records_from);
+    query << leaf_key(from) << std::uint64_t{items_max};
+    while (query.step()) places.push_back({leaf_place(query.number(0)), query.small(1), query.integer(2) != 0});
+    return places;
+  });
+}
+
 Result<Digest> Store::node(ShardNumber shard, audit::NodeId id) const {
   const Error missing{Errc::corruption, "store: a tree node is missing"};
   // A subtree's hash stands with the leaf that closed it.
@@ -846,6 +858,24 @@ std::vector<EntryRow> Store::entries() const {
     Query query(s.entries);
     while (query.step()) rows.push_back({{query.number(0)}, to_bytes(query.blob(1))});
     return rows;
+  });
+}
+
+bool Store::truncate_wal() {
+  PLI_INVARIANT(!state_->in_transaction);
+  return state_->guarded([&](State::Statements&) {
+    if (state_->writeback) state_->writeback->wait();
+    sqlite3* const db = state_->database.getHandle();
+    // Who reads an older state may do so for minutes; nobody waits for him here.
+    sqlite3_busy_timeout(db, 0);
+    const int code = sqlite3_wal_checkpoint_v2(db, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    sqlite3_busy_timeout(db, busy_timeout_ms);
+    if (code != SQLITE_OK && code != SQLITE_BUSY) throw SQLite::Exception(db, code);
+    if (code != SQLITE_OK) return false;
+    state_->wal_frames = 0;
+    state_->wal_frames_before = 0;
+    if (state_->writeback) state_->writeback->reset_frames();
+    return true;
   });
 }
 
@@ -1010,6 +1040,14 @@ void Transaction::add_leaf(const LeafRow& row) {
     query.run();
   });
   ++state_->meta.leaves;
+}
+
+void Transaction::drop_record(const LeafPlace& place) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.drop_record);
+    query << leaf_key(place);
+    query.run();
+  });
 }
 
 void Transaction::add_opening(const OpeningRow& row) {

@@ -94,8 +94,15 @@ struct LeafRow {
   LeafPlace place;
   audit::Leaf leaf;
   std::vector<Digest> nodes;  ///< the complete subtrees this leaf closes, of level 1, 2, …
-  std::uint32_t month = 0;    ///< whose key `record` is boxed under
-  Bytes record;               ///< boxed; empty once dropped at the log's term
+  std::uint32_t month = 0;    ///< whose key `record` is boxed under; 0: it stands in clear (record_fields.hpp)
+  Bytes record;               ///< packed and boxed; empty once dropped at the journal's term
+};
+
+/// Where a record stands, without its bytes.
+struct RecordPlace {
+  LeafPlace place;
+  std::uint32_t month = 0;
+  bool there = false;
 };
 
 struct OpeningRow {
@@ -206,6 +213,7 @@ class Store {
   [[nodiscard]] QueueNumber cursor(std::string_view member, QueueKey queue) const;
 
   [[nodiscard]] std::optional<LeafRow> leaf(const LeafPlace& place) const;
+  [[nodiscard]] std::vector<RecordPlace> records_from(const LeafPlace& from, std::size_t items_max) const;
   /// Inner nodes from their leaf's row, level 0 from the leaf itself. Errors: corruption when it is not there.
   [[nodiscard]] Result<Digest> node(ShardNumber shard, audit::NodeId id) const;
   [[nodiscard]] Result<Digest> node(audit::NodeId id) const { return node(shard(), id); }  ///< of the current shard
@@ -217,6 +225,9 @@ class Store {
   [[nodiscard]] std::vector<EntryRow> entries() const;           ///< the newest bytes of every entry
   [[nodiscard]] std::vector<SuspensionRow> suspensions() const;  ///< by member and version; few, as each takes a key
 
+  /// Between two transactions: empties the WAL, so that what was erased does not linger there. False while somebody
+  /// reads an older state: ask again later. A fault closes the store.
+  [[nodiscard]] bool truncate_wal();
   /// Moves what the WAL holds into the database and empties it; for a clean shutdown. Errors: io_error.
   [[nodiscard]] Result<void> write_back_all();
 
@@ -247,6 +258,7 @@ class Transaction {
   [[nodiscard]] RosterKey add_roster(const Digest& digest, const std::vector<crypto::AgePublic>& keys);
   void set_cursor(std::string_view member, QueueKey queue, QueueNumber number);
   void add_leaf(const LeafRow& row);
+  void drop_record(const LeafPlace& place);
   void add_opening(const OpeningRow& row);
   void drop_openings(UnixMillis before);
   void add_directory(const DirectoryRow& row, const std::vector<DirectoryEntryRow>& changed);

@@ -46,6 +46,7 @@ class MonthlyStatistics {
   /// The next leaf. `fields` is null for a record that was erased.
   void add(audit::LeafType type, const CountedFields* fields);
   [[nodiscard]] LeafIndex next() const { return {from_ + records_ + erased_}; }
+  [[nodiscard]] LeafIndex from() const { return {from_}; }
   [[nodiscard]] std::uint32_t month() const { return month_; }
   [[nodiscard]] std::string text() const;
 

@@ -8,6 +8,7 @@
 #include "crypto/hash.hpp"
 #include "crypto/random.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/statistics.hpp"
 #include "tests/broker/core_fixture.hpp"
 
 namespace pli::testing {
@@ -40,6 +41,8 @@ class CheckStore : public CoreTest {
   CheckStore() {
     const Sealed first = accept({});
     accept({});
+    house.now = protocol::month_start(202602) + std::chrono::minutes(1);
+    house.tick();  // the statistics of January
     EXPECT_EQ(refusal_in(open("ged.1", first.id)), "");
     accept(step(protocol::Kind::decision, "secretariat", "ged/89", first.id));
     accept(step(protocol::Kind::retour, "secretariat", department.organisation_queue("referent.auxerre"), first.id));
@@ -174,6 +177,11 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE leaf SET record = zeroblob(400) WHERE key = 2", "record.box"},
       {"UPDATE leaf SET record = (SELECT record FROM leaf WHERE key = 3) WHERE key = 2", "record.box"},
       {"UPDATE leaf SET month = 209912 WHERE key = 2", "record.key"},
+      {"UPDATE leaf SET record = NULL WHERE key = 2", "record.missing"},
+      {"UPDATE leaf SET month = 0 WHERE key = 2", "record.clear"},
+      {"UPDATE leaf SET extra = substr(extra, 1, length(extra) - 2) || iif(substr(extra, -2, 1) = '0', '1', '0') || "
+       "char(10) WHERE extra LIKE 'statement statistics%'",
+       "record.statistics"},
       {"UPDATE meta SET checkpoint = replace(checkpoint, '2026-2', '2026-1')", "checkpoint.signature"},
       {"UPDATE exchange SET id = zeroblob(32) WHERE number = 2", "exchange.id"},
       {"UPDATE exchange SET id = zeroblob(32) WHERE number = 2", "queue.chain"},

@@ -1,0 +1,282 @@
+// What the broker does with the journal when its time comes: statistics of a month, erasure at the term.
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "broker/record_fields.hpp"
+#include "crypto/hash.hpp"
+#include "protocol/statistics.hpp"
+#include "tests/broker/core_fixture.hpp"
+
+namespace pli::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using broker::Unattributed;
+using protocol::month_start;
+
+class Journal : public ::testing::Test {
+ protected:
+  Journal()
+      : department(options()),
+        house(department, {}, [](broker::CoreSettings& out) { out.journal_months = broker::journal_months_min; }) {}
+  static DepartmentOptions options() {
+    DepartmentOptions out;
+    out.ged_members = 3;
+    out.clir_members = 2;
+    return out;
+  }
+  Sealed accept(const Draft& draft = {}) {
+    Sealed sealed = department.seal(draft);
+    EXPECT_EQ(refusal_in(house.ask(sealed.address.sender, sealed.verified())), "");
+    return sealed;
+  }
+  /// A leaf each, of input from nobody.
+  void fill(std::size_t leaves) {
+    for (std::size_t i = 0; i < leaves; ++i) {
+      house.now = house.now + 1min;
+      std::vector<broker::VerifiedRequest> batch;
+      batch.push_back(house.request("ged.1", Unattributed{Unattributed::Reason::undecodable}));
+      ASSERT_TRUE(house.apply(std::move(batch)).has_value());
+    }
+  }
+  std::vector<broker::LeafRow> leaves(audit::LeafType type) {
+    std::vector<broker::LeafRow> out;
+    for (std::uint64_t i = 0; i < house.store().tree_size().value; ++i)
+      if (auto row = house.store().leaf({{i}, {}}); row && row->leaf.type == type) out.push_back(*std::move(row));
+    return out;
+  }
+  std::vector<broker::LeafRow> statements() {
+    auto out = leaves(audit::LeafType::registre);
+    std::erase_if(out, [](const broker::LeafRow& row) {
+      return !row.leaf.statement || !protocol::parse_statistics_statement(*row.leaf.statement);
+    });
+    return out;
+  }
+  std::size_t records_left() {
+    const auto places = house.store().records_from({}, 100'000);
+    return static_cast<std::size_t>(
+        std::count_if(places.begin(), places.end(), [](const auto& place) { return place.there; }));
+  }
+  static std::string text(const broker::LeafRow& row, const char* field) {
+    const auto record = broker::unpack(row.record);
+    const Bytes* value = record ? record->find(field) : nullptr;
+    return value == nullptr ? std::string() : std::string(as_text(*value));
+  }
+  protocol::Records records(LeafIndex from) {
+    auto reply = house.ask("auditeur", protocol::GetRecords{from, 64});
+    EXPECT_EQ(refusal_in(reply), "");
+    return std::get<protocol::Records>(std::move(reply));
+  }
+  void expect_whole() {
+    broker::CheckOptions wanted;
+    wanted.log = department.log();
+    const auto report = broker::check_store(house.database(), house.keys(), wanted);
+    ASSERT_TRUE(report.has_value()) << report.error().detail;
+    for (const broker::StoreProblem& problem : report->problems) ADD_FAILURE() << problem.name << " " << problem.where;
+  }
+
+  Department department;
+  BrokerHouse house;
+};
+
+// ---- statistics ----------------------------------------------------------------------------------------------------
+
+TEST_F(Journal, TheFirstTickAfterAMonthsEndStatesItOnce) {
+  for (int i = 0; i < 6; ++i) accept();
+  for (const char* member : {"ged.1", "ged.2", "ged.3", "clir.1"})
+    EXPECT_EQ(refusal_in(house.ask(member, protocol::Hello{})), "");
+  house.now = month_start(202602) - 1ms;
+  house.tick();
+  EXPECT_TRUE(statements().empty());
+  house.now = month_start(202602);
+  house.tick();
+  ASSERT_EQ(statements().size(), 1U);
+  const broker::LeafRow row = statements().front();
+  const auto statement = protocol::parse_statistics_statement(*row.leaf.statement).value();
+  EXPECT_EQ(statement.month, 202601U);
+  EXPECT_EQ(statement.from, LeafIndex{0});
+  EXPECT_EQ(statement.to, row.place.index);
+  EXPECT_EQ(statement.text, crypto::sha256(as_bytes(text(row, "statistics"))));
+  EXPECT_NE(text(row, "statistics").find("accepted ged/89 signalement_individuel 6\n"), std::string::npos)
+      << text(row, "statistics");
+
+  // An auditor makes the same text from what he is given.
+  const protocol::Records shown = records({0});
+  protocol::MonthlyStatistics again(department.origin(), 202601, statement.from);
+  for (std::uint64_t i = statement.from.value; i < statement.to.value; ++i) {
+    const auto disclosure = audit::decode_disclosure(shown.items[i].disclosure).value();
+    const auto fields = protocol::counted_fields(disclosure);
+    again.add(audit::decode_leaf(shown.items[i].leaf)->type, &fields);
+  }
+  EXPECT_EQ(again.text(), text(row, "statistics"));
+  const auto own = audit::decode_disclosure(shown.items[row.place.index.value].disclosure).value();
+  EXPECT_EQ(as_text(*own.find("statistics")), again.text());
+
+  for (int i = 0; i < 3; ++i) {
+    house.now = house.now + 1min;
+    house.tick();
+    house.restart();
+    house.tick();
+  }
+  EXPECT_EQ(statements().size(), 1U);
+  expect_whole();
+}
+
+TEST_F(Journal, EachMonthWithALeafIsStatedInItsOrderAndAnEmptyOneIsNot) {
+  accept();
+  house.close();
+  house.now = month_start(202604) + 1h;  // nothing ran in February and March
+  ASSERT_TRUE(house.open().has_value());
+  house.tick();
+  ASSERT_EQ(statements().size(), 1U);
+  house.now = month_start(202606) + 1h;  // April had that leaf, May none
+  house.restart();
+  house.tick();
+  house.tick();
+  const auto rows = statements();
+  ASSERT_EQ(rows.size(), 2U);
+  const auto january = protocol::parse_statistics_statement(*rows[0].leaf.statement).value();
+  const auto april = protocol::parse_statistics_statement(*rows[1].leaf.statement).value();
+  EXPECT_EQ(january.month, 202601U);
+  EXPECT_EQ(april.month, 202604U);
+  EXPECT_EQ(april.from, january.to);
+  EXPECT_EQ(april.to, rows[1].place.index);
+}
+
+TEST_F(Journal, ALongMonthIsCountedOverSeveralTicksAndARestartBeginsItAnew) {
+  fill(2100);
+  house.now = month_start(202602);
+  house.tick();
+  EXPECT_TRUE(statements().empty());
+  house.restart();
+  house.tick();
+  EXPECT_TRUE(statements().empty());
+  house.tick();
+  ASSERT_EQ(statements().size(), 1U);
+  EXPECT_NE(text(statements().front(), "statistics").find("records 2102 erased 0\n"), std::string::npos)
+      << text(statements().front(), "statistics");
+}
+
+TEST_F(Journal, AMonthWithADamagedRecordIsNotStatedUntilItIsMended) {
+  accept();
+  house.close();
+  run_sql(house.database(), "CREATE TABLE kept AS SELECT record FROM leaf WHERE key = 2");
+  run_sql(house.database(), "UPDATE leaf SET record = zeroblob(300) WHERE key = 2");
+  house.now = month_start(202602);
+  ASSERT_TRUE(house.open().has_value());
+  house.tick();
+  house.tick();
+  EXPECT_TRUE(statements().empty());
+  house.close();
+  run_sql(house.database(), "UPDATE leaf SET record = (SELECT record FROM kept) WHERE key = 2; DROP TABLE kept");
+  ASSERT_TRUE(house.open().has_value());
+  house.tick();
+  EXPECT_EQ(statements().size(), 1U);
+}
+
+// ---- erasure -------------------------------------------------------------------------------------------------------
+
+TEST_F(Journal, P9RecordsGoAtTheirTermAndTheTreeStays) {
+  const Sealed sealed = accept();
+  const auto proven = house.ask("referent.auxerre", protocol::Prove{sealed.id});
+  ASSERT_EQ(refusal_in(proven), "");
+  const protocol::LeafProof receipt = std::get<protocol::Proven>(proven).proof;
+  const std::uint64_t january = house.store().tree_size().value;
+  house.now = month_start(202602);
+  house.tick();
+  const std::string checkpoint = house.core().newest_checkpoint();
+
+  house.now = month_start(202608) - 1ms;
+  house.restart();
+  house.tick();
+  EXPECT_TRUE(leaves(audit::LeafType::effacement).empty());
+  ASSERT_TRUE(house.keys().record_key(202601).has_value());
+  house.now = month_start(202608);
+  house.tick();
+
+  // The key is in neither copy of the lease file; the values are NULL and not in the WAL.
+  EXPECT_FALSE(house.keys().record_key(202601));
+  for (const auto& copy : {house.key_paths().leases, house.key_paths().leases_copy}) {
+    broker::KeyPaths one = house.key_paths();
+    one.leases = one.leases_copy = copy;
+    EXPECT_FALSE((*broker::KeyRing::read(one, test_startup_secret()))->record_key(202601));
+  }
+  EXPECT_EQ(query_number(house.database(),
+                         "SELECT count(*) FROM leaf WHERE record IS NOT NULL AND key < " + std::to_string(january)),
+            0);
+  EXPECT_EQ(std::filesystem::file_size(house.database().string() + "-wal"), 0U);
+
+  const auto erasures = leaves(audit::LeafType::effacement);
+  ASSERT_EQ(erasures.size(), 1U);
+  EXPECT_EQ(text(erasures[0], "act"), "erase");
+  EXPECT_EQ(text(erasures[0], "range"), "0," + std::to_string(january));
+  expect_whole();
+
+  // Nobody's proof breaks: the leaf is there, and its receipt holds under today's tree.
+  EXPECT_EQ(refusal_in(house.ask("referent.auxerre", protocol::Prove{sealed.id})), "ERASED(journal)");
+  audit::Receipt kept;
+  kept.leaf = audit::decode_leaf(receipt.leaf).value();
+  kept.record = audit::decode_disclosure(receipt.disclosure).value();
+  kept.index = receipt.index;
+  kept.proof = receipt.proof;
+  kept.checkpoint = receipt.checkpoint;
+  EXPECT_TRUE(audit::verify_receipt(kept, house.log_key()).has_value());
+  EXPECT_NE(house.core().newest_checkpoint(), checkpoint);
+
+  const protocol::Records shown = records({0});
+  for (const protocol::RecordItem& item : shown.items)
+    EXPECT_EQ(item.disclosure.empty(), item.index.value < january) << item.index.value;
+  EXPECT_EQ(shown.items[receipt.index.value].leaf, receipt.leaf);
+  // January's statistics outlive its records.
+  EXPECT_NE(text(statements().front(), "statistics").find("month 2026-01\n"), std::string::npos);
+}
+
+TEST_F(Journal, ErasureGoesOnAfterARestartAndIsRecordedOnce) {
+  fill(2100);
+  house.now = month_start(202608);
+  house.tick();
+  EXPECT_EQ(leaves(audit::LeafType::effacement).size(), 1U);
+  EXPECT_GE(records_left(), 100U);
+  expect_whole();  // some without a key
+  house.restart();
+  for (int i = 0; i < 2; ++i) house.tick();  // past what is gone, then on
+  EXPECT_LT(records_left(), 10U);
+  house.restart();
+  house.tick();
+  EXPECT_EQ(leaves(audit::LeafType::effacement).size(), 1U);
+  expect_whole();
+}
+
+TEST_F(Journal, AStopBetweenTheKeysEndAndItsLeafIsMadeUpFor) {
+  accept();
+  house.now = month_start(202608);
+  ASSERT_TRUE(house.keys().drop_record_keys_before(202602).has_value());
+  house.restart();
+  EXPECT_TRUE(leaves(audit::LeafType::effacement).empty());
+  house.tick();
+  EXPECT_EQ(leaves(audit::LeafType::effacement).size(), 1U);
+  house.restart();
+  house.tick();
+  EXPECT_EQ(leaves(audit::LeafType::effacement).size(), 1U);
+  expect_whole();
+}
+
+TEST_F(Journal, MonthsGoOneAfterTheOtherEachWithItsLeaf) {
+  accept();
+  house.now = month_start(202602) + 1h;
+  accept();
+  house.now = month_start(202701);
+  house.restart();
+  house.tick();
+  const auto erasures = leaves(audit::LeafType::effacement);
+  ASSERT_EQ(erasures.size(), 2U);
+  const auto first = text(erasures[0], "range");
+  const auto second = text(erasures[1], "range");
+  EXPECT_EQ(first.substr(0, 2), "0,");
+  EXPECT_LE(first.substr(2), second.substr(0, second.find(',')));
+  EXPECT_EQ(house.keys().oldest_record_month(), 202701U);
+  expect_whole();
+}
+
+}  // namespace
+}  // namespace pli::testing
