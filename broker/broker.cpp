@@ -18,6 +18,7 @@ constexpr std::size_t catch_up_waiting_max = 256;
 constexpr auto catch_up_pause = 1ms;
 constexpr const char* health_unavailable = "LOG_UNAVAILABLE";
 constexpr const char* health_rolled_back = "ROLLED_BACK";
+constexpr const char* health_damaged = "DAMAGED";
 constexpr const char* health_unpublished = "CHECKPOINT_NOT_PUBLISHED";
 constexpr const char* health_unwitnessed = "WITNESSES_MISSING";
 
@@ -146,6 +147,8 @@ void Broker::run() {
       } else if (auto* published = std::get_if<Published>(&event)) {
         if (!log_failed_) core_.published(published->checkpoint);
         published_at_ = clock_.now();
+      } else if (auto* damaged = std::get_if<Damaged>(&event)) {
+        stop_for(damaged->problem);
       } else {
         add_strays(batch);
       }
@@ -171,7 +174,8 @@ void Broker::run() {
           fail(outcome.error());
       }
     }
-    if (log_failed_ && now >= log_failed_at_ + settings_.log_unavailable) end(Ending::log_unavailable);
+    if (log_failed_ && now >= log_failed_at_ + settings_.log_unavailable)
+      end(damage_.empty() ? Ending::log_unavailable : Ending::damaged);
   }
 }
 
@@ -236,6 +240,7 @@ void Broker::hand_out(BatchOutcome outcome, const std::vector<Staged>& staged) {
 
 void Broker::complete_health(protocol::Health& health) const {
   if (health.started_at.value == 0) health.started_at = started_at_;
+  health.swept_at.value = swept_at_;
   health.published_at = published_at_;
   if (ending_ == Ending::rolled_back && health.state != health_unavailable) health.state = health_rolled_back;
   if (health.state != "ok") return;
@@ -250,6 +255,13 @@ void Broker::fail(const Error& error) {
   log_failed_ = true;
   log_failed_at_ = steady_clock::now();
   log(LogLevel::error, "log unavailable", {{"reason", error.code}, {"detail", LocalText{error.detail}}});
+}
+
+void Broker::stop_for(const StoreProblem& problem) {
+  // Where it stands is our own numbering: a row, and nothing of what it holds.
+  log(LogLevel::error, "store damaged", {{"invariant", LocalText{problem.name}}, {"where", LocalText{problem.where}}});
+  if (damage_.empty()) damage_ = problem.name;
+  if (!log_failed_) fail({Errc::corruption, "the self-audit found a broken invariant"});
 }
 
 void Broker::refuse_all(const std::vector<Asked>& asked) {
@@ -274,7 +286,9 @@ protocol::ReplyBody Broker::health_of_the_process(const crypto::CurvePublic& ask
   question.roles = member->roles;
   if (!protocol::decide(question)) return unavailable;
   protocol::Health health;  // of the process alone: the core's state may contradict the disk now
-  health.state = health_unavailable;
+  health.state = damage_.empty() ? health_unavailable : health_damaged;
+  health.damage = damage_;
+  health.swept_at.value = swept_at_;
   health.started_at = started_at_;
   health.published_at = published_at_;
   health.directory = directory->number();

@@ -11,6 +11,7 @@
 #include <thread>
 #include <variant>
 
+#include "broker/check_store.hpp"
 #include "broker/core.hpp"
 #include "broker/gate.hpp"
 #include "broker/hand_over.hpp"
@@ -33,7 +34,7 @@ struct BrokerSettings {
 };
 
 /// Why a broker cannot go on.
-enum class Ending { none, log_unavailable, transport_failed, rolled_back, tiles_differ };
+enum class Ending { none, log_unavailable, transport_failed, rolled_back, tiles_differ, damaged };
 
 class Broker {
  public:
@@ -53,6 +54,10 @@ class Broker {
 
   /// Finishes what is under way, answers the rest STOPPED, publishes the last checkpoint.
   void stop();
+  /// What the self-audit tells (self_audit.hpp); thread-safe. Of a breach the first counts: nothing is written any
+  /// more, and the broker ends as after a failed log.
+  void swept(UnixMillis at) { swept_at_ = at.value; }
+  void damaged(const StoreProblem& problem) { inbox_.give(Damaged{problem}); }
   /// Readable when the broker cannot go on: stop() it and see ending().
   [[nodiscard]] int ended_fd() const { return ended_.fd(); }
   [[nodiscard]] Ending ending() const { return ending_; }
@@ -67,7 +72,10 @@ class Broker {
     std::string checkpoint;
   };
   struct Strays {};  ///< look at strays_
-  using Event = std::variant<VerifiedRequest, Gone, Published, Strays>;
+  struct Damaged {
+    StoreProblem problem;
+  };
+  using Event = std::variant<VerifiedRequest, Gone, Published, Strays, Damaged>;
 
   /// Whom a batch owes an answer, for when the log fails under it.
   struct Asked {
@@ -96,6 +104,7 @@ class Broker {
   void hand_out(BatchOutcome outcome, const std::vector<Staged>& staged);
   void complete_health(protocol::Health& health) const;
   void fail(const Error& error);
+  void stop_for(const StoreProblem& problem);
   void refuse_all(const std::vector<Asked>& asked);
   [[nodiscard]] protocol::ReplyBody health_of_the_process(const crypto::CurvePublic& asker) const;
 
@@ -106,7 +115,8 @@ class Broker {
   const WakeFd ended_;
   std::atomic<Ending> ending_{Ending::none};
   mutable std::mutex ending_mutex_;
-  std::string ending_detail_;                           ///< under it
+  std::string ending_detail_;  ///< under it
+  std::atomic<std::int64_t> swept_at_{0};
   std::array<std::atomic<std::uint64_t>, 2> strays_{};  ///< by reason: counted, not yet given to the core
 
   HandOver<Event> inbox_;
@@ -121,6 +131,7 @@ class Broker {
   UnixMillis published_at_{};  ///< the core's thread's, like what follows
   bool log_failed_ = false;
   SteadyTime log_failed_at_{};
+  std::string damage_;  ///< the broken invariant, when that is why
 };
 
 }  // namespace pli::broker

@@ -17,6 +17,7 @@
 #include "broker/config.hpp"
 #include "broker/key_ring.hpp"
 #include "broker/log.hpp"
+#include "broker/self_audit.hpp"
 #include "broker/standing.hpp"
 #include "broker/startup_secret.hpp"
 #include "broker/store.hpp"
@@ -399,15 +400,33 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
   auto broker = start(config, **core, *keys, *std::move(publication), clock);
   if (!broker) return report(broker.error(), options.json);
 
+  const KeyRing& ring = *keys;
+  std::optional<SelfAudit> audit;
+  audit.emplace(
+      SelfAuditSettings{config.database(), config.log, config.limits.self_audit, {}},
+      [&] { return ring.for_checking(); }, clock,
+      SelfAuditSinks{[&](UnixMillis at) { (*broker)->swept(at); },
+                     [&](const StoreProblem& problem) { (*broker)->damaged(problem); },
+                     [](const Error& error) {
+                       log(LogLevel::warning, "self-audit put off", {{"reason", error.code}});
+                     }});
+
   print_ready(**core, *store, **broker, options.json);
   log(LogLevel::info, "ready", {{"endpoint", LocalText{(*broker)->endpoint()}}});
   wait_for_end(signals, (*broker)->ended_fd());
+  audit.reset();
   (*broker)->stop();
   switch ((*broker)->ending()) {
     case Ending::none: break;
     case Ending::log_unavailable:
       return report({exit_local_error, "LOG_UNAVAILABLE", "the log could not be written; nothing was done since",
                      "Free or mend the disk, then start again: a start recovers what was committed."},
+                    options.json);
+    case Ending::damaged:
+      return report({exit_verification_failed, "DAMAGED",
+                     "the store is not what was written: the log names the invariant and the row",
+                     "Do not start again before `pli-broker check` has shown how much is broken; then bring back the "
+                     "newest whole backup: docs/storage.md, \"Self-audit\"."},
                     options.json);
     case Ending::transport_failed:
       return report({exit_local_error, "TRANSPORT", "the transport stopped", "Start again."}, options.json);

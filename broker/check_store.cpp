@@ -40,10 +40,46 @@ std::uint64_t number_at(SQLite::Statement& row, int column) {
 Digest digest_at(SQLite::Statement& row, int column) { return to_array<32>(blob_at(row, column)).value_or(Digest{}); }
 std::string decimal(std::uint64_t value) { return std::to_string(value); }
 
+struct QueueSeen {
+  std::string name;
+  audit::QueueHead head;
+};
+struct RosterSeen {
+  Digest digest{};
+  std::vector<crypto::AgePublic> keys;
+};
+
+/// What a look at some rows leaves to the next.
+struct Carried {
+  std::size_t shard = 0;
+  audit::TreeEdge edge;
+  std::int64_t last_time = 0;
+  std::uint64_t exchange = 0;   ///< the last looked at
+  std::uint64_t last_leaf = 0;  ///< key of its acceptance
+  std::map<std::uint64_t, QueueSeen> queues;
+  std::map<std::uint64_t, RosterSeen> rosters;
+};
+
 class Checker {
  public:
-  Checker(SQLite::Database& database, const KeyRing& keys, const CheckOptions& options)
-      : db_(database), keys_(keys), options_(options) {}
+  Checker(SQLite::Database& database, const CheckKeys& keys, const CheckOptions& options, Carried carried = {})
+      : db_(database), keys_(*keys.leases), log_key_(keys.log), options_(options), at_(std::move(carried)) {}
+
+  /// Some rows more, from where `carried` stands; false once there were no more.
+  bool look_at_leaves(std::size_t rows_max) {
+    meta();
+    return some_leaves(rows_max);
+  }
+  bool look_at_exchanges(std::size_t rows_max, std::uint64_t bytes_max) {
+    follow_cases_ = false;
+    queues_and_rosters();
+    const std::uint64_t before = at_.exchange;
+    const bool more = some_exchanges(rows_max, bytes_max);
+    access(before, at_.exchange);
+    return more;
+  }
+  [[nodiscard]] Carried carried() { return std::move(at_); }
+  [[nodiscard]] const std::vector<StoreProblem>& problems() const { return report_.problems; }
 
   CheckReport run() {
     pages();
@@ -55,7 +91,7 @@ class Checker {
     exchanges();
     twice();
     cases();
-    access();
+    access(0, INT64_MAX);
     index();
     pieces();
     cursors();
@@ -112,13 +148,24 @@ class Checker {
   }
 
   void leaves() {
+    some_leaves(no_limit);
+    for (const ShardSeen& seen : shards_) report_.shards.push_back({seen.row, seen.size});
+  }
+
+  bool some_leaves(std::size_t rows_max) {
     if (shards_.empty()) shards_.emplace_back();
-    SQLite::Statement rows(db_, "SELECT key, type, time, digest, nodes, extra, month, record FROM leaf ORDER BY key");
-    audit::TreeEdge edge;
+    audit::TreeEdge& edge = at_.edge;
+    std::size_t& shard = at_.shard;
+    std::int64_t& last_time = at_.last_time;
+    SQLite::Statement rows(db_,
+                           "SELECT key, type, time, digest, nodes, extra, month, record FROM leaf WHERE key >= ? "
+                           "ORDER BY key LIMIT ?");
+    rows.bind(1, static_cast<std::int64_t>(leaf_key({{edge.size().value}, {shard}})));
+    rows.bind(2, static_cast<std::int64_t>(rows_max));
     std::vector<audit::Node> written;
-    std::int64_t last_time = 0;
-    std::size_t shard = 0;
+    std::size_t looked_at = 0;
     while (rows.executeStep()) {
+      ++looked_at;
       // A key of a later shard ends this one, wherever it stands.
       for (; leaf_place(number_at(rows, 0)).shard.value > shard && shard + 1 < shards_.size(); ++shard) {
         end_of_shard(shard, edge);
@@ -159,11 +206,12 @@ class Checker {
         record(place, leaf ? *leaf : plain, month, blob_at(rows, 7));
       }
     }
+    if (looked_at == rows_max) return true;
     for (; shard < shards_.size(); ++shard) {
       end_of_shard(shard, edge);
       edge = {};
     }
-    for (const ShardSeen& seen : shards_) report_.shards.push_back({seen.row, seen.size});
+    return false;
   }
 
   /// The checkpoint that ends a shard, or the newest, is the log's and over exactly these leaves.
@@ -183,7 +231,7 @@ class Checker {
 
   Result<audit::VerifiedCheckpoint> signed_by_log(const std::string& note, const std::string& origin) const {
     if (!audit::is_key_name(origin)) return Error{Errc::invalid_input, "origin"};
-    return audit::verify_checkpoint(note, {origin, audit::KeyType::ed25519, keys_.log_key().public_key()});
+    return audit::verify_checkpoint(note, {origin, audit::KeyType::ed25519, log_key_});
   }
 
   static std::string name_of(const LeafPlace& place) {
@@ -241,11 +289,6 @@ class Checker {
                .has_value(),
            "shard.rollback", where);
   }
-
-  struct QueueSeen {
-    std::string name;
-    audit::QueueHead head;
-  };
 
   /// At the journal's term: keys go from the oldest on, records after their key.
   [[nodiscard]] bool is_dropped(std::uint32_t month) const {
@@ -379,16 +422,18 @@ class Checker {
   }
 
   void queues_and_rosters() {
-    SQLite::Statement queues(db_, "SELECT id, name FROM queue ORDER BY id");
+    SQLite::Statement queues(db_, "SELECT id, name FROM queue WHERE id > ? ORDER BY id");
+    queues.bind(1, static_cast<std::int64_t>(at_.queues.empty() ? 0 : at_.queues.rbegin()->first));
     while (queues.executeStep()) {
       const std::uint64_t id = number_at(queues, 0);
       QueueSeen seen;
       seen.name = queues.getColumn(1).getString();
       seen.head = audit::queue_start(options_.log, seen.name);
       expect(protocol::queue_kind_of(seen.name).has_value(), "queue.name", "queue " + decimal(id));
-      queues_.emplace(id, std::move(seen));
+      at_.queues.emplace(id, std::move(seen));
     }
-    SQLite::Statement rosters(db_, "SELECT id, digest, keys FROM roster");
+    SQLite::Statement rosters(db_, "SELECT id, digest, keys FROM roster WHERE id > ? ORDER BY id");
+    rosters.bind(1, static_cast<std::int64_t>(at_.rosters.empty() ? 0 : at_.rosters.rbegin()->first));
     while (rosters.executeStep()) {
       protocol::Queue roster;
       const ByteView keys = blob_at(rosters, 2);
@@ -396,7 +441,7 @@ class Checker {
         roster.keys.push_back({*to_array<32>(keys.subspan(at, 32))});
       const std::string where = "roster " + decimal(number_at(rosters, 0));
       expect(keys.size() % 32 == 0 && std::is_sorted(roster.keys.begin(), roster.keys.end()), "roster.keys", where);
-      rosters_[number_at(rosters, 0)] = {digest_at(rosters, 1), std::move(roster.keys)};
+      at_.rosters[number_at(rosters, 0)] = {digest_at(rosters, 1), std::move(roster.keys)};
     }
   }
 
@@ -408,20 +453,34 @@ class Checker {
   }
 
   void exchanges() {
+    some_exchanges(no_limit, UINT64_MAX);
+    report_.exchanges = at_.exchange;
+    expect(submissions_ == at_.exchange || (dropped_records_ != 0 && submissions_ < at_.exchange), "leaf.exchange",
+           "log");
+  }
+
+  bool some_exchanges(std::size_t rows_max, std::uint64_t bytes_max) {
     SQLite::Statement rows(
         db_,
         "SELECT number, id, nonce, shard, leaf, accepted_at, queue, queue_number, head, kind, case_number, "
-        "roster, body, signature, seal, address FROM exchange ORDER BY number");
-    std::uint64_t number = 0;
-    std::uint64_t last_leaf = 0;
+        "roster, body, signature, seal, address FROM exchange WHERE number > ? ORDER BY number LIMIT ?");
+    rows.bind(1, static_cast<std::int64_t>(at_.exchange));
+    rows.bind(2, static_cast<std::int64_t>(rows_max));
+    std::uint64_t& number = at_.exchange;
+    std::uint64_t& last_leaf = at_.last_leaf;
+    std::size_t looked_at = 0;
+    std::uint64_t bytes = 0;
     while (rows.executeStep()) {
+      if (bytes >= bytes_max) return true;
+      bytes += number_at(rows, 12);
+      ++looked_at;
       const std::string where = "exchange " + decimal(number_at(rows, 0));
       expect(number_at(rows, 0) == ++number, "exchange.order", where);
       const Digest id = digest_at(rows, 1);
       const LeafPlace leaf{{number_at(rows, 4)}, {number_at(rows, 3)}};
 
-      const auto queue = queues_.find(number_at(rows, 6));
-      if (queue == queues_.end()) {
+      const auto queue = at_.queues.find(number_at(rows, 6));
+      if (queue == at_.queues.end()) {
         problem("exchange.queue", where);
         continue;
       }
@@ -441,7 +500,7 @@ class Checker {
       check_acceptance(leaf, id, seen, handling, where);
 
       const std::uint64_t case_number = number_at(rows, 10);
-      if (case_number != 0) {
+      if (case_number != 0 && follow_cases_) {
         CaseSeen& dossier = cases_[case_number];
         ++dossier.exchanges;
         if (case_number == number) dossier.queue = number_at(rows, 6);
@@ -472,11 +531,11 @@ class Checker {
       expect(crypto::sha256(nonce.bytes()) == digest_at(rows, 2), "exchange.nonce", where);
       expect(address->kind == static_cast<std::uint16_t>(kind) && address->queue == seen.name, "exchange.columns",
              where);
-      const auto roster = rosters_.find(number_at(rows, 11));
+      const auto roster = at_.rosters.find(number_at(rows, 11));
       protocol::Queue named;
       named.id = address->queue;
-      if (roster != rosters_.end()) named.keys = roster->second.keys;
-      expect(roster != rosters_.end() && roster->second.digest == address->roster &&
+      if (roster != at_.rosters.end()) named.keys = roster->second.keys;
+      expect(roster != at_.rosters.end() && roster->second.digest == address->roster &&
                  protocol::roster_digest(named) == address->roster,
              "exchange.roster", where);
       if (options_.signatures) {
@@ -489,8 +548,7 @@ class Checker {
       expect(number_at(rows, 12) == seal->locked_size + own_payload, "exchange.size", where);
       body(number, *seal, own_payload, where);
     }
-    report_.exchanges = number;
-    expect(submissions_ == number || (dropped_records_ != 0 && submissions_ < number), "leaf.exchange", "log");
+    return looked_at == rows_max;
   }
 
   void body(std::uint64_t number, const protocol::Seal& seal, std::uint64_t own_payload, const std::string& where) {
@@ -543,11 +601,15 @@ class Checker {
     for (const auto& [number, seen] : cases_) problem("case.missing", "case " + decimal(number));
   }
 
-  void access() {
+  /// Ways in of the exchanges after `from`, through `to`.
+  void access(std::uint64_t from, std::uint64_t to) {
     SQLite::Statement rows(
         db_,
         "SELECT a.number, a.of, a.lease, a.leased, e.id, e.kind, e.seal, e.address, o.id FROM access_part a "
-        "LEFT JOIN exchange e ON e.number = a.number LEFT JOIN exchange o ON o.number = a.of");
+        "LEFT JOIN exchange e ON e.number = a.number LEFT JOIN exchange o ON o.number = a.of "
+        "WHERE a.number > ? AND a.number <= ?");
+    rows.bind(1, static_cast<std::int64_t>(from));
+    rows.bind(2, static_cast<std::int64_t>(to));
     while (rows.executeStep()) {
       const std::string where = "access " + decimal(number_at(rows, 0));
       if (rows.isColumnNull(6) || rows.isColumnNull(8)) {
@@ -571,8 +633,12 @@ class Checker {
                                 seal->release_commitment,
              "access.release", where);
     }
-    none("access.missing", "exchange",
-         "SELECT number FROM exchange WHERE address IS NOT NULL AND number NOT IN (SELECT number FROM access_part)");
+    SQLite::Statement missing(db_,
+                              "SELECT number FROM exchange WHERE number > ? AND number <= ? AND address IS NOT NULL "
+                              "AND number NOT IN (SELECT number FROM access_part)");
+    missing.bind(1, static_cast<std::int64_t>(from));
+    missing.bind(2, static_cast<std::int64_t>(to));
+    while (missing.executeStep()) problem("access.missing", "exchange " + decimal(number_at(missing, 0)));
   }
 
   void index() {
@@ -615,9 +681,9 @@ class Checker {
   void cursors() {
     SQLite::Statement rows(db_, "SELECT member, queue, number FROM cursor");
     while (rows.executeStep()) {
-      const auto queue = queues_.find(number_at(rows, 1));
+      const auto queue = at_.queues.find(number_at(rows, 1));
       const std::string where = "queue " + decimal(number_at(rows, 1));
-      expect(queue != queues_.end() && number_at(rows, 2) <= queue->second.head.number.value, "cursor.range", where);
+      expect(queue != at_.queues.end() && number_at(rows, 2) <= queue->second.head.number.value, "cursor.range", where);
       expect(directory_ && directory_->member(rows.getColumn(0).getString()) != nullptr, "cursor.member", where);
     }
   }
@@ -627,9 +693,13 @@ class Checker {
     none("opening.exchange", "leaf", "SELECT leaf FROM opening WHERE exchange NOT IN (SELECT number FROM exchange)");
   }
 
+  static constexpr std::size_t no_limit = INT64_MAX;
   SQLite::Database& db_;
-  const KeyRing& keys_;
+  const LeaseFile& keys_;
+  const crypto::SignPublic log_key_;
   const CheckOptions& options_;
+  Carried at_;
+  bool follow_cases_ = true;
   CheckReport report_;
   std::uint64_t indexed_through_ = 0;
   struct ShardSeen {
@@ -645,12 +715,6 @@ class Checker {
   std::map<std::uint64_t, audit::DirectoryReference> directory_leaves_;  ///< by leaf key
   std::map<std::uint64_t, VersionSeen> versions_;                        ///< by number
   std::shared_ptr<const protocol::Directory> directory_;
-  std::map<std::uint64_t, QueueSeen> queues_;
-  struct RosterSeen {
-    Digest digest{};
-    std::vector<crypto::AgePublic> keys;
-  };
-  std::map<std::uint64_t, RosterSeen> rosters_;
   struct CaseSeen {
     std::uint64_t queue = 0;
     std::uint64_t exchanges = 0;
@@ -683,12 +747,93 @@ Result<CheckReport> check_store(const std::filesystem::path& file, const KeySour
     (void)database.execAndGet("SELECT count(*) FROM meta");
     auto keys = read_keys();
     if (!keys) return keys.error();
-    CheckReport report = Checker(database, **keys, options).run();
+    const CheckKeys under = (*keys)->for_checking();
+    CheckReport report = Checker(database, under, options).run();
     database.exec("COMMIT");
     return report;
   } catch (const SQLite::Exception& e) {
     const bool damaged = e.getErrorCode() == SQLITE_CORRUPT || e.getErrorCode() == SQLITE_NOTADB;
     return Error{damaged ? Errc::corruption : Errc::io_error, std::string("check: ") + e.getErrorStr()};
+  }
+}
+
+// ---- some rows at a time -------------------------------------------------------------------------------------------
+
+struct StoreSweep::State {
+  State(const std::filesystem::path& file, Keys keys_source, std::string log, const std::string& vfs)
+      : database(file.string(), SQLite::OPEN_READONLY, 5000, vfs), keys(std::move(keys_source)) {
+    options.log = std::move(log);
+    options.problems_max = 1;
+  }
+  SQLite::Database database;
+  Keys keys;
+  CheckOptions options;
+  Carried at;
+  bool leaves_done = false;
+};
+
+namespace {
+
+Error read_error(const SQLite::Exception& e) {
+  const bool damaged = e.getErrorCode() == SQLITE_CORRUPT || e.getErrorCode() == SQLITE_NOTADB;
+  return {damaged ? Errc::corruption : Errc::io_error, std::string("self-audit: ") + e.getErrorStr()};
+}
+
+}  // namespace
+
+StoreSweep::StoreSweep(std::unique_ptr<State> state) : state_(std::move(state)) {}
+StoreSweep::~StoreSweep() = default;
+
+Result<std::unique_ptr<StoreSweep>> StoreSweep::open(const std::filesystem::path& file, Keys keys, std::string log,
+                                                     const std::string& vfs) {
+  try {
+    auto state = std::make_unique<State>(file, std::move(keys), std::move(log), vfs);
+    state->database.exec(store_connection_pragmas);
+    state->database.exec("PRAGMA cache_size = -256");
+    sqlite3_db_config(state->database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    return std::unique_ptr<StoreSweep>(new StoreSweep(std::move(state)));
+  } catch (const SQLite::Exception& e) {
+    return read_error(e);
+  }
+}
+
+Result<std::uint64_t> StoreSweep::rows() {
+  try {
+    std::uint64_t rows = 0;
+    SQLite::Statement shards(state_->database,
+                             "SELECT (SELECT max(key) - (s.id << 44) + 1 FROM leaf WHERE key >= s.id << 44 AND "
+                             "key < (s.id + 1) << 44) FROM shard AS s");
+    while (shards.executeStep()) rows += number_at(shards, 0);
+    SQLite::Statement exchanges(state_->database, "SELECT coalesce(max(number), 0) FROM exchange");
+    if (exchanges.executeStep()) rows += number_at(exchanges, 0);
+    return rows;
+  } catch (const SQLite::Exception& e) {
+    return read_error(e);
+  }
+}
+
+Result<StoreSweep::Step> StoreSweep::step(std::size_t rows_max, std::uint64_t bytes_max) {
+  State& state = *state_;
+  try {
+    // A row may have gone under a newer key between the snapshot and the look at the keys: what is not found again in
+    // another snapshot was no breach.
+    for (int look = 0;; ++look) {
+      SQLite::Transaction snapshot(state.database);
+      (void)state.database.execAndGet("SELECT count(*) FROM meta");
+      const CheckKeys keys = state.keys();
+      Checker checker(state.database, keys, state.options, state.at);
+      const bool leaves = !state.leaves_done;
+      const bool more = leaves ? checker.look_at_leaves(rows_max) : checker.look_at_exchanges(rows_max, bytes_max);
+      if (!checker.problems().empty()) {
+        if (look != 0) return Step{false, checker.problems().front()};
+        continue;
+      }
+      state.at = checker.carried();
+      if (leaves) state.leaves_done = !more;
+      return Step{!leaves && !more, std::nullopt};
+    }
+  } catch (const SQLite::Exception& e) {
+    return read_error(e);
   }
 }
 

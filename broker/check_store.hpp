@@ -56,4 +56,33 @@ using KeySource = std::function<Result<std::shared_ptr<const KeyRing>>()>;
 [[nodiscard]] Result<CheckReport> check_store(const std::filesystem::path& file, const KeySource& read_keys,
                                               const CheckOptions& options);
 
+/// The same checks of leaves, tree, records and stored exchanges, some rows at a time, for a broker that looks itself
+/// over while it runs. Each step reads one short snapshot, so that the WAL may begin anew between two. Memory grows
+/// with the number of queues and rosters. Thread: its owner's.
+class StoreSweep {
+ public:
+  using Keys = std::function<CheckKeys()>;  ///< asked in each step, when its snapshot stands
+  /// Errors: io_error, corruption.
+  [[nodiscard]] static Result<std::unique_ptr<StoreSweep>> open(const std::filesystem::path& file, Keys keys,
+                                                                std::string log, const std::string& vfs = {});
+  ~StoreSweep();
+  StoreSweep(const StoreSweep&) = delete;
+  StoreSweep& operator=(const StoreSweep&) = delete;
+
+  [[nodiscard]] Result<std::uint64_t> rows();  ///< leaves and exchanges there are, about
+
+  struct Step {
+    bool done = false;                    ///< these were the last
+    std::optional<StoreProblem> problem;  ///< the first breach; the sweep stays before it
+  };
+  /// At most so many leaves or exchanges; of exchanges no more once their bodies come to `bytes_max`.
+  /// Errors: io_error, corruption (so damaged that it cannot be read).
+  [[nodiscard]] Result<Step> step(std::size_t rows_max, std::uint64_t bytes_max);
+
+ private:
+  struct State;
+  explicit StoreSweep(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
 }  // namespace pli::broker

@@ -120,6 +120,8 @@ void read_limits(Keys& keys, const toml::node* node, ConfigLimits& limits, std::
       inner.integer("log_unavailable_seconds", static_cast<std::uint64_t>(limits.log_unavailable.count()), 0, 3600));
   limits.journal_months = static_cast<std::uint32_t>(
       inner.integer("journal_months", limits.journal_months, journal_months_min, journal_months_max));
+  limits.self_audit = std::chrono::hours(
+      inner.integer("self_audit_hours", static_cast<std::uint64_t>(limits.self_audit.count()), 1, 168));
   error = inner.finish();
 }
 

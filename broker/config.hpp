@@ -40,6 +40,7 @@ struct ConfigLimits {
   std::uint64_t acts_per_day_max = protocol::acts_per_day_max;
   std::chrono::seconds log_unavailable{60};
   std::uint32_t journal_months = journal_months_default;
+  std::chrono::hours self_audit{24};
 };
 
 struct Config {

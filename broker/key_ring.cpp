@@ -276,6 +276,7 @@ Result<std::unique_ptr<KeyRing>> KeyRing::read(const KeyPaths& paths, crypto::Se
     ring->release_.emplace(epoch, crypto::BoxPair::from_secret(*std::move(secret)));
   }
   ring->startup_ = std::move(startup);
+  ring->share_leases();
   return ring;
 }
 
@@ -320,7 +321,22 @@ std::optional<crypto::BoxPublic> KeyRing::release_public(std::uint32_t epoch) co
 
 Result<void> KeyRing::write_leases() {
   ++leases_.generation;
-  return write_both_copies(paths_, leases_, startup_);
+  if (auto written = write_both_copies(paths_, leases_, startup_); !written) return written;
+  share_leases();
+  return {};
+}
+
+void KeyRing::share_leases() {
+  auto copy = decode_lease_file(encode(leases_).expose());
+  PLI_INVARIANT(copy.has_value());
+  auto shared = std::make_shared<const LeaseFile>(*std::move(copy));
+  const std::lock_guard lock(shared_mutex_);
+  shared_ = std::move(shared);
+}
+
+CheckKeys KeyRing::for_checking() const {
+  const std::lock_guard lock(shared_mutex_);
+  return {shared_, log_.public_key()};
 }
 
 Result<KeyRing::LeaseRef> KeyRing::current_lease(UnixMillis now) {
@@ -337,8 +353,8 @@ Result<KeyRing::LeaseRef> KeyRing::current_lease(UnixMillis now) {
   return LeaseRef{newest.id, newest.key.expose()};
 }
 
-std::optional<ByteView> KeyRing::lease(std::uint32_t id) const {
-  for (const LeaseFile::Lease& lease : leases_.leases)
+std::optional<ByteView> LeaseFile::lease(std::uint32_t id) const {
+  for (const Lease& lease : leases)
     if (lease.id == id) return lease.key.expose();
   return std::nullopt;
 }
@@ -354,17 +370,17 @@ Result<KeyRing::RecordKeyRef> KeyRing::current_record_key(UnixMillis now) {
   return RecordKeyRef{month, leases_.record_keys.back().key.expose()};
 }
 
-std::optional<ByteView> KeyRing::record_key(std::uint32_t month) const {
+std::optional<ByteView> LeaseFile::record_key(std::uint32_t month) const {
   // The newest is asked for most.
-  for (auto key = leases_.record_keys.rbegin(); key != leases_.record_keys.rend(); ++key)
+  for (auto key = record_keys.rbegin(); key != record_keys.rend(); ++key)
     if (key->month == month) return key->key.expose();
   return std::nullopt;
 }
 
-std::uint32_t KeyRing::oldest_record_month() const {
+std::uint32_t LeaseFile::oldest_record_month() const {
   // A clock that was wrong may have made them in another order.
   std::uint32_t oldest = UINT32_MAX;
-  for (const LeaseFile::RecordKey& key : leases_.record_keys) oldest = std::min(oldest, key.month);
+  for (const RecordKey& key : record_keys) oldest = std::min(oldest, key.month);
   return oldest;
 }
 

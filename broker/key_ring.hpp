@@ -1,7 +1,8 @@
 // The broker's secrets while it runs (design §4, §9): CURVE and log keys, the release keys of the months, the weekly
 // lease keys and the monthly record keys. On disk each is boxed under the start-up secret, in a key folder outside the
 // data folder; the lease file is kept twice, on two media where there are two.
-// Release keys are read by the gate's threads too: `release_pair` is thread-safe; everything else is the core's.
+// Release keys are read by the gate's threads too, and `for_checking` by the self-audit's; everything else is the
+// core's.
 #pragma once
 
 #include <filesystem>
@@ -53,6 +54,16 @@ struct LeaseFile {
   std::vector<Lease> leases;
   std::vector<RecordKey> record_keys;
   std::vector<Erased> erased;
+  [[nodiscard]] std::optional<ByteView> lease(std::uint32_t id) const;
+  [[nodiscard]] std::optional<ByteView> record_key(std::uint32_t month) const;
+  /// Of a month before this one the key was destroyed at the journal's term, or there never was one.
+  [[nodiscard]] std::uint32_t oldest_record_month() const;
+};
+
+/// What the rows of a store are checked under.
+struct CheckKeys {
+  std::shared_ptr<const LeaseFile> leases;
+  crypto::SignPublic log;
 };
 [[nodiscard]] crypto::SecretKey encode(const LeaseFile& file);
 [[nodiscard]] Result<LeaseFile> decode_lease_file(ByteView bytes);
@@ -73,6 +84,8 @@ class KeyRing {
 
   [[nodiscard]] const crypto::SecretKey& curve_secret() const { return curve_; }
   [[nodiscard]] const crypto::SigningKey& log_key() const { return log_; }
+  /// As both copies on disk have them. Thread-safe.
+  [[nodiscard]] CheckKeys for_checking() const;
 
   struct ReleasePair {
     std::uint32_t epoch = 0;
@@ -93,16 +106,15 @@ class KeyRing {
   /// A new key is on both copies before it is used. One made more than clock_back_max ahead of `now` is replaced.
   [[nodiscard]] Result<LeaseRef> current_lease(UnixMillis now);
   [[nodiscard]] UnixMillis newest_lease_made_at() const { return leases_.leases.back().made_at; }
-  [[nodiscard]] std::optional<ByteView> lease(std::uint32_t id) const;
+  [[nodiscard]] std::optional<ByteView> lease(std::uint32_t id) const { return leases_.lease(id); }
   [[nodiscard]] std::uint32_t newest_lease() const { return leases_.leases.back().id; }
   struct RecordKeyRef {
     std::uint32_t month = 0;
     ByteView key;
   };
   [[nodiscard]] Result<RecordKeyRef> current_record_key(UnixMillis now);
-  [[nodiscard]] std::optional<ByteView> record_key(std::uint32_t month) const;
-  /// Of a month before this one the key was destroyed at the journal's term, or there never was one.
-  [[nodiscard]] std::uint32_t oldest_record_month() const;
+  [[nodiscard]] std::optional<ByteView> record_key(std::uint32_t month) const { return leases_.record_key(month); }
+  [[nodiscard]] std::uint32_t oldest_record_month() const { return leases_.oldest_record_month(); }
   /// Destroys, in both copies, the keys of all months before this one. Errors: io_error, after which they may be gone
   /// from one copy and not the other.
   [[nodiscard]] Result<void> drop_record_keys_before(std::uint32_t month);
@@ -117,6 +129,7 @@ class KeyRing {
  private:
   KeyRing() = default;
   [[nodiscard]] Result<void> write_leases();
+  void share_leases();
   [[nodiscard]] Result<void> destroy_release(std::uint32_t epoch) const;
   KeyPaths paths_;
   crypto::SecretKey startup_;
@@ -126,6 +139,8 @@ class KeyRing {
   std::map<std::uint32_t, crypto::BoxPair> release_;
   std::set<std::uint32_t> gone_;  ///< months whose release key was destroyed
   LeaseFile leases_;
+  mutable std::mutex shared_mutex_;
+  std::shared_ptr<const LeaseFile> shared_;  ///< a copy, never changed
   bool copies_agree_ = false;
 };
 

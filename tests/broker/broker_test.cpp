@@ -500,6 +500,32 @@ TEST(Broker, AFailedLogAnswersLogUnavailableKeepsHealthAliveAndEnds) {
   EXPECT_EQ(refusal_of(client.ask(protocol::Hello{})).code, Code::log_unavailable) << "until it is stopped";
 }
 
+TEST(Broker, ADamagedStoreStopsTheWritingIsNamedByHealthAndEndsIt) {
+  World world;
+  BrokerSettings settings = RunningBroker::settings();
+  settings.log_unavailable = 300ms;
+  RunningBroker running(world, settings);
+  auto client = running.connect(world.referent);
+  auto watching = running.connect(world.operateur);
+  running.broker->swept({world_time.value + 5});
+  const auto whole = watching.ask(protocol::GetHealth{});
+  ASSERT_TRUE(whole && std::holds_alternative<protocol::Health>(*whole));
+  EXPECT_EQ(std::get<protocol::Health>(*whole).swept_at, (UnixMillis{world_time.value + 5}));
+  EXPECT_EQ(std::get<protocol::Health>(*whole).damage, "");
+
+  running.broker->damaged({"body.payload", "exchange 7"});
+  running.broker->damaged({"leaf.nodes", "leaf 9"});
+  EXPECT_TRUE(eventually([&] { return refusal_of(client.ask(protocol::Hello{})).code == Code::log_unavailable; }));
+  EXPECT_EQ(refusal_of(client.ask(protocol::Submit{world.seal(world.referent, "a.martin")})).code,
+            Code::log_unavailable);
+  const auto health = watching.ask(protocol::GetHealth{});
+  ASSERT_TRUE(health && std::holds_alternative<protocol::Health>(*health));
+  EXPECT_EQ(std::get<protocol::Health>(*health).state, "DAMAGED");
+  EXPECT_EQ(std::get<protocol::Health>(*health).damage, "body.payload");
+  EXPECT_TRUE(eventually([&] { return running.broker->ending() == Ending::damaged; }));
+  EXPECT_TRUE(running.core.accepted().empty());
+}
+
 TEST(Broker, PublishesWhatWasCommittedAndServesIt) {
   World world;
   BrokerSettings settings = RunningBroker::settings();

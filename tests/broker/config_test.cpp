@@ -49,6 +49,7 @@ TEST_F(ConfigFile, TheExampleLoadsAndNamesEveryDefault) {
   EXPECT_EQ(example->limits.acts_per_day_max, defaults.acts_per_day_max);
   EXPECT_EQ(example->limits.log_unavailable, defaults.log_unavailable);
   EXPECT_EQ(example->limits.journal_months, defaults.journal_months);
+  EXPECT_EQ(example->limits.self_audit, defaults.self_audit);
   EXPECT_EQ(example->threads, Config().threads);
   EXPECT_EQ(example->tiles_folder, "/var/lib/pli-tiles");
   EXPECT_TRUE(example->witnesses_policy.empty()) << "none is named that would be there to ask";
@@ -83,14 +84,28 @@ TEST_F(ConfigFile, EachRequiredKeyIsMissed) {
 }
 
 TEST_F(ConfigFile, ValuesOutOfRangeAreRefused) {
-  for (const char* line :
-       {"threads = 257", "threads = -1", "threads = \"2\"", "threads = 1.5", "startup_secret = 2",
-        "startup_secret = \"credential:../key\"", "startup_secret = true", "[limits]\nexchange_bytes_max = 8388609",
-        "[limits]\nexchange_bytes_max = 1023", "[limits]\nin_flight_max = 0", "[limits]\nin_flight_max = 257",
-        "[limits]\nrefusals_per_minute_max = 31", "[limits]\nspool_bytes_max = 16777215",
-        "[limits]\ndisk_reserve_bytes = 134217727", "[limits]\nbytes_per_day_max = 8388607",
-        "[limits]\nacts_per_day_max = 99", "[limits]\nlog_unavailable_seconds = 3601", "[limits]\njournal_months = 5",
-        "[limits]\njournal_months = 61", "limits = 3"}) {
+  for (const char* line : {"threads = 257",
+                           "threads = -1",
+                           "threads = \"2\"",
+                           "threads = 1.5",
+                           "startup_secret = 2",
+                           "startup_secret = \"credential:../key\"",
+                           "startup_secret = true",
+                           "[limits]\nexchange_bytes_max = 8388609",
+                           "[limits]\nexchange_bytes_max = 1023",
+                           "[limits]\nin_flight_max = 0",
+                           "[limits]\nin_flight_max = 257",
+                           "[limits]\nrefusals_per_minute_max = 31",
+                           "[limits]\nspool_bytes_max = 16777215",
+                           "[limits]\ndisk_reserve_bytes = 134217727",
+                           "[limits]\nbytes_per_day_max = 8388607",
+                           "[limits]\nacts_per_day_max = 99",
+                           "[limits]\nlog_unavailable_seconds = 3601",
+                           "[limits]\njournal_months = 5",
+                           "[limits]\njournal_months = 61",
+                           "[limits]\nself_audit_hours = 0",
+                           "[limits]\nself_audit_hours = 169",
+                           "limits = 3"}) {
     auto config = load(minimal("", std::string(line) + "\n"));
     ASSERT_FALSE(config) << line;
     EXPECT_EQ(config.error().code, Errc::invalid_input) << line;
