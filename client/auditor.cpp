@@ -8,6 +8,7 @@
 #include "crypto/statement.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/opening_request.hpp"
+#include "protocol/statistics.hpp"
 #include "protocol/suspension.hpp"
 
 namespace pli::client {
@@ -32,16 +33,27 @@ std::optional<AuditedRecord> read_record(const protocol::RecordItem& item, Probl
     problem = Problem::leaf_malformed;
     return std::nullopt;
   }
-  auto record = audit::decode_disclosure(item.disclosure);
+  // Erased at the journal's term: the leaf alone.
+  auto record = item.disclosure.empty() ? Result<audit::Disclosure>(audit::Disclosure{})
+                                        : audit::decode_disclosure(item.disclosure);
   if (!record) {
     problem = Problem::disclosure_malformed;
     return std::nullopt;
   }
-  if (audit::record_digest(*record) != leaf->record) {
+  if (!item.disclosure.empty() && audit::record_digest(*record) != leaf->record) {
     problem = Problem::record_mismatch;
     return std::nullopt;
   }
   return AuditedRecord{item.index, std::move(*leaf), std::move(*record)};
+}
+
+/// The first moment after the month, UTC.
+UnixMillis end_of_month(UnixMillis time) {
+  const auto day = std::chrono::floor<std::chrono::days>(
+      std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(time.value)));
+  const std::chrono::year_month_day date(day);
+  return protocol::month_start(protocol::month_after(static_cast<std::uint32_t>(static_cast<int>(date.year())) * 100 +
+                                                     static_cast<unsigned>(date.month())));
 }
 
 }  // namespace
@@ -65,6 +77,7 @@ std::string_view text_of(Problem problem) {
     case Problem::act_twice: return "act_twice";
     case Problem::directory_discontinuous: return "directory_discontinuous";
     case Problem::directory_contradicts: return "directory_contradicts";
+    case Problem::record_withheld: return "record_withheld";
   }
   return {};
 }
@@ -92,8 +105,34 @@ void LogAuditor::add(const protocol::RecordItem& item) {
   if (time_ && record->leaf.time < *time_) find(Problem::time_reversed, item.index, "time");
   time_ = record->leaf.time;
   check_directory(*record);
-  check_act(*record);
+  if (item.disclosure.empty())
+    add_erased(*record);
+  else
+    check_act(*record);
   last_ = std::move(*record);
+}
+
+void LogAuditor::add_erased(const AuditedRecord& record) {
+  ++erased_;
+  const std::uint64_t index = record.index.value;
+  const UnixMillis month_end = end_of_month(record.leaf.time);
+  if (!unexplained_.empty() && unexplained_.back().to == index && unexplained_.back().month_end == month_end)
+    ++unexplained_.back().to;
+  else
+    unexplained_.push_back({index, index + 1, month_end});
+}
+
+/// Whoever erases says so in the log, which leaves, and not before their term.
+void LogAuditor::check_erasure(const AuditedRecord& record) {
+  if (record.leaf.type != audit::LeafType::effacement || record.record.find("shard") != nullptr) return;
+  const std::string_view range = text_in(record.record, "range");
+  const std::size_t comma = range.find(',');
+  const auto from = audit::parse_decimal(range.substr(0, comma));
+  const auto to = comma == std::string_view::npos ? std::nullopt : audit::parse_decimal(range.substr(comma + 1));
+  if (!from || !to) return find(Problem::record_incomplete, record.index, "range");
+  std::erase_if(unexplained_, [&](const Erased& erased) {
+    return erased.from >= *from && erased.to <= *to && record.leaf.time - erased.month_end >= record_kept_min;
+  });
 }
 
 const Bytes* LogAuditor::required(const AuditedRecord& record, std::string_view field) {
@@ -109,6 +148,7 @@ void LogAuditor::check_act(const AuditedRecord& record) {
   const bool ok = text_in(record.record, "outcome") == "ok";
   if (act == "submit") check_submission(record, ok);
   if (act == "open") check_opening(record, ok);
+  if (act == "erase" && ok) check_erasure(record);
   if (ok && record.record.find("member") != nullptr) check_suspension(record);
   // What the leaf says in clear of an act has to be what the record says of it: neither may pass for the other.
   const bool refusal = record.leaf.type == audit::LeafType::refus;
@@ -246,11 +286,15 @@ void LogAuditor::check_queue(const AuditedRecord& record, const Digest& exchange
   const auto number = audit::parse_decimal(text_in(record.record, "number"));
   const std::string queue(text_in(record.record, "queue"));
   if (!head || !number || queue.empty()) return find(Problem::record_incomplete, record.index, "queue");
-  auto [known, fresh] = queues_.try_emplace(queue, audit::queue_start(log_, queue));
-  audit::QueueHead& last = known->second;
+  auto [known, fresh] = queues_.try_emplace(queue, QueueAt{audit::queue_start(log_, queue), 0});
+  audit::QueueHead& last = known->second.head;
+  const bool may_be_erased = known->second.erased != erased_;
+  known->second.erased = erased_;
   if (*number <= last.number.value) return find(Problem::queue_number_twice, record.index, queue);
   const audit::QueueHead shown{QueueNumber{*number}, *head};
-  if (*number != last.number.value + 1)
+  if (*number != last.number.value + 1 && may_be_erased) {
+    // Its links up to here went with their records: what follows is compared from this one on.
+  } else if (*number != last.number.value + 1)
     find(Problem::queue_gap, record.index, queue);
   else if (!audit::verify_link(last, exchange, shown))
     find(Problem::queue_broken, record.index, queue);
@@ -280,6 +324,8 @@ AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {
   report.root = checkpoint.root();
   report.checkpoint = checkpoint.note();
   report.records = records_;
+  report.erased = erased_;
+  for (const Erased& erased : unexplained_) find(Problem::record_withheld, LeafIndex{erased.from}, "record");
   if (edge_.size() != checkpoint.size())
     find(Problem::leaf_missing, LeafIndex{edge_.size().value}, "");
   else if (edge_.root() != checkpoint.root())

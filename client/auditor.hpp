@@ -39,6 +39,7 @@ enum class Problem : std::uint8_t {
   act_twice,                ///< one exchange accepted, or one request granted, in two records
   directory_discontinuous,  ///< a version number repeated, skipped or going back
   directory_contradicts,    ///< the version we verified is not the one in the log
+  record_withheld,          ///< its record is not handed over, and no erasure at the journal's term covers it
 };
 [[nodiscard]] std::string_view text_of(Problem problem);
 
@@ -61,6 +62,7 @@ struct AuditReport {
   Digest root{};
   std::string checkpoint;  ///< its note, verbatim
   std::uint64_t records = 0;
+  std::uint64_t erased = 0;       ///< of them: at the journal's term; the leaf and its place are checked all the same
   std::uint64_t signatures = 0;   ///< checked and good
   std::vector<Finding> findings;  ///< empty = nothing altered, nothing invented, nothing missing
   [[nodiscard]] bool clean() const { return findings.empty(); }
@@ -72,6 +74,8 @@ struct AuditReport {
 class LogAuditor {
  public:
   inline static constexpr std::size_t findings_max = 1000;
+  /// No journal is kept for less: six months after the month is over.
+  inline static constexpr std::chrono::milliseconds record_kept_min = std::chrono::hours(24 * 181);
 
   /// `directory` gives the keys of who acted; it must outlive this and not be older than the checkpoint of finish().
   LogAuditor(std::string log, const KnownDirectory& directory);
@@ -95,12 +99,26 @@ class LogAuditor {
   void check_opening(const AuditedRecord& record, bool granted);
   void check_queue(const AuditedRecord& record, const Digest& exchange);
   void check_directory(const AuditedRecord& record);
+  void add_erased(const AuditedRecord& record);
+  void check_erasure(const AuditedRecord& record);
 
   std::string log_;
   const KnownDirectory& directory_;
   audit::TreeEdge edge_;
   std::vector<audit::Node> scratch_;
-  std::map<std::string, audit::QueueHead> queues_;
+  struct QueueAt {
+    audit::QueueHead head;
+    std::uint64_t erased = 0;  ///< records erased before it: some of the queue's may be among them
+  };
+  std::map<std::string, QueueAt> queues_;
+  /// Leaves of one month in a row whose records were not handed over, and no erasure seen of them yet.
+  struct Erased {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    UnixMillis month_end{};
+  };
+  std::vector<Erased> unexplained_;
+  std::uint64_t erased_ = 0;
   std::set<ShortId> accepted_;
   std::set<Digest> granted_;  ///< opening requests young enough to be granted again
   std::deque<std::pair<UnixMillis, Digest>> granted_order_;

@@ -31,6 +31,8 @@ std::string french(Problem problem) {
     case Problem::queue_number_twice: return "deux envois portent le même numéro dans une file";
     case Problem::act_twice: return "un même acte est inscrit deux fois";
     case Problem::directory_discontinuous: return "les versions de l'annuaire ne se suivent pas";
+    case Problem::record_withheld:
+      return "un enregistrement n'est pas remis, et aucun effacement à son terme ne le couvre";
     case Problem::directory_contradicts: return "l'annuaire vérifié n'est pas celui que dit le journal";
   }
   return "anomalie";
@@ -111,6 +113,7 @@ int verify(Sitting& sitting, const std::string& max_age) {
         .number("size", static_cast<std::int64_t>(result->size.value))
         .text("root", to_hex(result->root))
         .number("records", static_cast<std::int64_t>(result->records))
+        .number("erased", static_cast<std::int64_t>(result->erased))
         .number("signatures", static_cast<std::int64_t>(result->signatures))
         .number("findings", static_cast<std::int64_t>(result->findings.size()))
         .number("unproven", static_cast<std::int64_t>(tail->count))

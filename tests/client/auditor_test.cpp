@@ -102,6 +102,43 @@ TEST_F(AuditorTest, HandsOverEachRecordAndListsSome) {
   EXPECT_EQ((*some)[0].index, LeafIndex{2});
 }
 
+TEST_F(AuditorTest, TakesARecordForErasedOnlyWhenTheLogSaysSoAndItWasDue) {
+  auto desk = connected("auditeur");
+  const std::uint64_t size = broker_.size().value;
+  const UnixMillis last = audit::decode_leaf(broker_.leaf(size - 1))->time;
+  const auto read = [&](std::chrono::hours later, const std::string& range) {
+    client::LogAuditor auditor(desk->session->invitation().log, desk->session->directory());
+    for (std::uint64_t i = 0; i < size; ++i) auditor.add({LeafIndex{i}, broker_.leaf(i), {}});
+    audit::Record erasure = audit::new_record();
+    erasure.add("act", "erase");
+    erasure.add("outcome", "ok");
+    erasure.add("range", range);
+    audit::Leaf leaf;
+    leaf.type = audit::LeafType::effacement;
+    leaf.time = last + later;
+    leaf.record = audit::record_digest(erasure);
+    auditor.add({LeafIndex{size}, audit::encode(leaf), audit::encode(audit::disclose_all(erasure))});
+    return auditor.finish(*desk->session->log().last());
+  };
+  const std::string all = "0," + std::to_string(size);
+  const client::AuditReport due = read(std::chrono::hours(24 * 220), all);
+  EXPECT_FALSE(has(due, Problem::record_withheld)) << list(due);
+  EXPECT_EQ(due.erased, size);
+  EXPECT_EQ(due.records, size + 1);
+  EXPECT_TRUE(has(read(std::chrono::hours(24 * 150), all), Problem::record_withheld)) << "too early";
+  EXPECT_TRUE(has(read(std::chrono::hours(24 * 220), "0,1"), Problem::record_withheld)) << "another range";
+  EXPECT_TRUE(has(read(std::chrono::hours(24 * 220), "1"), Problem::record_incomplete));
+}
+
+TEST_F(AuditorTest, FindsARecordThatIsNotHandedOver) {
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& body) {
+    if (auto* records = std::get_if<protocol::Records>(&body))
+      for (protocol::RecordItem& item : records->items)
+        if (item.index.value == 2) item.disclosure.clear();
+  };
+  EXPECT_TRUE(has(audit(), Problem::record_withheld));
+}
+
 TEST_F(AuditorTest, OnlyAnAuditorReads) {
   auto desk = connected("secretariat");
   EXPECT_FAILS_WITH(client::audit_log(*desk->session, {}), Code::forbidden);
