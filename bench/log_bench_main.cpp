@@ -70,7 +70,7 @@ class LogBench {
       tree.begin_batch();
       for (std::uint64_t i = 0; i < fill_step && tree.size().value < size; ++i) {
         broker::LeafRow row;
-        row.index = {tree.size().value};
+        row.place = {{tree.size().value}, {}};
         row.leaf.type = audit::LeafType::consultation;
         row.leaf.time = house_.now;
         crypto::random_bytes(row.leaf.record);
