@@ -94,7 +94,7 @@ class Departement:
         self.pli(who, "identity", "accept", invitation, "--yes")
         card.unlink()
 
-    def make_contract(self, authorities, threshold, *more, witnesses=()):
+    def make_contract(self, authorities, threshold, witnesses=()):
         """`pli init` from the example contract, on a free port; the log is to be cosigned by all these witnesses."""
         contract = self.folder / "contrat.toml"
         example = (SOURCE / "config" / "examples" / "contrat.example.toml").read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ class Departement:
                  "--work-factor", WORK_FACTOR]
         if witnesses:
             words += ["--witness-policy", self.make_witnesses(witnesses)]
-        done = self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "--json", *words, *more])
+        done = self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "--json", *words])
         made = json.loads(done.stdout.splitlines()[-1])
         for name in witnesses:
             self.run([self.programs / "pli-witness", "add-log", "--folder", self.folder / name, "--log-name", made["log"],

@@ -4,41 +4,14 @@ exchanged for one they signed, and without them an audit fails while everything 
 Exits non-zero at the first step that is not as it must be.
 """
 
-import json
-import signal
-import subprocess
 import sys
 import time
 
-from departement import SOURCE, free_port, must, play
+from departement import SOURCE, must, play
 
 FORM = SOURCE / "config" / "forms" / "signalement-individuel-simple.json"
+WITNESSES = ("w1", "w2")
 PATIENCE = 30  # seconds for two machines on loopback to sign
-
-
-class Witness:
-    def __init__(self, department, name):
-        self.program, self.folder = department.programs / "pli-witness", department.folder / name
-        self.port, self.process = free_port(), None
-        self.errors = department.folder / f"{name}.err"
-        self.vkey = self.run("init", "--name", f"temoin.exemple/{name}").strip()
-        self.line = f"witness {name} {self.vkey} http://127.0.0.1:{self.port}\n"
-
-    def run(self, verb, *words):
-        done = subprocess.run([str(w) for w in (self.program, verb, "--folder", self.folder, *words)], capture_output=True, text=True,
-                              timeout=60, check=True)
-        return done.stdout
-
-    def start(self):
-        self.process = subprocess.Popen([self.program, "run", "--folder", self.folder, "--listen", f"127.0.0.1:{self.port}"],
-                                        stdout=subprocess.PIPE, stderr=open(self.errors, "ab"), text=True)
-        must(self.process.stdout.readline().startswith("pli-witness ready"), "a witness is ready")
-
-    def stop(self):
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=30)
-            self.process = None
 
 
 def until(what, attempt):
@@ -54,27 +27,15 @@ def until(what, attempt):
 
 def witnessed(department):
     pli = department.pli
-    witnesses = [Witness(department, name) for name in ("w1", "w2")]
-    policy = department.folder / "temoins.policy"
-    policy.write_text("".join(witness.line for witness in witnesses) + "group deux all w1 w2\nquorum deux\n")
-    department.make_contract(1, 1, "--witness-policy", policy)
+    department.make_contract(1, 1, witnesses=WITNESSES)
     department.enrol("referent.sens", ["referent"], "218903870", "89387", "Référent, mairie de Sens")
     department.enrol("b.aubry", ["membre_ged"], "service.b", "89", "Membre du GED")
     department.enrol("auditrice", ["auditeur"], "inspection", "89", "Déléguée à la protection des données")
-    invitation = department.folder / "referent.sens.invitation"
-    facts = dict(line.split(" ", 1) for line in invitation.read_text().splitlines()[1:])
-    must(facts["quorum"] == "deux", "the invitation names the witnesses")
-    for witness in witnesses:
-        witness.run("add-log", "--log-name", facts["log"], "--log-key", facts["log-key"])
-        witness.start()
-    try:
-        story(department, pli, witnesses)
-    finally:
-        for witness in witnesses:
-            witness.stop()
-
-
-def story(department, pli, witnesses):
+    invitation = (department.folder / "referent.sens.invitation").read_text().splitlines()
+    must(invitation[-1] == "quorum temoins" and sum(line.startswith("witness ") for line in invitation) == 2,
+         "the invitation names the witnesses")
+    for witness in WITNESSES:
+        must(department.start_witness(witness).startswith("pli-witness ready"), "a witness is ready")
     department.init_broker()
     department.start_broker()
 
@@ -88,15 +49,15 @@ def story(department, pli, witnesses):
     listed = pli("referent.sens", "outbox", "list")[0]
     must("cosigned" in [line["state"] for line in listed], "the outbox says so")
     line = pli("referent.sens", "receipt", "verify", sent["receipt"], "--cosigned", "--max-age", "10m")[0][-1]
-    must([one.split()[0] for one in line["cosigned"]] == ["w1", "w2"] and line["exchange"] == sent["exchange"],
+    must([one.split()[0] for one in line["cosigned"]] == list(WITNESSES) and line["exchange"] == sent["exchange"],
          "which verifies offline, and tells who confirmed it")
     line = pli("auditrice", "audit", "verify")[0][-1]
     must(line["verified"] and line["findings"] == 0 and line["unproven"] >= 1, "the journal is whole, and its newest checkpoint fresh")
     line = pli("auditrice", "audit", "checkpoint")[0][-1]
-    must([one.split()[0] for one in line["cosigned"]] == ["w1", "w2"], "and cosigned by both")
+    must([one.split()[0] for one in line["cosigned"]] == list(WITNESSES), "and cosigned by both")
 
-    for witness in witnesses:
-        witness.stop()
+    for witness in WITNESSES:
+        department.stop_witness(witness)
     time.sleep(2)
     line = pli("auditrice", "audit", "verify", "--max-age", "1s", expect=4)[0][-1]
     must(line["error"] == "log_stale", "without them an audit that asks for more fails (4)")
@@ -104,8 +65,8 @@ def story(department, pli, witnesses):
     must(sent["state"] == "receipted", "a report is still sealed under their last word, and receipted")
     must(pli("referent.sens", "receipt", "upgrade")[0][-1]["waiting"] == 1, "its receipt waits for them")
     must(len(pli("b.aubry", "inbox")[0]) >= 2, "and is read meanwhile")
-    for witness in witnesses:
-        witness.start()
+    for witness in WITNESSES:
+        department.start_witness(witness)
     until("until they are back", nothing_waits)
     department.stop_broker()
 
