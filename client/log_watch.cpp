@@ -26,6 +26,12 @@ bool shows_no_end(const Failure& failure) {
          !is(failure, protocol::Code::unknown_key);
 }
 
+/// Witnesses sign what is published and nothing else. Without any it cannot be told.
+bool was_published(std::string_view note) {
+  const auto shape = audit::parse_note(note);
+  return shape && shape->signatures.size() > 1;
+}
+
 std::string end_of(std::string_view known, const protocol::ShardReply& reply) {
   std::string text =
       "pli-evidence/1\nHow a shard of the log was ended, as it was shown, and what was verified of it.\n";
@@ -244,6 +250,14 @@ Outcome<LogWatch::Past> LogWatch::compare_past(const audit::VerifiedCheckpoint& 
     case AtItsEnd::stands: return Past::agrees;
     case AtItsEnd::given_up: return Past::given_up;
     case AtItsEnd::contradicts: break;
+  }
+  // What a broker committed in its last second has left in receipts, and stands nowhere outside its database: no honest
+  // order can name it. A published checkpoint it must name.
+  if (step->last_known && theirs.size() > step->last_known->size() && !was_published(theirs.note())) {
+    static_cast<void>(
+        raise_alarm(profile_, {LocalCode::log_rolled_back, "the log had signed more than the order names",
+                               profile_.keep_evidence("log-rolled-back", end_of(theirs.note(), *reply))}));
+    return Past::given_up;
   }
   return contradiction("a checkpoint the log signed is no part of the shard it ended");
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "audit/cosignature.hpp"
 #include "base/file.hpp"
 #include "tests/client/sitting.hpp"
 
@@ -377,6 +378,43 @@ TEST_F(ShardTest, P8AReceiptOfTheLostTailThatWasNeverComparedIsSentAgain) {
   EXPECT_EQ((*outbox.find(item->id))->state, client::OutboxState::receipted);
   EXPECT_EQ(backup.accepted(*(*outbox.find(item->id))->exchange), 1U);
   EXPECT_EQ(alarm_codes(*desk), std::vector<std::string>{"log_rolled_back"});
+}
+
+TEST_F(ShardTest, P10AReceiptOfTheLastSecondBeforeTheLossAccusesNobody) {
+  auto desk = connected("r.bellerive");
+  MemoryBroker backup = broker_;
+  broker_.add_noise_leaf();
+  const std::string outside = broker_.checkpoint();  // the last the broker wrote down
+  desk->connection->lose_after(2);
+  client::Outbox outbox(desk->profile, clock_);
+  auto item = outbox.put(client::draft_of(report(), "ged/89"), desk->keys);
+  ASSERT_TRUE(item.has_value());
+  ASSERT_TRUE(outbox.flush(*desk->session).has_value());
+  ASSERT_EQ((*outbox.find(item->id))->state, client::OutboxState::receipted);
+  backup.roll_back(outside, world_.sign_order(backup.order_over(outside, "2026-2")), "2026-2");
+  shown_ = &backup;
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_EQ(alarm_codes(*desk), std::vector<std::string>{"log_rolled_back"});
+  auto flushed = outbox.flush(*desk->session);
+  ASSERT_TRUE(flushed.has_value() && !flushed->stopped);
+  EXPECT_EQ((*outbox.find(item->id))->state, client::OutboxState::receipted);
+  EXPECT_EQ(backup.accepted(*(*outbox.find(item->id))->exchange), 1U);
+}
+
+TEST_F(ShardTest, P10APublishedCheckpointBeyondWhatTheOrderNamesIsAFork) {
+  auto desk = connected("ged.un");
+  MemoryBroker backup = broker_;
+  broker_.add_noise_leaf();
+  const std::string named = broker_.checkpoint();
+  broker_.add_noise_leaf();
+  audit::Note beyond = *audit::parse_note(broker_.checkpoint());
+  beyond.signatures.push_back(
+      audit::cosign(beyond.text, "temoin.exemple/1", crypto::SigningKey::generate(), audit::to_seconds(clock_.now())));
+  backup.roll_back(named, world_.sign_order(backup.order_over(named, "2026-2")), "2026-2");
+  shown_ = &backup;
+  ASSERT_TRUE(connect(*desk).has_value());
+  ASSERT_TRUE(desk->session->log().note_foreign(audit::to_text(beyond), clock_.now()).has_value());
+  EXPECT_FAILS_WITH(desk->session->check_log(), LocalCode::log_forked);
 }
 
 // ---- queues ------------------------------------------------------------------------------------------------------
