@@ -24,6 +24,7 @@
 #include "broker/store_reader.hpp"
 #include "broker/watched_clock.hpp"
 #include "crypto/random.hpp"
+#include "protocol/shard_order.hpp"
 
 namespace pli::broker {
 namespace {
@@ -204,8 +205,12 @@ Outcome<audit::WitnessPolicy> read_policy(const Config& config, const audit::Ver
   if (!bytes) return failure(exit_local_error, state, bytes.error(), next);
   auto policy = audit::WitnessPolicy::parse(as_text(*bytes));
   if (!policy) return failure(exit_local_error, state, policy.error(), next);
+  // The line of any of our shards: the key is one, and the next shard must not wait for its file.
+  const auto is_ours = [&](const audit::VerifierKey& log) {
+    return log.type == own.type && log.key == own.key && protocol::shard_of(log.name, config.log);
+  };
   const auto logs = policy->log_keys();
-  if (std::find(logs.begin(), logs.end(), own) == logs.end())
+  if (std::none_of(logs.begin(), logs.end(), is_ours))
     return Failure{exit_local_error, state, "no log line of it is this log's: log " + audit::to_text(own), next};
   return *std::move(policy);
 }

@@ -553,13 +553,24 @@ TEST_F(BrokerProgram, APolicyThatIsNotThisLogsOrCannotBeAskedDoesNotStart) {
   foreign.replace(foreign.find(ours), ours.size(), audit::to_text(other));
   std::string silent = good;
   silent.replace(silent.find(witness.url()), witness.url().size(), "https://witness.example");
-  for (const std::string& policy : {foreign, silent, std::string("quorum none\n"), std::string("nonsense\n")}) {
+  audit::VerifierKey elsewhere = log_key();
+  elsewhere.name = "pli.example/pli/21/2026-1";
+  std::string another = good;
+  another.replace(another.find(ours), ours.size(), audit::to_text(elsewhere));
+  for (const std::string& policy :
+       {foreign, silent, another, std::string("quorum none\n"), std::string("nonsense\n")}) {
     write("policy", as_bytes(policy));
     expect_refused("run", 5, "WITNESS_POLICY");
   }
-  write("policy", as_bytes(good));
-  Run running = run();
-  EXPECT_EQ(stop(running), 0);
+  audit::VerifierKey shard_before = log_key();
+  shard_before.name = shard_before.name.substr(0, shard_before.name.rfind('/')) + "/2020-1";
+  std::string older = good;
+  older.replace(older.find(ours), ours.size(), audit::to_text(shard_before));
+  for (const std::string& policy : {older, good}) {
+    write("policy", as_bytes(policy));
+    Run running = run();
+    EXPECT_EQ(stop(running), 0);
+  }
 }
 
 TEST_F(BrokerProgram, AClockFarFromTheNewestKeyDoesNotStartUnlessAccepted) {
