@@ -1,6 +1,7 @@
 #include "client/audit_report.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "audit/text_lines.hpp"
 #include "client/record_filter.hpp"
@@ -73,7 +74,14 @@ void AuditReporter::add(const AuditedRecord& record) {
 
   ++summary_.records;
   ++summary_.acts[std::string(audit::text_of(record.leaf.type))];
-  const auto event = [&](std::string subject) { return ReportEvent{record.index, time, person, std::move(subject)}; };
+  const auto event = [&](std::string subject) {
+    return ReportEvent{record.index, time, person, std::move(subject), record.shard};
+  };
+  const bool erased = fields.fields.empty();
+  if (erased) ++summary_.erased;
+  // In clear in the leaf, which is not erased.
+  if (record.leaf.directory && (ok || erased))
+    note(summary_.directory, event(std::to_string(record.leaf.directory->number.value)));
   if (act == "input") {
     summary_.strays[shown_value(fields, "rule")] += audit::parse_decimal(shown_value(fields, "count")).value_or(0);
   } else if (!ok && !person.empty()) {
@@ -81,7 +89,6 @@ void AuditReporter::add(const AuditedRecord& record) {
     ++summary_.persons[person].refusals[rule.empty() ? outcome : outcome + " " + rule];
   }
   if (!ok) return;
-  if (record.leaf.directory) note(summary_.directory, event(std::to_string(record.leaf.directory->number.value)));
   if (fields.find("member") != nullptr) note(summary_.suspensions, event(shown_value(fields, "member")));
   if (fields.find("code") != nullptr) note(summary_.anomalies, event(shown_value(fields, "code")));
   // An anomaly's report is of this type too, and reads nothing.
@@ -105,9 +112,10 @@ void AuditReporter::add_opening(const AuditedRecord& record, const std::string& 
   if (const auto exchange = digest_in(fields, "exchange")) opened.exchanges.insert(short_id(*exchange));
   const auto case_id = digest_in(fields, "case");
   if (case_id) opened.cases.insert(short_id(*case_id));
-  if (!is_working_time(time, options_.hours)) note(summary_.out_of_hours, {record.index, time, person, motif});
+  if (!is_working_time(time, options_.hours))
+    note(summary_.out_of_hours, {record.index, time, person, motif, record.shard});
   if (case_id && is_instance(shown_value(fields, "queue")))
-    waiting_[*case_id].push_back({record.index, time, person, to_hex(*case_id)});
+    waiting_[*case_id].push_back({record.index, time, person, to_hex(*case_id), record.shard});
 }
 
 void AuditReporter::settle(const Digest& case_id, UnixMillis time) {
@@ -141,8 +149,9 @@ AuditSummary AuditReporter::finish() {
     }
   }
   waiting_.clear();
-  std::sort(summary_.unfollowed.listed.begin(), summary_.unfollowed.listed.end(),
-            [](const ReportEvent& a, const ReportEvent& b) { return a.leaf < b.leaf; });
+  std::sort(
+      summary_.unfollowed.listed.begin(), summary_.unfollowed.listed.end(),
+      [](const ReportEvent& a, const ReportEvent& b) { return std::tie(a.time, a.leaf) < std::tie(b.time, b.leaf); });
   find_unusual();
   for (auto& [person, opened] : opened_) {
     summary_.persons[person].exchanges = opened.exchanges.size();
@@ -159,10 +168,11 @@ std::vector<ReportLine> lines_of(const AuditSummary& summary) {
   };
   const auto events = [&](const char* section, const ReportEvents& list) {
     for (const ReportEvent& event : list.listed)
-      add({section, event.person, event.subject, "", event.leaf, event.time, 1});
+      add({section, event.person, event.subject, "", event.leaf, event.time, 1, event.shard});
     if (list.count > list.listed.size()) counted(section, "", "beyond", list.count - list.listed.size());
   };
   for (const auto& [act, count] : summary.acts) counted("act", "", act, count);
+  if (summary.erased != 0) counted("erased_at_term", "", "", summary.erased);
   for (const auto& [person, facts] : summary.persons) {
     if (facts.openings != 0) {
       counted("openings", person, "", facts.openings);

@@ -34,6 +34,7 @@ struct ReportEvent {
   UnixMillis time{};
   std::string person;   ///< who did it; empty = nobody enrolled
   std::string subject;  ///< what it is about: a motif, a case, a version, a member, a code
+  std::string shard{};  ///< name of the one `leaf` is in
   bool operator==(const ReportEvent&) const = default;
 };
 struct ReportEvents {
@@ -64,6 +65,7 @@ struct JournalReadings {
 
 struct AuditSummary {
   std::uint64_t records = 0;                  ///< of the period
+  std::uint64_t erased = 0;                   ///< of them: counted in `acts` alone, their values are gone
   std::map<std::string, std::uint64_t> acts;  ///< by type
   std::map<std::string, PersonSummary> persons;
   std::vector<UnusualDay> unusual;
@@ -114,6 +116,7 @@ struct ReportLine {
   std::optional<LeafIndex> leaf;
   std::optional<UnixMillis> time;
   std::uint64_t count = 0;
+  std::string shard{};  ///< of `leaf`
   bool operator==(const ReportLine&) const = default;
 };
 [[nodiscard]] std::vector<ReportLine> lines_of(const AuditSummary& summary);

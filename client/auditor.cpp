@@ -4,6 +4,8 @@
 #include <thread>
 
 #include "audit/text_lines.hpp"
+#include "client/client_store.hpp"
+#include "client/shard_watch.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/statement.hpp"
 #include "protocol/limits.hpp"
@@ -44,8 +46,11 @@ std::optional<AuditedRecord> read_record(const protocol::RecordItem& item, Probl
     problem = Problem::record_mismatch;
     return std::nullopt;
   }
-  return AuditedRecord{item.index, std::move(*leaf), std::move(*record)};
+  return AuditedRecord{item.index, std::move(*leaf), std::move(*record), {}};
 }
+
+/// What leaf 0 of a log's very first shard says.
+std::string first_statement(std::string_view origin) { return "first leaf of " + std::string(origin); }
 
 /// The first moment after the month, UTC.
 UnixMillis end_of_month(UnixMillis time) {
@@ -78,21 +83,53 @@ std::string_view text_of(Problem problem) {
     case Problem::directory_discontinuous: return "directory_discontinuous";
     case Problem::directory_contradicts: return "directory_contradicts";
     case Problem::record_withheld: return "record_withheld";
+    case Problem::shard_missing: return "shard_missing";
+    case Problem::shard_step_broken: return "shard_step_broken";
   }
   return {};
 }
+
+std::string shard_name_of(std::string_view origin) { return std::string(origin.substr(origin.rfind('/') + 1)); }
 
 LogAuditor::LogAuditor(std::string log, const KnownDirectory& directory)
     : log_(std::move(log)), directory_(directory) {}
 
 void LogAuditor::find(Problem problem, std::optional<LeafIndex> leaf, std::string_view subject) {
-  if (findings_.size() < findings_max) findings_.push_back({problem, leaf, std::string(subject)});
+  take({problem, leaf, std::string(subject), origin_});
+}
+
+void LogAuditor::take(Finding finding) {
+  if (findings_.size() < findings_max) findings_.push_back(std::move(finding));
+}
+
+void LogAuditor::begin_shard(std::string_view origin, Begins begins, const std::string& first) {
+  origin_ = origin;
+  begins_ = begins;
+  first_ = first;
+  from_the_middle_ = from_the_middle_ || begins == Begins::unknown;
+  edge_ = {};
+}
+
+void LogAuditor::check_first(const protocol::RecordItem& item) {
+  if (begins_ == Begins::as_shown && item.leaf != first_) find(Problem::shard_step_broken, item.index, "first");
+  if (begins_ != Begins::the_log) return;
+  const auto leaf = audit::decode_leaf(item.leaf);
+  if (!leaf || leaf->statement != first_statement(origin_)) find(Problem::shard_missing, item.index, "first");
+}
+
+void LogAuditor::end_shard(const audit::VerifiedCheckpoint& checkpoint, bool rolled_back) {
+  if (edge_.size() != checkpoint.size())
+    find(Problem::leaf_missing, LeafIndex{edge_.size().value}, "");
+  else if (edge_.root() != checkpoint.root())
+    find(Problem::tree_mismatch, std::nullopt, "root");
+  shards_.push_back({checkpoint.head().origin, checkpoint.size(), checkpoint.root(), checkpoint.note(), rolled_back});
 }
 
 void LogAuditor::add(const protocol::RecordItem& item) {
   last_.reset();
   const LeafIndex expected{edge_.size().value};
   if (item.index != expected) find(Problem::leaf_missing, expected, "");
+  if (expected.value == 0) check_first(item);
   scratch_.clear();
   edge_.append(audit::leaf_hash(as_bytes(item.leaf)), scratch_);
   ++records_;
@@ -109,6 +146,7 @@ void LogAuditor::add(const protocol::RecordItem& item) {
     add_erased(*record);
   else
     check_act(*record);
+  record->shard = shard_name_of(origin_);
   last_ = std::move(*record);
 }
 
@@ -116,22 +154,27 @@ void LogAuditor::add_erased(const AuditedRecord& record) {
   ++erased_;
   const std::uint64_t index = record.index.value;
   const UnixMillis month_end = end_of_month(record.leaf.time);
-  if (!unexplained_.empty() && unexplained_.back().to == index && unexplained_.back().month_end == month_end)
+  if (!unexplained_.empty() && unexplained_.back().to == index && unexplained_.back().month_end == month_end &&
+      unexplained_.back().shard == origin_)
     ++unexplained_.back().to;
   else
-    unexplained_.push_back({index, index + 1, month_end});
+    unexplained_.push_back({index, index + 1, month_end, origin_});
 }
 
-/// Whoever erases says so in the log, which leaves, and not before their term.
+/// Whoever erases says so in the log, which leaves, of which shard where it is not the one it is said in, and not
+/// before their term.
 void LogAuditor::check_erasure(const AuditedRecord& record) {
-  if (record.leaf.type != audit::LeafType::effacement || record.record.find("shard") != nullptr) return;
+  if (record.leaf.type != audit::LeafType::effacement) return;
+  const Bytes* elsewhere = record.record.find("shard");
+  const std::string_view shard = elsewhere == nullptr ? std::string_view(origin_) : as_text(*elsewhere);
   const std::string_view range = text_in(record.record, "range");
   const std::size_t comma = range.find(',');
   const auto from = audit::parse_decimal(range.substr(0, comma));
   const auto to = comma == std::string_view::npos ? std::nullopt : audit::parse_decimal(range.substr(comma + 1));
   if (!from || !to) return find(Problem::record_incomplete, record.index, "range");
   std::erase_if(unexplained_, [&](const Erased& erased) {
-    return erased.from >= *from && erased.to <= *to && record.leaf.time - erased.month_end >= record_kept_min;
+    return erased.shard == shard && erased.from >= *from && erased.to <= *to &&
+           record.leaf.time - erased.month_end >= record_kept_min;
   });
 }
 
@@ -288,7 +331,7 @@ void LogAuditor::check_queue(const AuditedRecord& record, const Digest& exchange
   if (!head || !number || queue.empty()) return find(Problem::record_incomplete, record.index, "queue");
   auto [known, fresh] = queues_.try_emplace(queue, QueueAt{audit::queue_start(log_, queue), 0});
   audit::QueueHead& last = known->second.head;
-  const bool may_be_erased = known->second.erased != erased_;
+  const bool may_be_erased = known->second.erased != erased_ || (fresh && from_the_middle_);
   known->second.erased = erased_;
   if (*number <= last.number.value) return find(Problem::queue_number_twice, record.index, queue);
   const audit::QueueHead shown{QueueNumber{*number}, *head};
@@ -304,7 +347,10 @@ void LogAuditor::check_queue(const AuditedRecord& record, const Digest& exchange
 void LogAuditor::check_directory(const AuditedRecord& record) {
   if (!record.leaf.directory) return;
   const audit::DirectoryReference& version = *record.leaf.directory;
-  const bool follows = !version_ || version.number.value == version_->number.value + 1;
+  // The first leaf of a later shard repeats the version then in force.
+  const bool repeats = record.index.value == 0 && begins_ != Begins::the_log && version_ && version == *version_;
+  const bool first_of_later = record.index.value == 0 && !shards_.empty();
+  const bool follows = !version_ || repeats || (!first_of_later && version.number.value == version_->number.value + 1);
   if (!follows) find(Problem::directory_discontinuous, record.index, "directory");
   const auto& ours = directory_.verified();
   if (version.number == ours.head().number && version.digest != ours.digest())
@@ -316,32 +362,34 @@ void LogAuditor::check_directory(const AuditedRecord& record) {
   published_.try_emplace(version.number.value, record.leaf.time);
 }
 
-bool LogAuditor::knows_directory() const { return version_ && version_->number >= directory_.number(); }
+bool LogAuditor::knows_directory() const {
+  return version_ && (older_directory_ || version_->number >= directory_.number());
+}
 
 AuditReport LogAuditor::finish(const audit::VerifiedCheckpoint& checkpoint) {
+  end_shard(checkpoint, false);
   AuditReport report;
   report.size = checkpoint.size();
   report.root = checkpoint.root();
   report.checkpoint = checkpoint.note();
   report.records = records_;
   report.erased = erased_;
-  for (const Erased& erased : unexplained_) find(Problem::record_withheld, LeafIndex{erased.from}, "record");
-  if (edge_.size() != checkpoint.size())
-    find(Problem::leaf_missing, LeafIndex{edge_.size().value}, "");
-  else if (edge_.root() != checkpoint.root())
-    find(Problem::tree_mismatch, std::nullopt, "root");
+  for (const Erased& erased : unexplained_)
+    take({Problem::record_withheld, LeafIndex{erased.from}, "record", erased.shard});
   if (!knows_directory()) find(Problem::directory_contradicts, std::nullopt, "directory");
   report.signatures = signatures_;
   report.findings = findings_;
+  report.shards = shards_;
   return report;
 }
 
-Outcome<void> read_items(Session& session, LeafIndex from, TreeSize end, const OnItem& on_item) {
+Outcome<void> read_items(Session& session, const std::string& origin, LeafIndex from, TreeSize end,
+                         const OnItem& on_item) {
   std::uint64_t next = from.value;
   while (next < end.value) {
     const auto wanted = std::min<std::uint64_t>(end.value - next, protocol::records_items_max);
-    auto page =
-        session.ask<protocol::Records>(protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted), {}});
+    auto page = session.ask<protocol::Records>(
+        protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted), origin});
     if (!page) return page.error();
     if (page->items.empty()) return {};
     for (const protocol::RecordItem& item : page->items) {
@@ -353,25 +401,162 @@ Outcome<void> read_items(Session& session, LeafIndex from, TreeSize end, const O
   return {};
 }
 
+namespace {
+
+/// What a leaf 0 says was before its shard. Nothing where it says that nothing was, or cannot be read: reading the
+/// whole shard finds that.
+struct Before {
+  std::string previous;
+  bool first = false;
+};
+Outcome<Before> read_before(Session& session, const std::string& origin, std::vector<Finding>& findings) {
+  Before before;
+  auto page = session.ask<protocol::Records>(protocol::GetRecords{LeafIndex{0}, 1, origin});
+  if (!page && is(page.error(), protocol::Code::not_found)) {
+    findings.push_back({Problem::shard_missing, std::nullopt, "records", origin});
+    return before;
+  }
+  if (!page) return page.error();
+  if (page->items.empty()) return before;
+  const auto leaf = audit::decode_leaf(page->items.front().leaf);
+  if (!leaf || !leaf->statement) {
+    before.first = true;  // which reading it will not confirm
+    return before;
+  }
+  const auto opening = protocol::parse_shard_opening(*leaf->statement);
+  if (opening)
+    before.previous = opening->previous;
+  else
+    before.first = true;
+  return before;
+}
+
+Outcome<ShardStep> verify_step(const protocol::ShardReply& reply, const std::string& origin,
+                               const protocol::Invitation& invitation,
+                               const std::vector<protocol::AuthoritySet>& authorities) {
+  auto step = verify_shard_step(reply, origin, invitation, authorities.front());
+  // An order is signed by those who were authorities then.
+  for (std::size_t i = 1; !step && i < authorities.size(); ++i)
+    step = verify_shard_step(reply, origin, invitation, authorities[i]);
+  return step;
+}
+
+}  // namespace
+
+Outcome<ShardChain> find_shards(Session& session) {
+  if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
+  const protocol::Invitation& invitation = session.invitation();
+  const ClientStore& store = session.profile().store();
+  auto authorities = session.authorities_known();
+  if (!authorities) return authorities.error();
+  ShardChain chain;
+  bool noted = false;
+  std::vector<ShardSpan>& shards = chain.shards;  // newest first until the end
+  shards.push_back(
+      {session.log().last()->head().origin, *session.log().last(), LogAuditor::Begins::unknown, {}, false});
+  for (;;) {
+    const std::string origin = shards.back().origin;
+    auto before = read_before(session, origin, chain.findings);
+    if (!before) return before.error();
+    auto remembered = store.shard_before(origin);
+    if (!remembered) return local(LocalCode::local_store, remembered.error());
+    const std::string previous = *remembered ? (*remembered)->origin : before->previous;
+    if (previous.empty()) {
+      if (before->first) shards.back().begins = LogAuditor::Begins::the_log;
+      break;
+    }
+    const auto broken = [&](const char* subject) {
+      chain.findings.push_back({Problem::shard_step_broken, std::nullopt, subject, origin});
+    };
+    // They come one after the other, so that going back ends.
+    const auto name = protocol::shard_of(previous, invitation.log);
+    if (!name || name >= protocol::shard_of(origin, invitation.log)) {
+      broken("previous");
+      break;
+    }
+    if (shards.size() == shards_audited_max) return Failure(LocalCode::receipt_invalid, "more shards than one log has");
+    auto reply = session.ask<protocol::ShardReply>(protocol::GetShard{previous, TreeSize{}});
+    if (!reply && is(reply.error(), protocol::Code::not_found)) {
+      chain.findings.push_back({Problem::shard_missing, std::nullopt, "end", previous});
+      break;
+    }
+    if (!reply) return reply.error();
+    auto step = verify_step(*reply, previous, invitation, *authorities);
+    if (step && step->opened.head().origin != origin) step = Failure(LocalCode::log_forked, "another shard follows");
+    if (step) {
+      shards.back().begins = LogAuditor::Begins::as_shown;
+      shards.back().first = reply->first.leaf;
+      const audit::VerifiedCheckpoint& known = shards.back().checkpoint;
+      if (step->opened.size() != known.size() || step->opened.root() != known.root()) {
+        noted = true;
+        if (auto kept = session.log().note_foreign(step->opened.note(), session.clock().now()); !kept)
+          return kept.error();
+      }
+    } else {
+      broken("step");
+    }
+    // What the log signed as the end is read all the same.
+    auto closed = verify_log_note(reply->closed, invitation.log, invitation.log_key);
+    if (!closed || closed->head().origin != previous) break;
+    auto seen = store.closed_shard(previous);
+    if (!seen) return local(LocalCode::local_store, seen.error());
+    if (*seen && (*seen)->closed != protocol::TreeMark{closed->size(), closed->root()}) broken("closed");
+    shards.push_back({previous, std::move(*closed), LogAuditor::Begins::unknown, {}, step && step->rolled_back()});
+  }
+  std::reverse(shards.begin(), shards.end());
+  // A checkpoint that proved a first leaf is of the tree that is read, or the log has forked.
+  if (noted)
+    if (auto checked = session.check_log(); !checked) return checked.error();
+  return chain;
+}
+
 Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std::chrono::milliseconds patience,
-                               const OnItem& on_item) {
+                               const OnLeaf& on_leaf, const OnProgress& progress) {
   constexpr std::chrono::milliseconds pause{100};
   if (auto refreshed = session.refresh(); !refreshed) return refreshed.error();
-  if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
+  auto chain = find_shards(session);
+  if (!chain) return chain.error();
   LogAuditor auditor(session.invitation().log, session.directory());
-  LeafIndex next{};
-  const auto take = [&](const protocol::RecordItem& item) -> Outcome<void> {
-    auditor.add(item);
-    ++next.value;
-    if (on_item)
-      if (auto taken = on_item(item); !taken) return taken.error();
-    if (on_record && auditor.last()) on_record(*auditor.last());
-    return {};
+  for (Finding& finding : chain->findings) auditor.take(std::move(finding));
+  std::uint64_t total = 0;
+  bool given_up = false;
+  for (const ShardSpan& shard : chain->shards) {
+    total += shard.checkpoint.size().value;
+    given_up = given_up || shard.rolled_back;
+  }
+  if (given_up && session.directory_behind()) auditor.excuse_older_directory();
+
+  std::uint64_t done = 0;
+  const auto read = [&](const std::string& origin, LeafIndex from, TreeSize end) {
+    return read_items(session, origin, from, end, [&](const protocol::RecordItem& item) -> Outcome<void> {
+      auditor.add(item);
+      if (progress) progress(++done, std::max(done, total));
+      if (on_leaf)
+        if (auto taken = on_leaf(origin, item); !taken) return taken.error();
+      if (on_record && auditor.last()) on_record(*auditor.last());
+      return {};
+    });
   };
-  for (;; patience -= pause) {
+  for (const ShardSpan& shard : chain->shards) {
+    auditor.begin_shard(shard.origin, shard.begins, shard.first);
+    if (shard.origin == chain->shards.back().origin) break;
+    auto closed = read(shard.origin, LeafIndex{}, shard.checkpoint.size());
+    // What is missing is a finding.
+    if (!closed && is(closed.error(), protocol::Code::not_found))
+      auditor.take({Problem::shard_missing, std::nullopt, "records", shard.origin});
+    else if (!closed)
+      return closed.error();
+    auditor.end_shard(shard.checkpoint, shard.rolled_back);
+  }
+  const std::string& origin = chain->shards.back().origin;
+  audit::VerifiedCheckpoint checkpoint = chain->shards.back().checkpoint;
+  for (LeafIndex next{};; patience -= pause) {
+    // The log may go on in another shard meanwhile: that is for the next reading.
+    if (session.log().last()->head().origin == origin) checkpoint = *session.log().last();
+    total = done + checkpoint.size().value - std::min(next.value, checkpoint.size().value);
     // What is missing at the end is a finding.
-    const audit::VerifiedCheckpoint checkpoint = *session.log().last();
-    if (auto read = read_items(session, next, checkpoint.size(), take); !read) return read.error();
+    if (auto read_on = read(origin, next, checkpoint.size()); !read_on) return read_on.error();
+    next = auditor.next();
     if (auditor.knows_directory() || patience <= std::chrono::milliseconds::zero()) return auditor.finish(checkpoint);
     std::this_thread::sleep_for(pause);
     if (auto checked = session.check_log(); !checked) return checked.error();
@@ -379,9 +564,11 @@ Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std:
 }
 
 Outcome<UnprovenTail> read_unproven(Session& session) {
+  if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
   const std::uint64_t from = session.log().known_size().value;
+  const std::string& origin = session.log().last()->head().origin;
   auto page = session.ask<protocol::Records>(
-      protocol::GetRecords{LeafIndex{from}, static_cast<std::uint32_t>(protocol::records_items_max), {}});
+      protocol::GetRecords{LeafIndex{from}, static_cast<std::uint32_t>(protocol::records_items_max), origin});
   if (!page) return page.error();
   UnprovenTail out;
   out.count = page->size.value > from ? page->size.value - from : 0;
@@ -395,14 +582,15 @@ Outcome<UnprovenTail> read_unproven(Session& session) {
   return out;
 }
 
-Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count) {
+Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count,
+                                                 const std::string& origin) {
   std::vector<AuditedRecord> out;
   std::uint64_t next = from.value;
   const std::uint64_t end = from.value + std::min(count, std::uint64_t{1} << 32);
   while (next < end) {
     const auto wanted = std::min<std::uint64_t>(end - next, protocol::records_items_max);
-    auto page =
-        session.ask<protocol::Records>(protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted)});
+    auto page = session.ask<protocol::Records>(
+        protocol::GetRecords{LeafIndex{next}, static_cast<std::uint32_t>(wanted), origin});
     if (!page) return page.error();
     if (page->items.empty()) break;
     for (const protocol::RecordItem& item : page->items) {
@@ -410,6 +598,7 @@ Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex fro
       auto record = read_record(item, problem);
       if (!record || item.index.value != next)
         return Failure(LocalCode::receipt_invalid, "a record that is not what its leaf says");
+      record->shard = shard_name_of(origin);
       out.push_back(std::move(*record));
       if (++next == end) break;
     }

@@ -1,6 +1,6 @@
-// Reading the journal as an auditor: every record against its leaf, every leaf against the tree the log signed, every
-// act against the signature of who did it, every queue against its chain. Finds what a dishonest broker wrote (P5, P7,
-// P8).
+// Reading the journal as an auditor, all shards of the log from the first: every record against its leaf, every leaf
+// against the tree the log signed, every shard's end against what the next one begins with, every act against the
+// signature of who did it, every queue against its chain. Finds what a dishonest broker wrote (P5, P7, P8, P10).
 #pragma once
 
 #include <chrono>
@@ -40,6 +40,8 @@ enum class Problem : std::uint8_t {
   directory_discontinuous,  ///< a version number repeated, skipped or going back
   directory_contradicts,    ///< the version we verified is not the one in the log
   record_withheld,          ///< its record is not handed over, and no erasure at the journal's term covers it
+  shard_missing,            ///< a shard of the log is not shown, or how it ended
+  shard_step_broken,        ///< a shard's end, the next one's first leaf and the authority's order do not fit together
 };
 [[nodiscard]] std::string_view text_of(Problem problem);
 
@@ -47,6 +49,7 @@ struct Finding {
   Problem problem;
   std::optional<LeafIndex> leaf;
   std::string subject;  ///< field, queue or act: our own tokens
+  std::string shard{};  ///< origin of the tree `leaf` is in
   bool operator==(const Finding&) const = default;
 };
 
@@ -54,14 +57,25 @@ struct Finding {
 struct AuditedRecord {
   LeafIndex index{};
   audit::Leaf leaf;
-  audit::Disclosure record;
+  audit::Disclosure record;  ///< without a field when its values were erased at the journal's term
+  std::string shard{};       ///< name within the log: "2026-1"
+};
+
+/// One tree of the log, compared with a checkpoint of it.
+struct AuditedShard {
+  std::string origin;
+  TreeSize size{};
+  Digest root{};
+  std::string checkpoint;    ///< its note, verbatim: the closing one, of the current shard the newest
+  bool rolled_back = false;  ///< it ends short of what was published, by the authority's order
 };
 
 struct AuditReport {
-  TreeSize size{};  ///< of the checkpoint everything was compared with
+  TreeSize size{};  ///< of the current shard's checkpoint
   Digest root{};
-  std::string checkpoint;  ///< its note, verbatim
-  std::uint64_t records = 0;
+  std::string checkpoint;            ///< its note, verbatim
+  std::vector<AuditedShard> shards;  ///< oldest first; the last one is the current
+  std::uint64_t records = 0;         ///< of all shards
   std::uint64_t erased = 0;       ///< of them: at the journal's term; the leaf and its place are checked all the same
   std::uint64_t signatures = 0;   ///< checked and good
   std::vector<Finding> findings;  ///< empty = nothing altered, nothing invented, nothing missing
@@ -69,8 +83,11 @@ struct AuditReport {
 };
 
 /// The checks, one record after another. Memory: 16 bytes and a set's node for each accepted exchange, one head for
-/// each queue, a time for each version, a number for each member, a line for each finding (at most findings_max are
-/// kept). Pure: no network, no disk.
+/// each queue, a time for each version, a number for each member, a checkpoint for each shard, a line for each finding
+/// (at most findings_max are kept). Pure: no network, no disk.
+///
+/// What is about the log goes on from one shard to the next: queues, what was accepted, versions, times. Of a shard
+/// rolled back that is what stands of it, so an exchange accepted again in the next one is no act_twice.
 class LogAuditor {
  public:
   inline static constexpr std::size_t findings_max = 1000;
@@ -79,9 +96,25 @@ class LogAuditor {
 
   /// `directory` gives the keys of who acted; it must outlive this and not be older than the checkpoint of finish().
   LogAuditor(std::string log, const KnownDirectory& directory);
+  enum class Begins {
+    the_log,   ///< nothing was before it
+    as_shown,  ///< with this leaf, which fits how the shard before ended
+    unknown,   ///< that is a finding already
+  };
+  /// What follows is added to the tree of `origin`. `first` is its leaf 0 where that is known.
+  void begin_shard(std::string_view origin, Begins begins, const std::string& first = {});
   /// In order of index, from 0.
   void add(const protocol::RecordItem& item);
+  /// The shard is read: it ends, or is read up to here. `rolled_back`: an order gave up what was beyond.
+  void end_shard(const audit::VerifiedCheckpoint& checkpoint, bool rolled_back);
+  /// By an ordered rollback the broker is under an older version than ours, which was published in what was given up.
+  void excuse_older_directory() { older_directory_ = true; }
+  /// What was seen elsewhere than in a leaf.
+  void take(Finding finding);
+  /// With the checkpoint of the shard that was begun last.
   [[nodiscard]] AuditReport finish(const audit::VerifiedCheckpoint& checkpoint);
+  /// How many leaves of the shard were added.
+  [[nodiscard]] LeafIndex next() const { return {edge_.size().value}; }
   /// Whether the journal read so far knows the directory's version.
   [[nodiscard]] bool knows_directory() const;
   /// The last record added, when it could be read.
@@ -98,12 +131,19 @@ class LogAuditor {
   void check_suspension(const AuditedRecord& record);
   void check_opening(const AuditedRecord& record, bool granted);
   void check_queue(const AuditedRecord& record, const Digest& exchange);
+  void check_first(const protocol::RecordItem& item);
   void check_directory(const AuditedRecord& record);
   void add_erased(const AuditedRecord& record);
   void check_erasure(const AuditedRecord& record);
 
   std::string log_;
   const KnownDirectory& directory_;
+  std::string origin_;
+  Begins begins_ = Begins::unknown;
+  std::string first_;
+  bool from_the_middle_ = false;  ///< what was before the first shard read is not known
+  bool older_directory_ = false;
+  std::vector<AuditedShard> shards_;
   audit::TreeEdge edge_;
   std::vector<audit::Node> scratch_;
   struct QueueAt {
@@ -116,6 +156,7 @@ class LogAuditor {
     std::uint64_t from = 0;
     std::uint64_t to = 0;
     UnixMillis month_end{};
+    std::string shard;  ///< origin
   };
   std::vector<Erased> unexplained_;
   std::uint64_t erased_ = 0;
@@ -132,20 +173,49 @@ class LogAuditor {
   std::vector<Finding> findings_;
 };
 
-/// Reads the whole journal up to the session's last verified checkpoint and checks it. `on_record` may be empty.
-/// Errors: refusals (only an auditor may), unreachable. What is wrong with the log is in the report, not an error.
 using OnRecord = std::function<void(const AuditedRecord&)>;
 /// Sees each leaf's bytes as they came, readable or not, before its record. A failure ends the reading.
 using OnItem = std::function<Outcome<void>(const protocol::RecordItem&)>;
+/// The same with the origin of the tree the leaf is in.
+using OnLeaf = std::function<Outcome<void>(const std::string& origin, const protocol::RecordItem&)>;
+/// Leaves read, of how many.
+using OnProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+/// Shards one log is read over: more than a contract has years and bad days.
+inline constexpr std::size_t shards_audited_max = 256;
+
+/// A shard, and how it is known to begin.
+struct ShardSpan {
+  std::string origin;
+  audit::VerifiedCheckpoint checkpoint;  ///< the closing one; of the current shard the newest
+  LogAuditor::Begins begins = LogAuditor::Begins::unknown;
+  std::string first;         ///< its leaf 0, where it begins as_shown
+  bool rolled_back = false;  ///< it ends short of what was published, by order
+};
+struct ShardChain {
+  std::vector<ShardSpan> shards;  ///< oldest first, never empty; the last one is the current
+  std::vector<Finding> findings;  ///< shard_missing, shard_step_broken
+};
+/// All shards of the log: from the current one back to the first, by what leaf 0 of each says of the one before, or
+/// what this profile remembers of it. Each end is checked as when it is passed (shard_watch.hpp), under the authorities
+/// of any version this profile verified, and against what the profile saw of it then.
+/// Errors: refusals (only an auditor may), unreachable, local_store, receipt_invalid (no checkpoint yet, or more shards
+/// than shards_audited_max).
+[[nodiscard]] Outcome<ShardChain> find_shards(Session& session);
+
 /// A version is shown before a checkpoint that holds its leaf is published, at most a second later: that long, and then
 /// some, `patience` waits for one, since a directory the log does not know is a finding.
 inline constexpr std::chrono::milliseconds publication_patience{10'000};
+/// Reads the whole journal, all shards, up to the session's last verified checkpoint and checks it. The callbacks may
+/// be empty. Errors: those of find_shards(), log_forked, those of `on_leaf`. What is wrong with the log is in the
+/// report, not an error.
 [[nodiscard]] Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record,
                                              std::chrono::milliseconds patience = publication_patience,
-                                             const OnItem& on_item = {});
-/// The leaves [from, end) as they came, not checked. Ends early where the broker has no more. Errors: refusals,
-/// unreachable, those of `on_item`.
-[[nodiscard]] Outcome<void> read_items(Session& session, LeafIndex from, TreeSize end, const OnItem& on_item);
+                                             const OnLeaf& on_leaf = {}, const OnProgress& progress = {});
+/// The leaves [from, end) of a shard as they came, not checked. Ends early where the broker has no more. Errors:
+/// refusals, unreachable, those of `on_item`.
+[[nodiscard]] Outcome<void> read_items(Session& session, const std::string& origin, LeafIndex from, TreeSize end,
+                                       const OnItem& on_item);
 /// What the broker says was recorded after the session's last checkpoint: no tree commits to it yet.
 struct UnprovenTail {
   std::uint64_t count = 0;
@@ -154,8 +224,12 @@ struct UnprovenTail {
 /// Never empty: reading the journal is recorded too. Errors: refusals, unreachable; receipt_invalid (a record that is
 /// not what its leaf says).
 [[nodiscard]] Outcome<UnprovenTail> read_unproven(Session& session);
-/// Some records, checked one by one against their leaves but not against the tree: for listing.
-[[nodiscard]] Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count);
+/// Some records, checked one by one against their leaves but not against the tree: for listing. `origin` empty = of the
+/// current shard. One erased at the journal's term has no field.
+[[nodiscard]] Outcome<std::vector<AuditedRecord>> read_records(Session& session, LeafIndex from, std::uint64_t count,
+                                                               const std::string& origin = {});
+/// "2026-1" of "pli.example/pli/89/2026-1".
+[[nodiscard]] std::string shard_name_of(std::string_view origin);
 /// One record with its proof, under the newest published checkpoint that holds it, which is compared with all this
 /// profile has seen. `shard` empty = the current one. Errors: refusals, receipt_invalid (also the proof of another
 /// leaf), log_forked, log_shrunk.

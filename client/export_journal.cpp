@@ -94,11 +94,16 @@ class ExportWriter {
     return place_held(item.index.value);
   }
 
-  Outcome<audit::ExportPeriod> finish(Session& session, const AuditReport& report) {
+  [[nodiscard]] bool is_of_period(const protocol::RecordItem& item) const {
+    const auto leaf = audit::decode_leaf(item.leaf);
+    return leaf && leaf->time >= after_ && leaf->time < before_;
+  }
+
+  Outcome<audit::ExportPeriod> finish(Session& session, const AuditReport& report, const AuditedShard& shard) {
     const std::uint64_t size = tiles_.size().value;
     const audit::ExportPeriod period{from_.value_or(LeafIndex{size}), TreeSize{to_ ? to_->value : size}, after_,
                                      before_};
-    if (tiles_.size() != report.size || tiles_.root() != report.root)
+    if (tiles_.size() != shard.size || tiles_.root() != shard.root)
       return Failure(LocalCode::receipt_invalid, "the leaves are not those of the signed tree");
     from_ = period.from;
     to_ = LeafIndex{period.to.value};
@@ -111,16 +116,17 @@ class ExportWriter {
     }
     if (auto written = tiles_.finish(); !written) return store_failure(written.error());
     if (auto finished = records_.finish(); !finished) return finished.error();
-    const std::string origin = session.log().last()->head().origin;
     const protocol::Invitation& invitation = session.invitation();
-    const std::string policy = "log " + audit::to_text(log_verifier(origin, invitation.log_key)) + "\n" +
-                               (invitation.witnesses.empty() ? "quorum none\n" : invitation.witnesses);
+    // Witnesses confirm an ended shard by the next one's first leaf, not by its closing checkpoint.
+    const bool confirmed = !invitation.witnesses.empty() && shard.origin == report.shards.back().origin;
+    const std::string policy = "log " + audit::to_text(log_verifier(shard.origin, invitation.log_key)) + "\n" +
+                               (confirmed ? invitation.witnesses : "quorum none\n");
     const std::pair<std::string_view, std::string> texts[] = {
         {audit::export_policy_file, policy},
         {audit::export_period_file, audit::to_text(period)},
-        {read_me_file, read_me(origin, period, report)},
+        {read_me_file, read_me(shard, period, report)},
         // Last: a folder without one was not finished.
-        {audit::export_checkpoint_file, report.checkpoint},
+        {audit::export_checkpoint_file, shard.checkpoint},
     };
     for (const auto& [name, text] : texts)
       if (auto placed = files_.place(std::string(name), as_bytes(text)); !placed) return store_failure(placed.error());
@@ -169,7 +175,7 @@ class ExportWriter {
     return {};
   }
 
-  [[nodiscard]] static std::string read_me(const std::string& origin, const audit::ExportPeriod& period,
+  [[nodiscard]] static std::string read_me(const AuditedShard& shard, const audit::ExportPeriod& period,
                                            const AuditReport& report);
 
   AppendOnlyFolder files_;
@@ -183,14 +189,14 @@ class ExportWriter {
   std::optional<BundleMaker::Bundle> held_;
 };
 
-std::string ExportWriter::read_me(const std::string& origin, const audit::ExportPeriod& period,
+std::string ExportWriter::read_me(const AuditedShard& shard, const audit::ExportPeriod& period,
                                   const AuditReport& report) {
   const std::string count = std::to_string(period.to.value - period.from.value);
   std::string out =
       "EXPORT DU JOURNAL DES ACCÈS DE PLI\n"
       "\n"
       "Journal      " +
-      origin +
+      shard.origin +
       "\n"
       "Période      du " +
       french_time(period.after) + " au " + french_time(period.before) +
@@ -200,7 +206,7 @@ std::string ExportWriter::read_me(const std::string& origin, const audit::Export
       (period.from.value == period.to.value
            ? "\n"
            : " : places " + std::to_string(period.from.value) + " à " + std::to_string(period.to.value - 1) + "\n") +
-      "Arbre        taille " + std::to_string(report.size.value) + ", racine " + to_hex(report.root) +
+      "Arbre        taille " + std::to_string(shard.size.value) + ", racine " + to_hex(shard.root) +
       "\n"
       "\n"
       "Ce dossier contient qui a fait quoi, quand et pour quel motif. Il ne contient aucun contenu d'échange. Les "
@@ -220,6 +226,10 @@ std::string ExportWriter::read_me(const std::string& origin, const audit::Export
       "Le format est décrit dans docs/protocol.md, « Export folder » ; les fichiers checkpoint et tile/ sont ceux de "
       "C2SP\n"
       "tlog-tiles, que d'autres logiciels lisent.\n";
+  if (report.shards.size() > 1)
+    out += "\nLe journal a " + std::to_string(report.shards.size()) +
+           " parties, chacune un arbre. Ce dossier ne tient que celle-ci : les actes de la période inscrits dans une "
+           "autre\nsont à prendre à part (pli audit export --shard).\n";
   if (!report.clean())
     out += "\nATTENTION : à la lecture, le journal n'était pas intègre : " + std::to_string(report.findings.size()) +
            " constat(s). Voir « pli audit verify ».\n";
@@ -232,21 +242,32 @@ Outcome<ExportOutcome> export_journal(Session& session, const ExportOptions& opt
                                       std::chrono::milliseconds patience) {
   if (options.to < options.from) return Failure(LocalCode::usage, "the period ends before it begins");
   if (auto empty = demand_empty(options.folder); !empty) return empty.error();
+  if (auto checked = session.check_log(); !checked) return checked.error();
+  if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
+  const std::string origin = options.shard.empty() ? session.log().last()->head().origin : options.shard;
   ExportWriter writer(options);
   const auto failed = [&](Failure failure) {
     writer.take_back();
     return failure;
   };
   if (auto begun = writer.begin(); !begun) return failed(begun.error());
-  const auto on_item = [&](const protocol::RecordItem& item) {
-    if (progress) progress(item.index.value + 1, session.log().known_size().value);
-    return writer.add(item);
+  std::vector<std::pair<std::string, std::uint64_t>> elsewhere;
+  const auto on_leaf = [&](const std::string& shard, const protocol::RecordItem& item) -> Outcome<void> {
+    if (shard == origin) return writer.add(item);
+    if (!writer.is_of_period(item)) return {};
+    if (elsewhere.empty() || elsewhere.back().first != shard) elsewhere.emplace_back(shard, 0);
+    ++elsewhere.back().second;
+    return {};
   };
-  auto report = audit_log(session, {}, patience, on_item);
+  auto report = audit_log(session, {}, patience, on_leaf, progress);
   if (!report) return failed(report.error());
-  auto period = writer.finish(session, *report);
+  const auto shard = std::find_if(report->shards.begin(), report->shards.end(),
+                                  [&](const AuditedShard& audited) { return audited.origin == origin; });
+  if (shard == report->shards.end()) return failed(Failure(LocalCode::usage, "the log has no such shard"));
+  const AuditedShard exported = *shard;
+  auto period = writer.finish(session, *report, exported);
   if (!period) return failed(period.error());
-  return ExportOutcome{std::move(*report), *period};
+  return ExportOutcome{std::move(*report), *period, exported, std::move(elsewhere)};
 }
 
 Outcome<TilesOutcome> write_tiles(Session& session, const fs::path& folder, const OnProgress& progress) {
@@ -299,7 +320,7 @@ Outcome<TilesOutcome> write_tiles(Session& session, const fs::path& folder, cons
     return *full ? place(**full) : Result<void>();
   };
   std::optional<Error> wrong;
-  const auto read = read_items(session, LeafIndex{tiles.size().value}, checkpoint.size(),
+  const auto read = read_items(session, origin, LeafIndex{tiles.size().value}, checkpoint.size(),
                                [&](const protocol::RecordItem& item) -> Outcome<void> {
                                  auto taken = take(item);
                                  if (taken) return {};

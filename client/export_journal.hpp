@@ -5,6 +5,9 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "audit/export_folder.hpp"
 #include "client/auditor.hpp"
@@ -12,21 +15,23 @@
 
 namespace pli::client {
 
-/// Leaves read, of how many.
-using OnProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
-
 struct ExportOptions {
   std::filesystem::path folder;  ///< not there yet, or empty
   Day from{};
   Day to{};  ///< included
+  std::string
+      shard{};  ///< origin; empty = the current one. A folder proves itself under one tree, so it holds one shard
 };
 struct ExportOutcome {
   AuditReport report;  ///< of the whole journal, which was read and checked on the way
   audit::ExportPeriod period;
+  AuditedShard shard;                                            ///< of the folder
+  std::vector<std::pair<std::string, std::uint64_t>> elsewhere;  ///< acts of the period in other shards, by origin
 };
 /// Reads the whole journal, checks it as audit_log does, and leaves the folder complete and durable, its checkpoint
 /// last; on failure, as it was found. What is wrong with the log and can be exported all the same (a forged signature)
-/// is in the report. Memory: that of audit_log, and one bundle. Errors: usage (a folder with something in it),
+/// is in the report. Memory: that of audit_log, and one bundle. Errors: usage (a folder with something in it, a
+/// shard that is none),
 /// local_store, receipt_invalid (records that are not the log's: there is nothing to take away), those of audit_log.
 [[nodiscard]] Outcome<ExportOutcome> export_journal(Session& session, const ExportOptions& options,
                                                     const OnProgress& progress,

@@ -200,6 +200,20 @@ Outcome<protocol::AuthoritySet> Session::authorities() const {
   return protocol::authorities_of(verified->head());
 }
 
+Outcome<std::vector<protocol::AuthoritySet>> Session::authorities_known() const {
+  auto current = authorities();
+  if (!current) return current.error();
+  std::vector<protocol::AuthoritySet> out{std::move(*current), invitation_.authorities};
+  auto versions = profile_.store().directory_versions();
+  if (!versions) return store_failure(versions.error());
+  for (const KnownVersion& version : *versions)
+    if (auto verified = verify_again(version.note)) {
+      auto set = protocol::authorities_of(verified->head());
+      if (std::find(out.begin(), out.end(), set) == out.end()) out.push_back(std::move(set));
+    }
+  return out;
+}
+
 Outcome<void> Session::take_checkpoint(std::string_view note, TreeSize from, std::span<const Digest> consistency) {
   if (log_.is_of_this_shard(note)) return log_.advance(note, from, consistency, clock_.now());
   auto trusted = authorities();

@@ -96,6 +96,10 @@ class Session {
   /// check_log().
   [[nodiscard]] Outcome<void> check_sealing(std::chrono::milliseconds patience);
 
+  /// The authorities of the version held, of the invitation, and of every version this profile has verified: who may
+  /// have signed what is old. Never empty. Errors: local_store.
+  [[nodiscard]] Outcome<std::vector<protocol::AuthoritySet>> authorities_known() const;
+
   /// Verifies a proof the broker sent: disclosure → leaf → tree → signed note, which check_log() then compares.
   /// Errors: receipt_invalid.
   [[nodiscard]] Outcome<VerifiedReceipt> verify_proof(const protocol::LeafProof& proof);

@@ -97,7 +97,9 @@ std::string note_cell(const AuditedRecord& record, const Keys& keys) {
 
 void print_json(const AuditedRecord& record, const Keys* keys) {
   JsonObject out;
-  out.number("leaf", static_cast<std::int64_t>(record.index.value)).text("act", audit::text_of(record.leaf.type));
+  out.number("leaf", static_cast<std::int64_t>(record.index.value))
+      .text("shard", record.shard)
+      .text("act", audit::text_of(record.leaf.type));
   out.text("time", iso_time(record.leaf.time)).boolean("proven", false);
   for (const auto& field : record.record.fields)
     if (field.opening)
@@ -111,7 +113,7 @@ void print_json(const AuditedRecord& record, const Keys* keys) {
 }
 
 void print_csv_title(bool notes) {
-  std::vector<std::string> cells{"leaf", "time", "type"};
+  std::vector<std::string> cells{"shard", "leaf", "time", "type"};
   for (std::string_view field : csv_fields) cells.emplace_back(field);
   if (notes) cells.emplace_back("note");
   const std::string line = csv_line(cells);
@@ -119,7 +121,7 @@ void print_csv_title(bool notes) {
 }
 
 void print_csv(const AuditedRecord& record, const Keys* keys) {
-  std::vector<std::string> cells{std::to_string(record.index.value), iso_time(record.leaf.time),
+  std::vector<std::string> cells{record.shard, std::to_string(record.index.value), iso_time(record.leaf.time),
                                  std::string(audit::text_of(record.leaf.type))};
   for (std::string_view field : csv_fields) cells.push_back(protocol::printable(shown_value(record.record, field)));
   if (keys != nullptr) cells.push_back(note_cell(record, *keys));
@@ -127,9 +129,9 @@ void print_csv(const AuditedRecord& record, const Keys* keys) {
   std::fwrite(line.data(), 1, line.size(), stdout);
 }
 
-std::vector<std::string> table_row(const AuditedRecord& record, const Keys* keys) {
+std::vector<std::string> table_row(const AuditedRecord& record, bool many_shards, const Keys* keys) {
   const auto value = [&](std::string_view field) { return shown_value(record.record, field); };
-  std::vector<std::string> row{std::to_string(record.index.value),
+  std::vector<std::string> row{place_text(record.index, many_shards ? record.shard : ""),
                                french_time(record.leaf.time),
                                std::string(audit::text_of(record.leaf.type)),
                                value("actor"),
@@ -168,30 +170,38 @@ int audit_list(Sitting& sitting, const ListOptions& options) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   const Keys* keys = options.notes ? &(*session)->keys() : nullptr;
-  const std::uint64_t size = (*session)->log().known_size().value;
+  auto chain = find_shards(**session);
+  if (!chain) return report(sitting, chain.error());
+  std::uint64_t size = 0;
+  for (const ShardSpan& shard : chain->shards) size += shard.checkpoint.size().value;
   std::vector<std::vector<std::string>> rows;
   constexpr std::uint64_t page = 512;
-  std::uint64_t next = 0;
+  const bool many = chain->shards.size() > 1;
+  std::uint64_t done = 0;
   std::uint64_t found = 0;
   if (options.csv) print_csv_title(options.notes);
   {
     ProgressBar bar("Lecture");
-    while (next < size) {
-      auto records = read_records(**session, LeafIndex{next}, std::min(page, size - next));
-      if (!records) return report(sitting, records.error());
-      if (records->empty()) break;
-      for (const AuditedRecord& record : *records) {
-        if (!filter.matches(record)) continue;
-        ++found;
-        if (sitting.json())
-          print_json(record, keys);
-        else if (options.csv)
-          print_csv(record, keys);
-        else
-          rows.push_back(table_row(record, keys));
+    for (const ShardSpan& shard : chain->shards) {
+      const std::uint64_t end = shard.checkpoint.size().value;
+      for (std::uint64_t next = 0; next < end;) {
+        auto records = read_records(**session, LeafIndex{next}, std::min(page, end - next), shard.origin);
+        if (!records) return report(sitting, records.error());
+        if (records->empty()) break;
+        for (const AuditedRecord& record : *records) {
+          if (!filter.matches(record)) continue;
+          ++found;
+          if (sitting.json())
+            print_json(record, keys);
+          else if (options.csv)
+            print_csv(record, keys);
+          else
+            rows.push_back(table_row(record, many, keys));
+        }
+        next += records->size();
+        done += records->size();
+        bar.show(done, size);
       }
-      next = records->back().index.value + 1;
-      bar.show(next, size);
     }
   }
   std::vector<Column> columns{{"Place"},   {"Date (Paris)"}, {"Acte"},  {"Qui"},   {"Rôle"}, {"Échange"},
@@ -201,12 +211,14 @@ int audit_list(Sitting& sitting, const ListOptions& options) {
   const bool people = !sitting.json() && !options.csv;
   if (people && found == 0) {
     const std::string stranger = stranger_in(filter, (*session)->directory());
-    say("Aucun acte ne correspond, sur " + std::to_string(next) + " lus." +
+    say("Aucun acte ne correspond, sur " + std::to_string(done) + " lus." +
         (stranger.empty() ? "" : " « " + protocol::printable(stranger) + " » ne figure pas dans l'annuaire."));
   } else if (people) {
-    say(std::to_string(found) + (found == 1 ? " acte" : " actes") + " sur " + std::to_string(next) + " lus.");
+    say(std::to_string(found) + (found == 1 ? " acte" : " actes") + " sur " + std::to_string(done) + " lus.");
   }
-  if (next < size)
+  if (!chain->findings.empty())
+    warn("Cette liste n'a pas toutes les parties du journal, ou ce qui les relie ne tient pas : pli audit verify");
+  if (done < size)
     return report(sitting,
                   Failure(protocol::LocalCode::log_shrunk, "the records end before the size of the signed checkpoint"));
   if (people)

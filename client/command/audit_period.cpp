@@ -27,11 +27,12 @@ std::string name_of_person(const std::string& person) { return person.empty() ? 
 
 // ---- the report's page -----------------------------------------------------------------------------------------
 
-void say_events(const ReportEvents& events, const char* nothing, const char* what) {
+void say_events(const ReportEvents& events, std::size_t shards, const char* nothing, const char* what) {
   if (events.count == 0) return say(std::string("   ") + nothing);
   std::vector<std::vector<std::string>> rows;
   for (const ReportEvent& event : events.listed)
-    rows.push_back({"   " + std::to_string(event.leaf.value), french_time(event.time), name_of_person(event.person),
+    rows.push_back({"   " + place_text(event.leaf, shards > 1 ? event.shard : ""), french_time(event.time),
+                    name_of_person(event.person),
                     printable(event.subject.size() == 64 ? event.subject.substr(0, 8) : event.subject)});
   print_table({{"   Place"}, {"Date"}, {"Qui"}, {what}}, rows);
   if (events.count > events.listed.size())
@@ -94,6 +95,16 @@ void say_page(const AuditSummary& summary, const ReportOptions& options, const A
                       : " : LE JOURNAL N'EST PAS INTÈGRE, " + plural(report.findings.size(), "constat", "constats")));
   std::string acts;
   for (const auto& [act, count] : summary.acts) acts += (acts.empty() ? "" : ", ") + act + " " + std::to_string(count);
+  if (report.shards.size() > 1) {
+    std::string parts;
+    for (const AuditedShard& shard : report.shards)
+      parts += (parts.empty() ? "" : ", ") + shard_name_of(shard.origin) + " (" + std::to_string(shard.size.value) +
+               (shard.rolled_back ? ", restaurée sur ordre)" : ")");
+    say("Parties    " + parts + " : une place s'écrit partie/place");
+  }
+  if (summary.erased != 0)
+    say("Effacés    " + plural(summary.erased, "acte dont les valeurs ont", "actes dont les valeurs ont") +
+        " été effacées à leur terme : compté par acte, non par personne");
   say("Actes      " + std::to_string(summary.records) + (acts.empty() ? "" : " : " + acts));
   say("");
   say("1. Qui a ouvert quoi, et pour quel motif");
@@ -103,12 +114,12 @@ void say_page(const AuditSummary& summary, const ReportOptions& options, const A
   say_unusual(summary);
   say("");
   say("3. Ouvertures hors des horaires de travail");
-  say_events(summary.out_of_hours, "Aucune.", "Motif");
+  say_events(summary.out_of_hours, report.shards.size(), "Aucune.", "Motif");
   say("");
   say("4. Ouvertures sans suite dans les " + follow_up + " jours");
   say("   Règle : ouverture dans une instance (GED, CLIR, CPRAF) qu'aucun envoi accepté dans le même dossier n'a "
       "suivie.");
-  say_events(summary.unfollowed, "Aucune.", "Dossier");
+  say_events(summary.unfollowed, report.shards.size(), "Aucune.", "Dossier");
   if (summary.undecided != 0)
     say("   Délai non échu pour " + plural(summary.undecided, "autre ouverture", "autres ouvertures") + ".");
   say("");
@@ -116,13 +127,13 @@ void say_page(const AuditSummary& summary, const ReportOptions& options, const A
   say_refusals(summary);
   say("");
   say("6. Versions de l'annuaire");
-  say_events(summary.directory, "Aucune.", "Version");
+  say_events(summary.directory, report.shards.size(), "Aucune.", "Version");
   say("");
   say("7. Suspensions");
-  say_events(summary.suspensions, "Aucune.", "Suspendu");
+  say_events(summary.suspensions, report.shards.size(), "Aucune.", "Suspendu");
   say("");
   say("8. Anomalies signalées par les destinataires");
-  say_events(summary.anomalies, "Aucune.", "Code");
+  say_events(summary.anomalies, report.shards.size(), "Aucune.", "Code");
   say("");
   say("9. Lectures du journal");
   if (summary.readings.empty()) say("   Aucune.");
@@ -147,22 +158,24 @@ void print_json(const AuditSummary& summary, const ReportOptions& options, const
       .number("findings", static_cast<std::int64_t>(report.findings.size()))
       .number("size", static_cast<std::int64_t>(report.size.value))
       .text("root", to_hex(report.root))
+      .texts("shards", lines_of_shards(report))
       .number("records", static_cast<std::int64_t>(summary.records))
+      .number("erased", static_cast<std::int64_t>(summary.erased))
       .print();
   for (const ReportLine& line : lines_of(summary)) {
     JsonObject out;
     out.text("section", line.section).text("person", line.person).text("subject", line.subject);
     if (!line.detail.empty()) out.text("detail", line.detail);
-    if (line.leaf) out.number("leaf", static_cast<std::int64_t>(line.leaf->value));
+    if (line.leaf) out.number("leaf", static_cast<std::int64_t>(line.leaf->value)).text("shard", line.shard);
     if (line.time) out.text("time", iso_time(*line.time));
     out.number("count", static_cast<std::int64_t>(line.count)).print();
   }
 }
 
 void print_csv(const AuditSummary& summary) {
-  std::string out = csv_line({"section", "person", "subject", "detail", "leaf", "time", "count"});
+  std::string out = csv_line({"section", "person", "subject", "detail", "shard", "leaf", "time", "count"});
   for (const ReportLine& line : lines_of(summary))
-    out += csv_line({line.section, printable(line.person), printable(line.subject), printable(line.detail),
+    out += csv_line({line.section, printable(line.person), printable(line.subject), printable(line.detail), line.shard,
                      line.leaf ? std::to_string(line.leaf->value) : "", line.time ? iso_time(*line.time) : "",
                      std::to_string(line.count)});
   std::fwrite(out.data(), 1, out.size(), stdout);
@@ -190,6 +203,21 @@ const char* french(StatisticsVerdict verdict) {
 }
 
 }  // namespace
+
+std::string origin_of(const Session& session, const std::string& typed) {
+  const std::string& log = session.invitation().log;
+  return typed.empty() || typed.find('/') != std::string::npos ? typed : log + "/" + typed;
+}
+
+std::string place_text(LeafIndex place, const std::string& shard) {
+  return (shard.empty() ? "" : protocol::printable(shard) + "/") + std::to_string(place.value);
+}
+
+std::vector<std::string> lines_of_shards(const AuditReport& report) {
+  std::vector<std::string> out;
+  for (const AuditedShard& shard : report.shards) out.push_back(shard.origin + " " + std::to_string(shard.size.value));
+  return out;
+}
 
 std::optional<TypedPeriod> typed_period(const std::string& from, const std::string& to, std::string& wrong) {
   TypedPeriod period;
@@ -244,15 +272,13 @@ int audit_report(Sitting& sitting, const PeriodOptions& typed) {
   AuditReporter reporter(options);
   Outcome<AuditReport> read = [&] {
     ProgressBar bar("Lecture et vérification");
-    const std::uint64_t size = (*session)->log().known_size().value;
-    return audit_log(**session, [&](const AuditedRecord& record) {
-      bar.show(record.index.value + 1, size);
-      reporter.add(record);
-    });
+    return audit_log(
+        **session, [&](const AuditedRecord& record) { reporter.add(record); }, publication_patience, {},
+        [&](std::uint64_t done, std::uint64_t total) { bar.show(done, total); });
   }();
   if (!read) return report(sitting, read.error());
   const AuditSummary summary = reporter.finish();
-  const std::string origin = (*session)->log().last()->head().origin;
+  const std::string& origin = read->shards.back().origin;
   if (sitting.json())
     print_json(summary, options, *read, origin);
   else if (typed.csv)
@@ -275,29 +301,38 @@ int audit_export(Sitting& sitting, const fs::path& folder, const PeriodOptions& 
   if (!session) return report(sitting, session.error());
   Outcome<ExportOutcome> done = [&] {
     ProgressBar bar("Lecture, vérification et écriture");
-    return export_journal(**session, {folder, *period->from, *period->to},
+    return export_journal(**session, {folder, *period->from, *period->to, origin_of(**session, typed.shard)},
                           [&](std::uint64_t read, std::uint64_t total) { bar.show(read, total); });
   }();
+  if (!done && is(done.error(), protocol::LocalCode::usage) && !typed.shard.empty())
+    return usage_error(sitting, "--shard : le journal n'a pas de partie " + printable(typed.shard));
   if (!done) return report(sitting, done.error());
+  std::vector<std::string> elsewhere;
+  for (const auto& [other, acts] : done->elsewhere) elsewhere.push_back(other + " " + std::to_string(acts));
   const audit::ExportPeriod& exported = done->period;
   const std::uint64_t count = exported.to.value - exported.from.value;
   if (sitting.json()) {
     JsonObject()
         .text("folder", folder.string())
+        .text("shard", done->shard.origin)
+        .texts("elsewhere", elsewhere)
         .number("from", static_cast<std::int64_t>(exported.from.value))
         .number("to", static_cast<std::int64_t>(exported.to.value))
         .number("records", static_cast<std::int64_t>(count))
-        .number("size", static_cast<std::int64_t>(done->report.size.value))
-        .text("root", to_hex(done->report.root))
+        .number("size", static_cast<std::int64_t>(done->shard.size.value))
+        .text("root", to_hex(done->shard.root))
         .boolean("verified", done->report.clean())
         .number("findings", static_cast<std::int64_t>(done->report.findings.size()))
         .print();
   } else {
     say(plural(count, "acte exporté", "actes exportés") + " dans " + printable(folder.string()) +
-        ", sur un arbre de taille " + std::to_string(done->report.size.value) +
-        ". La lecture est inscrite au journal.");
+        ", sur un arbre de taille " + std::to_string(done->shard.size.value) + ". La lecture est inscrite au journal.");
     say("Le dossier se vérifie sans connexion : pli-verify export " + printable(folder.string()) + " --log-key CLÉ");
     say("Il porte les identifiants des personnes habilitées : conservez-le en conséquence.");
+    for (const auto& [other, acts] : done->elsewhere)
+      warn(plural(acts, "acte de la période est", "actes de la période sont") + " dans une autre partie du journal, " +
+           printable(shard_name_of(other)) + " : exportez-la dans un autre dossier, avec --shard " +
+           printable(shard_name_of(other)));
     warn_of(done->report);
   }
   return done->report.clean() ? 0 : static_cast<int>(ExitClass::verification_failed);
@@ -341,31 +376,45 @@ int audit_statistics(Sitting& sitting, const std::string& typed) {
   if (!month) return usage_error(sitting, "--month attend un mois : 2026-11");
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
-  if (!(*session)->log().last()) return usage_error(sitting, "le journal n'a encore montré aucun point de contrôle");
-  StatisticsChecker checker((*session)->log().last()->head().origin, *month);
+  // Each shard states its own part of a month.
+  std::vector<std::pair<std::string, StatisticsChecker>> checkers;
   Outcome<AuditReport> read = [&] {
     ProgressBar bar("Lecture et vérification");
-    return audit_log(**session, {}, publication_patience, [&](const protocol::RecordItem& item) -> Outcome<void> {
-      bar.show(item.index.value + 1, (*session)->log().known_size().value);
-      checker.add(item);
-      return {};
-    });
+    return audit_log(
+        **session, {}, publication_patience,
+        [&](const std::string& origin, const protocol::RecordItem& item) -> Outcome<void> {
+          if (checkers.empty() || checkers.back().first != origin)
+            checkers.emplace_back(origin, StatisticsChecker(origin, *month));
+          checkers.back().second.add(item);
+          return {};
+        },
+        [&](std::uint64_t done, std::uint64_t total) { bar.show(done, total); });
   }();
   if (!read) return report(sitting, read.error());
-  const StatisticsCheck check = checker.finish();
-  const bool wrong = check.verdict == StatisticsVerdict::different || check.verdict == StatisticsVerdict::stated_twice;
-  if (sitting.json()) {
-    JsonObject out;
-    out.text("month", typed).text("verdict", text_of(check.verdict)).boolean("verified", read->clean());
-    if (check.stated) out.number("leaf", static_cast<std::int64_t>(check.leaf.value));
-    out.text("statistics", check.text).print();
-  } else {
+  bool wrong = false;
+  bool said_any = false;
+  for (std::size_t i = 0; i < checkers.size(); ++i) {
+    const StatisticsCheck check = checkers[i].second.finish();
+    // Of a month that none has anything of, the current one says so.
+    const bool last = i + 1 == checkers.size();
+    if (check.verdict == StatisticsVerdict::empty && (!last || said_any)) continue;
+    said_any = true;
+    wrong = wrong || check.verdict == StatisticsVerdict::different || check.verdict == StatisticsVerdict::stated_twice;
+    if (sitting.json()) {
+      JsonObject out;
+      out.text("month", typed).text("shard", checkers[i].first).text("verdict", text_of(check.verdict));
+      out.boolean("verified", read->clean());
+      if (check.stated) out.number("leaf", static_cast<std::int64_t>(check.leaf.value));
+      out.text("statistics", check.text).print();
+      continue;
+    }
+    if (checkers.size() > 1) say("Partie " + printable(shard_name_of(checkers[i].first)));
     std::fwrite(check.text.data(), 1, check.text.size(), stdout);
     say(french(check.verdict));
     if (check.stated)
       say("Publiées à la place " + std::to_string(check.leaf.value) + ". Les comptes de 1 à 4 n'y figurent pas.");
-    warn_of(*read);
   }
+  if (!sitting.json()) warn_of(*read);
   return wrong || !read->clean() ? static_cast<int>(ExitClass::verification_failed) : 0;
 }
 

@@ -222,7 +222,7 @@ int audit_show(Sitting& sitting, const ShowOptions& options) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   if (!(*session)->log().last()) return usage_error(sitting, "le journal n'a encore montré aucun point de contrôle");
-  auto receipt = prove_record(**session, *place, options.shard);
+  auto receipt = prove_record(**session, *place, origin_of(**session, options.shard));
   if (!receipt) return report(sitting, receipt.error());
   Proof proof{std::move(*receipt), {}, 0, std::nullopt};
   if (const std::string wrong = choose_fields(proof, options.fields); !wrong.empty())

@@ -32,6 +32,7 @@ struct ShowOptions {
 
 struct PeriodOptions {
   std::string from, to;
+  std::string shard;  ///< export's: its name or origin; empty = the current one
   std::string hours = "8-19";
   int follow_up_days = 30;
   bool csv = false;
@@ -52,6 +53,12 @@ struct TypedPeriod {
                                                       std::string& wrong);
 /// An act's type for people: "ouverture d'un échange".
 [[nodiscard]] const char* french(audit::LeafType type);
+/// "2026-1" as its origin; what has a slash is one. Empty = empty.
+[[nodiscard]] std::string origin_of(const Session& session, const std::string& typed);
+/// "1204", or with its shard's name "2026-1/1204".
+[[nodiscard]] std::string place_text(LeafIndex place, const std::string& shard);
+/// "<origin> <size>", oldest first.
+[[nodiscard]] std::vector<std::string> lines_of_shards(const AuditReport& report);
 /// Says on standard error what is wrong with the journal, finding by finding; nothing when it is clean.
 void warn_of(const AuditReport& report);
 [[nodiscard]] std::string french(Problem problem);

@@ -33,6 +33,9 @@ std::string french(Problem problem) {
     case Problem::directory_discontinuous: return "les versions de l'annuaire ne se suivent pas";
     case Problem::record_withheld:
       return "un enregistrement n'est pas remis, et aucun effacement à son terme ne le couvre";
+    case Problem::shard_missing: return "une partie du journal n'est pas montrée, ou pas sa fin";
+    case Problem::shard_step_broken:
+      return "la fin d'une partie du journal, le début de la suivante et l'ordre de l'autorité ne s'accordent pas";
     case Problem::directory_contradicts: return "l'annuaire vérifié n'est pas celui que dit le journal";
   }
   return "anomalie";
@@ -42,7 +45,8 @@ void warn_of(const AuditReport& report) {
   if (report.clean()) return;
   warn("LE JOURNAL N'EST PAS INTÈGRE : " + std::to_string(report.findings.size()) + " constat(s).");
   for (const Finding& finding : report.findings)
-    warn("  " + (finding.leaf ? "place " + std::to_string(finding.leaf->value) + " : " : "") + french(finding.problem) +
+    warn("  " + (finding.shard.empty() ? "" : "partie " + protocol::printable(shard_name_of(finding.shard)) + ", ") +
+         (finding.leaf ? "place " + std::to_string(finding.leaf->value) + " : " : "") + french(finding.problem) +
          (finding.subject.empty() ? "" : " (" + protocol::printable(finding.subject) + ")") + " [" +
          std::string(text_of(finding.problem)) + "]");
 }
@@ -83,6 +87,23 @@ void show_tail(const Sitting& sitting, const UnprovenTail& tail) {
   }
 }
 
+/// The origins that end short of what was published.
+std::vector<std::string> rolled_back_in(const AuditReport& report) {
+  std::vector<std::string> out;
+  for (const AuditedShard& shard : report.shards)
+    if (shard.rolled_back) out.push_back(shard.origin);
+  return out;
+}
+
+/// Of a log that has one alone, its size is all there is to say.
+void say_shards(const AuditReport& report) {
+  if (report.shards.size() < 2) return;
+  say("Parties du journal, chacune un arbre, de la première à celle en cours :");
+  for (const AuditedShard& shard : report.shards)
+    say("  " + protocol::printable(shard_name_of(shard.origin)) + " : taille " + std::to_string(shard.size.value) +
+        (shard.rolled_back ? ", restaurée sur ordre de l'autorité : ce qui suivait a été abandonné" : ""));
+}
+
 int verify(Sitting& sitting, const std::string& max_age) {
   auto age_max = age_max_of(sitting, max_age);
   if (!age_max) return static_cast<int>(ExitClass::usage);
@@ -94,10 +115,9 @@ int verify(Sitting& sitting, const std::string& max_age) {
     return usage_error(sitting, "votre invitation n'exige aucun témoin : --max-age est sans objet");
   if (!heartbeat && !is(heartbeat.error(), protocol::LocalCode::log_stale)) return report(sitting, heartbeat.error());
   ProgressBar bar("Vérification");
-  std::uint64_t size = (*session)->log().known_size().value;
-  auto result = audit_log(**session, [&](const AuditedRecord& record) { bar.show(record.index.value + 1, size); });
+  auto result = audit_log(**session, {}, publication_patience, {},
+                          [&](std::uint64_t done, std::uint64_t total) { bar.show(done, total); });
   if (!result) return report(sitting, result.error());
-  bar.show(size, size);
   auto tail = read_unproven(**session);
   if (!tail) return report(sitting, tail.error());
   if (sitting.json()) {
@@ -106,12 +126,14 @@ int verify(Sitting& sitting, const std::string& max_age) {
       JsonObject out;
       out.text("problem", text_of(finding.problem));
       if (finding.leaf) out.number("leaf", static_cast<std::int64_t>(finding.leaf->value));
-      out.text("subject", finding.subject).print();
+      out.text("shard", finding.shard).text("subject", finding.subject).print();
     }
     JsonObject()
         .boolean("verified", result->clean() && heartbeat.has_value())
         .number("size", static_cast<std::int64_t>(result->size.value))
         .text("root", to_hex(result->root))
+        .texts("shards", lines_of_shards(*result))
+        .texts("rolled_back", rolled_back_in(*result))
         .number("records", static_cast<std::int64_t>(result->records))
         .number("erased", static_cast<std::int64_t>(result->erased))
         .number("signatures", static_cast<std::int64_t>(result->signatures))
@@ -122,11 +144,16 @@ int verify(Sitting& sitting, const std::string& max_age) {
     say("Journal vérifié : " + std::to_string(result->records) + " enregistrements, " +
         std::to_string(result->signatures) + " signatures, files et annuaire continus, arbre de taille " +
         std::to_string(result->size.value) + ".");
+    say_shards(*result);
     say("Rien n'a été modifié, retiré ni inventé jusqu'à cette place. Conservez le point de contrôle : pli audit "
         "checkpoint");
   } else {
     warn_of(*result);
+    say_shards(*result);
   }
+  if (!sitting.json() && result->erased != 0)
+    say("Valeurs effacées à leur terme : " + std::to_string(result->erased) +
+        " enregistrement(s), dont la feuille et la place ont été vérifiées.");
   if (!sitting.json() && tail->count != 0) {
     say(std::to_string(tail->count) + " enregistrement(s) après ce point de contrôle, dont votre propre lecture :");
     show_tail(sitting, *tail);
@@ -229,10 +256,14 @@ void add_period_verbs(CLI::App& group, Sitting& sitting, Verdict& verdict) {
   verb = group.add_subcommand("export", "Emporter une période dans un dossier qui se vérifie sans connexion");
   verb->footer(
       "Exemple : pli audit export export-novembre --from 2026-11-01 --to 2026-11-30\n"
-      "Le dossier contient les actes et leurs preuves, jamais le contenu d'un échange.");
+      "Le dossier contient les actes et leurs preuves, jamais le contenu d'un échange.\n"
+      "Un dossier tient une partie du journal. Ce que la période a d'actes dans une autre est dit : un dossier par "
+      "partie,\n"
+      "avec --shard.");
   verb->add_option("dossier", *folder, "Dossier à créer, ou vide")->required();
   verb->add_option("--from", exported->from, "Premier jour, AAAA-MM-JJ (heure de Paris)")->required();
   verb->add_option("--to", exported->to, "Dernier jour, compris")->required();
+  verb->add_option("--shard", exported->shard, "Partie du journal à emporter : 2026-1 (défaut : celle en cours)");
   verb->callback(
       [&sitting, &verdict, exported, folder] { verdict.exit_code = audit_export(sitting, *folder, *exported); });
 
@@ -240,7 +271,9 @@ void add_period_verbs(CLI::App& group, Sitting& sitting, Verdict& verdict) {
   verb = group.add_subcommand("statistics", "Recompter les statistiques d'un mois et les comparer à celles publiées");
   verb->footer(
       "Exemple : pli audit statistics --month 2026-11\n"
-      "Les mois sont ceux du journal (UTC). Code de sortie 4 si les statistiques publiées sont autres.");
+      "Les mois sont ceux du journal (UTC). Chaque partie du journal a les siennes. Code de sortie 4 si les "
+      "statistiques "
+      "publiées sont autres.");
   verb->add_option("--month", *month, "Mois, AAAA-MM")->required();
   verb->callback([&sitting, &verdict, month] { verdict.exit_code = audit_statistics(sitting, *month); });
 
@@ -248,7 +281,8 @@ void add_period_verbs(CLI::App& group, Sitting& sitting, Verdict& verdict) {
   verb = group.add_subcommand("tiles", "Écrire ou prolonger les tuiles du journal (C2SP tlog-tiles)");
   verb->footer(
       "Exemple : pli audit tiles journal-89\n"
-      "D'autres logiciels lisent ce dossier. Relancée, la commande ajoute ce qui manque et ne remplace rien.");
+      "D'autres logiciels lisent ce dossier. Relancée, la commande ajoute ce qui manque et ne remplace rien.\n"
+      "Les tuiles sont celles de la partie en cours du journal : un dossier par partie, nommé comme elle (2026-1).");
   verb->add_option("dossier", *tiles, "Dossier des tuiles")->required();
   verb->callback([&sitting, &verdict, tiles] { verdict.exit_code = audit_tiles(sitting, *tiles); });
 }
@@ -264,7 +298,10 @@ void add_audit(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   add_period_verbs(*group, sitting, verdict);
   auto* verb =
       group->add_subcommand("verify", "Vérifier tout le journal : feuilles, arbre, signatures, files, annuaire");
-  verb->footer("Exemple : pli audit verify --json");
+  verb->footer(
+      "Exemple : pli audit verify --json\n"
+      "Toutes les parties du journal sont lues, de la première à celle en cours, et chaque passage de l'une à "
+      "l'autre.");
   auto age = std::make_shared<std::string>();
   verb->add_option("--max-age", *age, "Confirmé par les témoins depuis moins de : 90s, 10m (par défaut), 24h");
   verb->callback([&sitting, &verdict, age] { verdict.exit_code = verify(sitting, *age); });

@@ -70,6 +70,34 @@ class Journal {
 
 ReportOptions november() { return {day("2026-11-01"), day("2026-11-30"), {}, std::chrono::days(30)}; }
 
+TEST(AuditReport, CountsWhatWasErasedAtItsTermByItsLeafAlone) {
+  AuditReporter reporter(november());
+  client::AuditedRecord opening{LeafIndex{4}, {}, {}, "2026-1"};
+  opening.leaf.type = audit::LeafType::consultation;
+  opening.leaf.time = at("2026-11-03", 9h);
+  reporter.add(opening);
+  client::AuditedRecord version = opening;
+  version.index = LeafIndex{5};
+  version.leaf.type = audit::LeafType::habilitation;
+  version.leaf.directory = audit::DirectoryReference{DirectoryNumber{7}, Digest{}};
+  reporter.add(version);
+  const AuditSummary summary = reporter.finish();
+  EXPECT_EQ(summary.records, 2U);
+  EXPECT_EQ(summary.erased, 2U);
+  EXPECT_EQ(summary.acts.at("consultation"), 1U);
+  EXPECT_TRUE(summary.persons.empty()) << "who it was is gone";
+  ASSERT_EQ(summary.directory.count, 1U) << "in clear in the leaf";
+  EXPECT_EQ(summary.directory.listed[0].subject, "7");
+  EXPECT_EQ(summary.directory.listed[0].shard, "2026-1");
+  const auto lines = client::lines_of(summary);
+  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const client::ReportLine& line) {
+    return line.section == "erased_at_term" && line.count == 2;
+  }));
+  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const client::ReportLine& line) {
+    return line.section == "directory" && line.shard == "2026-1" && line.leaf == LeafIndex{5};
+  }));
+}
+
 TEST(AuditReport, CountsWhoOpenedWhatAndWhy) {
   Journal journal;
   journal.opening(at("2026-11-03", 9h), "leroux", 1);

@@ -1,5 +1,9 @@
 #include "client/auditor.hpp"
 
+#include <algorithm>
+#include <functional>
+
+#include "client/record_filter.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/statement.hpp"
 #include "protocol/suspension.hpp"
@@ -137,6 +141,27 @@ TEST_F(AuditorTest, FindsARecordThatIsNotHandedOver) {
         if (item.index.value == 2) item.disclosure.clear();
   };
   EXPECT_TRUE(has(audit(), Problem::record_withheld));
+}
+
+TEST_F(AuditorTest, ListsARecordThatWasErasedWithoutAField) {
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& body) {
+    if (auto* records = std::get_if<protocol::Records>(&body))
+      for (protocol::RecordItem& item : records->items) item.disclosure.clear();
+  };
+  auto desk = connected("auditeur");
+  auto listed = client::read_records(*desk->session, LeafIndex{0}, 3);
+  ASSERT_TRUE(listed.has_value()) << why(listed);
+  ASSERT_EQ(listed->size(), 3U);
+  client::RecordFilter by_type;
+  by_type.type = audit::LeafType::habilitation;
+  client::RecordFilter by_person;
+  by_person.person = "auditeur";
+  for (const client::AuditedRecord& record : *listed) {
+    EXPECT_TRUE(record.record.fields.empty());
+    EXPECT_EQ(client::RecordFilter().matches(record), true);
+    EXPECT_EQ(by_type.matches(record), record.index.value == 1) << "the leaf's type is in clear";
+    EXPECT_FALSE(by_person.matches(record));
+  }
 }
 
 TEST_F(AuditorTest, OnlyAnAuditorReads) {
@@ -352,7 +377,8 @@ TEST_F(AuditorTest, P7FindsARecordThatIsNotTheLeafs) {
 
 TEST_F(AuditorTest, P7FindsAFieldThatDoesNotMatchItsCommitment) {
   broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
-    if (auto* records = std::get_if<protocol::Records>(&reply)) records->items[2].disclosure.back() ^= 1;
+    auto* records = std::get_if<protocol::Records>(&reply);
+    if (records != nullptr && records->items.size() > 2) records->items[2].disclosure.back() ^= 1;
   };
   EXPECT_TRUE(has(audit(), Problem::disclosure_malformed));
 }
@@ -409,6 +435,264 @@ TEST_F(AuditorTest, FindsADirectoryThatSkipsRepeatsOrContradicts) {
   broker_.add_record(audit::LeafType::habilitation, record, audit::DirectoryReference{DirectoryNumber{1}, Digest{1}});
   EXPECT_TRUE(has(audit(), Problem::directory_discontinuous));
   EXPECT_TRUE(has(audit(), Problem::directory_contradicts));
+}
+
+// ---- P8, P10: several shards -------------------------------------------------------------------------------------
+
+class AuditedShardsTest : public AuditorTest {
+ protected:
+  /// `backup` is brought back in place of broker_, by the authorities' order.
+  void restore(MemoryBroker& backup) {
+    const std::string lost = broker_.checkpoint();
+    backup.roll_back(lost, world_.sign_order(backup.order_over(lost, "2026-2")), "2026-2");
+    shown_ = &backup;
+  }
+  client::AuditReport audit_by(Desk& desk) {
+    auto connected_again = connect(desk);
+    EXPECT_TRUE(connected_again.has_value()) << why(connected_again);
+    auto report = client::audit_log(*desk.session, {}, std::chrono::milliseconds(0));
+    EXPECT_TRUE(report.has_value()) << why(report);
+    return report ? std::move(*report) : client::AuditReport{};
+  }
+};
+
+TEST_F(AuditedShardsTest, P8ReadsEveryShardFromTheFirstAndTheQueuesGoOn) {
+  auto desk = connected("auditeur");
+  for (const char* next : {"2027-1", "2027-2"}) {
+    broker_.end_shard(next);
+    static_cast<void>(somebody_sends("r.bellerive", report()));
+  }
+  const auto fresh = audit();
+  EXPECT_TRUE(fresh.clean()) << list(fresh);
+  ASSERT_EQ(fresh.shards.size(), 3U);
+  EXPECT_EQ(fresh.shards[0].origin, world_.log + "/2026-1");
+  EXPECT_EQ(fresh.shards[1].origin, world_.log + "/2027-1");
+  EXPECT_EQ(fresh.shards[2].size, fresh.size);
+  EXPECT_EQ(fresh.shards[2].checkpoint, fresh.checkpoint);
+  EXPECT_FALSE(fresh.shards[0].rolled_back);
+  EXPECT_EQ(fresh.records, fresh.shards[0].size.value + fresh.shards[1].size.value + fresh.size.value);
+  EXPECT_EQ(fresh.signatures, 5U);
+  const auto known = audit_by(*desk);
+  EXPECT_TRUE(known.clean()) << list(known);
+}
+
+TEST_F(AuditedShardsTest, NamesTheShardOfEachRecordAndFinding) {
+  audit::LeafType type{};
+  const audit::Record twice = record_of("submit", &type);
+  broker_.end_shard("2027-1");
+  broker_.add_record(type, twice);
+  const auto report = audit();
+  ASSERT_TRUE(has(report, Problem::act_twice)) << "accepted in the shard before, and again: " << list(report);
+  for (const client::Finding& finding : report.findings) EXPECT_EQ(finding.shard, world_.log + "/2027-1");
+  auto desk = connected("auditeur");
+  std::vector<std::string> shards;
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+  ASSERT_TRUE(client::audit_log(
+                  *desk->session, [&](const client::AuditedRecord& record) { shards.push_back(record.shard); },
+                  std::chrono::milliseconds(0), {},
+                  [&](std::uint64_t read, std::uint64_t all) {
+                    done = read;
+                    total = all;
+                  })
+                  .has_value());
+  EXPECT_EQ(shards.front(), "2026-1");
+  EXPECT_EQ(shards.back(), "2027-1");
+  EXPECT_EQ(done, shards.size());
+  EXPECT_EQ(done, total);
+}
+
+TEST_F(AuditedShardsTest, P10WhatARollbackGaveUpIsTakenAgainAndIsNoFinding) {
+  auto sender = connected("r.clairval");
+  auto auditor = connected("auditeur");
+  MemoryBroker backup = broker_;
+  const auto lost = send_report(*sender, report());
+  broker_.publish(world_.sign_version(spring));
+  const auto before = audit_by(*auditor);
+  EXPECT_TRUE(before.clean()) << list(before);
+  restore(backup);
+  const auto behind = audit_by(*auditor);
+  EXPECT_TRUE(behind.clean()) << "under the version before, by order: " << list(behind);
+  ASSERT_TRUE(connect(*sender).has_value());
+  ASSERT_TRUE(client::Outbox(sender->profile, clock_).flush(*sender->session).has_value());
+  ASSERT_EQ(backup.accepted(lost), 1U);
+  for (const bool fresh : {false, true}) {
+    auto other = desk("auditeur");
+    const auto report = audit_by(fresh ? *other : *auditor);
+    EXPECT_TRUE(report.clean()) << list(report);
+    ASSERT_EQ(report.shards.size(), 2U);
+    EXPECT_TRUE(report.shards[0].rolled_back);
+    EXPECT_FALSE(report.shards[1].rolled_back);
+  }
+}
+
+TEST_F(AuditedShardsTest, P10FindsAShardThatIsNotShown) {
+  broker_.end_shard("2027-1");
+  static_cast<void>(somebody_sends("r.bellerive", report()));
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (!std::holds_alternative<protocol::GetShard>(request.body)) return std::nullopt;
+    return protocol::ReplyBody(protocol::Refusal{Code::not_found, "", 0});
+  };
+  const auto unended = audit();
+  ASSERT_EQ(unended.findings.size(), 1U) << "and no queue is blamed for it: " << list(unended);
+  EXPECT_EQ(unended.findings[0].problem, Problem::shard_missing);
+  EXPECT_EQ(unended.findings[0].shard, world_.log + "/2026-1");
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    const auto* records = std::get_if<protocol::GetRecords>(&request.body);
+    if (records == nullptr || records->shard != world_.log + "/2026-1") return std::nullopt;
+    return protocol::ReplyBody(protocol::Refusal{Code::not_found, "", 0});
+  };
+  const auto unread = audit();
+  EXPECT_TRUE(has(unread, Problem::shard_missing)) << list(unread);
+  EXPECT_TRUE(has(unread, Problem::leaf_missing)) << list(unread);
+}
+
+TEST_F(AuditedShardsTest, P10FindsAShardDeniedByWhatComesAfterIt) {
+  auto seen = connected("auditeur");
+  broker_.end_shard("2027-1");
+  ASSERT_TRUE(connect(*seen).has_value());
+  // The log's key signs a tree of its own beginning: only who has seen the shard before can tell.
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    auto* records = std::get_if<protocol::Records>(&reply);
+    if (records == nullptr || records->items.empty() || records->items[0].index.value != 0) return;
+    auto leaf = *audit::decode_leaf(records->items[0].leaf);
+    if (leaf.statement && leaf.statement->starts_with("shard ")) {
+      leaf.statement = "first leaf of " + world_.log + "/2027-1";
+      records->items[0].leaf = audit::encode(leaf);
+    }
+  };
+  const auto report = audit_by(*seen);
+  EXPECT_TRUE(has(report, Problem::shard_step_broken)) << list(report);
+}
+
+TEST_F(AuditedShardsTest, P10FindsALogThatBeginsWithoutSayingSo) {
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    auto* records = std::get_if<protocol::Records>(&reply);
+    if (records == nullptr || records->items.empty() || records->items[0].index.value != 0) return;
+    auto leaf = *audit::decode_leaf(records->items[0].leaf);
+    leaf.statement.reset();
+    records->items[0].leaf = audit::encode(leaf);
+  };
+  EXPECT_TRUE(has(audit(), Problem::shard_missing));
+}
+
+TEST_F(AuditedShardsTest, P10FindsEveryForgedStep) {
+  using Lie = std::function<void(MemoryBroker & backup, protocol::ShardReply & reply)>;
+  const std::vector<std::pair<const char*, Lie>> lies = {
+      {"no order", [](MemoryBroker&, protocol::ShardReply& reply) { reply.order.clear(); }},
+      {"nothing lost",
+       [](MemoryBroker&, protocol::ShardReply& reply) {
+         reply.order.clear();
+         reply.last_known.clear();
+       }},
+      {"too few signatures",
+       [&](MemoryBroker&, protocol::ShardReply& reply) {
+         const auto order = protocol::parse_rollback_order(audit::parse_note(reply.order)->text);
+         reply.order = world_.sign_order(*order, 1);
+       }},
+      {"a closing checkpoint of another tree",
+       [&](MemoryBroker&, protocol::ShardReply& reply) {
+         const TreeSize size = audit::parse_tree_head(audit::parse_note(reply.closed)->text)->size;
+         reply.closed = audit::sign_checkpoint({world_.log + "/2026-1", size, Digest{7}}, world_.log_key);
+       }},
+      {"a closing checkpoint nobody signed",
+       [](MemoryBroker&, protocol::ShardReply& reply) { reply.closed[reply.closed.size() - 9] ^= 1; }},
+      {"another leaf than the first",
+       [](MemoryBroker& backup, protocol::ShardReply& reply) {
+         backup.add_noise_leaf();
+         reply.first = backup.prove(LeafIndex{1}, {"act"});
+       }},
+  };
+  MemoryBroker backup = broker_;
+  broker_.add_noise_leaf();
+  restore(backup);
+  for (const auto& [name, lie] : lies) {
+    backup.bend = [&, lie = lie](const protocol::Request&, protocol::ReplyBody& reply) {
+      if (auto* shard = std::get_if<protocol::ShardReply>(&reply)) lie(backup, *shard);
+    };
+    const auto report = audit();
+    EXPECT_TRUE(has(report, Problem::shard_step_broken)) << name << ": " << list(report);
+  }
+  backup.bend = {};
+  const auto report = audit();
+  EXPECT_TRUE(report.clean()) << list(report);
+}
+
+TEST_F(AuditedShardsTest, P10FindsAShardThatEndsOtherwiseThanWasSeen) {
+  auto seen = connected("auditeur");
+  MemoryBroker other = broker_;
+  broker_.end_shard("2027-1");
+  other.add_noise_leaf();
+  other.end_shard("2027-1");
+  ASSERT_TRUE(connect(*seen).has_value());
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (!std::holds_alternative<protocol::GetShard>(request.body)) return std::nullopt;
+    return other.handle(seen->keys.current.public_identity().curve, request);
+  };
+  auto report = client::audit_log(*seen->session, {}, std::chrono::milliseconds(0));
+  // Its signed first leaf is another one under the same index: the log has forked, and that is an alarm besides.
+  EXPECT_FAILS_WITH(report, LocalCode::log_forked);
+}
+
+TEST_F(AuditedShardsTest, P10ComparesAnEndWithTheOneThisProfileSaw) {
+  auto seen = connected("auditeur");
+  broker_.end_shard("2027-1");
+  ASSERT_TRUE(connect(*seen).has_value());
+  broker_.bend = [&](const protocol::Request&, protocol::ReplyBody& reply) {
+    auto* shard = std::get_if<protocol::ShardReply>(&reply);
+    if (shard == nullptr) return;
+    const TreeSize size = audit::parse_tree_head(audit::parse_note(shard->closed)->text)->size;
+    shard->closed = audit::sign_checkpoint({world_.log + "/2026-1", size, Digest{7}}, world_.log_key);
+  };
+  const auto report = audit_by(*seen);
+  const auto told = [&](std::string_view subject) {
+    return std::any_of(report.findings.begin(), report.findings.end(), [&](const client::Finding& finding) {
+      return finding.problem == Problem::shard_step_broken && finding.subject == subject;
+    });
+  };
+  EXPECT_TRUE(told("step")) << list(report);
+  EXPECT_TRUE(told("closed")) << list(report);
+  EXPECT_TRUE(has(report, Problem::tree_mismatch)) << list(report);
+}
+
+TEST_F(AuditedShardsTest, FindsAnErasureOfAnOlderShardBySayingWhich) {
+  auto desk = connected("auditeur");
+  const std::string older = broker_.origin();
+  const std::uint64_t size = broker_.size().value;
+  const UnixMillis last = audit::decode_leaf(broker_.leaf(size - 1))->time;
+  const auto checkpoint = *desk->session->log().last();
+  const auto read = [&](const std::optional<std::string>& shard) {
+    client::LogAuditor auditor(desk->session->invitation().log, desk->session->directory());
+    auditor.begin_shard(older, client::LogAuditor::Begins::the_log);
+    for (std::uint64_t i = 0; i < size; ++i) auditor.add({LeafIndex{i}, broker_.leaf(i), {}});
+    auditor.end_shard(checkpoint, false);
+    auditor.begin_shard(world_.log + "/2027-1", client::LogAuditor::Begins::unknown);
+    audit::Record erasure = audit::new_record();
+    erasure.add("act", "erase");
+    erasure.add("outcome", "ok");
+    erasure.add("range", "0," + std::to_string(size));
+    if (shard) erasure.add("shard", *shard);
+    audit::Leaf leaf;
+    leaf.type = audit::LeafType::effacement;
+    leaf.time = last + std::chrono::hours(24 * 220);
+    leaf.record = audit::record_digest(erasure);
+    auditor.add({LeafIndex{0}, audit::encode(leaf), audit::encode(audit::disclose_all(erasure))});
+    return auditor.finish(checkpoint);
+  };
+  EXPECT_FALSE(has(read(older), Problem::record_withheld));
+  EXPECT_TRUE(has(read(std::nullopt), Problem::record_withheld)) << "the places of its own shard";
+  EXPECT_TRUE(has(read(world_.log + "/2027-1"), Problem::record_withheld)) << "another shard's";
+}
+
+TEST_F(AuditedShardsTest, ALogHasSoManyShardsAndNoMore) {
+  const auto end = [&](std::size_t year) { broker_.end_shard(std::to_string(2027 + year) + "-1"); };
+  for (std::size_t year = 0; year + 1 < client::shards_audited_max; ++year) end(year);
+  const auto report = audit();
+  EXPECT_TRUE(report.clean()) << list(report);
+  EXPECT_EQ(report.shards.size(), client::shards_audited_max);
+  end(client::shards_audited_max);
+  auto desk = connected("auditeur");
+  EXPECT_FAILS_WITH(client::audit_log(*desk->session, {}, std::chrono::milliseconds(0)), LocalCode::receipt_invalid);
 }
 
 }  // namespace

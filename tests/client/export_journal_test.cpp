@@ -51,6 +51,11 @@ class ExportTest : public Sitting {
     return client::export_journal(*desk->session, {folder, day(from), day(to)}, {}, 0ms);
   }
 
+  Outcome<client::ExportOutcome> export_shard(const fs::path& folder, const std::string& shard) {
+    auto desk = connected("auditeur");
+    return client::export_journal(*desk->session, {folder, day("2026-03-21"), day("2026-03-31"), shard}, {}, 0ms);
+  }
+
   /// What docs/protocol.md asks of a reader, with the log's key alone. Returns the indexes of the records.
   std::vector<std::uint64_t> verify(const fs::path& folder) {
     const auto text = [&](std::string_view name) { return std::string(as_text(file(folder / name))); };
@@ -438,6 +443,42 @@ TEST_F(ShowTest, ANoteForOthersOrDamagedIsSaidToBe) {
   client::Keys renewed{crypto::Identity::generate(), {}};
   renewed.former.push_back(world_.keys("auditeur").current);
   EXPECT_EQ(client::open_motif_note(good, renewed).text, "urgent");
+}
+
+TEST_F(ExportTest, AFolderHoldsOneShardAndSaysWhatThePeriodHasInOthers) {
+  const ScratchFolder scratch;
+  acts_on("2026-03-21", 3);
+  broker_.end_shard("2026-2");
+  acts_on("2026-03-22", 2);
+  const std::string older = world_.log + "/2026-1";
+  const std::string current = world_.log + "/2026-2";
+  auto newest = export_shard(scratch.path() / "2026-2", "");
+  ASSERT_TRUE(newest.has_value()) << why(newest);
+  EXPECT_TRUE(newest->report.clean());
+  EXPECT_EQ(newest->shard.origin, current);
+  ASSERT_EQ(newest->elsewhere.size(), 1U);
+  EXPECT_EQ(newest->elsewhere[0], (std::pair<std::string, std::uint64_t>{older, 3}));
+  EXPECT_GE(verify(scratch.path() / "2026-2").size(), 3U) << "its first leaf and two acts";
+  auto before = export_shard(scratch.path() / "2026-1", older);
+  ASSERT_TRUE(before.has_value()) << why(before);
+  EXPECT_EQ(before->shard.size, before->report.shards.front().size);
+  ASSERT_EQ(before->elsewhere.size(), 1U);
+  EXPECT_EQ(before->elsewhere[0].first, current);
+  EXPECT_EQ(verify(scratch.path() / "2026-1").size(), 3U);
+  EXPECT_FAILS_WITH(export_shard(scratch.path() / "none", world_.log + "/2025-1"), LocalCode::usage);
+  EXPECT_FALSE(fs::exists(scratch.path() / "none" / "records"));
+}
+
+TEST_F(ExportTest, TilesAreOfTheCurrentShardAndTheFolderOfOneTakesNoOther) {
+  const ScratchFolder scratch;
+  auto desk = connected("auditeur");
+  ASSERT_TRUE(client::write_tiles(*desk->session, scratch.path() / "2026-1", {}).has_value());
+  broker_.end_shard("2026-2");
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_FAILS_WITH(client::write_tiles(*desk->session, scratch.path() / "2026-1", {}), LocalCode::usage);
+  auto written = client::write_tiles(*desk->session, scratch.path() / "2026-2", {});
+  ASSERT_TRUE(written.has_value()) << why(written);
+  EXPECT_EQ(written->size, desk->session->log().known_size());
 }
 
 }  // namespace

@@ -171,7 +171,7 @@ def audit(department):
         must(words in text, f"report, for people: {words}")
     text, _ = plain(department, "auditrice", "audit", "report", "--from", before, "--to", day, "--csv")
     must(list(csv.DictReader(io.StringIO(text, newline="")))[0].keys() ==
-         {"section", "person", "subject", "detail", "leaf", "time", "count"}, "report, for a spreadsheet")
+         {"section", "person", "subject", "detail", "shard", "leaf", "time", "count"}, "report, for a spreadsheet")
     pli("auditrice", "audit", "report", "--from", before, expect=2)
     refused_words(department, ["report", "--from", before, "--to", day, "--hours", "19-8"], "8-19")
     refused_words(department, ["report", "--from", before, "--to", day, "--follow-up", "0"], "--follow-up")

@@ -40,7 +40,7 @@ MemoryBroker::MemoryBroker(const SmallWorld& world, const Clock& clock, const Si
   audit::Record start = audit::new_record();
   start.add("act", "init");
   start.add("outcome", "ok");
-  add_record(audit::LeafType::registre, std::move(start));
+  add_record(audit::LeafType::registre, std::move(start), std::nullopt, "first leaf of " + origin());
   publish(first);
 }
 
@@ -588,15 +588,24 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Prove& body) {
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::GetRecords& body) {
   if (!member(peer).roles.has(protocol::Role::auditeur)) return refusal(Code::forbidden, "journal.lecture");
   protocol::Records out;
-  const std::uint64_t end = std::min<std::uint64_t>(leaves_.size(), body.from.value + body.items_max);
+  const std::vector<std::string>* leaves = &leaves_;
+  const std::vector<audit::Record>* records = &records_;
+  for (const EndedShard& ended : ended_) {
+    if (ended.origin != body.shard) continue;
+    leaves = &ended.leaves;
+    records = &ended.records;
+  }
+  if (leaves == &leaves_ && !body.shard.empty() && body.shard != origin()) return refusal(Code::not_found);
+  const std::uint64_t end = std::min<std::uint64_t>(leaves->size(), body.from.value + body.items_max);
   std::size_t bytes = 0;
   for (std::uint64_t i = body.from.value; i < end && bytes < protocol::records_bytes_max / 2; ++i) {
-    out.items.push_back({LeafIndex{i}, leaves_[i], audit::encode(audit::disclose_all(records_[i]))});
+    out.items.push_back({LeafIndex{i}, (*leaves)[i], audit::encode(audit::disclose_all((*records)[i]))});
     bytes += out.items.back().leaf.size() + out.items.back().disclosure.size();
   }
-  out.size = tree_.size();
+  out.size = TreeSize{leaves->size()};
   audit::Record record = act(member(peer), "records");
   record.add("outcome", "ok");
+  if (leaves != &leaves_) record.add("shard", body.shard);
   record.add("range", std::to_string(body.from.value) + "," + std::to_string(end));
   add_record(audit::LeafType::verification, std::move(record));
   return out;
