@@ -4,6 +4,7 @@ test runs, the authority's versions carried in order, an invitation compared bef
 Exits non-zero at the first step that is not as it must be.
 """
 
+import datetime
 import json
 import os
 import pathlib
@@ -280,6 +281,24 @@ def rollback(department):
     department.run([broker, "next-shard", *config])
     department.run([broker, "check", *config])
     must(True, "and the store of three shards is whole")
+    department.start_broker()
+    department.pli("referent.sens", "send", SIMPLE)
+    line = last(department.pli("auditrice", "audit", "verify"))
+    must(line["verified"] is True and line["findings"] == 0, "audit verify proves all three shards, and the steps between them")
+    origins = [shard.rsplit(" ", 1)[0] for shard in line["shards"]]
+    must(len(origins) == 3 and origins[1] == order["opens"] and line["rolled_back"] == origins[:1], "and names the one rolled back")
+    listed, _ = department.pli("auditrice", "audit", "list", "--act", "registre")
+    must([record["shard"] for record in listed if record["leaf"] == 0] == [origin.rsplit("/", 1)[1] for origin in origins],
+         "audit list goes through them in their order")
+    day = datetime.date.today()
+    period = ["--from", str(day - datetime.timedelta(days=1)), "--to", str(day + datetime.timedelta(days=1))]
+    folder = department.folder / "older-shard"
+    exported = last(department.pli("auditrice", "audit", "export", folder, *period, "--shard", origins[0].rsplit("/", 1)[1]))
+    must(exported["verified"] and exported["shard"] == origins[0] and len(exported["elsewhere"]) == 2,
+         "an export is of one shard, and says what the period has in others")
+    month = last(department.pli("auditrice", "audit", "statistics", "--month", str(day)[:7]))
+    must(month["verdict"] in ("not_stated", "equal", "empty"), "each shard's own statistics")
+    department.stop_broker()
 
 
 def gestures(department):
