@@ -101,6 +101,7 @@ void print_json(const AuditedRecord& record, const Keys* keys) {
       .text("shard", record.shard)
       .text("act", audit::text_of(record.leaf.type));
   out.text("time", iso_time(record.leaf.time)).boolean("proven", false);
+  out.boolean("erased", record.record.fields.empty());
   for (const auto& field : record.record.fields)
     if (field.opening)
       out.text("field_" + field.opening->field.name, shown_value(record.record, field.opening->field.name));
@@ -140,7 +141,7 @@ std::vector<std::string> table_row(const AuditedRecord& record, bool many_shards
                                value("case").substr(0, 8),
                                value("queue"),
                                value("motif"),
-                               value("outcome"),
+                               record.record.fields.empty() ? "(effacé)" : value("outcome"),
                                value("rule")};
   if (keys != nullptr) row.push_back(note_cell(record, *keys));
   return row;

@@ -59,6 +59,8 @@ struct TypedPeriod {
 [[nodiscard]] std::string place_text(LeafIndex place, const std::string& shard);
 /// "<origin> <size>", oldest first.
 [[nodiscard]] std::vector<std::string> lines_of_shards(const AuditReport& report);
+/// How many records' values were erased at the journal's term; nothing where none were.
+[[nodiscard]] std::string erased_words(std::uint64_t erased);
 /// Says on standard error what is wrong with the journal, finding by finding; nothing when it is clean.
 void warn_of(const AuditReport& report);
 [[nodiscard]] std::string french(Problem problem);

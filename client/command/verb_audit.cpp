@@ -41,6 +41,13 @@ std::string french(Problem problem) {
   return "anomalie";
 }
 
+std::string erased_words(std::uint64_t erased) {
+  if (erased == 0) return {};
+  return "Valeurs effacées à leur terme : " + std::to_string(erased) +
+         (erased == 1 ? " enregistrement, dont la feuille et la place ont été vérifiées."
+                      : " enregistrements, dont les feuilles et les places ont été vérifiées.");
+}
+
 void warn_of(const AuditReport& report) {
   if (report.clean()) return;
   warn("LE JOURNAL N'EST PAS INTÈGRE : " + std::to_string(report.findings.size()) + " constat(s).");
@@ -151,9 +158,7 @@ int verify(Sitting& sitting, const std::string& max_age) {
     warn_of(*result);
     say_shards(*result);
   }
-  if (!sitting.json() && result->erased != 0)
-    say("Valeurs effacées à leur terme : " + std::to_string(result->erased) +
-        " enregistrement(s), dont la feuille et la place ont été vérifiées.");
+  if (const std::string erased = erased_words(result->erased); !sitting.json() && !erased.empty()) say(erased);
   if (!sitting.json() && tail->count != 0) {
     say(std::to_string(tail->count) + " enregistrement(s) après ce point de contrôle, dont votre propre lecture :");
     show_tail(sitting, *tail);

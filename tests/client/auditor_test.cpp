@@ -634,6 +634,31 @@ TEST_F(AuditedShardsTest, P10FindsAShardThatEndsOtherwiseThanWasSeen) {
   EXPECT_FAILS_WITH(report, LocalCode::log_forked);
 }
 
+TEST_F(AuditedShardsTest, P10AnOrderIsOfThoseWhoWereAuthoritiesThen) {
+  auto present = connected("auditeur");
+  MemoryBroker backup = broker_;
+  broker_.add_noise_leaf();
+  restore(backup);
+  EXPECT_TRUE(audit_by(*present).clean());
+  const auto names = world_.authority_set();
+  const std::vector<crypto::SigningKey> before = std::move(world_.authorities);
+  world_.authorities.clear();
+  for (std::size_t i = 0; i < before.size(); ++i) world_.authorities.push_back(crypto::SigningKey::generate());
+  SignedVersion version = world_.sign_version(clock_.now());
+  audit::Note note = *audit::parse_note(version.note);
+  for (std::size_t i = 0; i < names.threshold; ++i) audit::sign_note(note, names.keys[i].name, before[i]);
+  version.note = audit::to_text(note);
+  backup.publish(version);
+  const auto known = audit_by(*present);
+  EXPECT_TRUE(known.clean()) << list(known);
+  EXPECT_EQ(present->session->directory().number(), DirectoryNumber{2});
+  auto newcomer = desk("auditeur");
+  const auto unknown = audit_by(*newcomer);
+  ASSERT_EQ(unknown.findings.size(), 1U) << list(unknown);
+  EXPECT_EQ(unknown.findings[0].problem, Problem::shard_step_broken);
+  EXPECT_EQ(unknown.findings[0].shard, world_.log + "/2026-2");
+}
+
 TEST_F(AuditedShardsTest, P10ComparesAnEndWithTheOneThisProfileSaw) {
   auto seen = connected("auditeur");
   broker_.end_shard("2027-1");
