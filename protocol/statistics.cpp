@@ -26,8 +26,8 @@ bool is_counted(LeafType type) {
 }
 
 std::string month_text(std::uint32_t month) {
-  std::string digits = std::to_string(month);
-  return digits.insert(4, "-");
+  const std::string digits = std::to_string(month);
+  return digits.substr(0, 4) + '-' + digits.substr(4);
 }
 
 std::optional<std::uint32_t> month_of_text(std::string_view text) {
