@@ -587,7 +587,7 @@ Result<void> CoreState::initialise(const VerifiedPublish& directory, const proto
   Batch& batch = **begun;
   batch.tx.set_origin(origin_);
   Asked asked;
-  asked.act = "init";
+  asked.act = act_init;
   log(batch, audit::LeafType::registre, make_record(nullptr, asked, {}), std::nullopt, "first leaf of " + origin_);
   const Logged logged =
       log(batch, audit::LeafType::habilitation, make_record(nullptr, asked, {"ok", {}, head.number, {}, {}, {}}),
@@ -627,7 +627,7 @@ Result<void> CoreState::open_next_shard(std::string_view opens, const std::optio
   batch.tree_before = tree_.size();
 
   Asked asked;
-  asked.act = "init";
+  asked.act = act_init;
   const protocol::VerifiedDirectory& directory = *directory_->verified();
   const DirectoryNumber number = directory.head().number;
   log(batch, audit::LeafType::registre, make_record(nullptr, asked, {"ok", {}, number, {}, {}, {}}),

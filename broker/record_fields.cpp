@@ -179,8 +179,9 @@ Result<audit::Record> open_record(std::uint32_t month, ByteView bound, ByteView 
 
 bool is_kept_in_clear(const audit::Record& record) {
   const Bytes* act = record.find("act");
-  return act != nullptr && (as_text(*act) == act_erase || as_text(*act) == act_statistics) &&
-         record.find("actor") == nullptr;
+  if (act == nullptr || record.find("actor") != nullptr) return false;
+  const std::string_view name = as_text(*act);
+  return name == act_erase || name == act_statistics || name == act_init;
 }
 
 Bytes record_binding(const LeafPlace& place) {

@@ -76,8 +76,10 @@ inline constexpr std::uint32_t record_in_clear = 0;
 [[nodiscard]] Result<audit::Record> open_record(std::uint32_t month, ByteView bound, ByteView stored,
                                                 const std::optional<ByteView>& key);
 
-/// Acts of nobody, whose records hold no personal data and are kept in clear for as long as their leaf: what was erased
-/// and what a month came to must be readable when the journal's records are gone.
+/// Acts of nobody, whose records hold no personal data and are kept in clear for as long as their leaf: what was
+/// erased, what a month came to and how a shard begins must be readable when the journal's records are gone. A shard's
+/// first leaf is proven to whoever comes from the shard before, however late.
+inline constexpr std::string_view act_init = "init";
 inline constexpr std::string_view act_erase = "erase";
 inline constexpr std::string_view act_statistics = "statistics";
 [[nodiscard]] bool is_kept_in_clear(const audit::Record& record);
