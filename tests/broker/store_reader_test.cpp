@@ -16,7 +16,7 @@ TEST_F(StoreBeside, LeavesAndNodesAreReadWhileTheCoreWrites) {
   const auto leaves = (*reader)->leaves({0}, static_cast<std::size_t>(size));
   ASSERT_TRUE(leaves) << leaves.error().detail;
   ASSERT_EQ(leaves->size(), size);
-  for (std::uint64_t i = 0; i < size; ++i) EXPECT_EQ((*leaves)[i], audit::encode(house.store().leaf({i})->leaf));
+  for (std::uint64_t i = 0; i < size; ++i) EXPECT_EQ((*leaves)[i], audit::encode(house.store().leaf({{i}})->leaf));
   for (std::uint8_t level = 0; level < 5; ++level)
     for (std::uint64_t index = 0; index < size >> level; ++index)
       EXPECT_EQ((*reader)->node({level, index}).value(), house.store().node({level, index}).value());
