@@ -229,9 +229,10 @@ void Broker::hand_out(BatchOutcome outcome, const std::vector<Staged>& staged) {
   }
   for (const ExchangeNumber number : outcome.damaged)
     log(LogLevel::error, "release key damaged", {{"exchange_number", number.value}});
-  transport_->send(std::move(outcome.outgoing));
+  // Before the receipts leave: a witness may hear of their checkpoint from others first.
   if (outcome.checkpoint)
     publisher_->offer(*std::move(outcome.checkpoint), {outcome.first_leaf, std::move(outcome.leaves)});
+  transport_->send(std::move(outcome.outgoing));
   for (const Staged* parts : accepted) {
     spool_->drop(parts->owner, parts->locked);
     spool_->drop(parts->owner, parts->payload);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "audit/checkpoint.hpp"
 #include "audit/note.hpp"
 #include "base/file.hpp"
 #include "broker/log.hpp"
@@ -59,6 +60,11 @@ Publisher::~Publisher() {
 }
 
 void Publisher::offer(std::string checkpoint, HandedLeaves leaves) {
+  if (publication_.witnesses) {
+    const auto note = audit::parse_note(checkpoint);
+    const auto head = note ? audit::parse_tree_head(note->text) : Result<audit::TreeHead>(note.error());
+    if (head) publication_.witnesses->committed(head->size);
+  }
   std::unique_lock lock(mutex_);
   const bool waits_already = offered_.has_value();
   offered_ = std::move(checkpoint);

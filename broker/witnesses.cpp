@@ -41,6 +41,8 @@ void Witnesses::set_progress(std::function<void()> progress) {
   progress_ = std::move(progress);
 }
 
+void Witnesses::committed(TreeSize size) { committed_ = size.value; }
+
 std::optional<Witnesses::Alarm> Witnesses::compare(const std::string& checkpoint, TreeSize own) {
   const auto note = audit::parse_note(checkpoint);
   const auto head = note ? audit::parse_tree_head(note->text) : Result<audit::TreeHead>(note.error());
@@ -85,9 +87,26 @@ Witnesses::Round Witnesses::round() const {
       if (witness->cosigned) note->signatures.push_back(*witness->cosigned);
     out.note = audit::to_text(*note);
   }
-  // What everybody else will ask of it.
-  out.quorum = audit::verify_checkpoint_by(policy_, out.note, audit::to_seconds(clock_.now())).has_value();
+  out.quorum = is_quorum(out.note);
   return out;
+}
+
+/// What everybody else will ask of it. A policy file names one shard of a log; its key is that of all of them.
+bool Witnesses::is_quorum(const std::string& checkpoint) const {
+  const auto note = audit::parse_note(checkpoint);
+  const auto head = note ? audit::parse_tree_head(note->text) : Result<audit::TreeHead>(note.error());
+  if (!head) return false;
+  const auto witnesses = policy_.witness_keys();
+  for (audit::VerifierKey log : policy_.log_keys()) {
+    log.name = head->origin;
+    const auto cosigned =
+        audit::verify_cosigned_checkpoint(checkpoint, log, witnesses, audit::to_seconds(clock_.now()));
+    if (!cosigned) continue;
+    audit::WitnessNames names;
+    for (const audit::Cosigner& by : cosigned->cosigners()) names.insert(policy_.witnesses()[by.witness].name);
+    return policy_.is_satisfied_by(names);
+  }
+  return false;
 }
 
 void Witnesses::run(std::size_t which) {
@@ -113,13 +132,16 @@ void Witnesses::run(std::size_t which) {
 Result<audit::WitnessReply> Witnesses::talk(Asked& witness, const audit::VerifierKey& key, const Job& job) const {
   if (job.round == 0) witness.stands_at = job.size;
   for (int attempt = 0;; ++attempt) {
-    if (witness.stands_at > job.size) return Error{Errc::unavailable, "the witness has cosigned a later checkpoint"};
+    if (witness.stands_at > job.size) return Error{Errc::conflict, "the witness has cosigned a later checkpoint"};
     auto proof = proofs_(witness.stands_at, job.size);
     if (!proof) return proof.error();
     const audit::AddCheckpoint request{witness.stands_at, *std::move(proof), job.checkpoint};
     const auto answer = witness.line.add_checkpoint(audit::to_text(request));
     if (!answer) return answer.error();
-    auto reply = audit::read_witness_answer(request, job.own, *answer, key, audit::to_seconds(clock_.now()));
+    // As it is now, not when the round began: a receipt's checkpoint is younger than the one asked for, and whoever
+    // holds it can have had it cosigned meanwhile.
+    const TreeSize own{std::max(job.own.value, committed_.load())};
+    auto reply = audit::read_witness_answer(request, own, *answer, key, audit::to_seconds(clock_.now()));
     if (!reply) return reply;
     if (std::holds_alternative<audit::Cosigned>(*reply)) witness.stands_at = job.size;
     const auto* elsewhere = std::get_if<audit::StandsAt>(&*reply);
@@ -147,8 +169,10 @@ void Witnesses::take(std::size_t which, const Job& job, const Result<audit::Witn
     if (const auto* alarm = std::get_if<audit::WitnessAlarm>(&*reply); alarm != nullptr && !alarm_)
       alarm_ = Alarm{name, *alarm};
   } else {
-    witness.next_try = steady_clock::now() + witness.pause;
-    witness.pause = std::min(2 * witness.pause, times_.pause_max);
+    // One that is ahead of what it was asked is asked again with the next checkpoint.
+    const bool ahead = reply.error().code == Errc::conflict;
+    witness.next_try = ahead ? SteadyTime{} : steady_clock::now() + witness.pause;
+    if (!ahead) witness.pause = std::min(2 * witness.pause, times_.pause_max);
   }
   if (job.round == 0) {
     witness.compared = true;

@@ -3,6 +3,7 @@
 // Thread: one owner (before it runs the publisher, whoever starts the broker).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -58,6 +59,9 @@ class Witnesses {
   /// its first answer. Once, before the first ask().
   [[nodiscard]] std::optional<Alarm> compare(const std::string& checkpoint, TreeSize own);
 
+  /// The tree has so many leaves now: a witness that knows no more than that has not seen us rolled back. Told before
+  /// the receipts leave, whose checkpoint anybody may have cosigned. Any thread.
+  void committed(TreeSize size);
   /// Called whenever a round has changed, from any of the threads. Before the first ask().
   void set_progress(std::function<void()> progress);
   /// Begins a round: asks for cosignatures of `checkpoint`, the newest of a tree of `size` leaves. What an earlier
@@ -89,6 +93,7 @@ class Witnesses {
   };
 
   Witnesses(audit::WitnessPolicy policy, Proofs proofs, const Clock& clock, WitnessTimes times);
+  [[nodiscard]] bool is_quorum(const std::string& checkpoint) const;
   void run(std::size_t which);
   [[nodiscard]] Result<audit::WitnessReply> talk(Asked& witness, const audit::VerifierKey& key, const Job& job) const;
   void take(std::size_t which, const Job& job, const Result<audit::WitnessReply>& reply);
@@ -102,6 +107,7 @@ class Witnesses {
   mutable std::mutex mutex_;
   std::condition_variable wake_;    ///< of the threads
   std::condition_variable answer_;  ///< of compare()
+  std::atomic<std::uint64_t> committed_{0};
   std::function<void()> progress_;
   bool ending_ = false;
   std::uint64_t round_ = 0;

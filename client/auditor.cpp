@@ -219,6 +219,9 @@ std::optional<crypto::SignPublic> LogAuditor::signer_of(const AuditedRecord& rec
   }
   if (const Bytes* person = record.record.find("person"); person != nullptr && as_text(*person) != member->person)
     find(Problem::statement_contradicts, record.index, "person");
+  if (const Bytes* named = record.record.find("organisation");
+      named != nullptr && as_text(*named) != member->organisation)
+    find(Problem::statement_contradicts, record.index, "organisation");
   return signer;
 }
 

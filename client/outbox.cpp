@@ -451,7 +451,7 @@ class Flush {
     return {};
   }
 
-  /// The log must not claim conditions its sender never asked for: places are hidden by them.
+  /// The log must say of it what was sent, by whom, and under no other conditions: places are hidden by all of these.
   Outcome<void> check_conditions(const OutboxItem& item, const audit::Receipt& receipt) {
     const Bytes* recorded = receipt.record.find("handling");
     // One who also sits in the queue may be shown its place instead, and an access part has the original's conditions.
@@ -460,8 +460,17 @@ class Flush {
     if (!row) return store_failure(row.error());
     if (!*row || !(*row)->envelope) return {};
     auto address = protocol::decode_address((*row)->envelope->address);
-    if (address && recorded != nullptr && as_text(*recorded) == protocol::handling_text(address->handling)) return {};
-    return Failure(LocalCode::receipt_invalid, "a receipt with other conditions than were sent",
+    const auto says = [&](std::string_view field, std::string_view value) {
+      const Bytes* shown = receipt.record.find(field);
+      return shown != nullptr && as_text(*shown) == value;
+    };
+    const protocol::Member* self = session_.directory().member(session_.invitation().member);
+    const bool ours = self == nullptr || (says("person", self->person) && says("organisation", self->organisation));
+    if (address && recorded != nullptr && as_text(*recorded) == protocol::handling_text(address->handling) && ours &&
+        says("actor", address->sender) && says("queue", address->queue) &&
+        says("kind", protocol::row_of(item.kind)->name))
+      return {};
+    return Failure(LocalCode::receipt_invalid, "a receipt that says otherwise than was sent, or by whom",
                    profile_.keep_evidence("receipt", audit::to_text(receipt)));
   }
 

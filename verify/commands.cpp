@@ -51,8 +51,9 @@ Outcome<Shown> checkpoint(const Options& options, const Trust& trust, Report& re
   const auto note = read_named(options.operands[0], audit::note_bytes_max);
   if (!note) return note.error();
   if (auto checked = check_checkpoint(trust, checkpoint_name, as_text(*note), report); !checked) return checked.error();
-  return Shown{trust.policy() != nullptr ? "verified: the log's signature, and its witnesses' quorum"
-                                         : "verified: the log's signature; no witness was asked"};
+  const bool witnessed = trust.policy() != nullptr && trust.policy()->demands_witnesses();
+  return Shown{witnessed ? "verified: the log's signature, and its witnesses' quorum"
+                         : "verified: the log's signature; no witness was asked"};
 }
 
 /// The checkpoint of a folder.

@@ -123,8 +123,8 @@ Outcome<void> verify_export(const Folder& folder, const audit::VerifiedCheckpoin
   PeriodReader reader(*period, *std::move(records));
 
   // From the bundle of the leaf before to that of the leaf after, so that an end of the period shows where it is there.
-  bool before_shown = from == 0;
-  bool after_shown = to == size;
+  bool before_shown = false;
+  bool after_shown = false;
   const std::uint64_t first = from == 0 ? 0 : (from - 1) / audit::tile_width;
   const std::uint64_t end = std::min(to / audit::tile_width + 1, audit::bundle_count(checkpoint.size()));
   const audit::BundleReader read = folder.bundles();
@@ -139,9 +139,12 @@ Outcome<void> verify_export(const Folder& folder, const audit::VerifiedCheckpoin
     after_shown = after_shown || ends > to;
   }
   if (auto finished = reader.finish(); !finished) return finished;
-  report.say("period.first",
-             before_shown ? "nothing before it belongs to the period" : "the leaf before it is not shown");
-  report.say("period.last", after_shown ? "nothing after it belongs to the period" : "the leaf after it is not shown");
+  report.say("period.first", from == 0      ? "the log begins with it"
+                             : before_shown ? "the leaf before it is earlier"
+                                            : "the leaf before it is not shown");
+  report.say("period.last", to == size    ? "the tree of this checkpoint ends with it"
+                            : after_shown ? "the leaf after it is later"
+                                          : "the leaf after it is not shown");
   reader.tell(report);
   return {};
 }

@@ -39,7 +39,7 @@ constexpr std::string_view options_text =
     "  --log-key KEY      the log's key: a verifier key (name+id+base64), or its 32 bytes in hexadecimal,\n"
     "                     under which any origin is believed; look at the one that is printed\n"
     "  --policy FILE      or a C2SP tlog-policy file: the log's key, its witnesses, their quorum\n"
-    "  --max-age SECONDS  the newest cosignature of the policy's witnesses is not older\n"
+    "  --max-age SECONDS  the policy's quorum is no older\n"
     "  --now MS           the time to judge by, in milliseconds since 1970; the machine's when not given\n"
     "  --json             one JSON object on standard output\n"
     "  --help             this text; after a command, its own\n"

@@ -22,12 +22,17 @@ Outcome<void> check_cosigners(const Trust& trust, const std::string& name, const
     report.say(name + ".cosigned." + std::to_string(i + 1),
                policy.witnesses()[cosigner.witness].key.name + " at " + utc_of_seconds(cosigner.time.value));
   }
+  // One witness alone, however fresh, makes a quorum of two no younger.
+  if (policy.demands_witnesses()) {
+    const auto quorum = audit::quorum_time(policy, checkpoint.cosigners());
+    newest = quorum ? quorum->value : 0;
+  }
   const std::uint64_t now = audit::to_seconds(trust.now).value;
   const std::uint64_t age = now > newest ? now - newest : 0;
   if (newest != 0) report.count(name + ".age", age);
   if (!trust.max_age) return {};
   if (newest == 0) return Refusal{Exit::failed, name + " age", "no witness of the policy says when it saw it"};
-  if (age > *trust.max_age) return Refusal{Exit::failed, name + " age", "the newest cosignature is too old"};
+  if (age > *trust.max_age) return Refusal{Exit::failed, name + " age", "the witnesses' quorum is too old"};
   return {};
 }
 

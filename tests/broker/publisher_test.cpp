@@ -309,6 +309,33 @@ TEST_F(Publishes, P10AWitnessThatKnowsMoreOrOtherStopsIt) {
   EXPECT_EQ(told_.count(), 0U);
 }
 
+TEST_F(Publishes, P7InTheNextShardUnderThePolicyThatNamesTheOneBefore) {
+  audit::VerifierKey next = verifier();
+  next.name = next.name.substr(0, next.name.rfind('/')) + "/2027-1";
+  const auto note_of_next = [&](std::uint64_t size) {
+    return audit::sign_checkpoint({next.name, {size}, audit::root_at({size}, tree_.source()).value()}, key_);
+  };
+  WitnessHouse one({verifier(), next});
+  Publication publication{OutsideFile::create(path_, note_of_next(1)).value()};
+  publication.witnesses = witnesses({&one}, "all");
+  Publisher publisher(std::move(publication), note_of_next(1), quick(), sinks());
+  publisher.offer(note_of_next(9), {});
+  EXPECT_TRUE(eventually([&] { return told_.count() >= 2; })) << "the key is that of every shard";
+}
+
+TEST_F(Publishes, P10AReceiptsCheckpointThatSomebodyHadCosignedFirstIsNoRollback) {
+  for (const bool committed : {true, false}) {
+    WitnessHouse one({verifier()});
+    one.claim_size({20});
+    one.behave(Conduct::ahead);
+    const auto asked = witnesses({&one}, "all");
+    asked->committed({committed ? 20U : 19U});
+    asked->ask(note(9), {9}, false);
+    ASSERT_TRUE(eventually([&] { return asked->round().settled; }));
+    EXPECT_EQ(asked->round().alarm.has_value(), !committed) << "what is not in the tree was lost from it";
+  }
+}
+
 TEST_F(Publishes, P10TheWitnessesAreComparedWithBeforeAnythingIsServed) {
   WitnessHouse one({verifier()}, "witness.example/1");
   WitnessHouse two({verifier()}, "witness.example/2");

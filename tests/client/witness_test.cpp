@@ -213,6 +213,18 @@ TEST_F(WitnessTest, SealsToNoVersionOfTheDirectoryTheWitnessesHaveNotSeen) {
   EXPECT_EQ(put(*desk).state, OutboxState::sealed);
 }
 
+TEST_F(WitnessTest, SealsToNoVersionOfAShardTheWitnessesHaveNotSeen) {
+  auto desk = connected("r.bellerive");
+  broker_.witnesses_answering = 0;
+  broker_.end_shard("2027-1");
+  world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(clock_.now()));
+  ASSERT_TRUE(connect(*desk).has_value());
+  ASSERT_EQ(desk->session->directory().number(), DirectoryNumber{2});
+  EXPECT_FAILS_WITH(desk->session->check_sealing(milliseconds(0)), LocalCode::log_stale);
+  EXPECT_EQ(put(*desk).state, OutboxState::queued);
+}
+
 TEST_F(WitnessTest, SealsToNoVersionThatOnlyAForkedLogProved) {
   auto desk = connected("r.bellerive");
   MemoryBroker aside = broker_;
