@@ -43,7 +43,7 @@ TEST_F(ReceiptCommand, SaysTheSameAsOneJsonObject) {
   EXPECT_EQ(json["leaf.index"], 11);
   EXPECT_EQ(json["checkpoint.size"], 21);
   EXPECT_EQ(json["checkpoint.cosigned"], 2);
-  EXPECT_EQ(json["checkpoint.age"], 98);
+  EXPECT_EQ(json["checkpoint.age"], 99);
   EXPECT_EQ(json["field.place"], "Cérilly");
   EXPECT_EQ(json["field.steering.hex"], "1b5b324a");
   const auto refused = nlohmann::json::parse(check("nothing", {"--policy", policy_, "--json"}).out);
@@ -107,13 +107,13 @@ TEST_F(ReceiptCommand, RefusesAnotherLogsKeyAndACheckpointTooOld) {
   expect_failed(check(text, {"--log-key", to_hex(other.key.bytes)}), "checkpoint signature", "another bare key");
   const audit::VerifierKey renamed{"other.example/log", audit::KeyType::ed25519, log_.log_key().key};
   expect_failed(check(text, {"--log-key", to_text(renamed)}), "checkpoint signature", "another origin");
-  expect_verified(check(text, {"--policy", policy_, "--max-age", "98"}));
-  expect_failed(check(text, {"--policy", policy_, "--max-age", "97"}), "checkpoint age", "a second too old");
-  expect_failed(check(text, {"--policy", policy_, "--max-age", "98", "--now", "1767230101000"}), "checkpoint age",
+  expect_verified(check(text, {"--policy", policy_, "--max-age", "99"}));
+  expect_failed(check(text, {"--policy", policy_, "--max-age", "98"}), "checkpoint age", "a second too old");
+  expect_failed(check(text, {"--policy", policy_, "--max-age", "99", "--now", "1767230101000"}), "checkpoint age",
                 "a second later");
   const std::string nobody = put("nobody", "log " + to_text(log_.log_key()) + "\nquorum none\n");
   expect_verified(check(text, {"--policy", nobody}));
-  expect_failed(check(text, {"--policy", nobody, "--max-age", "98"}), "checkpoint age", "nobody said when");
+  expect_failed(check(text, {"--policy", nobody, "--max-age", "99"}), "checkpoint age", "nobody said when");
 }
 
 class CheckpointCommand : public Desk {};
@@ -122,7 +122,7 @@ TEST_F(CheckpointCommand, AcceptsWhatTheLogAndItsWitnessesSigned) {
   const MadeLog log(21);
   const std::string file = put("checkpoint", log.checkpoint(21));
   const std::string policy = put("policy", log.policy());
-  expect_verified(run_at({"checkpoint", file, "--policy", policy, "--max-age", "98"}));
+  expect_verified(run_at({"checkpoint", file, "--policy", policy, "--max-age", "99"}));
   const Ended alone = run_at({"checkpoint", file, "--log-key", to_text(log.log_key())});
   expect_verified(alone);
   EXPECT_NE(alone.out.find("no witness was asked"), std::string::npos);
