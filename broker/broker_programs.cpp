@@ -215,6 +215,21 @@ Outcome<audit::WitnessPolicy> read_policy(const Config& config, const audit::Ver
   return *std::move(policy);
 }
 
+/// Has a shard after the store's been published from here? Then the store was put back to before it was opened, even
+/// where the outside checkpoint was put back with it.
+bool knows_later_shard(const std::filesystem::path& tiles, const std::string& log, const audit::VerifierKey& own) {
+  std::error_code problem;
+  const auto current = protocol::shard_of(own.name, log);
+  for (const auto& entry : std::filesystem::directory_iterator(tiles, problem)) {
+    const audit::VerifierKey key{log + "/" + entry.path().filename().string(), own.type, own.key};
+    const auto shard = protocol::shard_of(key.name, log);
+    if (!shard || !current || !(*shard > *current)) continue;
+    const auto note = read_file(entry.path() / "checkpoint", audit::note_bytes_max);
+    if (note && audit::verify_checkpoint(as_text(*note), key)) return true;
+  }
+  return false;
+}
+
 /// P10: what the tiles folder and the witnesses know must be the start of this tree; then what an earlier process has
 /// published is where publication resumes.
 Outcome<Publication> prepare_publication(const Config& config, const KeyRing& keys, const Store& store,
@@ -228,6 +243,8 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
   const audit::NodeSource nodes = [reader](audit::NodeId id) { return reader->node(id); };
   const TreeSize tree = store.tree_size();
   if (!config.tiles_folder.empty()) {
+    if (knows_later_shard(config.tiles_folder, config.log, own))
+      return rolled_back("the tiles folder holds a later shard of this log");
     auto tiles = TileFolder::open(
         {config.tiles_folder / store.origin().substr(config.log.size() + 1), own, {}}, tree,
         {[reader](LeafIndex first, std::size_t count) { return reader->leaves(first, count); }, nodes});

@@ -479,6 +479,19 @@ TEST_F(BrokerProgram, P10TilesOfALargerTreeDoNotStart) {
   expect_refused("run", 4, "ROLLED_BACK");
 }
 
+TEST_F(BrokerProgram, P10TilesOfALaterShardDoNotStart) {
+  configure("tiles_folder = \"tiles\"\n");
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* name : {"data", "copy"}) back_up(name);
+  ASSERT_EQ(call("next-shard").code, 0);
+  Run running = run();
+  EXPECT_EQ(stop(running), 0);
+  Run again = run();
+  EXPECT_EQ(stop(again), 0) << "the shard it stands in is no later one";
+  for (const char* name : {"data", "copy"}) bring_back(name);
+  expect_refused("run", 4, "ROLLED_BACK");
+}
+
 TEST_F(BrokerProgram, P10AWitnessThatKnowsMoreDoesNotLetItStart) {
   testing::WitnessHouse witness({log_key()}, "witness.example/w1");
   witnessed_by(witness);
