@@ -193,6 +193,18 @@ TEST_F(AuditorTest, P5FindsAnOpeningPutIntoAnotherMembersName) {
   EXPECT_TRUE(has(audit(), Problem::statement_contradicts));
 }
 
+TEST_F(AuditorTest, P8FindsARecordThatNamesAnotherOrganisationThanItsSenders) {
+  audit::LeafType type{};
+  audit::Record forged = record_of("submit", &type);
+  set(forged, "organisation", as_bytes("police-89"));
+  broker_.add_record(type, forged);
+  const auto report = audit();
+  const auto named = [](const client::Finding& finding) {
+    return finding.problem == Problem::statement_contradicts && finding.subject == "organisation";
+  };
+  EXPECT_TRUE(std::any_of(report.findings.begin(), report.findings.end(), named)) << list(report);
+}
+
 TEST_F(AuditorTest, P5FindsARecordThatSaysSomethingElseThanWasSigned) {
   const std::vector<std::pair<std::string, Bytes>> lies = {{"motif", to_bytes("suivi")},
                                                            {"exchange", Bytes(32, 7)},

@@ -531,6 +531,42 @@ TEST_F(OutboxTest, ForgetsNothingForAReceiptThatProvesNothing) {
   }
 }
 
+TEST_F(OutboxTest, P8BelievesNoReceiptThatSaysOtherwiseThanWasSentOrByWhom) {
+  // The record as it ought to be, but for one field by which a place could be hidden from whom it concerns.
+  for (const auto& [field, value] :
+       std::vector<std::pair<std::string, std::string>>{{"", ""},
+                                                        {"actor", "ged.un"},
+                                                        {"person", "ged.un"},
+                                                        {"organisation", "police-89"},
+                                                        {"queue", "clir/89"},
+                                                        {"kind", "complement"},
+                                                        {"handling", "no-copy-to:police-89"}}) {
+    auto desk = connected("r.bellerive");
+    const OutboxItem item = put(*desk);
+    broker_.bend = [&, name = field, other = value](const protocol::Request&, protocol::ReplyBody& reply) {
+      auto* accepted = std::get_if<protocol::Accepted>(&reply);
+      if (accepted == nullptr) return;
+      audit::Record record = broker_.record(accepted->proof.index.value);
+      std::vector<std::string_view> shown;
+      for (audit::Field& each : record.fields) {
+        if (each.name == name) each.value = to_bytes(other);
+        if (each.name != "number" && each.name != "head" && each.name != "recipients") shown.push_back(each.name);
+      }
+      accepted->proof = broker_.prove(broker_.add_record(audit::LeafType::collecte, record), shown);
+    };
+    const auto report = flush(*desk);
+    broker_.bend = {};
+    if (field.empty()) {
+      EXPECT_FALSE(report.stopped.has_value()) << "the same record again: " << why(*report.stopped);
+      continue;
+    }
+    ASSERT_TRUE(report.stopped.has_value()) << field;
+    EXPECT_TRUE(client::is(*report.stopped, LocalCode::receipt_invalid)) << field << " " << why(*report.stopped);
+    EXPECT_TRUE(std::filesystem::exists(report.stopped->evidence)) << field;
+    EXPECT_EQ(find(*desk, item.id).state, OutboxState::sent) << field;
+  }
+}
+
 TEST_F(OutboxTest, AReceiptFileWithAnyByteChangedDoesNotVerify) {
   auto desk = connected("r.bellerive");
   const protocol::ExchangeId id = send_report(*desk, report());

@@ -126,6 +126,20 @@ TEST_F(CheckpointCommand, AcceptsWhatTheLogAndItsWitnessesSigned) {
   const Ended alone = run_at({"checkpoint", file, "--log-key", to_text(log.log_key())});
   expect_verified(alone);
   EXPECT_NE(alone.out.find("no witness was asked"), std::string::npos);
+  const std::string nobody = put("nobody", "log " + to_text(log.log_key()) + "\nquorum none\n");
+  EXPECT_NE(run_at({"checkpoint", file, "--policy", nobody}).out.find("no witness was asked"), std::string::npos)
+      << "a policy that demands nobody";
+}
+
+TEST_F(CheckpointCommand, IsAsOldAsTheQuorumAndNotAsItsNewestLine) {
+  const MadeLog log(21);
+  const std::string policy = put("policy", log.policy());
+  audit::Note note = audit::parse_note(without_lines_of(log.checkpoint(21), "witness.example/w2")).value();
+  note.signatures.push_back(audit::cosign(note.text, "witness.example/w2", made_key(12), {cosigned_at.value + 90}));
+  const std::string file = put("checkpoint", to_text(note));
+  expect_verified(run_at({"checkpoint", file, "--policy", policy, "--max-age", "99"}));
+  expect_failed(run_at({"checkpoint", file, "--policy", policy, "--max-age", "98"}), "checkpoint age",
+                "one witness of two is fresh");
 }
 
 TEST_F(CheckpointCommand, NamesWhatIsWrong) {
