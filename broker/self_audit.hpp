@@ -16,8 +16,7 @@
 namespace pli::broker {
 
 /// A step is 64 rows or, of bodies, a mebibyte and what the last one has over it; one a second at most while that is
-/// enough to be done in nine tenths of the period, and as many as it takes where it is not. Some 60 kB and 4 ms of
-/// computing each second, on the disk's and the processor's account.
+/// enough to be done in nine tenths of the period, and as many as it takes where it is not.
 inline constexpr std::size_t self_audit_rows = 64;
 inline constexpr std::uint64_t self_audit_bytes = 1024 * 1024;
 inline constexpr std::chrono::milliseconds self_audit_pause_max{1000};

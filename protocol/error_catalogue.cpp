@@ -136,7 +136,7 @@ constexpr std::array<CodeRow, 18> code_rows = {{
       "Réessayez plus tard : ce qui attend dans votre boîte d'envoi n'est pas perdu. En cas d'urgence, appelez le "
       "17 ou le 112.",
       "The log's disk is full, failing or gone, so no act is done.",
-      "Free or repair the disk and restart the broker; docs/operations.md."}},
+      "Free or repair the disk and restart the broker."}},
     {Code::stopped,
      "STOPPED",
      {"Le serveur est arrêté, ou en train de s'arrêter.",
@@ -435,7 +435,7 @@ constexpr std::array<LocalRow, 36> local_rows = {{
       "Ne supprimez rien sur ce poste. Prévenez l'interlocuteur à la préfecture ; vos envois seront représentés au "
       "serveur une fois la situation réglée.",
       "The checkpoint shown is smaller than the last one verified: the log was rolled back.",
-      "Accepting a rollback opens a new shard; see docs/operations.md."}},
+      "Accepting a rollback opens a new shard: `pli-broker rollback-request`, README.md."}},
     {LocalCode::queue_withheld,
      "queue_withheld",
      {"Il manque un pli dans cette file, ou l'ordre des plis a changé : le serveur ne montre pas tout.",
