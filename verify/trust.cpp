@@ -15,23 +15,21 @@ Outcome<void> check_cosigners(const Trust& trust, const std::string& name, const
                               Report& report) {
   const audit::WitnessPolicy& policy = *trust.policy();
   report.count(name + ".cosigned", checkpoint.cosigners().size());
-  std::uint64_t newest = 0;
+  std::uint64_t seen = 0;  // by the quorum; by the last of them where none is demanded
   for (std::size_t i = 0; i < checkpoint.cosigners().size(); ++i) {
     const audit::Cosigner& cosigner = checkpoint.cosigners()[i];
-    newest = std::max(newest, cosigner.time.value);
+    seen = std::max(seen, cosigner.time.value);
     report.say(name + ".cosigned." + std::to_string(i + 1),
                policy.witnesses()[cosigner.witness].key.name + " at " + utc_of_seconds(cosigner.time.value));
   }
   // One witness alone, however fresh, makes a quorum of two no younger.
-  if (policy.demands_witnesses()) {
-    const auto quorum = audit::quorum_time(policy, checkpoint.cosigners());
-    newest = quorum ? quorum->value : 0;
-  }
+  if (policy.demands_witnesses())
+    seen = audit::quorum_time(policy, checkpoint.cosigners()).value_or(audit::UnixSeconds{}).value;
   const std::uint64_t now = audit::to_seconds(trust.now).value;
-  const std::uint64_t age = now > newest ? now - newest : 0;
-  if (newest != 0) report.count(name + ".age", age);
+  const std::uint64_t age = now > seen ? now - seen : 0;
+  if (seen != 0) report.count(name + ".age", age);
   if (!trust.max_age) return {};
-  if (newest == 0) return Refusal{Exit::failed, name + " age", "no witness of the policy says when it saw it"};
+  if (seen == 0) return Refusal{Exit::failed, name + " age", "no witness of the policy says when it saw it"};
   if (age > *trust.max_age) return Refusal{Exit::failed, name + " age", "the witnesses' quorum is too old"};
   return {};
 }
