@@ -220,11 +220,11 @@ Outcome<audit::WitnessPolicy> read_policy(const Config& config, const audit::Ver
 bool knows_later_shard(const std::filesystem::path& tiles, const std::string& log, const audit::VerifierKey& own) {
   std::error_code problem;
   const auto current = protocol::shard_of(own.name, log);
-  for (const auto& entry : std::filesystem::directory_iterator(tiles, problem)) {
-    const audit::VerifierKey key{log + "/" + entry.path().filename().string(), own.type, own.key};
+  for (std::filesystem::directory_iterator at(tiles, problem), end; !problem && at != end; at.increment(problem)) {
+    const audit::VerifierKey key{log + "/" + at->path().filename().string(), own.type, own.key};
     const auto shard = protocol::shard_of(key.name, log);
     if (!shard || !current || !(*shard > *current)) continue;
-    const auto note = read_file(entry.path() / "checkpoint", audit::note_bytes_max);
+    const auto note = read_file(at->path() / "checkpoint", audit::note_bytes_max);
     if (note && audit::verify_checkpoint(as_text(*note), key)) return true;
   }
   return false;
