@@ -111,7 +111,7 @@ def story(department):
     tell("deux témoins du journal, chez d'autres que la préfecture : rien n'est publié sans leur signature à tous deux")
     for name, (code, siren) in COMMUNES.items():
         label = table[code][1]
-        department.enrol(f"referent.{name}", ["referent"], siren, code, f"Référent, mairie d'{label}")
+        department.enrol(f"referent.{name}", ["referent"], siren, code, f"Référent, mairie {'d’' if label[0] in 'AEIOUYH' else 'de '}{label}")
         department.enrol(f"maire.{name}", ["maire"], siren, code, f"Maire, {label}")
     for who in GED:
         department.enrol(who, ["membre_ged"], "service." + who[0], DEPARTEMENT, "Membre du GED")
@@ -382,7 +382,7 @@ def epilogue(department):
   {pli} --home {department.home('auditrice')} audit verify --max-age 24h
   {pli} --home {department.home('auditrice')} audit report --from {datetime.date.today()} --to {datetime.date.today()}
   {department.programs / 'pli-verify'} export {department.folder / 'export'} --policy {department.server / 'witnesses.policy'}
-  {pli} --home {department.home('referent.sens')} send config/forms/signalement-individuel-simple.json
+  {pli} --home {department.home('referent.sens')} send {SOURCE / 'config' / 'forms' / 'signalement-individuel-simple.json'}
   {pli} --home {department.home('e.delmas')} shell
 """)
 
