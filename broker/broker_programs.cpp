@@ -154,10 +154,17 @@ Outcome<std::unique_ptr<KeyRing>> read_keys(const Config& config) {
   return *std::move(keys);
 }
 
+Failure schema_failure(const Error& error) {
+  return failure(exit_local_error, "DATABASE_SCHEMA", error,
+                 "Use the program that wrote it, or a newer one: `run` brings an older schema up to date, and nothing "
+                 "goes back.");
+}
+
 Outcome<std::unique_ptr<Store>> open_store(const Config& config, bool create) {
   StoreOptions options;
   options.create = create;
   auto store = Store::open(config.database(), options);
+  if (!store && store.error().code == Errc::conflict) return schema_failure(store.error());
   if (!store)
     return failure(exit_local_error, "DATABASE", store.error(),
                    "Check `data_folder` and its disk. A new broker is started with `pli-broker init`.");
@@ -662,6 +669,7 @@ void print_checked(const CheckReport& found, bool more, bool json) {
 }
 
 Failure check_failure(const Error& error) {
+  if (error.code == Errc::conflict) return schema_failure(error);
   if (error.code == Errc::corruption)
     return failure(exit_verification_failed, "DATABASE_UNREADABLE", error, "Keep the files; compare with a backup.");
   return failure(exit_local_error, "DATABASE", error, "Check `data_folder`, its disk and its owner.");

@@ -739,9 +739,11 @@ Result<CheckReport> check_store(const std::filesystem::path& file, const KeySour
     SQLite::Database database(file.string(), SQLite::OPEN_READONLY, 5000, options.vfs);
     database.exec(store_connection_pragmas);
     sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-    if (database.execAndGet("PRAGMA application_id").getInt64() != store_application_id ||
-        database.execAndGet("PRAGMA user_version").getInt64() != store_schema_version)
-      return Error{Errc::corruption, "check: not a database of ours, or of another schema"};
+    if (database.execAndGet("PRAGMA application_id").getInt64() != store_application_id)
+      return Error{Errc::corruption, "check: not a database of ours"};
+    if (const auto schema = database.execAndGet("PRAGMA user_version").getInt64(); schema != store_schema_version)
+      return Error{Errc::conflict, schema < store_schema_version ? "check: of an older schema, which a start migrates"
+                                                                 : "check: of a later schema than this program's"};
     database.exec("BEGIN");
     // The first read takes the snapshot; keys made before it are all its rows can stand under.
     (void)database.execAndGet("SELECT count(*) FROM meta");

@@ -47,7 +47,7 @@ struct CheckReport {
 
 /// Needs the key ring: records, R and the checkpoint are checked under its keys. Memory grows with the number of queues
 /// and cases, not of exchanges.
-/// Errors: not_found, io_error, corruption (so damaged that it cannot be read through).
+/// Errors: not_found, io_error, conflict (of another schema), corruption (so damaged that it cannot be read through).
 [[nodiscard]] Result<CheckReport> check_store(const std::filesystem::path& file, const KeyRing& keys,
                                               const CheckOptions& options);
 /// The same beside a broker, which makes keys while it runs: `read_keys` is called once, when the snapshot stands, so

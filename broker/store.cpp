@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "broker/disk_space.hpp"
+#include "broker/store_migrations.hpp"
 #include "broker/store_schema.hpp"
 #include "broker/store_tail.hpp"
 #include "broker/store_writeback.hpp"
@@ -482,10 +483,13 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, co
     sqlite3_db_config(db.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     const std::int64_t application = db.execAndGet("PRAGMA application_id").getInt64();
     const bool fresh = application == 0 && db.execAndGet("SELECT count(*) FROM sqlite_schema").getInt64() == 0;
+    if (application == store_application_id)
+      if (auto migrated = migrate_store(file, options.vfs); !migrated) return migrated.error();
     if (fresh) {
       if (!options.create) return Error{Errc::corruption, "store: an empty file where a database should be"};
       db.exec(store_layout_pragmas);
     }
+    db.exec("PRAGMA journal_mode = WAL");  // a copy that was put back has none
     db.exec(store_connection_pragmas);
     db.exec("BEGIN IMMEDIATE");
     if (fresh) {
@@ -496,7 +500,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, co
     } else if (application != store_application_id) {
       return Error{Errc::corruption, "store: not a database of ours"};
     } else if (db.execAndGet("PRAGMA user_version").getInt64() != store_schema_version) {
-      return Error{Errc::corruption, "store: a schema of another version"};
+      return Error{Errc::conflict, "store: another program has changed its schema"};
     }
     db.exec("UPDATE meta SET writer_epoch = writer_epoch + 1");
     State::Meta& meta = state->meta;

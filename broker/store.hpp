@@ -160,7 +160,9 @@ class Transaction;
 class Store {
  public:
   /// Takes the next writer epoch: whoever had the store open before can commit nothing any more.
-  /// Errors: not_found (no file, and not told to create one), io_error, corruption (not ours, or another schema).
+  /// Brings a file of an older schema to today's first (store_migrations.hpp).
+  /// Errors: not_found (no file, and not told to create one), io_error, corruption (not ours), conflict (a newer
+  /// program's schema).
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file,
                                                            const StoreOptions& options);
   ~Store();

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <vector>
 
 #include "crypto/hash.hpp"
 
@@ -63,6 +64,53 @@ std::int64_t query_number(const std::filesystem::path& database, const std::stri
     SQLite::Database db(database.string(), SQLite::OPEN_READWRITE, 5000);
     db.exec("PRAGMA wal_autocheckpoint = 0");
     return db.execAndGet(sql).getInt64();
+  } catch (const SQLite::Exception& e) {
+    give_up(e);
+  }
+}
+
+void put_back_to_schema(const std::filesystem::path& database, const std::string& schema_sql, int version) {
+  try {
+    const std::filesystem::path today = database.string() + ".today";
+    {
+      SQLite::Database db(database.string(), SQLite::OPEN_READWRITE);
+      db.exec("PRAGMA journal_mode = DELETE");  // one file, nothing left in a WAL
+    }
+    std::filesystem::rename(database, today);
+    SQLite::Database db(database.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    db.exec("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL");
+    db.exec("ATTACH '" + today.string() + "' AS today");
+    const std::int64_t application = db.execAndGet("PRAGMA today.application_id").getInt64();
+    db.exec(schema_sql);
+    db.exec("PRAGMA application_id = " + std::to_string(application));
+    db.exec("PRAGMA user_version = " + std::to_string(version));
+    std::vector<std::string> copies;
+    {
+      SQLite::Statement tables(db,
+                               "SELECT t.name, group_concat('\"' || c.name || '\"') FROM main.sqlite_schema AS t, "
+                               "pragma_table_info(t.name, 'main') AS c WHERE t.type = 'table' AND t.name NOT LIKE "
+                               "'sqlite_%' GROUP BY t.name");
+      while (tables.executeStep()) {
+        const std::string name = tables.getColumn(0).getString();
+        const std::string columns = tables.getColumn(1).getString();
+        copies.push_back("INSERT INTO main." + name + " (" + columns + ") SELECT " + columns + " FROM today." + name);
+      }
+    }
+    for (const std::string& copy : copies) db.exec(copy);
+    db.exec("DETACH today");
+    std::filesystem::remove(today);
+  } catch (const SQLite::Exception& e) {
+    give_up(e);
+  }
+}
+
+std::string schema_text(const std::filesystem::path& database) {
+  try {
+    SQLite::Database db(database.string(), SQLite::OPEN_READWRITE, 5000);
+    SQLite::Statement rows(db, "SELECT name, sql FROM sqlite_schema ORDER BY name");
+    std::string out;
+    while (rows.executeStep()) out += rows.getColumn(0).getString() + ": " + rows.getColumn(1).getString() + "\n";
+    return out;
   } catch (const SQLite::Exception& e) {
     give_up(e);
   }

@@ -16,6 +16,12 @@ namespace pli::testing {
 void run_sql(const std::filesystem::path& database, const std::string& sql);
 [[nodiscard]] std::int64_t query_number(const std::filesystem::path& database, const std::string& sql);
 
+/// Puts the file back to an older schema: the tables that `schema_sql` makes, with what of today's they hold. Nobody may
+/// have it open.
+void put_back_to_schema(const std::filesystem::path& database, const std::string& schema_sql, int version);
+/// The SQL of every table and index, in order of their names.
+[[nodiscard]] std::string schema_text(const std::filesystem::path& database);
+
 /// Copies database, WAL and shared memory as they lie on disk: what a crash at this moment would leave.
 void copy_database(const std::filesystem::path& from, const std::filesystem::path& to);
 

@@ -1,0 +1,90 @@
+#include "broker/store_copy.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "broker/store_schema.hpp"
+
+namespace pli::broker {
+namespace {
+
+constexpr int busy_wait_ms = 5000;
+
+Error io_failure(const char* what) {
+  return {Errc::io_error, std::string("copy: ") + what + ": " + std::strerror(errno)};
+}
+
+Error sql_failure(const SQLite::Exception& e) {
+  const bool damaged = e.getErrorCode() == SQLITE_CORRUPT || e.getErrorCode() == SQLITE_NOTADB;
+  return {damaged ? Errc::corruption : Errc::io_error, std::string("copy: ") + e.getErrorStr()};
+}
+
+Result<void> sync(const std::filesystem::path& path, int flags) {
+  const int descriptor = ::open(path.empty() ? "." : path.c_str(), flags | O_CLOEXEC);
+  if (descriptor < 0) return io_failure("open");
+  const bool synced = ::fsync(descriptor) == 0;
+  const bool closed = ::close(descriptor) == 0;
+  if (!synced || !closed) return io_failure("fsync");
+  return {};
+}
+
+/// So that nobody else may read it, whatever the umask: SQLite fills an empty file that is there.
+Result<void> create_empty(const std::filesystem::path& path) {
+  ::unlink(path.c_str());
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0) return io_failure("create");
+  ::close(descriptor);
+  return {};
+}
+
+}  // namespace
+
+Result<std::uint64_t> store_bytes(const std::filesystem::path& file, const std::string& vfs) {
+  if (!std::filesystem::exists(file)) return Error{Errc::not_found, "copy: no database file"};
+  try {
+    SQLite::Database database(file.string(), SQLite::OPEN_READONLY, busy_wait_ms, vfs);
+    sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    const std::int64_t pages = database.execAndGet("PRAGMA page_count").getInt64();
+    return static_cast<std::uint64_t>(pages * database.execAndGet("PRAGMA page_size").getInt64());
+  } catch (const SQLite::Exception& e) {
+    return sql_failure(e);
+  }
+}
+
+Result<void> copy_store(const std::filesystem::path& file, const std::filesystem::path& target,
+                        const std::string& vfs) {
+  if (!std::filesystem::exists(file)) return Error{Errc::not_found, "copy: no database file"};
+  const std::filesystem::path unfinished = target.string() + ".unfinished";
+  if (auto made = create_empty(unfinished); !made) return made;
+  const auto give_up = [&](Error error) {
+    ::unlink(unfinished.c_str());
+    return error;
+  };
+  try {
+    SQLite::Database database(file.string(), SQLite::OPEN_READONLY, busy_wait_ms, vfs);
+    database.exec(store_connection_pragmas);
+    sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    SQLite::Statement copy(database, "VACUUM INTO ?");
+    copy.bind(1, unfinished.string());
+    copy.exec();
+  } catch (const SQLite::Exception& e) {
+    return give_up(sql_failure(e));
+  }
+  if (auto renamed = rename_durably(unfinished, target); !renamed) return give_up(renamed.error());
+  return {};
+}
+
+Result<void> rename_durably(const std::filesystem::path& finished, const std::filesystem::path& target) {
+  // SQLite leaves the syncing of a vacuumed file to whoever wants it durable.
+  if (auto synced = sync(finished, O_RDONLY); !synced) return synced;
+  if (std::rename(finished.c_str(), target.c_str()) != 0) return io_failure("rename");
+  return sync(target.parent_path(), O_RDONLY | O_DIRECTORY);
+}
+
+}  // namespace pli::broker

@@ -1,0 +1,74 @@
+#include "broker/store_migrations.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include "broker/store_copy.hpp"
+#include "broker/store_schema.hpp"
+
+namespace pli::broker {
+namespace {
+
+constexpr int busy_wait_ms = 5000;
+
+/// Shards get an end. The first schema had two forms: suspensions came without counting up.
+void from_schema_1(SQLite::Database& db) {
+  db.exec(R"sql(
+CREATE TABLE IF NOT EXISTS suspension (
+  member TEXT NOT NULL,
+  directory INTEGER NOT NULL REFERENCES directory_version (number),
+  note TEXT NOT NULL,
+  leaf INTEGER NOT NULL,
+  PRIMARY KEY (member, directory)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE shard RENAME TO shard_before;
+CREATE TABLE shard (
+  id INTEGER PRIMARY KEY,
+  origin TEXT NOT NULL UNIQUE,
+  closed TEXT NOT NULL,
+  last_known TEXT NOT NULL,
+  order_note TEXT NOT NULL
+) STRICT;
+INSERT INTO shard SELECT id, origin, '', '', '' FROM shard_before;
+DROP TABLE shard_before;
+)sql");
+}
+
+/// Step n makes schema n + 2 of schema n + 1.
+using Step = void (*)(SQLite::Database&);
+constexpr Step steps[] = {from_schema_1};
+static_assert(std::size(steps) + 1 == store_schema_version, "a step for each schema there was");
+
+std::int64_t schema_of(SQLite::Database& db) { return db.execAndGet("PRAGMA user_version").getInt64(); }
+
+}  // namespace
+
+std::filesystem::path kept_copy(const std::filesystem::path& file, std::int64_t schema) {
+  return file.string() + ".schema-" + std::to_string(schema);
+}
+
+Result<void> migrate_store(const std::filesystem::path& file, const std::string& vfs) {
+  try {
+    SQLite::Database db(file.string(), SQLite::OPEN_READWRITE, busy_wait_ms, vfs);
+    sqlite3_db_config(db.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    db.exec(store_connection_pragmas);
+    const std::int64_t schema = schema_of(db);
+    if (schema == store_schema_version) return {};
+    if (db.execAndGet("PRAGMA application_id").getInt64() != store_application_id)
+      return Error{Errc::corruption, "store: not a database of ours"};
+    if (schema > store_schema_version) return Error{Errc::conflict, "store: of a later schema than this program's"};
+    if (schema < 1) return Error{Errc::corruption, "store: of no schema there was"};
+    if (auto kept = copy_store(file, kept_copy(file, schema), vfs); !kept) return kept;
+    SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
+    if (schema_of(db) != schema) return Error{Errc::conflict, "store: another program is migrating it"};
+    for (std::int64_t from = schema; from < store_schema_version; ++from) steps[from - 1](db);
+    db.exec("PRAGMA user_version = " + std::to_string(store_schema_version));
+    transaction.commit();  // Durable from here.
+    return {};
+  } catch (const SQLite::Exception& e) {
+    const bool damaged = e.getErrorCode() == SQLITE_CORRUPT || e.getErrorCode() == SQLITE_NOTADB;
+    return Error{damaged ? Errc::corruption : Errc::io_error, std::string("store: ") + e.getErrorStr()};
+  }
+}
+
+}  // namespace pli::broker

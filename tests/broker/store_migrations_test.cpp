@@ -1,0 +1,136 @@
+#include "broker/store_migrations.hpp"
+
+#include <fstream>
+#include <sstream>
+
+#include "broker/store_schema.hpp"
+#include "tests/broker/core_fixture.hpp"
+#include "tests/support/faulty_disk.hpp"
+
+namespace pli::testing {
+namespace {
+
+/// tests/support/old_schemas/README.md
+std::string schema_of_then(const char* name) {
+  std::ifstream file(std::string(PLI_SOURCE_DIR) + "/tests/support/old_schemas/" + name);
+  std::ostringstream text;
+  text << file.rdbuf();
+  EXPECT_FALSE(text.str().empty()) << name;
+  return text.str();
+}
+
+class StoreMigrations : public CoreTest {
+ protected:
+  StoreMigrations() {
+    const Sealed first = accept({});
+    accept({});
+    EXPECT_EQ(refusal_in(open("ged.1", first.id)), "");
+    EXPECT_EQ(refusal_in(submit(department.seal_access("ged.1", first))), "");
+    EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Acknowledge{"ged/89", {2}})), "");
+    house.close();
+  }
+  void suspend() {
+    ASSERT_TRUE(house.open().has_value());
+    const protocol::Suspension suspension{department.directory()->verified()->head().contract, "ged.3", {1}, house.now};
+    EXPECT_EQ(refusal_in(house.ask("operateur", broker::VerifiedSuspension{department.sign_suspension(suspension, 0)})),
+              "");
+    house.close();
+  }
+  std::vector<std::string> problems() {
+    broker::CheckOptions options;
+    options.log = department.log();
+    const auto report = broker::check_store(house.database(), house.keys(), options);
+    if (!report) return {"error: " + report.error().detail};
+    std::vector<std::string> names;
+    for (const auto& problem : report->problems) names.push_back(problem.name);
+    return names;
+  }
+  void expect_brought_up_to_date(const char* name) {
+    const std::string todays = schema_text(house.database());
+    const auto before = table_digests(house.database());
+    put_back_to_schema(house.database(), schema_of_then(name), 1);
+    ASSERT_NE(schema_text(house.database()), todays);
+    const std::string then = schema_text(house.database());
+
+    ASSERT_TRUE(house.open().has_value());
+    EXPECT_EQ(problems(), std::vector<std::string>{});
+    EXPECT_EQ(schema_text(house.database()), todays);
+    EXPECT_EQ(query_number(house.database(), "PRAGMA user_version"), broker::store_schema_version);
+    auto after = table_digests(house.database());
+    after["meta"] = before.at("meta");  // the writer epoch
+    EXPECT_EQ(after, before);
+
+    const auto kept = broker::kept_copy(house.database(), 1);
+    EXPECT_EQ(std::filesystem::status(kept).permissions() & std::filesystem::perms::mask, std::filesystem::perms(0600));
+    EXPECT_EQ(query_number(kept, "PRAGMA user_version"), 1);
+    EXPECT_EQ(schema_text(kept), then) << "the copy is of before";
+    EXPECT_EQ(table_digests(kept).at("exchange"), before.at("exchange"));
+    accept({});
+    EXPECT_EQ(problems(), std::vector<std::string>{});
+  }
+};
+
+TEST_F(StoreMigrations, BringASchemaWithoutSuspensionsUpToDate) { expect_brought_up_to_date("broker-1.sql"); }
+
+TEST_F(StoreMigrations, BringASchemaWithSuspensionsUpToDateAndKeepThem) {
+  suspend();
+  expect_brought_up_to_date("broker-1-suspension.sql");
+  EXPECT_EQ(query_number(house.database(), "SELECT count(*) FROM suspension"), 1);
+}
+
+TEST_F(StoreMigrations, LeaveALaterSchemaAlone) {
+  run_sql(house.database(), "PRAGMA user_version = 99");
+  EXPECT_EQ(broker::migrate_store(house.database()).error().code, Errc::conflict);
+  EXPECT_EQ(broker::Store::open(house.database(), {}).error().code, Errc::conflict);
+  EXPECT_EQ(query_number(house.database(), "PRAGMA user_version"), 99);
+  EXPECT_FALSE(std::filesystem::exists(broker::kept_copy(house.database(), 99)));
+}
+
+TEST_F(StoreMigrations, RefuseASchemaThatNeverWas) {
+  for (const char* sql : {"PRAGMA user_version = 0", "PRAGMA user_version = -1"}) {
+    run_sql(house.database(), sql);
+    EXPECT_EQ(broker::migrate_store(house.database()).error().code, Errc::corruption) << sql;
+  }
+}
+
+TEST_F(StoreMigrations, AreDoneOnceAndThenNotAtAll) {
+  put_back_to_schema(house.database(), schema_of_then("broker-1.sql"), 1);
+  ASSERT_TRUE(broker::migrate_store(house.database()).has_value());
+  std::filesystem::remove(broker::kept_copy(house.database(), 1));
+  ASSERT_TRUE(broker::migrate_store(house.database()).has_value());
+  EXPECT_FALSE(std::filesystem::exists(broker::kept_copy(house.database(), 1)));
+}
+
+TEST_F(StoreMigrations, ADiskThatFailsLeavesTheOldSchemaOrTheNewOne) {
+  put_back_to_schema(house.database(), schema_of_then("broker-1-suspension.sql"), 1);
+  const std::filesystem::path copy = house.folder() / "then.db";
+  copy_database(house.database(), copy);
+  const std::string then = schema_text(copy);
+  FaultyDisk disk;
+  bool done = false;
+  for (std::uint64_t count = 0; !done; ++count) {
+    for (const bool written_anyway : {false, true}) {
+      SCOPED_TRACE(count);
+      copy_database(copy, house.database());
+      disk.fail_after(count, written_anyway);
+      done = broker::migrate_store(house.database(), disk.name()).has_value();
+      const bool failed = disk.failed();
+      disk.heal();
+      ASSERT_TRUE(done || failed);
+      const std::int64_t version = query_number(house.database(), "PRAGMA user_version");
+      if (version == 1) {
+        ASSERT_EQ(schema_text(house.database()), then);
+      }
+      if (done) {
+        ASSERT_EQ(version, broker::store_schema_version);
+      }
+      ASSERT_FALSE(std::filesystem::exists(broker::kept_copy(house.database(), 1).string() + ".unfinished"));
+      // Whatever stands there, the next start goes on from it.
+      ASSERT_TRUE(broker::migrate_store(house.database()).has_value());
+    }
+    ASSERT_LT(count, 10'000U);
+  }
+}
+
+}  // namespace
+}  // namespace pli::testing
