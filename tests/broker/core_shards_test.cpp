@@ -490,12 +490,12 @@ TEST(ShardCrash, P10LeavesTheOldShardOrTheNewOneWhole) {
       draft.openable = false;
       ASSERT_EQ(refusal_in(house.ask(draft.sender, department.seal(draft).verified())), "");
       house.close();
-      copy_database(house.database(), house.folder() / "copy" / "pli.db");
+      const DiskImage copy = disk.image();
       house.restart();
       ASSERT_EQ(refusal_in(house.ask(draft.sender, department.seal(draft).verified())), "");
       const std::string last_known = house.core().newest_checkpoint();
       house.close();
-      copy_database(house.folder() / "copy" / "pli.db", house.database());
+      disk.put(copy);
       house.restart();
       house.close_core();
       const auto request =
@@ -504,7 +504,7 @@ TEST(ShardCrash, P10LeavesTheOldShardOrTheNewOneWhole) {
       const broker::Rollback rollback{last_known, department.sign_order(request->order)};
       const TreeSize restored = house.store().tree_size();
 
-      disk.fail_after(at, written_anyway);
+      disk.fail({.at = at, .done_anyway = written_anyway, .lasting = true});
       const auto accepted = broker::accept_rollback(house.store(), house.keys(), house.settings(), rollback, house.now);
       const bool reached = disk.failed();
       disk.heal();
@@ -527,6 +527,7 @@ TEST(ShardCrash, P10LeavesTheOldShardOrTheNewOneWhole) {
       }
       broker::CheckOptions check;
       check.log = department.log();
+      check.vfs = disk.name();
       const auto report = broker::check_store(house.database(), house.keys(), check);
       ASSERT_TRUE(report.has_value());
       for (const broker::StoreProblem& problem : report->problems)

@@ -287,7 +287,7 @@ TEST_F(StoreTest, P2AnyFailedWriteOrSyncClosesTheStoreAndLosesNothingReceipted) 
       add(first, 1);
       first.add_body({1}, Bytes(10, 1), Bytes(20'000, 2));
       ASSERT_TRUE(first.commit().has_value());
-      disk.fail_after(at, written_anyway);
+      disk.fail({.at = at, .done_anyway = written_anyway, .lasting = true});
       // Beginning may write too: the WAL starts anew there.
       const auto committed = [&]() -> Result<void> {
         auto tx = store->begin();
@@ -308,7 +308,7 @@ TEST_F(StoreTest, P2AnyFailedWriteOrSyncClosesTheStoreAndLosesNothingReceipted) 
       // Retrying is unsafe, so it is refused; only open() recovers.
       EXPECT_FALSE(store->begin().has_value());
       store.reset();
-      auto recovered = Store::open(file, {});
+      auto recovered = Store::open(file, options);
       ASSERT_TRUE(recovered.has_value()) << recovered.error().detail;
       EXPECT_TRUE((*recovered)->find_exchange(digest_of(1, "id")).has_value()) << at;
       EXPECT_EQ((*recovered)->body({1}, 0, 20'010).size(), 20'010U);
@@ -318,7 +318,7 @@ TEST_F(StoreTest, P2AnyFailedWriteOrSyncClosesTheStoreAndLosesNothingReceipted) 
       if (second) {
         EXPECT_EQ((*recovered)->body({2}, 0, 20'010).size(), 20'010U);
       } else {
-        EXPECT_EQ(testing::query_number(file, "SELECT count(*) FROM piece WHERE key >> 12 = 2"), 0) << at;
+        EXPECT_EQ(testing::query_number(file, "SELECT count(*) FROM piece WHERE key >> 12 = 2", disk.name()), 0) << at;
       }
       Transaction next = begin(**recovered);
       add(next, second ? 3 : 2);

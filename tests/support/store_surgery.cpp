@@ -49,9 +49,9 @@ std::map<std::string, Digest> table_digests(const std::filesystem::path& databas
   }
 }
 
-void run_sql(const std::filesystem::path& database, const std::string& sql) {
+void run_sql(const std::filesystem::path& database, const std::string& sql, const std::string& vfs) {
   try {
-    SQLite::Database db(database.string(), SQLite::OPEN_READWRITE, 5000);
+    SQLite::Database db(database.string(), SQLite::OPEN_READWRITE, 5000, vfs);
     db.exec("PRAGMA wal_autocheckpoint = 0");
     db.exec(sql);
   } catch (const SQLite::Exception& e) {
@@ -59,9 +59,9 @@ void run_sql(const std::filesystem::path& database, const std::string& sql) {
   }
 }
 
-std::int64_t query_number(const std::filesystem::path& database, const std::string& sql) {
+std::int64_t query_number(const std::filesystem::path& database, const std::string& sql, const std::string& vfs) {
   try {
-    SQLite::Database db(database.string(), SQLite::OPEN_READWRITE, 5000);
+    SQLite::Database db(database.string(), SQLite::OPEN_READWRITE, 5000, vfs);
     db.exec("PRAGMA wal_autocheckpoint = 0");
     return db.execAndGet(sql).getInt64();
   } catch (const SQLite::Exception& e) {

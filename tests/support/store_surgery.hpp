@@ -13,8 +13,9 @@ namespace pli::testing {
 [[nodiscard]] std::map<std::string, Digest> table_digests(const std::filesystem::path& database);
 
 /// Runs SQL. Aborts the test when it fails.
-void run_sql(const std::filesystem::path& database, const std::string& sql);
-[[nodiscard]] std::int64_t query_number(const std::filesystem::path& database, const std::string& sql);
+void run_sql(const std::filesystem::path& database, const std::string& sql, const std::string& vfs = {});
+[[nodiscard]] std::int64_t query_number(const std::filesystem::path& database, const std::string& sql,
+                                        const std::string& vfs = {});
 
 /// Puts the file back to an older schema: the tables that `schema_sql` makes, with what of today's they hold. Nobody may
 /// have it open.
