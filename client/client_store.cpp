@@ -1,184 +1,18 @@
 #include "client/client_store.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
 #include <limits>
 
+#include "client/store_formats.hpp"
+
 namespace pli::client {
 namespace {
 
 constexpr int busy_wait_ms = 10'000;
-constexpr int user_version = 5;
-constexpr int application_id = 0x506c6931;  // "Pli1"
 constexpr std::uint8_t proof_hashes_stored_max = 63;
-
-const char* const schema = R"sql(
-CREATE TABLE fact (             -- checkpoint, cosigned_checkpoint, directory_note, directory_place, release_epoch…
-  name  TEXT PRIMARY KEY,
-  value BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE foreign_checkpoint (
-  size    INTEGER NOT NULL,
-  root    BLOB NOT NULL,
-  note    TEXT NOT NULL,
-  seen_at INTEGER NOT NULL,
-  PRIMARY KEY (size, root)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE alarm (
-  code         TEXT NOT NULL,
-  subject      TEXT NOT NULL,
-  claimed      INTEGER NOT NULL,
-  words        TEXT NOT NULL,
-  evidence     TEXT NOT NULL,
-  exchange     BLOB NOT NULL,
-  seen_at      INTEGER NOT NULL,
-  acknowledged INTEGER NOT NULL DEFAULT 0,
-  reported     INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (code, subject, claimed)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE entry (            -- of the directory version in directory_note
-  position INTEGER PRIMARY KEY,
-  entry    BLOB NOT NULL,
-  proof    BLOB NOT NULL        -- 32 bytes for each hash
-) STRICT;
-CREATE TABLE directory_change (
-  id      INTEGER PRIMARY KEY,
-  number  INTEGER NOT NULL,
-  what    INTEGER NOT NULL,
-  type    INTEGER NOT NULL,
-  subject TEXT NOT NULL
-) STRICT;
-CREATE TABLE queue (
-  name         TEXT PRIMARY KEY,
-  number       INTEGER NOT NULL,
-  head         BLOB NOT NULL,
-  acknowledged INTEGER NOT NULL DEFAULT 0,
-  proven       INTEGER NOT NULL DEFAULT 0,
-  handed_over  INTEGER NOT NULL DEFAULT 0,
-  walk_from    INTEGER                        -- after a rollback, until it has been walked anew
-) STRICT, WITHOUT ROWID;
-CREATE TABLE claimed_head (     -- what senders say of queues, until it has been compared
-  queue    TEXT NOT NULL,
-  number   INTEGER NOT NULL,
-  head     BLOB NOT NULL,
-  exchange BLOB NOT NULL,
-  sender   TEXT NOT NULL,
-  PRIMARY KEY (queue, number, head, exchange)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE received (
-  queue         TEXT NOT NULL,
-  number        INTEGER NOT NULL,
-  head          BLOB NOT NULL,
-  exchange      BLOB NOT NULL,
-  address       BLOB NOT NULL,
-  seal          BLOB NOT NULL,
-  signature     BLOB NOT NULL,
-  accepted_at   INTEGER NOT NULL,
-  leaf          INTEGER NOT NULL,
-  visible       INTEGER NOT NULL,
-  sender_status INTEGER NOT NULL,
-  opened        INTEGER NOT NULL DEFAULT 0,
-  hidden        INTEGER NOT NULL DEFAULT 0,   -- HiddenProof, of a place that is not visible
-  PRIMARY KEY (queue, number)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX received_exchange ON received (exchange);
-CREATE TABLE outbox (
-  id                INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: people write it down
-  state             INTEGER NOT NULL,
-  kind              INTEGER NOT NULL,
-  queue             TEXT NOT NULL,
-  case_id           BLOB NOT NULL,
-  created_at        INTEGER NOT NULL,
-  exchange          BLOB,
-  refusal_code      INTEGER,
-  refusal_subject   TEXT,
-  refusal_retry     INTEGER,
-  receipted_at      INTEGER NOT NULL DEFAULT 0,
-  receipt_size      INTEGER,                            -- the receipt's checkpoint, until compared with the log
-  receipt_root      BLOB,
-  form              BLOB,                               -- age file to the sender's own key, until then
-  address           BLOB,
-  seal              BLOB,
-  signature         BLOB,
-  locked            BLOB,
-  payload           BLOB,
-  release           BLOB,
-  leaf              INTEGER,                            -- where the receipt says it stands
-  cosigned_at       INTEGER NOT NULL DEFAULT 0,
-  receipt_shard     TEXT                                -- the origin of that leaf's shard
-) STRICT;
-CREATE TABLE replaced (         -- sealings refused as stale, by which a later one can be traced back
-  outbox   INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
-  ordinal  INTEGER NOT NULL,
-  exchange BLOB NOT NULL,
-  PRIMARY KEY (outbox, ordinal)
-) STRICT, WITHOUT ROWID;
-)sql";
-
-/// Also the step from version 4.
-const char* const shard_tables = R"sql(
-CREATE TABLE shard (            -- those whose end was seen
-  origin           TEXT PRIMARY KEY,
-  closed_size      INTEGER NOT NULL,
-  closed_root      BLOB NOT NULL,
-  last_size        INTEGER,     -- of one rolled back
-  last_root        BLOB,
-  order_note       TEXT NOT NULL,
-  opened           TEXT NOT NULL,
-  directory        INTEGER NOT NULL,
-  directory_digest BLOB NOT NULL,
-  passed_at        INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE superseded (       -- rows of `received` lost in a rollback of that shard
-  shard         TEXT NOT NULL,
-  queue         TEXT NOT NULL,
-  number        INTEGER NOT NULL,
-  head          BLOB NOT NULL,
-  exchange      BLOB NOT NULL,
-  address       BLOB NOT NULL,
-  seal          BLOB NOT NULL,
-  signature     BLOB NOT NULL,
-  accepted_at   INTEGER NOT NULL,
-  leaf          INTEGER NOT NULL,
-  visible       INTEGER NOT NULL,
-  sender_status INTEGER NOT NULL,
-  opened        INTEGER NOT NULL,
-  hidden        INTEGER NOT NULL,
-  handed_over   INTEGER NOT NULL,
-  PRIMARY KEY (shard, queue, number)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX superseded_exchange ON superseded (exchange);
-CREATE TABLE directory_version (  -- every one this profile verified
-  number      INTEGER PRIMARY KEY,
-  note        TEXT NOT NULL,
-  proof       TEXT NOT NULL,    -- of its leaf, as a receipt
-  verified_at INTEGER NOT NULL
-) STRICT;
-)sql";
-
-/// What makes the next version of an older one, oldest first. What was there stays as it is.
-struct Migration {
-  int from = 0;
-  const char* sql;
-};
-const std::string from_version_4 = std::string(shard_tables) +
-                                   "ALTER TABLE queue ADD COLUMN walk_from INTEGER;"
-                                   "ALTER TABLE outbox ADD COLUMN receipt_shard TEXT;"
-                                   // The version held is proven once more, and so kept with its proof.
-                                   "DELETE FROM fact WHERE name = 'directory_place'";
-const Migration migrations[] = {
-    // A receipt of then has no leaf, and the directory no place: both are asked for again.
-    {2,
-     "ALTER TABLE outbox ADD COLUMN leaf INTEGER; ALTER TABLE outbox ADD COLUMN cosigned_at INTEGER NOT NULL DEFAULT "
-     "0"},
-    {3, "ALTER TABLE received ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0"},
-    {4, from_version_4.c_str()},
-};
 
 Error io(const char* words) { return {Errc::io_error, words}; }
 Error damaged(const char* words) { return {Errc::corruption, words}; }
@@ -232,8 +66,7 @@ std::optional<std::vector<Digest>> split(ByteView bytes) {
 }  // namespace
 
 struct ClientStore::Database {
-  explicit Database(const std::filesystem::path& file)
-      : sql(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, busy_wait_ms) {}
+  explicit Database(const std::filesystem::path& file) : sql(file.string(), SQLite::OPEN_READWRITE, busy_wait_ms) {}
 
   std::optional<Bytes> fact(const char* name) {
     SQLite::Statement read(sql, "SELECT value FROM fact WHERE name = ?");
@@ -301,40 +134,14 @@ ClientStore::ClientStore(std::unique_ptr<Database> database) : db_(std::move(dat
 ClientStore::~ClientStore() = default;
 
 Result<std::unique_ptr<ClientStore>> ClientStore::open(const std::filesystem::path& file) {
-  // Before SQLite, which would ask the umask; its -wal and -shm take the mode of the file.
-  const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (made < 0) return io("state.db cannot be made");
-  const bool is_private = ::fchmod(made, 0600) == 0;
-  ::close(made);
-  if (!is_private) return io("state.db cannot be made its owner's alone");
+  if (auto ready = bring_up_to_date(file); !ready) return ready.error();
   return guarded("state.db cannot be opened", [&]() -> Result<std::unique_ptr<ClientStore>> {
     auto database = std::make_unique<Database>(file);
     SQLite::Database& sql = database->sql;
-    sql.exec("PRAGMA journal_mode = WAL");
     sql.exec("PRAGMA synchronous = FULL");  // `send` says OK only after the disk has it
     sql.exec("PRAGMA foreign_keys = ON");
     sql.exec("PRAGMA trusted_schema = OFF");
     sql.exec("PRAGMA secure_delete = ON");  // a form copy that is dropped is overwritten
-    {
-      SQLite::Transaction transaction(sql, SQLite::TransactionBehavior::IMMEDIATE);
-      int version = sql.execAndGet("PRAGMA user_version").getInt();
-      if (version == 0) {
-        sql.exec(schema);
-        sql.exec(shard_tables);
-        sql.exec("PRAGMA application_id = " + std::to_string(application_id));
-        version = user_version;
-      } else if (sql.execAndGet("PRAGMA application_id").getInt() != application_id) {
-        return damaged("state.db is not of this format");
-      }
-      for (const Migration& step : migrations) {
-        if (version != step.from) continue;
-        sql.exec(step.sql);
-        ++version;
-      }
-      if (version != user_version) return damaged("state.db is not of this format");
-      sql.exec("PRAGMA user_version = " + std::to_string(user_version));
-      transaction.commit();
-    }
     return std::unique_ptr<ClientStore>(new ClientStore(std::move(database)));
   });
 }

@@ -2,9 +2,13 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "base/file.hpp"
+#include "client/store_formats.hpp"
 #include "tests/client/sitting.hpp"
 #include "tests/support/old_state.hpp"
+#include "tests/support/store_surgery.hpp"
 
 namespace pli::testing {
 namespace {
@@ -145,7 +149,7 @@ TEST_F(ProfileTest, AnOlderStateFileIsBroughtUpToDateAndALaterOneLeftAlone) {
     auto profile = open();
     ASSERT_TRUE(profile.store().add_received("ged/89", start, {item}, {client::SenderStatus::unproven}).has_value());
   }
-  put_back_to_format_2(file);
+  put_back_to_format(file, 2);
   {
     auto profile = open();
     EXPECT_EQ(profile.store().unproven_hidden("ged/89", 8)->size(), 1U) << "what was there stays";
@@ -154,6 +158,78 @@ TEST_F(ProfileTest, AnOlderStateFileIsBroughtUpToDateAndALaterOneLeftAlone) {
   EXPECT_TRUE(open().store().unproven_hidden("ged/89", 8)->empty());
   set_format(file, 99);
   EXPECT_FAILS_WITH(client::Profile::open(folder_.path() / "profil"), LocalCode::local_store);
+}
+
+TEST_F(ProfileTest, AStateFileOfEachEarlierFormatIsBroughtUpToDateAndACopyOfItKept) {
+  const auto file = folder_.path() / "profil" / "state.db";
+  const auto start = audit::queue_start(world_.log, "ged/89");
+  protocol::QueueItem item;
+  item.queue = "ged/89";
+  item.exchange = Digest{1};
+  item.head = audit::queue_next(start, item.exchange);
+  item.visible = true;
+  {
+    auto profile = open();
+    client::ClientStore& store = profile.store();
+    ASSERT_TRUE(store.set_checkpoint(std::nullopt, "one").has_value());
+    ASSERT_TRUE(store.add_received("ged/89", start, {item}, {client::SenderStatus::current}).has_value());
+  }
+  run_sql(file,
+          "UPDATE queue SET acknowledged = 1; INSERT INTO outbox (id, state, kind, queue, case_id, created_at, form) "
+          "VALUES (7, 1, 1, 'ged/89', zeroblob(32), 5, x'616765'); INSERT INTO replaced VALUES (7, 0, zeroblob(32))");
+  std::vector<std::string> todays = columns_of(file);
+  std::sort(todays.begin(), todays.end());  // a column that was added stands last
+  const int todays_format = format_of(file);
+  const std::filesystem::path whole = folder_.path() / "whole.db";
+  copy_database(file, whole);
+  for (int format = 1; format < todays_format; ++format) {
+    SCOPED_TRACE(format);
+    copy_database(whole, file);
+    put_back_to_format(file, format);
+    ASSERT_NE(columns_of(file), columns_of(whole));
+    {
+      auto profile = open();
+      client::ClientStore& store = profile.store();
+      EXPECT_EQ(*store.checkpoint(), "one");
+      EXPECT_EQ((*store.queue("ged/89"))->head, item.head);
+      EXPECT_EQ((*store.queue("ged/89"))->acknowledged.value, 1U);
+      ASSERT_EQ(store.received("ged/89")->size(), 1U);
+      EXPECT_EQ(store.received("ged/89")->front().sender, client::SenderStatus::current);
+      EXPECT_TRUE(store.directory_versions()->empty()) << "the table is there";
+    }
+    std::vector<std::string> now = columns_of(file);
+    std::sort(now.begin(), now.end());
+    EXPECT_EQ(now, todays);
+    EXPECT_EQ(format_of(file), todays_format);
+    EXPECT_EQ(query_number(file, "SELECT count(*) FROM outbox WHERE id = 7 AND state = 1 AND form = x'616765'"), 1);
+    EXPECT_EQ(query_number(file, "SELECT count(*) FROM replaced"), 1);
+    EXPECT_EQ(query_number(file, "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'"), 7) << "never given twice";
+    EXPECT_EQ(query_number(file, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+
+    const auto kept = client::kept_copy(file, format);
+    ASSERT_TRUE(std::filesystem::exists(kept));
+    EXPECT_EQ(std::filesystem::status(kept).permissions() & std::filesystem::perms::mask, std::filesystem::perms(0600));
+    EXPECT_EQ(format_of(kept), format);
+    // It holds a form, so it does not stay for ever.
+    const auto now_in_files = std::filesystem::file_time_type::clock::now();
+    std::filesystem::last_write_time(kept, now_in_files - client::kept_copy_time + std::chrono::hours(1));
+    static_cast<void>(open());
+    EXPECT_TRUE(std::filesystem::exists(kept));
+    std::filesystem::last_write_time(kept, now_in_files - client::kept_copy_time - std::chrono::hours(1));
+    static_cast<void>(open());
+    EXPECT_FALSE(std::filesystem::exists(kept));
+  }
+}
+
+TEST_F(ProfileTest, AStateFileOfALaterFormatIsLeftAsItIs) {
+  const auto file = folder_.path() / "profil" / "state.db";
+  static_cast<void>(open());
+  const int later = format_of(file) + 1;
+  set_format(file, later);
+  EXPECT_EQ(client::bring_up_to_date(file).error().code, Errc::conflict);
+  EXPECT_EQ(format_of(file), later);
+  set_format(file, -1);
+  EXPECT_EQ(client::bring_up_to_date(file).error().code, Errc::corruption);
 }
 
 // ---- the store's guards against going back ---------------------------------------------------------------------

@@ -467,7 +467,7 @@ TEST_F(WitnessTest, ComesIntoAProfileOfFormatTwoWithNothingLost) {
                         std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
   const std::vector<std::string> todays = columns_of(file);
   const int todays_format = format_of(file);
-  put_back_to_format_2(file);
+  put_back_to_format(file, 2);
   ASSERT_EQ(format_of(file), 2);
   ASSERT_NE(columns_of(file), todays);
 

@@ -7,8 +7,8 @@
 
 namespace pli::testing {
 
-/// Puts the file back to format 2: the tables of then, with what of today's they hold. Nobody may have it open.
-void put_back_to_format_2(const std::filesystem::path& file);
+/// Puts the file back to a format: the tables of then, with what of today's they hold. Nobody may have it open.
+void put_back_to_format(const std::filesystem::path& file, int format);
 /// "outbox.leaf INTEGER" for each column of each table, in order.
 [[nodiscard]] std::vector<std::string> columns_of(const std::filesystem::path& file);
 void set_format(const std::filesystem::path& file, int format);
