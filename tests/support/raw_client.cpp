@@ -1,5 +1,8 @@
 #include "tests/support/raw_client.hpp"
 
+#include <poll.h>
+
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <zmq.hpp>
@@ -11,22 +14,36 @@ namespace pli::testing {
 using std::chrono::steady_clock;
 
 struct RawClient::State {
-  zmq::context_t context{1};
-  zmq::socket_t socket{context, zmq::socket_type::dealer};
-  zmq::socket_t monitor{context, zmq::socket_type::pair};
+  explicit State(std::shared_ptr<zmq::context_t> shared) : context(std::move(shared)) {}
+  std::shared_ptr<zmq::context_t> context;
+  zmq::socket_t socket{*context, zmq::socket_type::dealer};
+  zmq::socket_t monitor{*context, zmq::socket_type::pair};
   std::uint64_t last_id = 0;
 };
 
 namespace {
 
+std::shared_ptr<zmq::context_t> new_context() {
+  auto out = std::make_shared<zmq::context_t>(1);
+  out->set(zmq::ctxopt::max_sockets, 16384);
+  return out;
+}
+
 void set_key(zmq::socket_t& socket, int option, ByteView key) {
   if (zmq_setsockopt(socket.handle(), option, key.data(), key.size()) != 0) throw zmq::error_t();
 }
 
+/// To the microsecond, which zmq_poll does not: load at a rate must neither be late nor burn the CPU it measures.
 bool wait_for(zmq::socket_t& socket, steady_clock::time_point deadline) {
-  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
-  zmq::pollitem_t item{socket.handle(), 0, ZMQ_POLLIN, 0};
-  return rest.count() >= 0 && zmq::poll(&item, 1, rest) > 0;
+  for (;;) {
+    if ((socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0) return true;
+    const auto rest = deadline - steady_clock::now();
+    if (rest.count() <= 0) return false;
+    const auto nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(rest).count();
+    const timespec timeout{nanos / 1'000'000'000, nanos % 1'000'000'000};
+    pollfd item{socket.get(zmq::sockopt::fd), POLLIN, 0};
+    (void)::ppoll(&item, 1, &timeout, nullptr);
+  }
 }
 
 std::optional<std::uint16_t> next_event(zmq::socket_t& monitor, steady_clock::time_point deadline) {
@@ -44,7 +61,9 @@ std::optional<std::uint16_t> next_event(zmq::socket_t& monitor, steady_clock::ti
 
 RawClient::RawClient(const std::string& endpoint, const crypto::CurvePublic& broker, const crypto::SecretKey& secret,
                      Options options)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_unique<State>(options.beside != nullptr ? options.beside->state_->context : new_context())) {
+  static std::atomic<unsigned> number{0};
+  const std::string events = "inproc://raw-client-" + std::to_string(++number);
   zmq::socket_t& socket = state_->socket;
   socket.set(zmq::sockopt::linger, 0);
   socket.set(zmq::sockopt::sndhwm, 0);
@@ -54,9 +73,9 @@ RawClient::RawClient(const std::string& endpoint, const crypto::CurvePublic& bro
   set_key(socket, ZMQ_CURVE_SERVERKEY, broker.bytes);
   set_key(socket, ZMQ_CURVE_PUBLICKEY, crypto::x25519_public(secret));
   set_key(socket, ZMQ_CURVE_SECRETKEY, secret.expose());
-  if (zmq_socket_monitor(socket.handle(), "inproc://raw-client", ZMQ_EVENT_ALL) != 0) throw zmq::error_t();
+  if (zmq_socket_monitor(socket.handle(), events.c_str(), ZMQ_EVENT_ALL) != 0) throw zmq::error_t();
   state_->monitor.set(zmq::sockopt::linger, 0);
-  state_->monitor.connect("inproc://raw-client");
+  state_->monitor.connect(events);
   socket.connect(endpoint);
 }
 
@@ -91,7 +110,7 @@ void RawClient::send_frames(const std::vector<Bytes>& frames) {
   }
 }
 
-std::optional<protocol::Reply> RawClient::receive(std::chrono::milliseconds timeout) {
+std::optional<protocol::Reply> RawClient::receive(std::chrono::microseconds timeout) {
   if (!wait_for(state_->socket, steady_clock::now() + timeout)) return std::nullopt;
   zmq::message_t frame;
   (void)state_->socket.recv(frame);
@@ -105,7 +124,7 @@ std::optional<protocol::ReplyBody> RawClient::ask(protocol::RequestBody body) {
   send(protocol::Request{id, std::move(body)});
   const auto deadline = steady_clock::now() + std::chrono::seconds(20);
   while (steady_clock::now() < deadline) {
-    auto reply = receive(std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now()));
+    auto reply = receive(std::chrono::ceil<std::chrono::microseconds>(deadline - steady_clock::now()));
     if (reply && reply->id == id) return std::move(reply->body);
   }
   return std::nullopt;

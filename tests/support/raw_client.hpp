@@ -17,9 +17,10 @@ namespace pli::testing {
 class RawClient {
  public:
   struct Options {
-    std::string routing_id;    ///< chosen by the client; empty: the broker gives one
-    int receive_queue = 1000;  ///< messages libzmq keeps for us; small makes a slow reader
-    int receive_buffer = 0;    ///< the kernel's, in bytes; 0: its default
+    std::string routing_id;             ///< chosen by the client; empty: the broker gives one
+    int receive_queue = 1000;           ///< messages libzmq keeps for us; small makes a slow reader
+    int receive_buffer = 0;             ///< the kernel's, in bytes; 0: its default
+    const RawClient* beside = nullptr;  ///< shares that client's I/O thread: many clients in one process
   };
   enum class Handshake { succeeded, refused, nothing };
 
@@ -38,7 +39,7 @@ class RawClient {
   void send(const protocol::Request& request);
   void send_frames(const std::vector<Bytes>& frames);
   /// The next reply or push; nothing when the time is up. A reply that does not decode throws.
-  [[nodiscard]] std::optional<protocol::Reply> receive(std::chrono::milliseconds timeout);
+  [[nodiscard]] std::optional<protocol::Reply> receive(std::chrono::microseconds timeout);
   /// Sends under the next id and waits for the answer to it; anything else that comes is dropped.
   [[nodiscard]] std::optional<protocol::ReplyBody> ask(protocol::RequestBody body);
 
