@@ -1,0 +1,71 @@
+// pli-bench start: how long a broker with a long log takes from its start to its ready line.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "bench/closed_loop.hpp"
+#include "bench/scenarios.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace pli::bench {
+namespace {
+
+constexpr std::size_t starts = 5;
+constexpr std::size_t exchanges = 1024;
+constexpr std::size_t openings_a_round = 65'536;
+
+void drop_from_cache(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    const int fd = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) continue;
+    ::fsync(fd);
+    ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    ::close(fd);
+  }
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+nlohmann::json measure_start(std::size_t leaves, const ScenarioOptions& options) {
+  BenchHouse house({4, 2048, true});
+  const auto accepted = submit_all(house, 4, exchanges, 64, 2048).accepted;
+  std::size_t written = accepted.size();
+  while (written < leaves) {
+    std::vector<protocol::ExchangeId> round;
+    for (std::size_t i = 0; i < std::min(openings_a_round, leaves - written); ++i)
+      round.push_back(accepted[i % accepted.size()]);
+    (void)open_all(house, round, 64);
+    written += round.size();
+    std::fprintf(stderr, "%zu of %zu leaves\n", written, leaves);
+  }
+  const auto time_starts = [&](bool cold) {
+    std::vector<double> times;
+    for (std::size_t i = 0; i < starts; ++i) {
+      house.broker().stop();
+      if (cold) drop_from_cache(house.broker().data());
+      const auto start = clock::now();
+      house.broker().start();
+      times.push_back(std::chrono::duration<double, std::milli>(clock::now() - start).count());
+    }
+    return median(times);
+  };
+  const double cold = time_starts(true);
+  const double warm = time_starts(false);
+  if (!options.json)
+    std::printf(
+        "%zu leaves: ready in %.0f ms with its files out of the page cache, %.0f ms with them in it (median of %zu)\n",
+        written, cold, warm, starts);
+  return {{"leaves", written}, {"ready_cold_ms", cold}, {"ready_warm_ms", warm}};
+}
+
+}  // namespace pli::bench

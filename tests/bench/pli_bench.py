@@ -1,0 +1,54 @@
+"""Each scenario of pli-bench, as small as it goes: it ends, without a refusal, and says what it promises to say."""
+
+import json
+import subprocess
+import sys
+import unittest
+
+PROGRAM = sys.argv.pop(1)
+
+
+def figures(*words):
+    run = subprocess.run([PROGRAM, "--json", *words], capture_output=True, text=True, timeout=120)
+    if run.returncode != 0:
+        raise AssertionError(f"{words}: exit {run.returncode}: {run.stderr}")
+    return json.loads(run.stdout)
+
+
+class PliBench(unittest.TestCase):
+    def test_floors(self):
+        out = figures("--count", "64", "--rate", "50", "--seconds", "1")
+        for name in ("accepted", "opened", "followed_by_10", "one_in_flight"):
+            self.assertGreater(out[name]["per_second"], 0, name)
+            self.assertGreaterEqual(out[name]["max_us"], out[name]["p50_us"], name)
+        self.assertEqual(out["paced"]["errors"], 0)
+        self.assertGreater(out["disk_bytes_beyond_sealed"], 0)
+
+    def test_a_spike_counts_each_act_in_its_phase_and_none_is_refused(self):
+        out = figures("spike", "--each", "1", "--average", "2")
+        self.assertEqual([out[phase]["errors"] for phase in ("before", "spike", "after")], [0, 0, 0])
+        acts = {phase: sum(act["count"] for act in out[phase]["acts"].values()) for phase in out}
+        self.assertGreater(acts["spike"], 5 * max(acts["before"], acts["after"]))
+
+    def test_large_exchanges_come_back_as_they_were_sent(self):
+        out = figures("large", "--mib", "1", "--exchanges", "2")
+        self.assertEqual((out["accepted"]["count"], out["fetched"]["count"]), (2, 2))
+
+    def test_idle_clients(self):
+        self.assertEqual(figures("idle-clients", "--clients", "20")["among_them"]["count"], 1000)
+
+    def test_start(self):
+        out = figures("start", "--leaves", "2048")
+        self.assertEqual(out["leaves"], 2048)
+        self.assertGreater(out["ready_cold_ms"], 0)
+
+    def test_files(self):
+        self.assertGreater(figures("files", "--mib", "2")["pli_seal_mib_per_s"], 0)
+
+    def test_a_wrong_option_is_a_usage_error(self):
+        run = subprocess.run([PROGRAM, "office-day", "--minutes", "0"], capture_output=True, text=True, timeout=30)
+        self.assertEqual(run.returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
