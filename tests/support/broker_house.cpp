@@ -110,10 +110,17 @@ Result<void> BrokerHouse::open() {
   if (!keys) return keys.error();
   keys_ = *std::move(keys);
   auto store = broker::Store::open(database(), options_);
-  if (!store) return store.error();
+  if (!store) {
+    close();
+    return store.error();
+  }
   store_ = *std::move(store);
   auto core = broker::Core::open(*store_, *keys_, settings());
-  if (!core) return core.error();
+  if (!core) {
+    const Error error = core.error();
+    close();
+    return error;
+  }
   core_ = *std::move(core);
   return {};
 }

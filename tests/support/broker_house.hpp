@@ -47,7 +47,9 @@ class BrokerHouse {
   void restart();
   void close_core();  ///< store and keys stay open: what a start does before there is a core
   void close();
+  /// Errors leave it closed.
   [[nodiscard]] Result<void> open();
+  [[nodiscard]] bool is_open() const { return core_ != nullptr; }
 
  private:
   const Department& department_;
