@@ -47,6 +47,10 @@ int run_command(int argc, char** argv) {
   init->add_option("--directory", options.directory, "the first version's signed note")->required();
   init->add_option("--bundle", options.bundle, "its entries")->required();
   CLI::App* check = add("check", "read everything and compare it with the log; changes nothing");
+  CLI::App* backup = add("backup", "write a verified copy of the database to a file, or into a folder, while it runs");
+  backup->add_option("target", options.backup, "a file that is not there yet, or a folder on another disk")->required();
+  CLI::App* restore = add("restore", "put a backup in place of the database, with the broker stopped");
+  restore->add_option("file", options.backup, "what `backup` wrote")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -57,6 +61,8 @@ int run_command(int argc, char** argv) {
   if (rollback->parsed()) return pli::broker::request_rollback(options);
   if (shard->parsed()) return pli::broker::open_next_shard(options);
   if (check->parsed()) return pli::broker::check_broker(options);
+  if (backup->parsed()) return pli::broker::back_up(options);
+  if (restore->parsed()) return pli::broker::restore(options);
   return exit_usage;
 }
 

@@ -1,4 +1,5 @@
-// What `pli-broker` does, without its command line: run, init, check, rollback-request, next-shard (design §12). Each
+// What `pli-broker` does, without its command line: run, init, check, backup, restore, rollback-request,
+// next-shard (design §12). Each
 // prints for an operator, in English, or one JSON object, and returns an exit code by class.
 #pragma once
 
@@ -19,6 +20,7 @@ struct ProgramOptions {
   std::filesystem::path accept_rollback;  ///< run: the authority's order, for a database older than what was published
   std::filesystem::path directory;        ///< init: the first version's signed note
   std::filesystem::path bundle;           ///< init: its entries
+  std::filesystem::path backup;           ///< backup: a file or a folder to write to; restore: the file
 };
 
 /// Serves until SIGTERM or SIGINT, then stops cleanly. Prints one line when ready. Ends with exit_local_error some time
@@ -37,5 +39,11 @@ struct ProgramOptions {
 /// Names each broken invariant of the store (docs/storage.md, "Invariants") and ends with exit_verification_failed when
 /// there is one. Changes nothing and locks nothing: it may run beside the broker.
 [[nodiscard]] int check_broker(const ProgramOptions& options);
+/// Copies the database, verifies the copy whole as `check` does, and only then gives it its name. No key is in it. It
+/// may run beside the broker.
+[[nodiscard]] int back_up(const ProgramOptions& options);
+/// Verifies a backup, erases again in it what was erased since, keeps what stands in its place aside and puts it there.
+/// Whether it may be served is then for a start to say (P10). Refused beside a running broker.
+[[nodiscard]] int restore(const ProgramOptions& options);
 
 }  // namespace pli::broker

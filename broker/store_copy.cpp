@@ -80,6 +80,40 @@ Result<void> copy_store(const std::filesystem::path& file, const std::filesystem
   return {};
 }
 
+Result<std::uint64_t> erase_again(const std::filesystem::path& copy, const std::vector<Digest>& exchanges) {
+  if (exchanges.empty()) return std::uint64_t{0};
+  try {
+    SQLite::Database database(copy.string(), SQLite::OPEN_READWRITE, busy_wait_ms);
+    database.exec(store_connection_pragmas);
+    database.exec("PRAGMA journal_mode = MEMORY");  // a journal on the disk would hold what is taken away
+    database.exec("PRAGMA temp_store = MEMORY");
+    database.exec("CREATE TEMP TABLE gone (id BLOB PRIMARY KEY) WITHOUT ROWID");
+    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+    {
+      SQLite::Statement add(database, "INSERT OR IGNORE INTO gone VALUES (?)");
+      for (const Digest& id : exchanges) {
+        add.bind(1, id.data(), static_cast<int>(id.size()));
+        add.exec();
+        add.reset();
+      }
+    }
+    // One pass: ids have no index of their own.
+    database.exec(
+        "CREATE TEMP TABLE erased AS SELECT number FROM exchange WHERE address IS NOT NULL AND id IN (SELECT id FROM "
+        "gone)");
+    database.exec("DELETE FROM piece WHERE key >> 12 IN (SELECT number FROM erased)");
+    database.exec("DELETE FROM access_part WHERE number IN (SELECT number FROM erased)");
+    database.exec(
+        "UPDATE exchange SET address = NULL, seal = NULL, signature = NULL WHERE number IN (SELECT number FROM "
+        "erased)");
+    const std::int64_t count = database.execAndGet("SELECT count(*) FROM erased").getInt64();
+    transaction.commit();
+    return static_cast<std::uint64_t>(count);
+  } catch (const SQLite::Exception& e) {
+    return sql_failure(e);
+  }
+}
+
 Result<void> rename_durably(const std::filesystem::path& finished, const std::filesystem::path& target) {
   // SQLite leaves the syncing of a vacuumed file to whoever wants it durable.
   if (auto synced = sync(finished, O_RDONLY); !synced) return synced;

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "base/bytes.hpp"
 #include "base/result.hpp"
 
 namespace pli::broker {
@@ -18,6 +20,11 @@ namespace pli::broker {
 /// Errors: not_found, io_error (a full disk too), corruption (`file` is no database).
 [[nodiscard]] Result<void> copy_store(const std::filesystem::path& file, const std::filesystem::path& target,
                                       const std::string& vfs = {});
+
+/// In a copy that nobody serves: takes content, seal, address and R of these exchanges away, as their erasure did, and
+/// leaves what stays for ever. Says of how many they were there. Errors: io_error, corruption.
+[[nodiscard]] Result<std::uint64_t> erase_again(const std::filesystem::path& copy,
+                                                const std::vector<Digest>& exchanges);
 
 /// Makes a finished file durable under its final name. Errors: io_error.
 [[nodiscard]] Result<void> rename_durably(const std::filesystem::path& finished, const std::filesystem::path& target);

@@ -6,10 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "audit/tile.hpp"
 #include "base/file.hpp"
@@ -124,7 +127,10 @@ class BrokerProgram : public ::testing::Test {
     return out;
   }
   void expect_refused(const char* verb, int code, const char* state) const {
-    const Answer answer = call(verb);
+    expect_refused_with(verb, {}, code, state);
+  }
+  void expect_refused_with(const char* verb, const std::vector<std::string>& more, int code, const char* state) const {
+    const Answer answer = call(verb, more);
     EXPECT_EQ(answer.code, code);
     ASSERT_TRUE(answer.said.is_object());
     EXPECT_EQ(answer.said["state"], state) << answer.said.dump();
@@ -721,6 +727,222 @@ TEST_F(BrokerProgram, CheckSaysWhatItCannotRead) {
   expect_refused("check", 5, "KEYS");
   write("startup.secret", startup_.expose());
   EXPECT_EQ(call("check").code, 0);
+}
+
+// ---- backup and restore --------------------------------------------------------------------------------------------
+
+TEST_F(BrokerProgram, ABackupMadeUnderLoadIsWholeAndIsPutBackOnAnEmptyFolder) {
+  ASSERT_EQ(call("init").code, 0);
+  std::filesystem::create_directory(path("backups"));
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  const protocol::Envelope first = world_.seal(world_.referent, "a.martin");
+  (void)submit(client, first);
+  std::vector<protocol::Envelope> envelopes;
+  envelopes.reserve(200);
+  for (int i = 0; i < 200; ++i) envelopes.push_back(world_.seal(world_.referent, "a.martin"));
+  std::atomic<bool> enough{false};
+  std::size_t sent = 0;
+  std::thread load([&] {
+    for (; sent < envelopes.size() && !enough; ++sent) (void)submit(client, envelopes[sent]);
+  });
+  const Answer made = call("backup", {path("backups")});
+  enough = true;
+  load.join();
+  ASSERT_EQ(made.code, 0) << made.said.dump();
+  EXPECT_EQ(made.said["state"], "backed_up");
+  const std::filesystem::path file = made.said["file"].get<std::string>();
+  EXPECT_EQ(file.parent_path(), path("backups"));
+  EXPECT_EQ(std::filesystem::status(file).permissions() & std::filesystem::perms::mask, std::filesystem::perms(0600));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("backups")), {}), 1) << "nothing else is left there";
+  // One more than any backup under load can hold.
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  expect_refused_with("restore", {file.string()}, 5, "ALREADY_RUNNING");
+  EXPECT_EQ(stop(running), 0);
+
+  std::filesystem::remove_all(path("data"));
+  const Answer restored = call("restore", {file.string()});
+  ASSERT_EQ(restored.code, 0) << restored.said.dump();
+  EXPECT_EQ(restored.said["standing"], "rolled_back");
+  EXPECT_EQ(restored.said["leaves"], made.said["leaves"]);
+  EXPECT_EQ(restored.said["aside"], "");
+  EXPECT_FALSE(std::filesystem::exists(path("data/pli.db.restoring")));
+  expect_refused("run", 4, "ROLLED_BACK");
+  write_order();
+  Run again = run({"--accept-rollback", path("order.note")});
+  auto later = connect(again, world_.referent);
+  (void)greet(later);
+  EXPECT_TRUE(submit(later, first).duplicate) << "what the backup holds";
+  for (std::size_t i = 0; i < sent; ++i) (void)submit(later, envelopes[i]);
+  EXPECT_EQ(stop(again), 0);
+  EXPECT_EQ(call("check").said["exchanges"], sent + 1) << "what it lacks is taken again, and nothing is there twice";
+}
+
+TEST_F(BrokerProgram, ABackupOfTheLastStateIsServedAgainAndWhatStoodThereIsKept) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  const protocol::Envelope envelope = world_.seal(world_.referent, "a.martin");
+  (void)submit(client, envelope);
+  EXPECT_EQ(stop(running), 0);
+  ASSERT_EQ(call("backup", {path("whole.db")}).code, 0);
+  expect_refused_with("backup", {path("whole.db")}, 5, "BACKUP_EXISTS");
+  write("data/pli.db", as_bytes("what a broken disk has left of it"));
+  const Answer restored = call("restore", {path("whole.db")});
+  ASSERT_EQ(restored.code, 0) << restored.said.dump();
+  EXPECT_EQ(restored.said["standing"], "extends");
+  const auto aside = read_file(restored.said["aside"].get<std::string>(), 1024);
+  ASSERT_TRUE(aside.has_value());
+  EXPECT_EQ(as_text(*aside), "what a broken disk has left of it");
+  EXPECT_EQ(call("check").code, 0);
+  Run again = run();
+  auto later = connect(again, world_.referent);
+  EXPECT_TRUE(submit(later, envelope).duplicate);
+  EXPECT_EQ(stop(again), 0);
+}
+
+TEST_F(BrokerProgram, ADamagedBackupIsRefusedAndNothingIsChanged) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  for (int i = 0; i < 3; ++i) (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  ASSERT_EQ(call("backup", {path("whole.db")}).code, 0);
+  const Bytes whole = *read_file(path("whole.db"), 64 << 20);
+  const auto before = files_in({"data", "keys", "copy"});
+  const auto expect_damaged = [&](const char* what) {
+    SCOPED_TRACE(what);
+    expect_refused_with("restore", {path("damaged.db")}, 4, "BACKUP_DAMAGED");
+    EXPECT_EQ(files_in({"data", "keys", "copy"}), before);
+  };
+  write("damaged.db", ByteView(whole).first(whole.size() / 2));
+  expect_damaged("cut in half");
+  write("damaged.db", ByteView(whole).first(whole.size() - 8192));
+  expect_damaged("without its last page");
+  write("damaged.db", {});
+  expect_damaged("empty");
+  write("damaged.db", as_bytes("not a database at all, whatever its name may say about it"));
+  expect_damaged("another file");
+  for (const char* sql : {"UPDATE piece SET bytes = zeroblob(length(bytes)) WHERE key = (SELECT max(key) FROM piece)",
+                          "UPDATE leaf SET digest = zeroblob(32) WHERE key = 1",
+                          "DELETE FROM leaf WHERE key = (SELECT max(key) FROM leaf)",
+                          "UPDATE meta SET checkpoint = replace(checkpoint, '2026-1', '2026-2')"}) {
+    write("damaged.db", whole);
+    testing::run_sql(path("damaged.db"), sql);
+    expect_damaged(sql);
+  }
+  write("damaged.db", whole);
+  testing::run_sql(path("damaged.db"), "PRAGMA user_version = 99");
+  expect_refused_with("restore", {path("damaged.db")}, 5, "DATABASE_SCHEMA");
+  expect_refused_with("restore", {path("absent.db")}, 5, "BACKUP_MISSING");
+  EXPECT_EQ(files_in({"data", "keys", "copy"}), before);
+}
+
+TEST_F(BrokerProgram, P9WhatWasErasedSinceTheBackupStaysErased) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  const protocol::Envelope erased = world_.seal(world_.referent, "a.martin");
+  const protocol::Envelope kept = world_.seal(world_.referent, "a.martin");
+  (void)submit(client, erased);
+  (void)submit(client, kept);
+  EXPECT_EQ(stop(running), 0);
+  ASSERT_EQ(call("backup", {path("whole.db")}).code, 0);
+  const auto holds = [&](const std::string& name, const protocol::Envelope& envelope) {
+    const Bytes bytes = *read_file(path(name), 64 << 20);
+    // A piece holds 1,350 bytes of locked and payload together.
+    const ByteView sealed = ByteView(envelope.locked).first(64);
+    return std::search(bytes.begin(), bytes.end(), sealed.begin(), sealed.end()) != bytes.end();
+  };
+  ASSERT_TRUE(holds("whole.db", erased));
+
+  // What its erasure leaves in the lease file, which is in no backup.
+  auto boxed = crypto::unbox_key("leases", text_of("keys/leases"), startup_);
+  ASSERT_TRUE(boxed.has_value());
+  auto leases = decode_lease_file(boxed->expose());
+  ASSERT_TRUE(leases.has_value());
+  ++leases->generation;
+  leases->erased.push_back({protocol::exchange_id(erased.address, erased.seal), SystemClock().now()});
+  for (const char* copy : {"keys/leases", "copy/leases"})
+    write(copy, as_bytes(crypto::box_key("leases", encode(*leases), startup_)));
+
+  const Answer restored = call("restore", {path("whole.db")});
+  ASSERT_EQ(restored.code, 0) << restored.said.dump();
+  EXPECT_EQ(restored.said["erased_again"], 1);
+  EXPECT_EQ(restored.said["standing"], "extends") << "the log holds no content";
+  EXPECT_FALSE(holds("data/pli.db", erased));
+  EXPECT_TRUE(holds("data/pli.db", kept));
+  const Answer checked = call("check");
+  EXPECT_EQ(checked.code, 0) << checked.said.dump();
+  Run again = run();
+  auto later = connect(again, world_.referent);
+  (void)greet(later);
+  EXPECT_TRUE(submit(later, erased).duplicate) << "its leaf stands, and its content is not taken again";
+  EXPECT_TRUE(submit(later, kept).duplicate);
+  EXPECT_EQ(stop(again), 0);
+  EXPECT_FALSE(holds("data/pli.db", erased));
+}
+
+TEST_F(BrokerProgram, P9NoKeyIsInABackup) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  ASSERT_EQ(call("backup", {path("whole.db")}).code, 0);
+  EXPECT_EQ(stop(running), 0);
+  const Bytes bytes = *read_file(path("whole.db"), 64 << 20);
+  const auto expect_absent = [&](ByteView secret, const char* what) {
+    ASSERT_EQ(secret.size(), 32U);
+    EXPECT_EQ(std::search(bytes.begin(), bytes.end(), secret.begin(), secret.end()), bytes.end()) << what;
+  };
+  expect_absent(startup_.expose(), "start-up secret");
+  expect_absent(log_seed_.expose(), "log key");
+  expect_absent(world_.curve.expose(), "CURVE key");
+  const auto leases = decode_lease_file(crypto::unbox_key("leases", text_of("keys/leases"), startup_)->expose());
+  ASSERT_FALSE(leases->leases.empty());
+  for (const auto& lease : leases->leases) expect_absent(lease.key.expose(), "lease");
+  for (const auto& record : leases->record_keys) expect_absent(record.key.expose(), "record key");
+  int release_keys = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path("keys"))) {
+    const std::string name = entry.path().stem().string();
+    if (!name.starts_with("release-")) continue;
+    ++release_keys;
+    expect_absent(crypto::unbox_key(name, text_of("keys/" + entry.path().filename().string()), startup_)->expose(),
+                  "release key");
+  }
+  EXPECT_GT(release_keys, 0);
+}
+
+TEST_F(BrokerProgram, ABackupGoesWhereItBelongsOrNowhere) {
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* target : {"data/whole.db", "data", "keys/whole.db", "keys"})
+    expect_refused_with("backup", {path(target)}, 5, "BACKUP_TARGET");
+  std::filesystem::create_directory_symlink(path("data"), path("elsewhere"));
+  expect_refused_with("backup", {path("elsewhere")}, 5, "BACKUP_TARGET");
+  expect_refused_with("backup", {path("absent/whole.db")}, 5, "BACKUP_TARGET");
+  EXPECT_FALSE(std::filesystem::exists(path("data/backup.last")));
+  // A disk that has not this much beside the copy.
+  configure("[limits]\ndisk_reserve_bytes = 1099511627776\n");
+  expect_refused_with("backup", {path("whole.db")}, 5, "BACKUP_NO_SPACE");
+  EXPECT_FALSE(std::filesystem::exists(path("whole.db")));
+}
+
+TEST_F(BrokerProgram, ABrokenDatabaseIsNotBackedUp) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  testing::run_sql(path("data/pli.db"), "UPDATE leaf SET digest = zeroblob(32) WHERE key = 1");
+  expect_refused_with("backup", {path("whole.db")}, 4, "BACKUP_BROKEN");
+  EXPECT_FALSE(std::filesystem::exists(path("whole.db")));
+  EXPECT_FALSE(std::filesystem::exists(path("whole.db.unverified")));
 }
 
 TEST_F(BrokerProgram, WrongUsageIsItsOwnClassOfExitCode) {

@@ -1,0 +1,38 @@
+// Where backups go and what is remembered of the last one. The copying is in store_copy.hpp, the verbs in
+// broker_programs.cpp.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "broker/config.hpp"
+
+namespace pli::broker {
+
+/// The file a backup is written to: `wanted` itself, or a file of that folder named for the time,
+/// "pli-20260301T120000Z.db". Errors: conflict (something stands there), invalid_input (in a folder that a backup must
+/// not share: the data's own, the keys', the tiles'), not_found (no such folder).
+[[nodiscard]] Result<std::filesystem::path> backup_file(const std::filesystem::path& wanted, const Config& config,
+                                                        UnixMillis now);
+
+/// "20260301T120000Z", UTC.
+[[nodiscard]] std::string time_stamp(UnixMillis time);
+
+/// What `health` tells of the last verified backup. A file of its own in the data folder, "backup.last": "pli-backup/1"
+/// LF "time <ms>" LF "leaves <n>" LF.
+struct LastBackup {
+  UnixMillis at{};
+  std::uint64_t leaves = 0;
+  bool operator==(const LastBackup&) const = default;
+};
+[[nodiscard]] std::string to_text(const LastBackup& backup);
+[[nodiscard]] std::optional<LastBackup> parse_last_backup(std::string_view text);
+[[nodiscard]] Result<void> remember_backup(const Config& config, const LastBackup& backup);
+/// Nothing when there was none, or when it cannot be read.
+[[nodiscard]] std::optional<LastBackup> last_backup(const Config& config);
+
+}  // namespace pli::broker

@@ -1,0 +1,92 @@
+#include "broker/store_copy.hpp"
+
+#include "base/file.hpp"
+#include "broker/backup.hpp"
+#include "tests/broker/core_fixture.hpp"
+#include "tests/support/faulty_disk.hpp"
+
+namespace pli::testing {
+namespace {
+
+class StoreCopy : public CoreTest {
+ protected:
+  StoreCopy() { first_ = accept({}); }
+  [[nodiscard]] std::filesystem::path target() const { return house.folder() / "copy.db"; }
+  Sealed first_;
+};
+
+TEST_F(StoreCopy, HoldsWhatWasCommittedWhenItWasBegun) {
+  accept({});
+  ASSERT_TRUE(broker::copy_store(house.database(), target()).has_value());
+  const auto now = table_digests(house.database());
+  EXPECT_EQ(table_digests(target()), now);
+  accept({});
+  EXPECT_NE(table_digests(house.database()), now);
+  EXPECT_EQ(table_digests(target()), now);
+  EXPECT_FALSE(std::filesystem::exists(target().string() + "-wal"));
+  EXPECT_GE(*broker::store_bytes(house.database()), std::filesystem::file_size(target()));
+}
+
+TEST_F(StoreCopy, IsThereWholeOrNotAtAllWhereverTheDiskFails) {
+  house.close();
+  const auto whole = table_digests(house.database());
+  ASSERT_TRUE(write_file_durably(target(), as_bytes("of last week"), FileMode::owner_only).has_value());
+  FaultyDisk disk;
+  bool done = false;
+  for (std::uint64_t count = 0; !done; ++count) {
+    SCOPED_TRACE(count);
+    disk.fail_after(count, false);
+    done = broker::copy_store(house.database(), target(), disk.name()).has_value();
+    const bool failed = disk.failed();
+    disk.heal();
+    ASSERT_TRUE(done || failed);
+    ASSERT_FALSE(std::filesystem::exists(target().string() + ".unfinished"));
+    if (!done) {
+      ASSERT_EQ(as_text(*read_file(target(), 64)), "of last week");
+    }
+    ASSERT_LT(count, 10'000U);
+  }
+  EXPECT_EQ(table_digests(target()), whole);
+}
+
+TEST_F(StoreCopy, OfWhatIsNoDatabaseIsRefused) {
+  EXPECT_EQ(broker::copy_store(house.folder() / "absent.db", target()).error().code, Errc::not_found);
+  ASSERT_TRUE(write_file_durably(house.folder() / "other", Bytes(9000, 7), FileMode::owner_only).has_value());
+  EXPECT_EQ(broker::copy_store(house.folder() / "other", target()).error().code, Errc::corruption);
+  EXPECT_FALSE(std::filesystem::exists(target()));
+}
+
+TEST_F(StoreCopy, ErasedAgainIsATombstoneAndTheRestIsWhole) {
+  const Sealed second = accept({});
+  house.close();
+  ASSERT_TRUE(broker::copy_store(house.database(), target()).has_value());
+  EXPECT_EQ(*broker::erase_again(target(), {}), 0U);
+  EXPECT_EQ(*broker::erase_again(target(), {first_.id, Digest{9}}), 1U);
+  EXPECT_EQ(*broker::erase_again(target(), {first_.id}), 0U) << "once";
+  EXPECT_EQ(query_number(target(), "SELECT count(*) FROM piece WHERE key >> 12 = 1"), 0);
+  EXPECT_EQ(query_number(target(), "SELECT count(*) FROM access_part"), 1);
+  copy_database(target(), house.database());
+  ASSERT_TRUE(house.open().has_value());
+  broker::CheckOptions options;
+  options.log = department.log();
+  const auto report = broker::check_store(house.database(), house.keys(), options);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_TRUE(report->problems.empty()) << report->problems.front().name;
+  EXPECT_EQ(refusal_in(open("ged.1", first_.id)), "ERASED(terme)");
+  EXPECT_EQ(refusal_in(open("ged.1", second.id)), "");
+}
+
+TEST(LastBackup, IsReadAsItWasWrittenAndNothingElse) {
+  const broker::LastBackup last{{1772366400000}, 42};
+  const std::string text = broker::to_text(last);
+  EXPECT_EQ(text, "pli-backup/1\ntime 1772366400000\nleaves 42\n");
+  EXPECT_EQ(broker::parse_last_backup(text), last);
+  EXPECT_EQ(broker::time_stamp(last.at), "20260301T120000Z");
+  for (std::size_t size = 0; size < text.size(); ++size)
+    EXPECT_FALSE(broker::parse_last_backup(std::string_view(text).substr(0, size)).has_value()) << size;
+  EXPECT_FALSE(broker::parse_last_backup(text + "x").has_value());
+  EXPECT_FALSE(broker::parse_last_backup("pli-backup/1\ntime -5\nleaves 42\n").has_value());
+}
+
+}  // namespace
+}  // namespace pli::testing
