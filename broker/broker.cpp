@@ -16,6 +16,8 @@ constexpr std::size_t strays_in_batch_max = 64;
 // Followers who are behind are read for no faster than the transport takes it.
 constexpr std::size_t catch_up_waiting_max = 256;
 constexpr auto catch_up_pause = 1ms;
+// What the operator's page shows of the core is this old at most while there is work; a tick tells it otherwise.
+constexpr auto tell_between = 1s;
 constexpr const char* health_unavailable = "LOG_UNAVAILABLE";
 constexpr const char* health_rolled_back = "ROLLED_BACK";
 constexpr const char* health_damaged = "DAMAGED";
@@ -79,6 +81,7 @@ Result<void> Broker::open(ReleaseKeys keys, Publication publication, const crypt
   };
   gate_sinks.answer = [this](std::vector<Outgoing> answers) { transport_->send(std::move(answers)); };
   gate_ = std::make_unique<Gate>(*verifier_, std::move(gate_sinks), settings_.threads);
+  tell();
   thread_ = std::thread([this] { run(); });
   transport_->serve();
   return {};
@@ -127,6 +130,7 @@ void Broker::count_stray(Unattributed::Reason reason) {
 
 void Broker::run() {
   SteadyTime next_tick = steady_clock::now() + settings_.tick;
+  SteadyTime next_tell = steady_clock::now();
   for (;;) {
     SteadyTime deadline = next_tick;
     if (log_failed_ && ending_ == Ending::none)
@@ -174,6 +178,10 @@ void Broker::run() {
           fail(outcome.error());
       }
     }
+    if (now >= next_tell) {
+      next_tell = now + tell_between;
+      tell();
+    }
     if (log_failed_ && now >= log_failed_at_ + settings_.log_unavailable)
       end(damage_.empty() ? Ending::log_unavailable : Ending::damaged);
   }
@@ -193,7 +201,9 @@ void Broker::apply(std::vector<VerifiedRequest> batch) {
   std::vector<Asked> asked;
   std::vector<Staged> staged;
   std::uint64_t staged_bytes = 0;
-  asked.reserve(batch.size());
+  const SteadyTime begun = steady_clock::now();
+  const std::size_t requests = batch.size();
+  asked.reserve(requests);
   for (const VerifiedRequest& request : batch) {
     if (is_answered_by_core(request.body))
       asked.push_back({request.peer, request.request_id, std::holds_alternative<protocol::GetHealth>(request.body)});
@@ -212,15 +222,31 @@ void Broker::apply(std::vector<VerifiedRequest> batch) {
     refuse_all(asked);
   }
   verifier_->give_back(staged_bytes);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - begun);
+  const std::lock_guard lock(vitals_mutex_);
+  vitals_.batch_requests.add(requests, batch_request_bounds);
+  vitals_.batch_micros.add(static_cast<std::uint64_t>(took.count()), batch_micros_bounds);
 }
 
 void Broker::hand_out(BatchOutcome outcome, const std::vector<Staged>& staged) {
   std::vector<const Staged*> accepted;
+  std::uint64_t receipts = 0;
+  std::uint64_t openings = 0;
+  std::uint64_t refusals = 0;
   for (Outgoing& message : outcome.outgoing) {
+    receipts += std::holds_alternative<protocol::Accepted>(message.reply.body) ? 1 : 0;
+    openings += std::holds_alternative<protocol::Opened>(message.reply.body) ? 1 : 0;
+    refusals += std::holds_alternative<protocol::Refusal>(message.reply.body) ? 1 : 0;
     if (auto* health = std::get_if<protocol::Health>(&message.reply.body)) complete_health(*health);
     if (staged.empty() || !std::holds_alternative<protocol::Accepted>(message.reply.body)) continue;
     for (const Staged& parts : staged)
       if (parts.request == message.reply.id && parts.owner == message.peer.key) accepted.push_back(&parts);
+  }
+  {
+    const std::lock_guard lock(vitals_mutex_);
+    vitals_.accepted += receipts;
+    vitals_.opened += openings;
+    vitals_.refused += refusals;
   }
   if (outcome.new_directory) {
     // Before the answers leave: who hears that a version stands is judged by it from then on.
@@ -256,6 +282,7 @@ void Broker::fail(const Error& error) {
   log_failed_ = true;
   log_failed_at_ = steady_clock::now();
   log(LogLevel::error, "log unavailable", {{"reason", error.code}, {"detail", LocalText{error.detail}}});
+  tell();
 }
 
 void Broker::stop_for(const StoreProblem& problem) {
@@ -286,14 +313,45 @@ protocol::ReplyBody Broker::health_of_the_process(const crypto::CurvePublic& ask
   question.act = protocol::Act::read_health;
   question.roles = member->roles;
   if (!protocol::decide(question)) return unavailable;
-  protocol::Health health;  // of the process alone: the core's state may contradict the disk now
+  return own_health();
+}
+
+protocol::Health Broker::own_health() const {
+  protocol::Health health;
   health.state = damage_.empty() ? health_unavailable : health_damaged;
   health.damage = damage_;
   health.swept_at.value = swept_at_;
   health.started_at = started_at_;
   health.published_at = published_at_;
-  health.directory = directory->number();
+  health.directory = directory_->get()->number();
   return health;
+}
+
+void Broker::tell() {
+  protocol::Health health = log_failed_ ? own_health() : core_.health(clock_.now());
+  if (!log_failed_) complete_health(health);
+  const std::lock_guard lock(vitals_mutex_);
+  vitals_.state = health.state;
+  vitals_.damage = health.damage;
+  vitals_.told_at = clock_.now();
+  vitals_.started_at = health.started_at;
+  vitals_.published_at = health.published_at;
+  vitals_.directory = health.directory.value;
+  if (log_failed_) return;  // the rest stays as it was known last
+  vitals_.leaves = health.tree_size;
+  vitals_.exchanges = health.exchanges;
+  vitals_.directory_not_after = health.directory_not_after;
+}
+
+Vitals Broker::vitals() const {
+  const TransportCounts counts = transport_->counts();
+  const std::lock_guard lock(vitals_mutex_);
+  Vitals out = vitals_;
+  out.swept_at.value = swept_at_;
+  out.connections = counts.connections;
+  out.under_way = counts.under_way;
+  out.handshakes_refused = counts.handshakes_refused;
+  return out;
 }
 
 }  // namespace pli::broker

@@ -18,6 +18,7 @@
 #include "broker/publisher.hpp"
 #include "broker/spool.hpp"
 #include "broker/transport.hpp"
+#include "broker/vitals.hpp"
 
 namespace pli::broker {
 
@@ -51,6 +52,9 @@ class Broker {
 
   [[nodiscard]] const std::string& endpoint() const { return transport_->endpoint(); }
   [[nodiscard]] TransportCounts counts() const { return transport_->counts(); }
+
+  /// Of core and transport, for the operator's page: what the core last told, without asking it. Any thread.
+  [[nodiscard]] Vitals vitals() const;
 
   /// Finishes what is under way, answers the rest STOPPED, publishes the last checkpoint.
   void stop();
@@ -103,6 +107,8 @@ class Broker {
   void apply(std::vector<VerifiedRequest> batch);
   void hand_out(BatchOutcome outcome, const std::vector<Staged>& staged);
   void complete_health(protocol::Health& health) const;
+  [[nodiscard]] protocol::Health own_health() const;  ///< of the process alone: the core may contradict the disk now
+  void tell();                                        ///< what vitals() gives from here on
   void fail(const Error& error);
   void stop_for(const StoreProblem& problem);
   void refuse_all(const std::vector<Asked>& asked);
@@ -117,6 +123,8 @@ class Broker {
   mutable std::mutex ending_mutex_;
   std::string ending_detail_;  ///< under it
   std::atomic<std::int64_t> swept_at_{0};
+  mutable std::mutex vitals_mutex_;
+  Vitals vitals_;                                       ///< under it
   std::array<std::atomic<std::uint64_t>, 2> strays_{};  ///< by reason: counted, not yet given to the core
 
   HandOver<Event> inbox_;

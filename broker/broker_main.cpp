@@ -49,6 +49,7 @@ int run_command(int argc, char** argv) {
   CLI::App* check = add("check", "read everything and compare it with the log; changes nothing");
   CLI::App* backup = add("backup", "write a verified copy of the database to a file, or into a folder, while it runs");
   backup->add_option("target", options.backup, "a file that is not there yet, or a folder on another disk")->required();
+  CLI::App* health = add("health", "how the running broker does, from its page (health_listen)");
   CLI::App* restore = add("restore", "put a backup in place of the database, with the broker stopped");
   restore->add_option("file", options.backup, "what `backup` wrote")->required();
   try {
@@ -62,6 +63,7 @@ int run_command(int argc, char** argv) {
   if (shard->parsed()) return pli::broker::open_next_shard(options);
   if (check->parsed()) return pli::broker::check_broker(options);
   if (backup->parsed()) return pli::broker::back_up(options);
+  if (health->parsed()) return pli::broker::print_health(options);
   if (restore->parsed()) return pli::broker::restore(options);
   return exit_usage;
 }

@@ -17,6 +17,7 @@
 #include "broker/check_store.hpp"
 #include "broker/config.hpp"
 #include "broker/disk_space.hpp"
+#include "broker/health_page.hpp"
 #include "broker/key_ring.hpp"
 #include "broker/log.hpp"
 #include "broker/self_audit.hpp"
@@ -27,6 +28,7 @@
 #include "broker/store_migrations.hpp"
 #include "broker/store_reader.hpp"
 #include "broker/store_schema.hpp"
+#include "broker/store_vitals.hpp"
 #include "broker/watched_clock.hpp"
 #include "crypto/random.hpp"
 #include "protocol/shard_order.hpp"
@@ -394,6 +396,29 @@ Outcome<void> bring_forward(OutsideFile& outside, const Store& store) {
   return {};
 }
 
+/// What the page tells: of the broker, of the machine, and of the database beside it.
+HealthSources health_sources(const Config& config, const Broker& broker, const KeyRing& keys, const Clock& clock) {
+  const auto store = std::make_shared<StoreVitals>(config.database());
+  const auto free_bytes = free_bytes_beside(config.database());
+  const auto look = [=, &config, &broker, &keys] {
+    Vitals vitals = broker.vitals();
+    vitals.lease_made_at = keys.for_checking().leases->leases.back().made_at;
+    vitals.disk_free_bytes = free_bytes();
+    std::error_code none;
+    const auto wal = std::filesystem::file_size(config.database().string() + "-wal", none);
+    vitals.wal_bytes = none ? 0 : wal;
+    if (const auto backup = last_backup(config)) vitals.backup_at = backup->at;
+    vitals.unread = store->unread();
+    return vitals;
+  };
+  const Clock* now = &clock;
+  return {[=] {
+            const Vitals vitals = look();
+            return HealthAnswer{is_serving(vitals, now->now()), to_json(vitals, now->now())};
+          },
+          [=] { return to_metrics(look(), now->now()); }};
+}
+
 void print_ready(const Core& core, const Store& store, const Broker& broker, bool json) {
   const std::uint64_t leaves = store.tree_size().value;
   const std::uint64_t directory = core.directory()->number().value;
@@ -445,9 +470,20 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
                        log(LogLevel::warning, "self-audit put off", {{"reason", error.code}});
                      }});
 
+  std::unique_ptr<HealthPage> page;
+  if (config.health_listen) {
+    auto listening = HealthPage::start(*config.health_listen, health_sources(config, **broker, *keys, clock));
+    if (!listening)
+      return report(failure(exit_local_error, "HEALTH_LISTEN", listening.error(),
+                            "Check `health_listen` and what else listens there."),
+                    options.json);
+    page = *std::move(listening);
+  }
+
   print_ready(**core, *store, **broker, options.json);
   log(LogLevel::info, "ready", {{"endpoint", LocalText{(*broker)->endpoint()}}});
   wait_for_end(signals, (*broker)->ended_fd());
+  page.reset();
   audit.reset();
   (*broker)->stop();
   switch ((*broker)->ending()) {
@@ -745,6 +781,58 @@ int check_broker(const ProgramOptions& options) {
   }
   print_checked(found, found.problems.size() == CheckOptions().problems_max, options.json);
   return found.problems.empty() ? exit_done : exit_verification_failed;
+}
+
+// ---- health ------------------------------------------------------------------------------------------------------
+
+namespace {
+
+void print_vitals(const nlohmann::json& page) {
+  const auto number = [&](const char* name) { return page.value(name, std::int64_t{-1}); };
+  const auto age = [&](const char* name) {
+    const std::int64_t seconds = number(name);
+    if (seconds < 0) return std::string("never");
+    if (seconds < 7200) return std::to_string(seconds / 60) + " min ago";
+    return std::to_string(seconds / 3600) + " h ago";
+  };
+  std::cout << "pli-broker: " << page.value("state", "?") << (page.value("serving", false) ? "" : " (not serving)")
+            << "\n";
+  if (page.contains("damage")) std::cout << "  broken invariant   " << page.value("damage", "") << "\n";
+  std::cout << "  exchanges          " << number("exchanges") << ", leaves of this shard " << number("leaves")
+            << "\n  directory          " << number("directory") << ", ends in "
+            << number("directory_left_seconds") / 86400 << " d\n  published          " << age("published_age_seconds")
+            << "\n  self-audit         " << age("self_audit_age_seconds") << "\n  backup             "
+            << age("backup_age_seconds") << "\n  newest lease key   " << age("lease_age_seconds")
+            << "\n  disk free          " << number("disk_free_bytes") / (1024 * 1024) << " MiB, WAL "
+            << number("wal_bytes") / (1024 * 1024) << " MiB\n  connections        " << number("connections")
+            << ", requests under way " << number("under_way") << "\n  since the start    accepted "
+            << number("accepted") << ", opened " << number("opened") << ", refused " << number("refused") << "\n";
+  if (page.contains("unread"))
+    for (const auto& [kind, unread] : page["unread"].items())
+      std::cout << "  unread, " << kind << std::string(11 - std::min<std::size_t>(kind.size(), 10), ' ')
+                << unread.value("cases", std::int64_t{0}) << " cases\n";
+  std::cout << "  what a state asks for: docs/operations.md, \"States\"" << std::endl;
+}
+
+}  // namespace
+
+int print_health(const ProgramOptions& options) {
+  auto config = read_config(options);
+  if (!config) return report(config.error(), options.json);
+  if (!config->health_listen)
+    return report({exit_local_error, "HEALTH_LISTEN", "no page is configured", "Set `health_listen`, then start anew."},
+                  options.json);
+  auto body = fetch_health(*config->health_listen);
+  const auto page = body ? nlohmann::json::parse(*body, nullptr, false) : nlohmann::json();
+  if (!page.is_object())
+    return report({exit_local_error, "NOT_ANSWERING", body ? "what answers there is no page" : body.error().detail,
+                   "Look whether the broker runs (`systemctl status pli-broker`) and what its last lines say."},
+                  options.json);
+  if (options.json)
+    std::cout << page.dump() << std::endl;
+  else
+    print_vitals(page);
+  return page.value("serving", false) ? exit_done : exit_local_error;
 }
 
 // ---- backup ------------------------------------------------------------------------------------------------------

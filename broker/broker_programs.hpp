@@ -1,4 +1,4 @@
-// What `pli-broker` does, without its command line: run, init, check, backup, restore, rollback-request,
+// What `pli-broker` does, without its command line: run, init, check, backup, restore, health, rollback-request,
 // next-shard (design §12). Each
 // prints for an operator, in English, or one JSON object, and returns an exit code by class.
 #pragma once
@@ -42,6 +42,9 @@ struct ProgramOptions {
 /// Copies the database, verifies the copy whole as `check` does, and only then gives it its name. No key is in it. It
 /// may run beside the broker.
 [[nodiscard]] int back_up(const ProgramOptions& options);
+/// Asks the running broker's page (health_listen) and prints it. Ends with exit_local_error when it does not serve, or
+/// nobody answers.
+[[nodiscard]] int print_health(const ProgramOptions& options);
 /// Verifies a backup, erases again in it what was erased since, keeps what stands in its place aside and puts it there.
 /// Whether it may be served is then for a start to say (P10). Refused beside a running broker.
 [[nodiscard]] int restore(const ProgramOptions& options);

@@ -191,6 +191,10 @@ Result<Config> read(const toml::table& table, const std::filesystem::path& base)
   else
     config.log_folder = path("log_folder", false);
   config.startup_secret = secret_source(keys, base);
+  if (const std::string listen = keys.text("health_listen", false); !listen.empty()) {
+    config.health_listen = parse_loopback(listen);
+    if (!config.health_listen) keys.refuse("health_listen", "must be 127.0.0.1:port or [::1]:port");
+  }
   config.threads = keys.integer("threads", 0, 0, threads_max);
   std::optional<Error> limits_error;
   read_limits(keys, keys.take("limits", false), config.limits, limits_error);

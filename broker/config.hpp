@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "broker/core.hpp"
+#include "broker/health_page.hpp"
 #include "protocol/limits.hpp"
 
 namespace pli::broker {
@@ -56,6 +57,7 @@ struct Config {
   std::filesystem::path witnesses_policy;  ///< empty: nobody is asked
   std::filesystem::path log_folder;        ///< empty: standard error
   std::optional<SecretSource> startup_secret;
+  std::optional<LoopbackAddress> health_listen;  ///< nothing: there is no page
   std::size_t threads = 0;  ///< 0: one for each core
   ConfigLimits limits;
 

@@ -1,8 +1,10 @@
 // The real pli-broker: init, run, check, and what makes it refuse to start.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +81,20 @@ class Program {
   pid_t pid_ = -1;
   int out_ = -1;
 };
+
+/// One that was free a moment ago.
+std::uint16_t free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 ||
+      ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0)
+    ADD_FAILURE() << "no port";
+  ::close(fd);
+  return ::ntohs(at.sin_port);
+}
 
 class BrokerProgram : public ::testing::Test {
  protected:
@@ -943,6 +959,36 @@ TEST_F(BrokerProgram, ABrokenDatabaseIsNotBackedUp) {
   expect_refused_with("backup", {path("whole.db")}, 4, "BACKUP_BROKEN");
   EXPECT_FALSE(std::filesystem::exists(path("whole.db")));
   EXPECT_FALSE(std::filesystem::exists(path("whole.db.unverified")));
+}
+
+TEST_F(BrokerProgram, TellsHowItDoesOnItsPage) {
+  expect_refused("health", 5, "HEALTH_LISTEN");
+  configure("health_listen = \"127.0.0.1:" + std::to_string(free_port()) + "\"\n");
+  ASSERT_EQ(call("init").code, 0);
+  expect_refused("health", 5, "NOT_ANSWERING");
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  Answer told = call("health");
+  EXPECT_EQ(told.code, 0);
+  EXPECT_EQ(told.said["state"], "ok") << told.said.dump();
+  EXPECT_EQ(told.said["connections"], 1);
+  EXPECT_EQ(told.said["accepted"], 1);
+  EXPECT_EQ(told.said["unread"]["ged"]["cases"], 1);
+  EXPECT_GE(told.said["unread"]["ged"]["oldest_seconds"].get<int>(), 0);
+  EXPECT_EQ(told.said["unread"]["clir"]["oldest_seconds"], -1);
+  EXPECT_EQ(told.said["backup_age_seconds"], -1);
+  EXPECT_GE(told.said["lease_age_seconds"].get<int>(), 0);
+  EXPECT_GT(told.said["disk_free_bytes"].get<std::uint64_t>(), 0U);
+  EXPECT_GT(told.said["wal_bytes"].get<std::uint64_t>(), 0U);
+  ASSERT_EQ(call("backup", {path("whole.db")}).code, 0);
+  told = call("health");
+  EXPECT_GE(told.said["backup_age_seconds"].get<int>(), 0);
+  for (const char* name : {"a.martin", "ged/89", "org/"})
+    EXPECT_EQ(told.said.dump().find(name), std::string::npos) << name;
+  EXPECT_EQ(stop(running), 0);
+  expect_refused("health", 5, "NOT_ANSWERING");
 }
 
 TEST_F(BrokerProgram, WrongUsageIsItsOwnClassOfExitCode) {

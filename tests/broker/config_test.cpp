@@ -54,7 +54,16 @@ TEST_F(ConfigFile, TheExampleLoadsAndNamesEveryDefault) {
   EXPECT_EQ(example->tiles_folder, "/var/lib/pli-tiles");
   EXPECT_TRUE(example->witnesses_policy.empty()) << "none is named that would be there to ask";
   EXPECT_EQ(example->first_origin(), "pli.prefecture-89.example/pli/89/2026-1");
+  EXPECT_EQ(example->health_listen, (LoopbackAddress{false, 7790}));
   EXPECT_EQ(example->startup_secret, SecretSource(SecretCredential{"pli-startup"}));
+}
+
+TEST_F(ConfigFile, TheHealthPageIsForThisMachineAlone) {
+  EXPECT_FALSE(load(minimal())->health_listen.has_value()) << "none unless asked for";
+  EXPECT_EQ(load(minimal("", "health_listen = \"[::1]:80\"\n"))->health_listen, (LoopbackAddress{true, 80}));
+  for (const char* address : {"0.0.0.0:80", "127.0.0.1", "example.org:80"})
+    EXPECT_EQ(detail(load(minimal("", "health_listen = \"" + std::string(address) + "\"\n"))),
+              "health_listen: must be 127.0.0.1:port or [::1]:port");
 }
 
 TEST_F(ConfigFile, PathsAreRelativeToTheFile) {

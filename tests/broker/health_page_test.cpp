@@ -1,0 +1,256 @@
+#include "broker/health_page.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+#include <thread>
+
+#include "broker/vitals.hpp"
+#include "tests/broker/front_world.hpp"
+
+namespace pli::broker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr UnixMillis noon{1772366400000};
+
+Vitals well() {
+  Vitals out;
+  out.state = "ok";
+  out.told_at = noon;
+  out.started_at = noon - 1h;
+  out.published_at = noon - 2s;
+  out.backup_at = noon - 10h;
+  out.directory_not_after = noon + 20 * 24h;
+  out.unread.emplace();
+  (*out.unread)[0] = {2, noon - 3h};
+  return out;
+}
+
+/// A connection that says what it is told to, and what it hears until the peer's end.
+class Caller {
+ public:
+  explicit Caller(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+    at.sin_port = ::htons(port);
+    connected_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
+  }
+  ~Caller() { ::close(fd_); }
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+  [[nodiscard]] bool connected() const { return connected_; }
+  void say(const std::string& text) const { (void)::send(fd_, text.data(), text.size(), MSG_NOSIGNAL); }
+  [[nodiscard]] std::string hear() const {
+    std::string out;
+    std::array<char, 4096> block{};
+    for (ssize_t got = 0; (got = ::recv(fd_, block.data(), block.size(), 0)) > 0;)
+      out.append(block.data(), static_cast<std::size_t>(got));
+    return out;
+  }
+  [[nodiscard]] std::string ask(const std::string& text) const {
+    say(text);
+    return hear();
+  }
+
+ private:
+  int fd_;
+  bool connected_ = false;
+};
+
+std::unique_ptr<HealthPage> page_of(Vitals vitals, std::chrono::milliseconds time = health_request_time) {
+  auto page = HealthPage::start({false, 0},
+                                {[vitals] {
+                                   return HealthAnswer{is_serving(vitals, noon), to_json(vitals, noon)};
+                                 },
+                                 [vitals] { return to_metrics(vitals, noon); }},
+                                time);
+  EXPECT_TRUE(page.has_value());
+  return page ? *std::move(page) : nullptr;
+}
+
+TEST(HealthPage, AnswersItsTwoPathsAndNothingElse) {
+  const auto page = page_of(well());
+  const auto ask = [&](const std::string& line) { return Caller(page->port()).ask(line + "\r\n\r\n"); };
+  EXPECT_EQ(ask("GET /health HTTP/1.1").substr(0, 17), "HTTP/1.1 200 OK\r\n");
+  EXPECT_NE(ask("GET /metrics HTTP/1.0").find("\npli_serving 1\n"), std::string::npos);
+  EXPECT_EQ(ask("GET / HTTP/1.1").substr(9, 3), "404");
+  EXPECT_EQ(ask("GET /health/ HTTP/1.1").substr(9, 3), "404");
+  EXPECT_EQ(ask("GET /health?x HTTP/1.1").substr(9, 3), "404");
+  EXPECT_EQ(ask("POST /health HTTP/1.1").substr(9, 3), "405");
+  EXPECT_EQ(ask("GET /health").substr(9, 3), "400");
+  EXPECT_EQ(ask("GET /health HTTP/2").substr(9, 3), "400");
+  EXPECT_EQ(ask("").substr(9, 3), "400");
+  const auto fetched = fetch_health({false, page->port()});
+  ASSERT_TRUE(fetched.has_value());
+  EXPECT_EQ(nlohmann::json::parse(*fetched)["state"], "ok");
+}
+
+TEST(HealthPage, AStateThatServesNobodyIs503AndStillTold) {
+  Vitals vitals = well();
+  vitals.state = "DAMAGED";
+  vitals.damage = "leaf.nodes";
+  const auto page = page_of(vitals);
+  EXPECT_EQ(Caller(page->port()).ask("GET /health HTTP/1.1\r\n\r\n").substr(9, 3), "503");
+  const auto told = nlohmann::json::parse(*fetch_health({false, page->port()}));
+  EXPECT_EQ(told["state"], "DAMAGED");
+  EXPECT_EQ(told["damage"], "leaf.nodes");
+  EXPECT_EQ(told["serving"], false);
+}
+
+TEST(HealthPage, AHeadOneByteTooLongIsRefused) {
+  const auto page = page_of(well());
+  const std::string start = "GET /health HTTP/1.1\r\nX: ";
+  const auto head = [&](std::size_t bytes) { return start + std::string(bytes - start.size() - 4, 'x') + "\r\n\r\n"; };
+  EXPECT_EQ(Caller(page->port()).ask(head(health_head_bytes_max)).substr(9, 3), "200");
+  // Cut at the limit, its end is not there.
+  EXPECT_EQ(Caller(page->port()).ask(head(health_head_bytes_max + 1)).substr(9, 3), "431");
+}
+
+TEST(HealthPage, WhoSaysNothingHoldsItForAMomentAlone) {
+  const auto page = page_of(well(), 200ms);
+  const Caller silent(page->port());
+  const Caller dribbling(page->port());
+  dribbling.say("GET /hea");
+  EXPECT_EQ(Caller(page->port()).ask("GET /health HTTP/1.1\r\n\r\n").substr(9, 3), "200");
+  EXPECT_EQ(silent.hear(), "");
+  EXPECT_EQ(dribbling.hear(), "");
+}
+
+TEST(HealthPage, ServesOneConnectionAtATimeAndEndsWhileOneIsOpen) {
+  std::atomic<int> under_way{0};
+  std::atomic<int> most{0};
+  auto page = HealthPage::start({false, 0}, {[&] {
+                                               most = std::max<int>(most, ++under_way);
+                                               std::this_thread::yield();
+                                               --under_way;
+                                               return HealthAnswer{true, "{}"};
+                                             },
+                                             [] { return std::string(); }});
+  ASSERT_TRUE(page.has_value());
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i)
+    callers.emplace_back([&] {
+      for (int j = 0; j < 10; ++j) (void)Caller((*page)->port()).ask("GET /health HTTP/1.1\r\n\r\n");
+    });
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(most, 1);
+  const Caller open((*page)->port());
+  EXPECT_TRUE(open.connected());
+  page->reset();
+  EXPECT_EQ(open.hear(), "");
+}
+
+TEST(HealthPage, APortThatIsTakenIsSaid) {
+  const auto page = page_of(well());
+  const auto second = HealthPage::start({false, page->port()}, {});
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, Errc::unavailable);
+  const std::uint16_t port = page->port();
+  const auto nobody = [&] {
+    { const auto gone = page_of(well()); }
+    return fetch_health({true, port}, 200ms);
+  };
+  EXPECT_EQ(nobody().error().code, Errc::unavailable);
+}
+
+TEST(HealthPage, ListensOnLoopbackOnly) {
+  EXPECT_EQ(parse_loopback("127.0.0.1:7790"), (LoopbackAddress{false, 7790}));
+  EXPECT_EQ(parse_loopback("[::1]:65535"), (LoopbackAddress{true, 65535}));
+  for (const char* other : {"0.0.0.0:7790", "*:7790", "localhost:7790", "192.168.0.1:7790", "[::]:7790", "127.0.0.1",
+                            "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:80x", "127.0.0.2:80", ""})
+    EXPECT_FALSE(parse_loopback(other).has_value()) << other;
+}
+
+// ---- what it tells -------------------------------------------------------------------------------------------------
+
+TEST(Vitals, MetricsNameNobodyAndNoCase) {
+  Vitals vitals = well();
+  vitals.batch_requests.add(3, batch_request_bounds);
+  vitals.batch_micros.add(700, batch_micros_bounds);
+  const std::string metrics = to_metrics(vitals, noon);
+  const std::set<std::string> kinds = {"ged", "clir", "cpraf"};
+  const std::regex line(R"((pli_[a-z_]+)(\{([a-z_]+)="([^"]*)"\
+})? (-?[0-9]+))");
+  std::istringstream lines(metrics);
+std::set<std::string> labels;
+std::size_t count = 0;
+for (std::string text; std::getline(lines, text);) {
+  if (text.starts_with("# HELP pli_") || text.starts_with("# TYPE pli_")) continue;
+  std::smatch parts;
+  ASSERT_TRUE(std::regex_match(text, parts, line)) << text;
+  ++count;
+  if (!parts[2].matched) continue;
+  labels.insert(parts[3]);
+  if (parts[3] == "instance_kind") {
+    EXPECT_TRUE(kinds.contains(parts[4])) << text;
+  } else {
+    EXPECT_TRUE(std::regex_match(parts[4].str(), std::regex(R"([0-9]+|\+Inf)"))) << text;
+  }
+}
+EXPECT_EQ(labels, (std::set<std::string>{"instance_kind", "le"}));
+EXPECT_GT(count, 40U);
+EXPECT_NE(metrics.find("\npli_unread_cases{instance_kind=\"ged\"} 2\n"), std::string::npos);
+EXPECT_NE(metrics.find("\npli_oldest_unread_seconds{instance_kind=\"ged\"} 10800\n"), std::string::npos);
+EXPECT_NE(metrics.find("\npli_oldest_unread_seconds{instance_kind=\"clir\"} -1\n"), std::string::npos);
+EXPECT_NE(metrics.find("\npli_batch_requests_bucket{le=\"2\"} 0\npli_batch_requests_bucket{le=\"4\"} 1\n"),
+          std::string::npos);
+EXPECT_NE(metrics.find("\npli_batch_microseconds_sum 700\n"), std::string::npos);
+}
+
+TEST(Vitals, TheStateIsTheWorstThatIsKnown) {
+  EXPECT_EQ(state_of(Vitals(), noon), "STARTING");
+  EXPECT_FALSE(is_serving(Vitals(), noon));
+  Vitals vitals = well();
+  EXPECT_EQ(state_of(vitals, noon), "ok");
+  vitals.backup_at = noon - backup_age_max;
+  EXPECT_EQ(state_of(vitals, noon), "ok");
+  vitals.backup_at = noon - backup_age_max - 1ms;
+  EXPECT_EQ(state_of(vitals, noon), "BACKUP_LATE");
+  EXPECT_TRUE(is_serving(vitals, noon));
+  vitals.backup_at = {};
+  EXPECT_EQ(state_of(vitals, noon), "ok") << "it runs for an hour";
+  vitals.directory_not_after = noon + directory_left_min;
+  EXPECT_EQ(state_of(vitals, noon), "ok");
+  vitals.directory_not_after = noon + directory_left_min - 1ms;
+  EXPECT_EQ(state_of(vitals, noon), "DIRECTORY_ENDS");
+  vitals.told_at = noon - core_quiet_max;
+  EXPECT_EQ(state_of(vitals, noon), "DIRECTORY_ENDS");
+  vitals.told_at = noon - core_quiet_max - 1ms;
+  EXPECT_EQ(state_of(vitals, noon), "CORE_STALLED");
+  EXPECT_FALSE(is_serving(vitals, noon));
+  vitals.state = "DISK_RESERVE";
+  EXPECT_EQ(state_of(vitals, noon), "DISK_RESERVE");
+  EXPECT_FALSE(is_serving(vitals, noon));
+  vitals.state = "RELEASE_DAMAGED 3";
+  EXPECT_TRUE(is_serving(vitals, noon));
+}
+
+TEST(Vitals, AreToldThoughTheCoreIsHeldAndWhenItsLogFails) {
+  World world;
+  BrokerSettings settings = RunningBroker::settings();
+  settings.log_unavailable = 1h;
+  RunningBroker running(world, settings);
+  auto client = running.connect(world.referent);
+  ASSERT_TRUE(client.ask(protocol::Hello{}).has_value());
+  EXPECT_EQ(running.broker->vitals().connections, 1U);
+  EXPECT_GT(running.broker->vitals().batch_requests.count, 0U);
+  running.core.hold();
+  client.send(protocol::Request{7, protocol::Hello{}});
+  EXPECT_NE(running.broker->vitals().state, "STARTING") << "without waiting for the core";
+  running.core.fail_from_now_on();
+  running.core.release();
+  EXPECT_EQ(refusal_of(client.ask(protocol::Hello{})).code, protocol::Code::log_unavailable);
+  EXPECT_EQ(running.broker->vitals().state, "LOG_UNAVAILABLE");
+}
+
+}  // namespace
+}  // namespace pli::broker
