@@ -58,7 +58,7 @@ struct Config {
   std::filesystem::path log_folder;        ///< empty: standard error
   std::optional<SecretSource> startup_secret;
   std::optional<LoopbackAddress> health_listen;  ///< nothing: there is no page
-  std::size_t threads = 0;  ///< 0: one for each core
+  std::size_t threads = 0;                       ///< 0: one for each core
   ConfigLimits limits;
 
   [[nodiscard]] std::string first_origin() const { return log + "/" + shard; }

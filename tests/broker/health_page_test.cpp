@@ -178,7 +178,7 @@ TEST(Vitals, MetricsNameNobodyAndNoCase) {
   vitals.batch_micros.add(700, batch_micros_bounds);
   const std::string metrics = to_metrics(vitals, noon);
   const std::set<std::string> kinds = {"ged", "clir", "cpraf"};
-  const std::regex line(R"((pli_[a-z_]+)(\{([a-z_]+)="([^"]*)"\
+  const std::regex line(R"((pli_[a-z_]+)(\{([a-z_]+)="([^"]*)"
 })? (-?[0-9]+))");
   std::istringstream lines(metrics);
 std::set<std::string> labels;
