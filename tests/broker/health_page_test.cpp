@@ -178,32 +178,31 @@ TEST(Vitals, MetricsNameNobodyAndNoCase) {
   vitals.batch_micros.add(700, batch_micros_bounds);
   const std::string metrics = to_metrics(vitals, noon);
   const std::set<std::string> kinds = {"ged", "clir", "cpraf"};
-  const std::regex line(R"((pli_[a-z_]+)(\{([a-z_]+)="([^"]*)"
-})? (-?[0-9]+))");
+  const std::regex line(R"line((pli_[a-z_]+)(\{([a-z_]+)="([^"]*)"\})? (-?[0-9]+))line");
   std::istringstream lines(metrics);
-std::set<std::string> labels;
-std::size_t count = 0;
-for (std::string text; std::getline(lines, text);) {
-  if (text.starts_with("# HELP pli_") || text.starts_with("# TYPE pli_")) continue;
-  std::smatch parts;
-  ASSERT_TRUE(std::regex_match(text, parts, line)) << text;
-  ++count;
-  if (!parts[2].matched) continue;
-  labels.insert(parts[3]);
-  if (parts[3] == "instance_kind") {
-    EXPECT_TRUE(kinds.contains(parts[4])) << text;
-  } else {
-    EXPECT_TRUE(std::regex_match(parts[4].str(), std::regex(R"([0-9]+|\+Inf)"))) << text;
+  std::set<std::string> labels;
+  std::size_t count = 0;
+  for (std::string text; std::getline(lines, text);) {
+    if (text.starts_with("# HELP pli_") || text.starts_with("# TYPE pli_")) continue;
+    std::smatch parts;
+    ASSERT_TRUE(std::regex_match(text, parts, line)) << text;
+    ++count;
+    if (!parts[2].matched) continue;
+    labels.insert(parts[3]);
+    if (parts[3] == "instance_kind") {
+      EXPECT_TRUE(kinds.contains(parts[4])) << text;
+    } else {
+      EXPECT_TRUE(std::regex_match(parts[4].str(), std::regex(R"([0-9]+|\+Inf)"))) << text;
+    }
   }
-}
-EXPECT_EQ(labels, (std::set<std::string>{"instance_kind", "le"}));
-EXPECT_GT(count, 40U);
-EXPECT_NE(metrics.find("\npli_unread_cases{instance_kind=\"ged\"} 2\n"), std::string::npos);
-EXPECT_NE(metrics.find("\npli_oldest_unread_seconds{instance_kind=\"ged\"} 10800\n"), std::string::npos);
-EXPECT_NE(metrics.find("\npli_oldest_unread_seconds{instance_kind=\"clir\"} -1\n"), std::string::npos);
-EXPECT_NE(metrics.find("\npli_batch_requests_bucket{le=\"2\"} 0\npli_batch_requests_bucket{le=\"4\"} 1\n"),
-          std::string::npos);
-EXPECT_NE(metrics.find("\npli_batch_microseconds_sum 700\n"), std::string::npos);
+  EXPECT_EQ(labels, (std::set<std::string>{"instance_kind", "le"}));
+  EXPECT_GT(count, 40U);
+  EXPECT_NE(metrics.find("\npli_unread_cases{instance_kind=\"ged\"} 2\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_oldest_unread_seconds{instance_kind=\"ged\"} 10800\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_oldest_unread_seconds{instance_kind=\"clir\"} -1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_batch_requests_bucket{le=\"2\"} 0\npli_batch_requests_bucket{le=\"4\"} 1\n"),
+            std::string::npos);
+  EXPECT_NE(metrics.find("\npli_batch_microseconds_sum 700\n"), std::string::npos);
 }
 
 TEST(Vitals, TheStateIsTheWorstThatIsKnown) {
