@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import zoneinfo
 
 from departement import PASSPHRASE, SOURCE, WORK_FACTOR, Departement, NotAsTold, communes
@@ -337,17 +338,30 @@ def story(department):
     shutil.copytree(department.server, running)  # with its WAL, as a thief or a careless backup would take it
     as_told(any(path.name.endswith("-wal") and path.stat().st_size for path in running.rglob("*")),
             "une copie prise pendant la marche, WAL compris")
+    config = ["--config", department.server / "broker.toml"]
+    health = json.loads(department.run([department.programs / "pli-broker", "health", "--json", *config]).stdout)
+    as_told(health["state"] == "ok" and health["connections"] >= 0,
+            f"pli-broker health : {health['state']}, {health['accepted']} envois reçus, {health['opened']} ouvertures")
+    pages = department.folder / "pages"
+    pages.mkdir()
+    for page in ("health", "metrics"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{department.health_port}/{page}", timeout=10) as answer:
+            (pages / page).write_bytes(answer.read())
+    copies = department.folder / "sauvegardes"
+    copies.mkdir()
+    department.run([department.programs / "pli-broker", "backup", *config, copies])
+    as_told(len(list(copies.iterdir())) == 1, "pli-broker backup : une copie prise pendant la marche, vérifiée en entier")
     department.stop_broker()
     department.run([department.programs / "pli-broker", "check", "--config", department.server / "broker.toml"])
     as_told(True, "pli-broker check : chaque invariant de la base tient")
-    places = [department.server, running, department.folder / "broker.err"]
+    places = [department.server, running, copies, pages, department.folder / "broker.err"]
     canary = department.server / "data" / "canari"
     canary.write_text(DECISION_REASON, encoding="utf-8")
     as_told(found(places, secrets) == [("canari", DECISION_REASON)], "la recherche sait trouver (un mot déposé exprès est vu)")
     canary.unlink()
     as_told(found(places, secrets) == [],
             f"{len(secrets)} noms, lieux, récits, traces de pièces jointes, motifs de décision, la note : aucun dans la base, "
-            "le WAL, le spool, les journaux, ni dans la copie")
+            "le WAL, le spool, les journaux, ni dans les copies, ni sur la page de l'exploitant")
     shutil.rmtree(running)
 
     tell("")

@@ -105,6 +105,9 @@ class Departement:
             words += ["--witness-policy", self.make_witnesses(witnesses)]
         done = self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "--json", *words])
         made = json.loads(done.stdout.splitlines()[-1])
+        self.health_port = free_port()
+        config = self.server / "broker.toml"
+        config.write_text(f'health_listen = "127.0.0.1:{self.health_port}"\n' + config.read_text(encoding="utf-8"), encoding="utf-8")
         for name in witnesses:
             self.run([self.programs / "pli-witness", "add-log", "--folder", self.folder / name, "--log-name", made["log"],
                       "--log-key", made["log_key"]])
