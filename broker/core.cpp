@@ -485,7 +485,7 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
   state_month(batch);
   if (auto erased = erase_journal(batch); !erased) return erased.error();
 
-  const UnixMillis spent = now - protocol::opening_replay_window;
+  const UnixMillis spent = std::max(now, last_leaf_time_) - protocol::opening_replay_window;
   bool dropped = false;
   while (!opening_times_.empty() && opening_times_.front().first < spent) {
     openings_.erase(opening_times_.front().second);

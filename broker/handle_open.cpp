@@ -54,12 +54,15 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   if (wanted.motif == 0) return deny(Code::motif_required);
   if (asked.motif.empty()) return deny(Code::invalid, "motif");
 
+  // By the log's time: after the clock went back a request is as old as its leaf would make it look to an auditor, and
+  // one that was granted before is not granted twice.
+  const UnixMillis now = std::max(batch.now, last_leaf_time_);
   // A repeated request gets the answer it had, a stale one none. What was granted once is decided anew all the same.
   std::optional<OpeningRow> granted;
   if (const auto known = openings_.find(request.id); known != openings_.end()) granted = store_.opening(known->second);
-  if (granted && batch.now - granted->at > protocol::opening_replay_window) granted.reset();
-  if (wanted.created_at > batch.now + protocol::clock_skew_max) return deny(Code::clock_skew);
-  if (!granted && wanted.created_at < batch.now - protocol::opening_age_max) return deny(Code::clock_skew);
+  if (granted && now - granted->at > protocol::opening_replay_window) granted.reset();
+  if (wanted.created_at > now + protocol::clock_skew_max) return deny(Code::clock_skew);
+  if (!granted && wanted.created_at < now - protocol::opening_age_max) return deny(Code::clock_skew);
   if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
 
   if (!granted)
@@ -112,9 +115,9 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   const Decided decided{"ok", decision.rule, directory_->number(), {}, {}, {}};
   const audit::Record record = make_record(&member, asked, decided);
   const Logged logged = log(batch, audit::LeafType::consultation, record);
-  batch.tx.add_opening({logged.place, request.id, row->number, member.id, batch.now});
+  batch.tx.add_opening({logged.place, request.id, row->number, member.id, now});
   openings_.emplace(request.id, logged.place);
-  opening_times_.emplace_back(batch.now, request.id);
+  opening_times_.emplace_back(now, request.id);
   // No decision without a recorded opening by the instance (protocol/case_life.hpp).
   if (facts.case_row && !facts.case_row->opened && standing.has(Relation::case_instance)) {
     CaseRow changed = *facts.case_row;
@@ -130,7 +133,8 @@ Outcome CoreState::get_chunk(Batch& batch, const Caller& caller, const protocol:
   const auto known = openings_.find(request.opening);
   std::optional<OpeningRow> granted;
   if (known != openings_.end()) granted = store_.opening(known->second);
-  if (!granted || granted->opener != member.id || batch.now - granted->at > protocol::opening_replay_window)
+  const UnixMillis now = std::max(batch.now, last_leaf_time_);
+  if (!granted || granted->opener != member.id || now - granted->at > protocol::opening_replay_window)
     return not_found();
   const std::optional<ExchangeRow> row = store_.exchange(granted->exchange);
   if (!row) return not_found();

@@ -105,6 +105,21 @@ TEST_F(Opening, IsRefusedWhenTooOldOrFromTheFuture) {
   EXPECT_EQ(refusal_in(house.ask("ged.1", department.open("ged.1", report.id, house.now - 300s))), "");
 }
 
+// Found by the simulator: a clock that was ahead, and is set back.
+TEST_F(Opening, IsGrantedOnceThoughTheClockGoesBack) {
+  const broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
+  ASSERT_EQ(refusal_in(house.ask("ged.1", department.open_again(request))), "");
+  house.now = house.now + 50min;
+  house.tick();
+  ASSERT_EQ(refusal_in(house.ask("secretariat", department.open("secretariat", report.id, house.now))), "");
+  house.now = house.now - 50min;
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open_again(request))), "CLOCK_SKEW");
+  // A leaf's time never goes back: a fresh request would stand beside a leaf dated 50 minutes after it.
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open("ged.1", report.id, house.now))), "CLOCK_SKEW");
+  house.now = house.now + 45min;
+  EXPECT_EQ(refusal_in(house.ask("ged.1", department.open("ged.1", report.id, house.now))), "");
+}
+
 TEST_F(Opening, DemandsAMotif) {
   broker::VerifiedOpen request = department.open("ged.1", report.id, house.now);
   request.request.motif = 0;
