@@ -88,6 +88,12 @@ int main(int argc, char** argv) {
   idle->add_option("--clients", clients, "How many")->check(CLI::Range(1, 3000));
   idle->callback([&] { run = [&](const ScenarioOptions& o) { return bench::measure_idle_clients(clients, o); }; });
 
+  auto* hostile =
+      app.add_subcommand("hostile", "Fifty quiet offices beside floods, half-open connections, a greedy one");
+  hostile->footer("Example: pli-bench hostile --each 30");
+  hostile->add_option("--each", seconds, "Seconds of each of the six phases")->check(CLI::Range(2, 3600));
+  hostile->callback([&] { run = [&](const ScenarioOptions& o) { return bench::measure_hostile(seconds, o); }; });
+
   auto* files = app.add_subcommand("files", "A large file sealed and opened, beside age and the cipher alone");
   files->footer("Example: pli-bench files --mib 256");
   files->add_option("--mib", mib, "Size of the file")->check(CLI::Range(1, 4096));

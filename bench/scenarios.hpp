@@ -39,6 +39,9 @@ struct FloorOptions {
 /// `clients` connections that say nothing, and one référent among them.
 [[nodiscard]] nlohmann::json measure_idle_clients(std::size_t clients, const ScenarioOptions& options);
 
+/// Fifty quiet offices, alone and beside each kind of peer that does not behave, `seconds_each` each.
+[[nodiscard]] nlohmann::json measure_hostile(std::size_t seconds_each, const ScenarioOptions& options);
+
 /// A file of `mib` sealed and opened by `pli`, by Debian's age, and by the cipher alone.
 [[nodiscard]] nlohmann::json measure_files(std::size_t mib, const std::filesystem::path& pli,
                                            const ScenarioOptions& options);

@@ -37,6 +37,12 @@ class PliBench(unittest.TestCase):
     def test_idle_clients(self):
         self.assertEqual(figures("idle-clients", "--clients", "20")["among_them"]["count"], 1000)
 
+    def test_nobody_who_misbehaves_costs_a_quiet_office_an_answer(self):
+        for phase in figures("hostile", "--each", "3")["phases"]:
+            self.assertEqual(phase["errors"], 0, phase)
+            self.assertLess(phase["resident_peak_mib"], 256, phase["phase"])
+            self.assertEqual(phase["hostile_acts"] > 0, phase["phase"] != "alone", phase["phase"])
+
     def test_start(self):
         out = figures("start", "--leaves", "2048")
         self.assertEqual(out["leaves"], 2048)
