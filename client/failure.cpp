@@ -31,6 +31,8 @@ ExitClass exit_class(const Failure& failure) {
   }
   switch (std::get<LocalCode>(failure.cause)) {
     case LocalCode::unreachable:
+    case LocalCode::queue_vacant:
+    case LocalCode::awaits_case:
     case LocalCode::queued: return ExitClass::unreachable_or_queued;
     case LocalCode::usage:
     case LocalCode::no_invitation:
@@ -40,6 +42,10 @@ ExitClass exit_class(const Failure& failure) {
     case LocalCode::file_missing:
     case LocalCode::no_terminal:
     case LocalCode::passphrases_differ:
+    case LocalCode::passphrase_short:
+    case LocalCode::queue_unknown:
+    case LocalCode::departement_unknown:
+    case LocalCode::invitation_other_keys:
     case LocalCode::id_malformed:
     case LocalCode::id_ambiguous:
     case LocalCode::invitation_other_contract: return ExitClass::usage;

@@ -369,7 +369,7 @@ struct LocalRow {
   std::string_view name;
   Texts texts;
 };
-constexpr std::array<LocalRow, 36> local_rows = {{
+constexpr std::array<LocalRow, 42> local_rows = {{
     {LocalCode::unreachable,
      "unreachable",
      {"Le serveur ne répond pas.",
@@ -522,6 +522,28 @@ constexpr std::array<LocalRow, 36> local_rows = {{
       "Rien n'a été scellé pour lui. Appelez l'interlocuteur à la préfecture.",
       "The directory note, an entry's proof or the not-after date does not verify.",
       "Publish a signed, current version; compare the authorities with the invitation."}},
+    {LocalCode::queue_unknown,
+     "queue_unknown",
+     {"L'annuaire ne vous montre pas cette file : elle n'existe pas, ou elle n'est pas de votre territoire.",
+      "L'envoi est gardé. Vérifiez la destination ; « pli outbox discard » oublie un envoi qui n'en a pas.",
+      "The directory version shown has no entry for this queue.",
+      "Take queue ids from the directory; what waits is sealed once a version shows its queue."}},
+    {LocalCode::queue_vacant,
+     "queue_vacant",
+     {"Personne ne siège encore dans l'instance à laquelle cet envoi est destiné : rien ne peut être scellé pour elle.",
+      "L'envoi est gardé sous votre seule clé et partira avec « pli outbox flush » dès que quelqu'un y siégera. "
+      "Prévenez "
+      "l'interlocuteur à la préfecture. En cas d'urgence, appelez le 17 ou le 112.",
+      "The queue's roster is empty in the directory version in force.",
+      "Enrol a member with a seat in this queue, then sign and publish a version."}},
+    {LocalCode::awaits_case,
+     "awaits_case",
+     {"Cet envoi se rattache à un autre que le serveur n'a pas, ou n'a plus : il l'attend.",
+      "Rien n'est perdu : « pli outbox flush » le présentera de nouveau. S'il attend l'envoi d'un autre membre, "
+      "celui-ci "
+      "doit d'abord représenter le sien.",
+      "The broker lacks the case or the step this exchange depends on, most often after an ordered rollback.",
+      "Flush again once whoever sent the earlier exchange has sent it again."}},
     {LocalCode::local_store,
      "local_store",
      {"Ce poste ne peut pas lire ou écrire ses propres fichiers.",
@@ -555,6 +577,12 @@ constexpr std::array<LocalRow, 36> local_rows = {{
      {"Les deux phrases de passe ne sont pas les mêmes. Rien n'a été créé.",
       "Recommencez, en tapant deux fois la même phrase.", "The two passphrases differ; nothing was made.",
       "Start over and type the same one twice."}},
+    {LocalCode::passphrase_short,
+     "passphrase_short",
+     {"Cette phrase de passe est trop courte : il faut 12 caractères, ou 5 mots. Rien n'a été créé.",
+      "Choisissez par exemple cinq mots sans rapport entre eux, que vous retiendrez sans les écrire.",
+      "The passphrase is shorter than 12 characters and has fewer than 5 words; nothing was made.",
+      "Choose five unrelated words, or more characters."}},
     {LocalCode::id_malformed,
      "id_malformed",
      {"Ce numéro n'en est pas un : il faut 8 à 64 caractères, chiffres ou lettres de « a » à « f », en minuscules.",
@@ -572,6 +600,15 @@ constexpr std::array<LocalRow, 36> local_rows = {{
       "préfecture vous l'a dit de vive voix, ajoutez « --replace ».",
       "The invitation names another contract, log or log key than this profile's.",
       "Use another profile (--home); --replace when the contract was made anew."}},
+    {LocalCode::invitation_other_keys,
+     "invitation_other_keys",
+     {"Cette invitation répond à une autre carte que celle de ce profil : le serveur ne vous reconnaîtrait pas. Elle "
+      "n'a "
+      "pas été acceptée.",
+      "Demandez à l'interlocuteur à la préfecture celle qui répond à votre carte, dont « pli identity show » donne "
+      "l'empreinte ; ou prenez le profil qui a remis la carte, avec « --home DOSSIER ».",
+      "The invitation names the key of another card than this profile's; nothing was kept.",
+      "Ask for the invitation made from this profile's card, or use the profile that made the card (--home)."}},
     {LocalCode::fingerprint_differs,
      "fingerprint_differs",
      {"L'empreinte donnée n'est pas celle de cette invitation. Elle n'a pas été acceptée.",
@@ -579,6 +616,10 @@ constexpr std::array<LocalRow, 36> local_rows = {{
       "relire l'empreinte.",
       "The digits given are not this invitation's fingerprint; nothing was kept.",
       "Have the authority read them again; otherwise suspect the file."}},
+    {LocalCode::departement_unknown,
+     "departement_unknown",
+     {"Ce département n'existe pas. Rien n'a été créé.", "Donnez son numéro, par exemple 89, 2a ou 971.",
+      "There is no such département; nothing was made.", "Give the number of one, such as 89, 2a or 971."}},
     {LocalCode::usage,
      "usage",
      {"La commande n'est pas complète, ou une option n'existe pas.",

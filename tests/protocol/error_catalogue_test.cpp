@@ -172,6 +172,12 @@ TEST(ErrorCatalogue, TellsTheCommonestMistakesApartByNamesScriptsCanRelyOn) {
       {LocalCode::id_ambiguous, "id_ambiguous"},
       {LocalCode::invitation_other_contract, "invitation_other_contract"},
       {LocalCode::fingerprint_differs, "fingerprint_differs"},
+      {LocalCode::queue_unknown, "queue_unknown"},
+      {LocalCode::queue_vacant, "queue_vacant"},
+      {LocalCode::awaits_case, "awaits_case"},
+      {LocalCode::passphrase_short, "passphrase_short"},
+      {LocalCode::invitation_other_keys, "invitation_other_keys"},
+      {LocalCode::departement_unknown, "departement_unknown"},
   };
   for (const auto& [code, name] : names) EXPECT_EQ(text_of(code), name);
 }
@@ -207,7 +213,7 @@ TEST(ErrorCatalogue, TellsWhomToCallWhenAccessIsAtStake) {
 TEST(ErrorCatalogue, TellsOfTheEmergencyNumbersWhenNothingLeaves) {
   for (Code code : {Code::log_unavailable, Code::stopped})
     EXPECT_NE(explain({code, "", 0}, Language::french).next_step.find("112"), std::string::npos);
-  for (LocalCode code : {LocalCode::unreachable, LocalCode::queued})
+  for (LocalCode code : {LocalCode::unreachable, LocalCode::queued, LocalCode::queue_vacant})
     EXPECT_NE(explain(code, Language::french).next_step.find("112"), std::string::npos);
 }
 
