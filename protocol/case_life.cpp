@@ -29,6 +29,30 @@ std::optional<CaseState> case_state_of_number(std::uint8_t number) {
   return static_cast<CaseState>(number);
 }
 
+std::optional<CaseState> case_state_of(std::string_view text) {
+  for (std::uint8_t number = 0; const auto state = case_state_of_number(number); ++number)
+    if (text_of(*state) == text) return state;
+  return std::nullopt;
+}
+
+std::string_view french(CaseState state) {
+  switch (state) {
+    case CaseState::none: return "aucun";
+    case CaseState::soumis: return "soumis";
+    case CaseState::recu: return "reçu";
+    case CaseState::complement_demande: return "complément demandé";
+    case CaseState::recevable: return "recevable";
+    case CaseState::hors_perimetre: return "hors périmètre";
+    case CaseState::a_l_ordre_du_jour: return "à l'ordre du jour";
+    case CaseState::en_evaluation: return "en évaluation";
+    case CaseState::decide: return "décidé";
+    case CaseState::retour_effectue: return "retour effectué";
+    case CaseState::clos: return "clos";
+    case CaseState::efface: return "effacé";
+  }
+  return "aucun";
+}
+
 const std::vector<CaseRow>& case_table() {
   // `soumis` has no row: it is what a sender's outbox holds. The broker's durable acceptance is the automatic
   // receipt, so a case that exists at all is at least `recu`.

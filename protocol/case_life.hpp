@@ -27,6 +27,9 @@ enum class CaseState : std::uint8_t {
 };
 [[nodiscard]] std::string_view text_of(CaseState state);
 [[nodiscard]] std::optional<CaseState> case_state_of_number(std::uint8_t number);
+[[nodiscard]] std::optional<CaseState> case_state_of(std::string_view text);
+/// For members of the instance; a collectivité is told french(CommuneView) and nothing else.
+[[nodiscard]] std::string_view french(CaseState state);
 
 struct CaseFacts {
   CaseState state = CaseState::none;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 namespace pli::protocol {
@@ -43,6 +44,19 @@ std::map<std::pair<S, Kind>, std::pair<S, bool>> expected_steps() {
   for (S state : all_states())
     if (state != S::none && state != S::efface) out[{state, Kind::acces}] = {state, false};
   return out;
+}
+
+TEST(CaseLife, HasAFrenchWordForEveryStateAndNoTwoAlike) {
+  std::set<std::string_view> words;
+  for (S state : all_states()) {
+    EXPECT_EQ(case_state_of(text_of(state)), state);
+    EXPECT_EQ(french(state).find('_'), std::string_view::npos) << french(state);
+    words.insert(french(state));
+  }
+  EXPECT_EQ(words.size(), all_states().size());
+  EXPECT_EQ(french(S::hors_perimetre), "hors périmètre");
+  EXPECT_EQ(case_state_of("zut"), std::nullopt);
+  EXPECT_EQ(case_state_of(""), std::nullopt);
 }
 
 TEST(CaseLife, TakesExactlyTheListedStepsFromEveryStateByEveryKindReadOrNot) {
