@@ -23,7 +23,7 @@ constexpr std::size_t entries_bytes_max = std::size_t{256} << 20;
 constexpr std::size_t seed_bytes = 32;
 constexpr std::string_view key_file_first_line = "# pli authority key, format 1";
 
-Failure usage(const char* words) { return {LocalCode::usage, words}; }
+Failure usage(std::string words) { return {LocalCode::usage, std::move(words)}; }
 Failure store_failure(const Error& error) { return local(LocalCode::local_store, error); }
 
 // ---- files -----------------------------------------------------------------------------------------------------
@@ -149,7 +149,9 @@ Outcome<std::string> witnesses_of(const ContractFacts& facts, std::string_view p
   ContractFacts with = facts;
   with.witnesses = *lines;
   const DirectoryNumber last{std::numeric_limits<std::int64_t>::max()};
-  if (auto read = protocol::parse_invitation(protocol::to_text(as_invitation(with, std::string(64, 'x'), last))); !read)
+  protocol::Invitation longest = as_invitation(with, std::string(64, 'x'), last);
+  longest.sign = facts.log_key;  // any key: only its length counts
+  if (auto read = protocol::parse_invitation(protocol::to_text(longest)); !read)
     return read.error().code == Errc::over_limit ? usage("the witness policy is too long for an invitation")
                                                  : usage("an invitation cannot carry this witness policy");
   return std::move(*lines);
@@ -311,10 +313,11 @@ Result<ContractFacts> parse_contract_facts(std::string_view text) {
 bool PendingVersion::complete() const { return signed_by.size() >= head.threshold; }
 
 Outcome<Authority> Authority::open(const std::filesystem::path& folder) {
-  auto text = read_file(folder / "contract.txt", protocol::invitation_bytes_max);
-  if (!text) return store_failure(text.error());
-  auto facts = parse_contract_facts(as_text(*text));
-  if (!facts) return store_failure(facts.error());
+  const std::filesystem::path facts_file = folder / "contract.txt";
+  auto text = read_file(facts_file, protocol::invitation_bytes_max);
+  if (!text && text.error().code != Errc::over_limit) return Failure(LocalCode::file_missing, facts_file.string());
+  auto facts = text ? parse_contract_facts(as_text(*text)) : Result<ContractFacts>(text.error());
+  if (!facts) return usage(facts_file.string() + " is not what `pli init` wrote: " + facts.error().detail);
   auto policy = read_if_there(folder / witness_file, audit::policy_bytes_max);
   if (!policy) return policy.error();
   if (*policy) {
@@ -368,7 +371,8 @@ Outcome<Authority::Last> Authority::last() const {
 }
 
 Outcome<protocol::Invitation> Authority::invitation(std::string_view member) const {
-  if (directory().member(member) == nullptr) return usage("no such member");
+  const protocol::Member* holder = directory().member(member);
+  if (holder == nullptr) return usage("no such member");
   auto published = last();
   if (!published) return published.error();
   const auto stands = [&](const protocol::Entry& entry) {
@@ -376,7 +380,9 @@ Outcome<protocol::Invitation> Authority::invitation(std::string_view member) con
   };
   const bool published_already = std::any_of(published->entries.begin(), published->entries.end(), stands);
   const std::uint64_t number = published->version ? published->version->head().number.value : 0;
-  return as_invitation(facts_, std::string(member), DirectoryNumber{published_already ? number : number + 1});
+  auto out = as_invitation(facts_, std::string(member), DirectoryNumber{published_already ? number : number + 1});
+  out.sign = holder->keys.sign;
+  return out;
 }
 
 Outcome<PendingVersion> Authority::prepare(UnixMillis now, UnixMillis not_after) {

@@ -115,7 +115,8 @@ struct SignedOrder {
 
 class Authority {
  public:
-  /// Errors: local_store (no such folder, damaged).
+  /// Errors: file_missing (no such folder, or it is none of ours: the file that says so is named), usage (its
+  /// contract.txt is something else), local_store (damaged).
   [[nodiscard]] static Outcome<Authority> open(const std::filesystem::path& folder);
 
   [[nodiscard]] const ContractFacts& facts() const { return facts_; }

@@ -167,6 +167,7 @@ std::string to_text(const Invitation& invitation) {
   out += '\n';
   put_line(out, "contract", invitation.contract);
   put_line(out, "member", invitation.member);
+  if (invitation.sign) put_line(out, "sign", to_hex(invitation.sign->bytes));
   put_line(out, "log", invitation.log);
   put_line(out, "log-key", to_hex(invitation.log_key.bytes));
   put_line(out, "endpoint", invitation.endpoint);
@@ -185,6 +186,12 @@ Result<Invitation> parse_invitation(std::string_view text) {
   if (!first || *first != invitation_line) return invalid("invitation");
   const auto contract = take_value(rest, "contract");
   const auto member = take_value(rest, "member");
+  std::optional<crypto::SignPublic> sign;
+  if (rest.substr(0, 5) == "sign ") {
+    const auto key = parse_hex<32>(take_value(rest, "sign"));
+    if (!key) return invalid("invitation");
+    sign = crypto::SignPublic{*key};
+  }
   const auto log = take_value(rest, "log");
   const auto log_key = parse_hex<32>(take_value(rest, "log-key"));
   const auto endpoint = take_value(rest, "endpoint");
@@ -221,6 +228,7 @@ Result<Invitation> parse_invitation(std::string_view text) {
   if (*directory == 0 || *directory >> 63 != 0) return invalid("directory");
   invitation.contract = *contract;
   invitation.member = *member;
+  invitation.sign = sign;
   invitation.log = *log;
   invitation.log_key.bytes = *log_key;
   invitation.endpoint = *endpoint;

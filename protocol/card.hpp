@@ -42,6 +42,7 @@ struct Card {
 ///   pli-invitation/1
 ///   contract <id>
 ///   member <id>
+///   [sign <hex>             the sign key of the card it answers]
 ///   log <name>
 ///   log-key <hex>
 ///   endpoint <tcp://…>
@@ -60,7 +61,8 @@ struct Invitation {
   crypto::CurvePublic broker;
   AuthoritySet authorities;
   DirectoryNumber directory{};
-  std::string witnesses;  ///< as audit::witness_lines spells them; empty: none are named
+  std::string witnesses;                     ///< as audit::witness_lines spells them; empty: none are named
+  std::optional<crypto::SignPublic> sign{};  ///< none: it does not say for which keys it was made
   bool operator==(const Invitation&) const = default;
 };
 [[nodiscard]] std::string to_text(const Invitation& invitation);

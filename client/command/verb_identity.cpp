@@ -71,16 +71,27 @@ int make_identity(Sitting& sitting, int work_factor) {
                        "clés avec --renew");
   auto passphrase = read_new_passphrase(sitting.options().passphrase_file, "Choisissez une phrase de passe : ");
   if (!passphrase) return report(sitting, passphrase.error());
-  auto identity = crypto::Identity::generate();
-  if (auto kept = (*profile)->write_identity(identity, *passphrase, work_factor); !kept)
+  const Keys keys{crypto::Identity::generate(), {}};
+  if (auto kept = (*profile)->write_identity(keys.current, *passphrase, work_factor); !kept)
     return report(sitting, kept.error());
-  return say_made(sitting, **profile, identity, false);
+  // By its keys an invitation is told to be somebody else's, without a passphrase.
+  if (auto card = write_card(**profile, keys, sitting.clock().now()); !card) return report(sitting, card.error());
+  return say_made(sitting, **profile, keys.current, false);
 }
 
-int renew_identity(Sitting& sitting, int work_factor) {
+int renew_identity(Sitting& sitting, int work_factor, bool yes) {
   auto profile = sitting.profile();
   if (!profile) return report(sitting, profile.error());
   if (!(*profile)->has_identity()) return report(sitting, Failure(LocalCode::no_identity, ""));
+  if (!yes) {
+    warn("De nouvelles clés remplaceront les vôtres dès maintenant : le serveur ne vous connaîtra plus tant que la");
+    warn("préfecture n'aura pas inscrit et publié la nouvelle carte. Convenez-en avec elle d'abord.");
+    switch (confirm("Renouveler les clés maintenant ? [o/N] ")) {
+      case Answer::yes: break;
+      case Answer::no: return usage_error(sitting, "clés non renouvelées ; rien n'a changé");
+      case Answer::nobody: return report(sitting, Failure(LocalCode::no_terminal, "--yes once it was agreed"));
+    }
+  }
   auto passphrase = read_passphrase(sitting.options().passphrase_file, "Phrase de passe : ");
   if (!passphrase) return report(sitting, passphrase.error());
   auto keys = (*profile)->unlock(*passphrase);
@@ -196,6 +207,15 @@ std::string authorities_of(const protocol::Invitation& invitation) {
   return out;
 }
 
+/// Whether it answers a card that is not this profile's, nor the one that card renews. Unknown without a card or in an
+/// invitation that names none: then the broker tells, at the first connection.
+bool is_for_other_keys(const Profile& profile, const protocol::Invitation& invitation) {
+  const auto text = profile.has_identity() ? kept_card(profile) : std::nullopt;
+  if (!text || !invitation.sign) return false;
+  const auto card = protocol::parse_card(*text);
+  return card && card->keys.sign != *invitation.sign && card->renews != invitation.sign;
+}
+
 /// What an invitation would make this machine trust, and what that changes.
 void show_invitation(const protocol::Invitation& invitation, const protocol::Invitation* before) {
   const auto line = [&](const char* title, const std::string& now, const std::string& then, bool differs) {
@@ -213,7 +233,7 @@ void show_invitation(const protocol::Invitation& invitation, const protocol::Inv
        before != nullptr && !(before->authorities == invitation.authorities));
   line("Témoins    ", witnesses_of(invitation), before == nullptr ? "" : witnesses_of(*before),
        before != nullptr && before->witnesses != invitation.witnesses);
-  if (before == nullptr)
+  if (before == nullptr && !invitation.sign)
     warn("  Si « " + invitation.member +
          " » n'est pas vous, n'acceptez pas : elle ne dit pas pour quelles clés elle est faite.");
   if (before != nullptr && before->broker != invitation.broker) warn("  La clé du serveur change.");
@@ -262,6 +282,8 @@ int accept(Sitting& sitting, const AcceptOptions& options) {
   if (!invitation) return report(sitting, local(LocalCode::no_invitation, invitation.error()));
   std::string print = protocol::fingerprint(text);
 
+  if (is_for_other_keys(**profile, *invitation))
+    return report(sitting, Failure(LocalCode::invitation_other_keys, invitation->member));
   auto before = (*profile)->invitation();
   const bool somebody_else = before && before->member != invitation->member;
   const bool other = before && (somebody_else || before->contract != invitation->contract ||
@@ -306,15 +328,18 @@ void add_identity(CLI::App& app, Sitting& sitting, Verdict& verdict) {
 
   auto work_factor = std::make_shared<int>(crypto::opening::scrypt_work_factor_default);
   auto renew = std::make_shared<bool>(false);
+  auto agreed = std::make_shared<bool>(false);
   auto* fresh = group->add_subcommand("new", "Créer une identité sous une phrase de passe, ou en renouveler les clés");
   fresh->footer(
       "Exemple : pli identity new\n"
       "Avec --renew : de nouvelles clés, sous la même phrase de passe, et une carte que l'ancienne clé signe.");
-  fresh->add_flag("--renew", *renew, "Renouveler les clés de l'identité présente");
+  auto* renewal = fresh->add_flag("--renew", *renew, "Renouveler les clés de l'identité présente");
+  fresh->add_flag("--yes", *agreed, "Le renouvellement est convenu avec la préfecture, ne pas demander")
+      ->needs(renewal);
   fresh->add_option("--work-factor", *work_factor, "Coût de la phrase de passe (18 ; moins seulement pour des essais)")
       ->check(CLI::Range(1, 20));
-  fresh->callback([&sitting, &verdict, work_factor, renew] {
-    verdict.exit_code = *renew ? renew_identity(sitting, *work_factor) : make_identity(sitting, *work_factor);
+  fresh->callback([&sitting, &verdict, work_factor, renew, agreed] {
+    verdict.exit_code = *renew ? renew_identity(sitting, *work_factor, *agreed) : make_identity(sitting, *work_factor);
   });
 
   auto* card = group->add_subcommand("card", "Écrire sa carte d'enrôlement (aucun secret)");

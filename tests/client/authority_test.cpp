@@ -98,6 +98,29 @@ TEST_F(AuthorityTest, MakesKeysABrokerCanUnboxAndNobodyElseReads) {
         << entry.path();
 }
 
+TEST_F(AuthorityTest, ANameThatIsNoAuthoritysFolderIsToldWithTheFileThatIsMissingOrWrong) {
+  const auto made = init();
+  const auto missing = Authority::open(folder_.path() / "csi");
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_TRUE(client::is(missing.error(), protocol::LocalCode::file_missing));
+  EXPECT_EQ(missing.error().detail, (folder_.path() / "csi" / "contract.txt").string());
+  ASSERT_TRUE(write_file_durably(made.authority / "contract.txt", as_bytes("zut\n"), FileMode::owner_only).has_value());
+  const auto wrong = Authority::open(made.authority);
+  ASSERT_FALSE(wrong.has_value());
+  EXPECT_TRUE(client::is(wrong.error(), protocol::LocalCode::usage));
+  EXPECT_NE(wrong.error().detail.find((made.authority / "contract.txt").string()), std::string::npos);
+}
+
+TEST_F(AuthorityTest, AnInvitationNamesTheKeyOfTheCardItAnswersAndAfterARenewalTheNewOne) {
+  auto authority = open(init());
+  const auto before = crypto::Identity::generate();
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(before)).has_value());
+  EXPECT_EQ(authority.invitation("ged.un")->sign, before.public_identity().sign);
+  const auto after = crypto::Identity::generate();
+  ASSERT_TRUE(authority.draft().renew(protocol::make_card(after, spring, &before)).has_value());
+  EXPECT_EQ(authority.invitation("ged.un")->sign, after.public_identity().sign);
+}
+
 // ---- witnesses ---------------------------------------------------------------------------------------------------
 
 std::string witness_line(const std::string& name, const crypto::SigningKey& key) {

@@ -139,6 +139,28 @@ TEST(Invitation, ReadsBackAsItWasPrinted) {
   expect_canonical(to_text(some_invitation()), parse_invitation);
 }
 
+TEST(Invitation, NamesTheCardItAnswersOnOneLineOrNot) {
+  Invitation invitation = some_invitation();
+  invitation.sign = crypto::SignPublic{filled<32>(7)};
+  const std::string text = to_text(invitation);
+  const auto read = parse_invitation(text);
+  ASSERT_TRUE(read) << failure(read);
+  EXPECT_EQ(*read, invitation);
+  const auto line = text.find("\nsign ");
+  ASSERT_NE(line, std::string::npos);
+  EXPECT_EQ(text.find("\nlog ", line + 1), text.find('\n', line + 1)) << "between member and log";
+  expect_canonical(text, parse_invitation);
+  EXPECT_EQ(parse_invitation(to_text(some_invitation()))->sign, std::nullopt);
+  for (const char* other : {"sign 07\n", "sign \n", "sign zz\n"}) {
+    std::string damaged = text;
+    damaged.replace(line + 1, text.find('\n', line + 1) - line, other);
+    EXPECT_EQ(code_of_failure(parse_invitation(damaged)), "invalid_input") << other;
+  }
+  std::string twice = text;
+  twice.insert(line + 1, text.substr(line + 1, text.find('\n', line + 1) - line));
+  EXPECT_EQ(code_of_failure(parse_invitation(twice)), "invalid_input");
+}
+
 TEST(Invitation, HoldsItsFieldsToTheirShape) {
   const auto with = [](auto change) {
     Invitation invitation = some_invitation();
