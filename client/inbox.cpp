@@ -495,9 +495,10 @@ Outcome<InboxView> Inbox::look() {
     const auto same = [&](const Failure& other) { return other.cause == alarm.cause && other.detail == alarm.detail; };
     if (std::none_of(out.alarms.begin(), out.alarms.end(), same)) out.alarms.push_back(std::move(alarm));
   }
+  // Whether the broker takes it now or later: it waits in the outbox, and nothing here depends on it.
+  Outbox outbox(session_.profile(), session_.clock());
+  static_cast<void>(outbox.present_again(session_));
   if (!out.alarms.empty()) {
-    // Whether the broker takes it now or later: it waits in the outbox, and nothing here depends on it.
-    Outbox outbox(session_.profile(), session_.clock());
     if (auto reported = report_alarms(outbox, session_); reported && *reported != 0)
       static_cast<void>(outbox.flush(session_));
   }
@@ -524,9 +525,8 @@ Outcome<void> Inbox::handed_over(const std::vector<InboxItem>& items) {
 Outcome<bool> Inbox::hand_over(const std::vector<InboxItem>& items, const OnItem& on_item, Waiting& waiting) {
   for (const InboxItem& item : items) {
     waiting.waited = milliseconds::zero();
-    const bool on = on_item(item);
+    if (!on_item(item)) return false;  // not taken, as when it could not be written: it stays new
     if (auto kept = handed_over({item}); !kept) return kept.error();
-    if (!on) return false;
   }
   return true;
 }

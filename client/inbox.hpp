@@ -78,7 +78,8 @@ class Inbox {
   /// All seats and the log. Errors: the first alarm; else as above.
   [[nodiscard]] Outcome<std::vector<InboxItem>> refresh();
   /// The same for who goes on in spite of an alarm: one withheld queue does not hide the others. Alarms not reported
-  /// yet are sent to the auditors. Errors: refusals, unreachable, local_store.
+  /// yet are sent to the auditors, and what waits for a case is presented again (Outbox::present_again()). Errors:
+  /// refusals, unreachable, local_store.
   [[nodiscard]] Outcome<InboxView> look();
 
   /// The caller has dealt with these: they are not new any more. Until then a crash only makes them come again.
@@ -87,10 +88,11 @@ class Inbox {
 
   /// Waits for headers and hands each new one over, until `on_item` returns false, or `idle` has passed without any.
   ///
-  /// At least once: an item counts as handed over when `on_item` has returned. At each renewal of credit, and every
-  /// follow_check_every, the log, the directory and every queue are looked at as by refresh(), so that a broker that
-  /// merely stops pushing is noticed. A lost connection is dialled again with growing pauses (`pause`, else sleeping),
-  /// which count as idle. Errors: as refresh(); unreachable when `idle` ends without a connection.
+  /// At least once: an item counts as handed over when `on_item` has returned true; the one it stopped at stays new. At
+  /// each renewal of credit, and every follow_check_every, the log, the directory and every queue are looked at as by
+  /// refresh(), so that a broker that merely stops pushing is noticed. A lost connection is dialled again with growing
+  /// pauses (`pause`, else sleeping), which count as idle. Errors: as refresh(); unreachable when `idle` ends without a
+  /// connection.
   using OnItem = std::function<bool(const InboxItem&)>;
   using Pause = std::function<void(std::chrono::milliseconds)>;
   [[nodiscard]] Outcome<void> follow(const OnItem& on_item, std::chrono::milliseconds idle, const Pause& pause = {});

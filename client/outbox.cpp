@@ -3,15 +3,20 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <map>
+#include <set>
 #include <thread>
 
 #include "base/file.hpp"
 #include "client/alarm.hpp"
+#include "client/case_list.hpp"
 #include "client/client_store.hpp"
 #include "client/receipts.hpp"
 #include "client/upload_part.hpp"
 #include "crypto/age_open.hpp"
 #include "crypto/age_seal.hpp"
+#include "crypto/random.hpp"
+#include "protocol/case_life.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/policy.hpp"
 
@@ -90,6 +95,103 @@ void forget_sealing(OutboxRow& row) {
   row.item.bytes = 0;
   row.item.state = OutboxState::queued;
 }
+
+/// Whether a case may yet come to where an exchange of this kind is possible: what must come before it was lost with
+/// the end of a shard. By "from,to", whose states a collectivité is not told.
+bool may_become_possible(protocol::Kind kind, std::string_view from_to) {
+  const auto from = protocol::case_state_of(from_to.substr(0, from_to.find(',')));
+  const auto& table = protocol::case_table();
+  return from && std::any_of(table.begin(), table.end(), [&](const protocol::CaseRow& row) {
+           return row.kind == kind && (row.from > *from || (row.from == *from && row.needs_opening));
+         });
+}
+
+/// A refusal that something missing explains.
+bool lacks_something(protocol::Kind kind, const protocol::Refusal& refusal) {
+  return refusal.code == Code::not_found ||
+         (refusal.code == Code::illegal_transition && may_become_possible(kind, refusal.subject));
+}
+
+/// Whether the log had it once: its receipt, or that of an earlier sealing, is still there.
+bool was_receipted(const Profile& profile, const OutboxItem& item) {
+  const auto has_receipt = [&](const protocol::ExchangeId& id) {
+    std::error_code ignored;
+    return std::filesystem::exists(receipt_path(profile, id), ignored);
+  };
+  return (item.exchange && has_receipt(*item.exchange)) ||
+         std::any_of(item.replaced.begin(), item.replaced.end(), has_receipt);
+}
+
+/// What has to leave before what: by the cases items name, and the one each opens.
+class Dependencies {
+ public:
+  /// An item that is in this outbox, waiting or not: earlier ids of its sealings lead to the one it has now.
+  void note_ids(const OutboxItem& item) {
+    if (item.exchange)
+      for (const protocol::ExchangeId& before : item.replaced) renamed_[before] = *item.exchange;
+  }
+  void add(const OutboxItem& item) {
+    unfinished_[item.id] = item;
+    if (item.case_id != Digest{}) of_case_[item.case_id].insert(item.id);
+    add_opener(item);
+  }
+  /// It goes on under another id.
+  void resealed(const OutboxItem& item) {
+    note_ids(item);
+    if (const auto found = unfinished_.find(item.id); found != unfinished_.end()) {
+      found->second.exchange = item.exchange;
+      found->second.replaced = item.replaced;
+      add_opener(item);
+    }
+  }
+  enum class End { received, refused, waits };
+  void finish(std::int64_t id, End end) {
+    const auto found = unfinished_.find(id);
+    if (found == unfinished_.end()) return;
+    const OutboxItem item = found->second;
+    unfinished_.erase(found);
+    if (item.case_id != Digest{}) of_case_[item.case_id].erase(id);
+    const auto settle = [&](const protocol::ExchangeId& opened) {
+      openers_.erase(opened);
+      if (end == End::received) received_.insert(opened);
+      if (end == End::waits) missing_.insert(opened);
+    };
+    if (item.exchange) settle(*item.exchange);
+    for (const protocol::ExchangeId& before : item.replaced) settle(before);
+  }
+  /// Whether something that is still to leave, or on its way, has to come first.
+  [[nodiscard]] bool blocked(std::int64_t id) const {
+    const auto found = unfinished_.find(id);
+    if (found == unfinished_.end() || found->second.case_id == Digest{}) return false;
+    const Digest& of = found->second.case_id;
+    if (openers_.count(of) != 0) return true;
+    const auto same = of_case_.find(of);
+    return same != of_case_.end() && !same->second.empty() && *same->second.begin() < id;
+  }
+  void miss(const Digest& case_id) {
+    if (case_id != Digest{}) missing_.insert(case_id);
+  }
+  [[nodiscard]] bool is_missing(const Digest& case_id) const { return missing_.count(case_id) != 0; }
+  [[nodiscard]] bool is_received(const Digest& case_id) const { return received_.count(case_id) != 0; }
+  /// The id an exchange of this outbox has now.
+  [[nodiscard]] Digest current(const Digest& id) const {
+    const auto found = renamed_.find(id);
+    return found == renamed_.end() ? id : found->second;
+  }
+
+ private:
+  void add_opener(const OutboxItem& item) {
+    if (!protocol::row_of(item.kind)->opens_case) return;
+    if (item.exchange) openers_.insert(*item.exchange);
+    openers_.insert(item.replaced.begin(), item.replaced.end());
+  }
+  std::map<std::int64_t, OutboxItem> unfinished_;
+  std::map<Digest, std::set<std::int64_t>> of_case_;
+  std::set<Digest> openers_;   ///< ids of what opens a case and is still to be received
+  std::set<Digest> missing_;   ///< cases the broker does not have, as far as this flush has found
+  std::set<Digest> received_;  ///< in this flush
+  std::map<Digest, Digest> renamed_;
+};
 
 /// Receipts that the published, cosigned log has caught up with, exchanged for the same proofs under its checkpoint.
 class ReceiptUpgrade {
@@ -242,12 +344,22 @@ class Flush {
   Outcome<FlushReport> run() {
     auto items = store_.outbox();
     if (!items) return store_failure(items.error());
+    std::deque<Waiting> refused_before;
     for (const OutboxItem& item : *items) {
+      order_.note_ids(item);
       const bool waits =
           item.state == OutboxState::queued || item.state == OutboxState::sealed || item.state == OutboxState::sent;
       if (!waits) continue;
-      waiting_.push_back({item.id, 0});
+      order_.add(item);
+      (awaits_case(item) ? refused_before : waiting_).push_back({item.id, 0});
       total_ += item.bytes;
+    }
+    // Last, and not always from the same one on: no few of them hold the others up for ever.
+    if (!refused_before.empty()) {
+      const std::size_t first = crypto::random_array<1>()[0] % refused_before.size();
+      std::rotate(refused_before.begin(), refused_before.begin() + static_cast<std::ptrdiff_t>(first),
+                  refused_before.end());
+      waiting_.insert(waiting_.end(), refused_before.begin(), refused_before.end());
     }
     const bool any = !waiting_.empty();
     if (any && session_.directory_behind()) {
@@ -256,10 +368,13 @@ class Flush {
       return std::move(report_);
     }
     while (!report_.stopped && !(waiting_.empty() && flying_.empty())) {
-      while (!report_.stopped && !waiting_.empty() && flying_.size() < window) {
-        const Waiting next = waiting_.front();
-        waiting_.pop_front();
-        if (auto sent = send(next); !sent) report_.stopped = sent.error();
+      while (!report_.stopped && flying_.size() < window) {
+        const auto next = std::find_if(waiting_.begin(), waiting_.end(),
+                                       [&](const Waiting& each) { return !order_.blocked(each.id); });
+        if (next == waiting_.end()) break;  // all of it depends on what is on its way
+        const Waiting ready = *next;
+        waiting_.erase(next);
+        if (auto sent = send(ready); !sent) report_.stopped = sent.error();
       }
       if (!report_.stopped && !flying_.empty())
         if (auto taken = take_one(); !taken) report_.stopped = taken.error();
@@ -310,8 +425,28 @@ class Flush {
   Outcome<void> send(const Waiting& waiting) {
     auto found = store_.outbox_row(waiting.id);
     if (!found) return store_failure(found.error());
-    if (!*found) return {};  // discarded meanwhile
+    if (!*found) {  // discarded meanwhile
+      order_.finish(waiting.id, Dependencies::End::refused);
+      return {};
+    }
     OutboxRow row = std::move(**found);
+    if (awaiting_refused_ >= awaiting_refused_max && !protocol::row_of(row.item.kind)->opens_case &&
+        was_receipted(profile_, row.item)) {
+      note(std::move(row.item), waiting, Failure(LocalCode::awaits_case, "asked for at the next flush"));
+      return {};
+    }
+    auto possible = has_what_it_needs(row.item);
+    if (!possible) return possible.error();
+    if (!*possible) {
+      order_.miss(order_.current(row.item.case_id));
+      return wait_for_case(std::move(row.item), waiting, {Code::not_found, "", 0});
+    }
+    // The exchange that opened its case was sealed again since, and has another id.
+    const Digest of_case = order_.current(row.item.case_id);
+    if (of_case != row.item.case_id && !row.form.empty()) {
+      if (row.envelope) forget_sealing(row);
+      row.item.case_id = of_case;
+    }
     if (!row.envelope) {
       auto sealed = seal(row);
       if (!sealed) {
@@ -320,6 +455,7 @@ class Flush {
       }
       total_ += row.item.bytes;
       if (auto kept = store_.update_outbox(row); !kept) return store_failure(kept.error());
+      order_.resealed(row.item);
     }
     Sent sent;
     sent.waiting = waiting;
@@ -338,12 +474,40 @@ class Flush {
     return post(std::move(sent));
   }
 
+  /// Whether what an item depends on is there, as far as that can be known without a refusal, which would be recorded.
+  Outcome<bool> has_what_it_needs(const OutboxItem& item) {
+    const Digest of_case = order_.current(item.case_id);
+    if (of_case == Digest{} || order_.is_received(of_case)) return true;
+    if (order_.is_missing(of_case)) return false;
+    if (!was_receipted(profile_, item)) return true;
+    if (!shown_cases_) {
+      auto cases = list_cases(session_);
+      if (!cases) return cases.error();
+      shown_cases_.emplace();
+      for (const protocol::CaseItem& each : *cases) shown_cases_->insert(each.case_id);
+    }
+    return shown_cases_->count(of_case) != 0;
+  }
+
+  /// It stays as it is, for a later flush.
+  Outcome<void> wait_for_case(OutboxItem item, const Waiting& waiting, const protocol::Refusal& refusal) {
+    const OutboxState state = item.exchange ? OutboxState::sealed : OutboxState::queued;
+    if (item.state != state || item.last_refusal != refusal)
+      if (auto kept = store_.set_outbox_state(item.id, state, refusal); !kept) return store_failure(kept.error());
+    item.state = state;
+    item.last_refusal = refusal;
+    note(std::move(item), waiting, Failure(LocalCode::awaits_case, to_text(refusal)));
+    return {};
+  }
+
   Outcome<void> seal(OutboxRow& row) {
     if (!may_seal_) may_seal_ = session_.check_sealing(witness_patience);
     if (!*may_seal_) return may_seal_->error();
     if (row.form.empty()) return Failure(LocalCode::local_store, "an outbox item without form and envelope");
     auto draft = open_own(row.form, session_.keys());
     if (!draft) return draft.error();
+    draft->case_id = order_.current(draft->case_id);
+    draft->in_reply_to = order_.current(draft->in_reply_to);
     auto heads = head_of(profile_, draft->queue);
     if (!heads) return heads.error();
     const SealContext context{session_.keys().current,
@@ -430,6 +594,7 @@ class Flush {
     done.duplicate = duplicate;
     sent_bytes_ += item.bytes;
     tell(sent_bytes_);
+    order_.finish(item.id, Dependencies::End::received);
     report_.done.push_back(std::move(done));
     return {};
   }
@@ -520,6 +685,12 @@ class Flush {
         return Failure(refusal);
       case Code::clock_skew:
         return drop_sealing(std::move(item), waiting, refusal);  // sealed anew, and dated anew, at the next flush
+      case Code::not_found:
+      case Code::illegal_transition:
+        if (!lacks_something(item.kind, refusal) || !was_receipted(profile_, item)) break;
+        ++awaiting_refused_;
+        if (refusal.code == Code::not_found) order_.miss(order_.current(item.case_id));
+        return wait_for_case(std::move(item), waiting, refusal);
       default: break;
     }
     if (auto kept = store_.set_outbox_state(item.id, OutboxState::refused, refusal); !kept)
@@ -575,6 +746,8 @@ class Flush {
     done.item = std::move(item);
     done.resealed = waiting.reseals != 0;
     done.failure = std::move(failure);
+    const bool refused = done.item.state == OutboxState::refused;
+    order_.finish(done.item.id, refused ? Dependencies::End::refused : Dependencies::End::waits);
     report_.done.push_back(std::move(done));
   }
   void tell(std::uint64_t sent) const {
@@ -588,6 +761,9 @@ class Flush {
   const Outbox::Progress& progress_;
   FlushReport report_;
   std::optional<Outcome<void>> may_seal_;
+  Dependencies order_;
+  std::optional<std::set<Digest>> shown_cases_;  ///< by the broker's list, asked for once
+  std::size_t awaiting_refused_ = 0;
   std::deque<Waiting> waiting_;
   std::deque<Sent> flying_;
   std::uint64_t sent_bytes_ = 0;
@@ -629,8 +805,10 @@ Outcome<std::optional<SealedExchange>> seal_offline(const Profile& profile, cons
   auto sealed = seal_exchange(draft, {keys.current, *invitation, *directory, release,
                                       checkpoint->value_or(std::string()), std::move(*heads), now});
   if (sealed) return std::optional<SealedExchange>(std::move(*sealed));
-  // A queue we know nothing of yet, a directory run out: the next connection tells. A bad form never gets better.
-  if (is(sealed.error(), LocalCode::directory_unproven)) return later;
+  // A queue nobody sits in yet, or that we know nothing of, a directory run out: the next connection tells. A bad form
+  // never gets better.
+  for (const auto code : {LocalCode::directory_unproven, LocalCode::queue_unknown, LocalCode::queue_vacant})
+    if (is(sealed.error(), code)) return later;
   return sealed.error();
 }
 
@@ -713,6 +891,18 @@ Outcome<FlushReport> Outbox::flush(Session& session, const Progress& progress) {
   return Flush(profile_, clock_, session, progress).run();
 }
 
+bool awaits_case(const OutboxItem& item) {
+  const bool waits = item.state == OutboxState::sealed || item.state == OutboxState::queued;
+  return waits && item.last_refusal && lacks_something(item.kind, *item.last_refusal);
+}
+
+Outcome<FlushReport> Outbox::present_again(Session& session) {
+  auto items = profile_.store().outbox();
+  if (!items) return store_failure(items.error());
+  if (std::none_of(items->begin(), items->end(), awaits_case)) return FlushReport{};
+  return flush(session);
+}
+
 Outcome<std::vector<OutboxItem>> Outbox::upgrade(Session& session) {
   auto held = profile_.try_lock();
   if (!held) return held.error();
@@ -742,8 +932,8 @@ Outcome<void> Outbox::discard(std::int64_t id) {
   if (!held) return held.error();
   auto row = profile_.store().outbox_row(id);
   if (!row) return store_failure(row.error());
-  const bool never_accepted =
-      *row && ((*row)->item.state == OutboxState::refused || (*row)->item.state == OutboxState::queued);
+  const bool never_accepted = *row && ((*row)->item.state == OutboxState::refused ||
+                                       (*row)->item.state == OutboxState::queued || awaits_case((*row)->item));
   if (!never_accepted) return Failure(LocalCode::usage, "only what was refused or not sealed yet can be discarded");
   if (auto removed = profile_.store().remove_outbox(id); !removed) return store_failure(removed.error());
   if (auto shredded = profile_.store().shred(); !shredded) return store_failure(shredded.error());

@@ -6,6 +6,10 @@
 //     ▲                 │ STALE_DIRECTORY: refused by the broker, so never accepted
 //     └──── re-sealed under a new nonce ◀─┘        any other refusal ──▶ refused (kept until discarded)
 //
+// What depends on something else goes after it: an exchange after the one that opened its case, and those of one case
+// in the order they were made. An ordered rollback may have lost what somebody else must send again first: what was
+// receipted once and is refused for the lack of it is not refused but waits (awaits_case), and goes when it is there.
+//
 // The form is kept as an age file to the sender's own key until the receipt is verified and its checkpoint found to be
 // part of the log everybody sees, then destroyed. Where that log forked or shrank, the item is sealed again as it was:
 // it waits for another receipt, and both notes are kept as evidence. Where the invitation names witnesses, a later
@@ -48,6 +52,11 @@ struct OutboxItem {
   std::filesystem::path receipt;  ///< once receipted
 };
 
+/// Refusals of what waits so, in one flush: they are recorded, and counted by the broker (refusals_per_minute_max).
+inline constexpr std::size_t awaiting_refused_max = 8;
+/// Whether it was receipted once, and waits for something that the broker lost as well.
+[[nodiscard]] bool awaits_case(const OutboxItem& item);
+
 /// What became of one item in a flush.
 struct Flushed {
   OutboxItem item;
@@ -76,12 +85,16 @@ class Outbox {
   [[nodiscard]] Outcome<std::vector<OutboxItem>> list() const;
   [[nodiscard]] Outcome<std::optional<OutboxItem>> find(std::int64_t id) const;
 
-  /// Sends everything waiting, several in flight, large parts in chunks under credit; seals what was not, re-seals what
-  /// went stale; verifies each receipt and compares the log before anything is forgotten; sends alarms to the auditors
-  /// (alarm.hpp). `progress(sent, total)` in bytes. Only one program at a time does this in a profile. Errors (nothing
-  /// was sent): queued (another program is sending), local_store.
+  /// Sends everything waiting, several in flight but nothing before what it depends on, large parts in chunks under
+  /// credit; seals what was not, re-seals what went stale; verifies each receipt and compares the log before anything
+  /// is forgotten; sends alarms to the auditors (alarm.hpp). `progress(sent, total)` in bytes. Only one program at a
+  /// time does this in a profile. Errors (nothing was sent): queued (another program is sending), local_store.
   using Progress = std::function<void(std::uint64_t sent, std::uint64_t total)>;
   [[nodiscard]] Outcome<FlushReport> flush(Session& session, const Progress& progress = {});
+
+  /// A flush where something awaits_case(); else nothing at all. After what may have ended its wait: an arrival, an
+  /// opening. Errors: as flush().
+  [[nodiscard]] Outcome<FlushReport> present_again(Session& session);
 
   /// Exchanges the receipts that the published, cosigned log has caught up with, as flush() does, and drops envelopes
   /// cosigned long ago. Errors: queued (another program is sending), local_store, unreachable, receipt_invalid (a
@@ -91,7 +104,8 @@ class Outbox {
   /// Puts a refused item back: it is sealed anew at the next flush. Errors: usage (not refused, or no form),
   /// local_store.
   [[nodiscard]] Outcome<OutboxItem> retry(std::int64_t id);
-  /// Forgets an item, form included. Errors: usage (it may have been accepted: sealed or sent), local_store.
+  /// Forgets an item, form included. Errors: usage (it may have been accepted: sealed or sent, and not one that
+  /// awaits_case()), local_store.
   [[nodiscard]] Outcome<void> discard(std::int64_t id);
 
  private:

@@ -42,8 +42,8 @@ Outcome<void> check_case(const Draft& draft) {
 Outcome<const protocol::Queue*> find_roster(const Draft& draft, const SealContext& context) {
   if (context.directory.expired_at(context.now)) return unproven("the directory has expired");
   const protocol::Queue* queue = context.directory.queue(draft.queue);
-  if (queue == nullptr) return unproven("this queue is not among the proven entries");
-  if (queue->keys.empty()) return unproven("nobody would be able to read it");
+  if (queue == nullptr) return Failure(LocalCode::queue_unknown, "this queue is not among the proven entries");
+  if (queue->keys.empty()) return Failure(LocalCode::queue_vacant, "nobody would be able to read it");
   if (queue->keys.size() > protocol::recipients_max) return unproven("a roster larger than allowed");
   return queue;
 }

@@ -62,7 +62,7 @@ struct SealedExchange {
   protocol::Envelope envelope;
 };
 
-/// Errors: directory_unproven (no such queue among the proven entries, an empty roster, an expired directory), bad_form
+/// Errors: queue_unknown, queue_vacant, directory_unproven (an expired directory), bad_form
 /// (case missing or not allowed for the kind, content too large, unknown handling). File key and R are wiped.
 [[nodiscard]] Outcome<SealedExchange> seal_exchange(const Draft& draft, const SealContext& context);
 

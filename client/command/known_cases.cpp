@@ -1,7 +1,6 @@
 #include "client/command/known_cases.hpp"
 
-#include <set>
-
+#include "client/case_list.hpp"
 #include "client/client_store.hpp"
 #include "client/command/screen.hpp"
 #include "client/inbox.hpp"
@@ -31,27 +30,8 @@ Outcome<Digest> case_of(const Profile& profile, const Digest& id) {
 
 }  // namespace
 
-Outcome<std::vector<protocol::CaseItem>> all_cases(Session& session) {
-  std::vector<protocol::CaseItem> out;
-  protocol::ListCases ask;
-  std::set<Digest> asked;
-  // Each page looks through scan_cases_max cases at least or is full; beyond this many a broker only keeps us busy.
-  constexpr std::size_t pages_max = 4096;
-  while (asked.size() < pages_max) {
-    auto page = session.ask<protocol::Cases>(ask);
-    if (!page) return page.error();
-    out.insert(out.end(), page->items.begin(), page->items.end());
-    if (!page->more) return out;
-    // A page without a case of ours is fine, one that leads nowhere new is not: asking would never end.
-    if (!asked.insert(page->next).second)
-      return Failure(protocol::LocalCode::unreachable, "pages of cases go in circles");
-    ask.after = page->next;
-  }
-  return Failure(protocol::LocalCode::unreachable, "the list of cases does not end");
-}
-
 Outcome<protocol::CaseItem> find_case(Session& session, const std::string& text) {
-  auto cases = all_cases(session);
+  auto cases = list_cases(session);
   if (!cases) return cases.error();
   auto candidates = known_ids(session.profile());
   if (!candidates) return candidates.error();
@@ -74,7 +54,7 @@ Outcome<Digest> resolve_known(Sitting& sitting, const std::string& text) {
   if (id || !is(id.error(), protocol::Code::not_found)) return id;
   auto session = sitting.session();
   if (!session) return id.error();
-  auto cases = all_cases(**session);
+  auto cases = list_cases(**session);
   if (!cases) return id.error();
   for (const protocol::CaseItem& item : *cases) ids->push_back(item.case_id);
   return resolve_id(text, *ids);
@@ -92,7 +72,7 @@ Outcome<std::string> queue_of_case(Sitting& sitting, const Digest& case_id) {
   if (*received && (*received)->visible) return (*received)->queue;
   auto session = sitting.session();
   if (!session) return session.error();
-  auto cases = all_cases(**session);
+  auto cases = list_cases(**session);
   if (!cases) return cases.error();
   if (const auto* found = find(*cases, case_id)) return found->queue;
   return not_found();

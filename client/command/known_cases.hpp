@@ -9,10 +9,8 @@
 
 namespace pli::client::command {
 
-/// Every case the broker shows us. Errors: refusals, unreachable.
-[[nodiscard]] Outcome<std::vector<protocol::CaseItem>> all_cases(Session& session);
 /// The case named by its id, or by the id of an exchange of it that this profile received or sent.
-/// Errors: as resolve_id(), and those of all_cases().
+/// Errors: as resolve_id(), and those of list_cases().
 [[nodiscard]] Outcome<protocol::CaseItem> find_case(Session& session, const std::string& text);
 /// An exchange or case id: looked for in the profile, then, when it is not there and the broker answers, among its
 /// cases. Errors: as resolve_id().

@@ -12,4 +12,7 @@ namespace pli::client::command {
 /// Sends what waits and says what became of each.
 [[nodiscard]] int flush_outbox(Sitting& sitting, std::optional<std::int64_t> only);
 
+/// Presents again what waits for a case, where something does, and says what became of it.
+void present_again(Sitting& sitting);
+
 }  // namespace pli::client::command

@@ -230,6 +230,15 @@ int send(Sitting& sitting, const SendOptions& options) {
   return post(sitting, draft);
 }
 
+std::string french_state(const OutboxItem& item) {
+  switch (item.state) {
+    case OutboxState::cosigned: return "reçu, confirmé";
+    case OutboxState::receipted: return "reçu";
+    case OutboxState::refused: return "refusé";
+    default: return awaits_case(item) ? "attend un autre envoi" : "en attente";
+  }
+}
+
 int list_outbox(Sitting& sitting) {
   auto profile = sitting.profile();
   if (!profile) return report(sitting, profile.error());
@@ -241,16 +250,17 @@ int list_outbox(Sitting& sitting) {
       print_item(sitting, {item, !item.replaced.empty(), false, std::nullopt});
       continue;
     }
-    const char* state = item.state == OutboxState::cosigned    ? "reçu, confirmé"
-                        : item.state == OutboxState::receipted ? "reçu"
-                        : item.state == OutboxState::refused   ? "refusé"
-                                                               : "en attente";
-    rows.push_back({std::to_string(item.id), state, item.exchange ? short_id(*item.exchange) : "-",
+    rows.push_back({std::to_string(item.id), french_state(item), item.exchange ? short_id(*item.exchange) : "-",
                     std::string(protocol::row_of(item.kind)->french), item.queue, local_time(item.created_at),
                     item.last_refusal ? to_text(*item.last_refusal) : ""});
   }
   if (rows.empty() && !sitting.json()) say("Aucun envoi.");
   print_table({{"Rang"}, {"État"}, {"Numéro"}, {"Nature"}, {"Vers"}, {"Préparé le"}, {""}}, rows);
+  const bool refused = std::any_of(items->begin(), items->end(),
+                                   [](const OutboxItem& item) { return item.state == OutboxState::refused; });
+  if (refused && !sitting.json())
+    say("Un envoi refusé se présente de nouveau ou s'oublie, par son rang ou son numéro : pli outbox retry, pli outbox "
+        "discard.");
   return 0;
 }
 
@@ -265,28 +275,60 @@ int say_kept(Sitting& sitting, const Profile& profile, std::int64_t id, const Fa
   return code;
 }
 
-/// Why an item cannot be treated as asked: its rank is nobody's, or its state does not allow it.
+/// The row meant by its rank, or by its exchange's number as lists show it. Errors: as resolve_id(), local_store.
+Outcome<std::int64_t> find_row(const Outbox& outbox, const std::string& typed) {
+  auto items = outbox.list();
+  if (!items) return items.error();
+  for (const OutboxItem& item : *items)
+    if (std::to_string(item.id) == typed) return item.id;
+  std::vector<Digest> ids;
+  for (const OutboxItem& item : *items) {
+    if (item.exchange) ids.push_back(*item.exchange);
+    ids.insert(ids.end(), item.replaced.begin(), item.replaced.end());
+  }
+  auto id = resolve_id(typed, ids);
+  if (!id) return id.error();
+  for (const OutboxItem& item : *items)
+    if (item.exchange == *id || std::find(item.replaced.begin(), item.replaced.end(), *id) != item.replaced.end())
+      return item.id;
+  return Failure(protocol::Refusal{protocol::Code::not_found, "", 0});
+}
+
+constexpr const char* no_such_row = "il n'y a pas d'envoi à ce rang ni sous ce numéro : pli outbox list";
+
+/// Why an item cannot be treated as asked: its state does not allow it.
 int wrong_rank(Sitting& sitting, const Failure& failure, const char* french) {
   return is(failure, LocalCode::usage) ? usage_error(sitting, french) : report(sitting, failure);
 }
 
-int retry_item(Sitting& sitting, std::int64_t id) {
-  auto profile = sitting.profile();
-  if (!profile) return report(sitting, profile.error());
-  if (auto put_back = Outbox(**profile, sitting.clock()).retry(id); !put_back)
-    return wrong_rank(sitting, put_back.error(),
-                      "il n'y a pas à ce rang d'envoi refusé dont le formulaire soit gardé : pli outbox list");
-  return flush_outbox(sitting, id);
+int wrong_row(Sitting& sitting, const Failure& failure) {
+  const bool named_nothing = is(failure, LocalCode::id_malformed) || is(failure, protocol::Code::not_found);
+  return named_nothing ? usage_error(sitting, no_such_row) : report(sitting, failure);
 }
 
-int discard_item(Sitting& sitting, std::int64_t id) {
+int retry_item(Sitting& sitting, const std::string& typed) {
   auto profile = sitting.profile();
   if (!profile) return report(sitting, profile.error());
-  if (auto done = Outbox(**profile, sitting.clock()).discard(id); !done)
+  Outbox outbox(**profile, sitting.clock());
+  auto id = find_row(outbox, typed);
+  if (!id) return wrong_row(sitting, id.error());
+  if (auto put_back = outbox.retry(*id); !put_back)
+    return wrong_rank(sitting, put_back.error(),
+                      "cet envoi n'est pas refusé, ou son formulaire n'est plus gardé : pli outbox list");
+  return flush_outbox(sitting, *id);
+}
+
+int discard_item(Sitting& sitting, const std::string& typed) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  Outbox outbox(**profile, sitting.clock());
+  auto id = find_row(outbox, typed);
+  if (!id) return wrong_row(sitting, id.error());
+  if (auto done = outbox.discard(*id); !done)
     return wrong_rank(sitting, done.error(),
-                      "rien à oublier à ce rang : un envoi scellé ou parti peut avoir été reçu, il est gardé");
+                      "cet envoi ne s'oublie pas : scellé ou parti, il peut avoir été reçu, et il est gardé");
   if (sitting.json())
-    JsonObject().number("outbox", id).text("state", "discarded").print();
+    JsonObject().number("outbox", *id).text("state", "discarded").print();
   else
     say("Oublié.");
   return 0;
@@ -509,6 +551,14 @@ int flush_outbox(Sitting& sitting, std::optional<std::int64_t> only) {
   return std::max(exit_code, exit_of(*own));
 }
 
+void present_again(Sitting& sitting) {
+  auto session = sitting.session();
+  if (!session) return;
+  auto sent = Outbox((*session)->profile(), sitting.clock()).present_again(**session);
+  if (!sent) return;
+  for (const Flushed& one : sent->done) print_item(sitting, one);
+}
+
 int post(Sitting& sitting, const Draft& draft) {
   auto profile = sitting.profile();
   if (!profile) return report(sitting, profile.error());
@@ -549,15 +599,15 @@ void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto* flush = group->add_subcommand("flush", "Envoyer ce qui attend");
   flush->footer("Exemple : pli outbox flush");
   flush->callback([&sitting, &verdict] { verdict.exit_code = flush_outbox(sitting, std::nullopt); });
-  auto retried = std::make_shared<std::int64_t>(0);
+  auto retried = std::make_shared<std::string>();
   auto* retry = group->add_subcommand("retry", "Présenter de nouveau un envoi refusé : il est scellé de nouveau");
-  retry->footer("Exemple : pli outbox retry 3");
-  retry->add_option("rang", *retried, "Rang dans pli outbox list")->required();
+  retry->footer("Exemple : pli outbox retry 3f9a2c71");
+  retry->add_option("envoi", *retried, "Rang ou numéro dans pli outbox list")->required();
   retry->callback([&sitting, &verdict, retried] { verdict.exit_code = retry_item(sitting, *retried); });
-  auto discarded = std::make_shared<std::int64_t>(0);
+  auto discarded = std::make_shared<std::string>();
   auto* discard = group->add_subcommand("discard", "Oublier un envoi refusé ou jamais scellé");
-  discard->footer("Exemple : pli outbox discard 3");
-  discard->add_option("rang", *discarded, "Rang dans pli outbox list")->required();
+  discard->footer("Exemple : pli outbox discard 3f9a2c71");
+  discard->add_option("envoi", *discarded, "Rang ou numéro dans pli outbox list")->required();
   discard->callback([&sitting, &verdict, discarded] { verdict.exit_code = discard_item(sitting, *discarded); });
 }
 

@@ -712,6 +712,17 @@ TEST_F(InboxTest, FollowStopsWhenToldTo) {
   EXPECT_EQ(seen, 2);
 }
 
+TEST_F(InboxTest, FollowLeavesNewWhatWasNotTaken) {
+  send(3);
+  auto desk = connected("ged.un");
+  const client::Inbox::OnItem full_disk = [](const client::InboxItem&) { return false; };
+  ASSERT_TRUE(client::Inbox(*desk->session).follow(full_disk, std::chrono::milliseconds(1)).has_value());
+  std::size_t seen = 0;
+  const auto on_item = [&](const client::InboxItem&) { return ++seen != 0; };
+  ASSERT_TRUE(client::Inbox(*desk->session).follow(on_item, std::chrono::milliseconds(1)).has_value());
+  EXPECT_EQ(seen, 3U);
+}
+
 TEST_F(InboxTest, FollowAsksForTheListWhenAPushLeavesPlacesOut) {
   auto desk = connected("ged.un");
   auto sender = connected("r.clairval");

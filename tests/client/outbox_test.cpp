@@ -248,6 +248,82 @@ TEST_F(OutboxTest, SealsAgainWhatTheRosterOutran) {
   ASSERT_TRUE(opened.has_value()) << why(opened);
 }
 
+protocol::Form complement() {
+  auto form = protocol::Form::from_json(
+      R"({"type": "complement", "personnes": [], "faits": [{"date": "2025-03-14", "connaissance": "rapporte",)"
+      R"( "description": "Un fait de plus, inventé."}]})",
+      nullptr, nullptr);
+  EXPECT_TRUE(form.has_value());
+  return std::move(*form);
+}
+
+TEST_F(OutboxTest, P8AComplementFollowsItsReportEvenUnderTheIdAResealingGaveIt) {
+  auto desk = connected("r.bellerive");
+  desk->session.reset();
+  const OutboxItem first = put(*desk);
+  client::Draft draft = client::draft_of(complement(), "ged/89");
+  draft.case_id = *first.exchange;
+  draft.in_reply_to = *first.exchange;
+  auto second = client::Outbox(desk->profile, clock_).put(draft, desk->keys);
+  ASSERT_TRUE(second.has_value()) << why(second);
+  ASSERT_EQ(second->state, OutboxState::sealed);
+  change_ged();
+  ASSERT_TRUE(connect(*desk).has_value());
+  const auto report = flush(*desk);
+  ASSERT_FALSE(report.stopped);
+  const OutboxItem opened = find(*desk, first.id);
+  const OutboxItem followed = find(*desk, second->id);
+  ASSERT_EQ(opened.state, OutboxState::receipted);
+  ASSERT_EQ(followed.state, OutboxState::receipted);
+  ASSERT_NE(opened.exchange, first.exchange);
+  EXPECT_EQ(followed.case_id, *opened.exchange);
+  const auto row = desk->profile.store().outbox_row(second->id);
+  const auto address = protocol::decode_address((*row)->envelope->address);
+  ASSERT_TRUE(address.has_value());
+  EXPECT_EQ(address->case_id, *opened.exchange);
+  EXPECT_EQ(address->in_reply_to, *opened.exchange);
+  EXPECT_EQ(broker_.submits, 3U) << "the report, the report sealed again, and only then the complément";
+}
+
+TEST_F(OutboxTest, WhatDependsOnAReportThatCannotLeaveWaitsWithIt) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem first = put(*desk);
+  client::Draft draft = client::draft_of(complement(), "ged/89");
+  draft.case_id = *first.exchange;
+  auto second = client::Outbox(desk->profile, clock_).put(draft, desk->keys);
+  ASSERT_TRUE(second.has_value());
+  broker_.refuse_submit = [](const protocol::Address&) { return protocol::Refusal{Code::clock_skew, "", 0}; };
+  const auto report = flush(*desk);
+  ASSERT_EQ(report.done.size(), 2U);
+  EXPECT_TRUE(client::is(*report.done[1].failure, LocalCode::awaits_case)) << why(*report.done[1].failure);
+  EXPECT_EQ(broker_.submits, 1U);
+  broker_.refuse_submit = {};
+  ASSERT_FALSE(flush(*desk).stopped);
+  EXPECT_EQ(find(*desk, first.id).state, OutboxState::receipted);
+  EXPECT_EQ(find(*desk, second->id).state, OutboxState::receipted);
+}
+
+TEST_F(OutboxTest, SaysOfAnInstanceWithoutMembersThatNobodySitsThere) {
+  ASSERT_TRUE(world_.draft().change_seats("clir.un", {}).has_value());
+  ASSERT_TRUE(world_.draft().change_seats("secretariat", {"ged/89"}).has_value());
+  broker_.publish(world_.sign_version(clock_.now()));
+  auto desk = connected("r.bellerive");
+  const OutboxItem vacant = put(*desk, report(), "clir/89");
+  EXPECT_EQ(vacant.state, OutboxState::queued) << "kept, and nothing sealed to nobody";
+  const OutboxItem unknown = put(*desk, report(), "ged/21");
+  const auto report = flush(*desk);
+  ASSERT_FALSE(report.stopped);
+  ASSERT_EQ(report.done.size(), 2U);
+  EXPECT_TRUE(client::is(*report.done[0].failure, LocalCode::queue_vacant)) << why(*report.done[0].failure);
+  EXPECT_TRUE(client::is(*report.done[1].failure, LocalCode::queue_unknown)) << why(*report.done[1].failure);
+  ASSERT_TRUE(client::Outbox(desk->profile, clock_).discard(unknown.id).has_value());
+  ASSERT_TRUE(world_.draft().change_seats("clir.un", {"clir/89"}).has_value());
+  broker_.publish(world_.sign_version(clock_.now()));
+  ASSERT_TRUE(connect(*desk).has_value());
+  ASSERT_FALSE(flush(*desk).stopped);
+  EXPECT_EQ(find(*desk, vacant.id).state, OutboxState::receipted) << "it goes once somebody sits there";
+}
+
 TEST_F(OutboxTest, SealsAgainWhenTheReleaseKeyIsGone) {
   auto desk = connected("r.bellerive");
   desk->session.reset();

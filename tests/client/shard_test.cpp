@@ -417,6 +417,133 @@ TEST_F(ShardTest, P10APublishedCheckpointBeyondWhatTheOrderNamesIsAFork) {
   EXPECT_FAILS_WITH(desk->session->check_log(), LocalCode::log_forked);
 }
 
+// ---- what depends on what was lost --------------------------------------------------------------------------------
+
+class DependenceTest : public ShardTest {
+ protected:
+  client::Draft decision(const protocol::ExchangeId& case_id) const {
+    client::Draft draft =
+        client::draft_of(*protocol::Form::decision(protocol::decision_outcomes().front(), "Vu en séance."), "ged/89");
+    draft.case_id = case_id;
+    draft.in_reply_to = case_id;
+    return draft;
+  }
+  client::OutboxItem send(Desk& desk, const client::Draft& draft) {
+    client::Outbox outbox(desk.profile, clock_);
+    auto item = outbox.put(draft, desk.keys);
+    EXPECT_TRUE(item.has_value()) << why(item);
+    EXPECT_FALSE(flush(desk).stopped);
+    return find(desk, item->id);
+  }
+  client::FlushReport flush(Desk& desk) {
+    auto report = client::Outbox(desk.profile, clock_).flush(*desk.session);
+    EXPECT_TRUE(report.has_value()) << why(report);
+    return report ? std::move(*report) : client::FlushReport{};
+  }
+  client::OutboxItem find(Desk& desk, std::int64_t id) const {
+    auto found = client::Outbox(desk.profile, clock_).find(id);
+    EXPECT_TRUE(found.has_value() && *found);
+    return **found;
+  }
+};
+
+TEST_F(DependenceTest, P8WhatNamesACaseThatIsStillLostWaitsForItAndGoesByItself) {
+  auto author = connected("r.bellerive");
+  auto member = connected("ged.un");
+  MemoryBroker backup = broker_;
+  const auto report = ShardTest::send(*author);
+  ASSERT_TRUE(refresh(*member).has_value());
+  const auto decided = send(*member, decision(report));
+  ASSERT_EQ(decided.state, client::OutboxState::receipted);
+  restore(backup);
+
+  ASSERT_TRUE(connect(*member).has_value());
+  for (int round = 0; round < 2; ++round) {
+    const auto flushed = flush(*member);
+    ASSERT_FALSE(flushed.stopped);
+    ASSERT_EQ(flushed.done.size(), 1U);
+    EXPECT_TRUE(client::is(*flushed.done[0].failure, LocalCode::awaits_case)) << why(*flushed.done[0].failure);
+    EXPECT_EQ(find(*member, decided.id).state, client::OutboxState::sealed);
+    EXPECT_TRUE(client::awaits_case(find(*member, decided.id)));
+  }
+  EXPECT_EQ(backup.submits, 0U) << "the list of cases tells it without a refusal, which would be recorded";
+
+  ASSERT_TRUE(connect(*author).has_value());
+  ASSERT_FALSE(flush(*author).stopped);
+  ASSERT_TRUE(client::Inbox(*member->session).look().has_value());
+  EXPECT_EQ(find(*member, decided.id).state, client::OutboxState::receipted) << "nobody had to ask for it";
+  EXPECT_EQ(backup.accepted(*decided.exchange), 1U);
+}
+
+TEST_F(DependenceTest, P8AStepThatIsNotPossibleYetWaitsAndOneThatNeverWillBeIsRefused) {
+  auto author = connected("r.bellerive");
+  auto member = connected("ged.un");
+  const auto report = ShardTest::send(*author);
+  MemoryBroker backup = broker_;
+  ASSERT_TRUE(refresh(*member).has_value());
+  const auto decided = send(*member, decision(report));
+  restore(backup);
+  ASSERT_TRUE(connect(*member).has_value());
+  std::string step = "recu,decide";  // whoever had opened it has to open it again
+  backup.refuse_submit = [&](const protocol::Address&) { return protocol::Refusal{Code::illegal_transition, step, 0}; };
+  ASSERT_FALSE(flush(*member).stopped);
+  EXPECT_TRUE(client::awaits_case(find(*member, decided.id)));
+  step = "decide,decide";  // somebody else has decided meanwhile
+  ASSERT_FALSE(flush(*member).stopped);
+  EXPECT_EQ(find(*member, decided.id).state, client::OutboxState::refused);
+}
+
+TEST_F(DependenceTest, WhatWasNeverReceiptedIsRefusedAtOnce) {
+  auto author = connected("r.bellerive");
+  auto member = connected("ged.un");
+  const auto report = ShardTest::send(*author);
+  broker_.refuse_submit = [](const protocol::Address&) {
+    return protocol::Refusal{Code::illegal_transition, "recu,decide", 0};
+  };
+  EXPECT_EQ(send(*member, decision(report)).state, client::OutboxState::refused);
+  auto other = connected("ged.deux");
+  EXPECT_EQ(send(*other, decision(Digest{7})).last_refusal->code, Code::not_found);
+  EXPECT_EQ(broker_.case_lists, 0U);
+}
+
+TEST_F(DependenceTest, AsksSoOftenInOneFlushAndForTheRestAtTheNext) {
+  auto author = connected("r.bellerive");
+  auto member = connected("ged.un");
+  std::vector<protocol::ExchangeId> reports;
+  for (std::size_t i = 0; i <= client::awaiting_refused_max; ++i) reports.push_back(ShardTest::send(*author));
+  MemoryBroker backup = broker_;
+  std::vector<client::OutboxItem> decided;
+  for (const auto& report : reports) decided.push_back(send(*member, decision(report)));
+  restore(backup);
+  ASSERT_TRUE(connect(*member).has_value());
+  const std::size_t before = backup.submits;
+  backup.refuse_submit = [](const protocol::Address&) {
+    return protocol::Refusal{Code::illegal_transition, "recu,decide", 0};
+  };
+  const auto flushed = flush(*member);
+  EXPECT_EQ(flushed.done.size(), reports.size());
+  EXPECT_LE(backup.submits - before, reports.size());
+  for (const auto& item : decided) EXPECT_NE(find(*member, item.id).state, client::OutboxState::refused);
+  backup.refuse_submit = {};
+  ASSERT_FALSE(flush(*member).stopped);
+  for (const auto& item : decided) EXPECT_EQ(find(*member, item.id).state, client::OutboxState::receipted);
+}
+
+TEST_F(DependenceTest, WhatWaitsForACaseCanBeDiscarded) {
+  auto author = connected("r.bellerive");
+  auto member = connected("ged.un");
+  MemoryBroker backup = broker_;
+  const auto report = ShardTest::send(*author);
+  const auto decided = send(*member, decision(report));
+  client::Outbox outbox(member->profile, clock_);
+  EXPECT_FAILS_WITH(outbox.discard(decided.id), LocalCode::usage);
+  restore(backup);
+  ASSERT_TRUE(connect(*member).has_value());
+  ASSERT_FALSE(flush(*member).stopped);
+  EXPECT_TRUE(outbox.discard(decided.id).has_value());
+  EXPECT_TRUE(outbox.list()->empty());
+}
+
 // ---- queues ------------------------------------------------------------------------------------------------------
 
 TEST_F(ShardTest, P8LostPlacesAreKeptApartUntilTheirExchangesComeAgain) {

@@ -281,7 +281,11 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Submit& body) {
   if (address->created_at > clock_->now() + protocol::clock_skew_max) return refusal(Code::clock_skew);
   const protocol::Queue* queue = directory_->queue(address->queue);
   if (queue == nullptr) return refusal(Code::not_found);
+  for (const Digest& named : {address->case_id, address->in_reply_to})
+    if (named != Digest{} && exchanges_.count(named) == 0) return refusal(Code::not_found);
   if (protocol::roster_digest(*queue) != address->roster) return refusal(Code::stale_directory);
+  if (refuse_submit)
+    if (auto refused = refuse_submit(*address)) return *std::move(refused);
 
   Stored stored;
   stored.envelope = body.envelope;
@@ -411,7 +415,23 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::List& body) {
   return out;
 }
 
-ReplyBody MemoryBroker::on(const Peer&, const protocol::ListCases&) { return protocol::Cases{}; }
+ReplyBody MemoryBroker::on(const Peer&, const protocol::ListCases&) {
+  ++case_lists;
+  protocol::Cases out;
+  for (const auto& [id, stored] : exchanges_) {
+    const protocol::KindRow* row = protocol::row_of_number(stored.address.kind);
+    if (row == nullptr || !row->opens_case) continue;
+    protocol::CaseItem item;
+    item.case_id = id;
+    item.kind = stored.address.kind;
+    item.queue = stored.address.queue;
+    item.state = "recu";
+    item.opened_at = item.updated_at = stored.at;
+    item.exchanges = 1;
+    out.items.push_back(std::move(item));
+  }
+  return out;
+}
 
 ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Open& body) {
   const protocol::Member& opener = member(peer);

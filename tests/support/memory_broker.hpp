@@ -84,7 +84,10 @@ class MemoryBroker {
   LeafIndex add_record(audit::LeafType type, audit::Record record,
                        std::optional<audit::DirectoryReference> directory = std::nullopt,
                        std::optional<std::string> statement = std::nullopt);
+  /// Says what is refused although it is sound and sealed to the roster.
+  std::function<std::optional<protocol::Refusal>(const protocol::Address&)> refuse_submit;
   std::size_t submits = 0;  ///< requests seen, of these verbs
+  std::size_t case_lists = 0;
   std::size_t chunks = 0;
   std::size_t upgrades = 0;  ///< `prove` with `published`
 
