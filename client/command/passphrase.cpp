@@ -14,6 +14,8 @@
 #include <functional>
 #include <string_view>
 
+#include "protocol/printable.hpp"
+
 namespace pli::client::command {
 namespace {
 
@@ -21,7 +23,7 @@ using protocol::LocalCode;
 
 Outcome<crypto::SecretKey> checked(crypto::SecretKey secret, std::size_t size) {
   if (size > passphrase_bytes_max) return Failure(LocalCode::usage, "passphrase too long");
-  if (secret.empty()) return Failure(LocalCode::wrong_passphrase, "empty passphrase");
+  if (secret.empty()) return Failure(LocalCode::wrong_passphrase, empty_passphrase);
   return secret;
 }
 
@@ -108,11 +110,12 @@ Outcome<crypto::SecretKey> ask_once(int terminal, const termios& before, const c
   termios silent = before;
   silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
   silent.c_lflag |= ECHONL;
+  // Silent before it asks, and what was typed before, to whatever stood there, is no part of the answer.
+  (void)::tcsetattr(terminal, TCSAFLUSH, &silent);
   std::string_view words = prompt;
   (void)!::write(terminal, words.data(), words.size());
-  (void)::tcsetattr(terminal, TCSAFLUSH, &silent);
   auto secret = read_line(terminal, [&] { return held.wait_for_input(terminal); });
-  (void)::tcsetattr(terminal, TCSAFLUSH, &before);
+  (void)::tcsetattr(terminal, TCSAFLUSH, &before);  // nor is what was typed too much a command
   signal = caught;
   return secret;
 }
@@ -137,6 +140,21 @@ Outcome<crypto::SecretKey> ask(const char* prompt) {
   }
 }
 
+Outcome<crypto::SecretKey> long_enough(Outcome<crypto::SecretKey> secret) {
+  if (!secret) return secret;
+  const std::string_view text = as_text(secret->expose());
+  const std::size_t characters = protocol::count_characters(text).value_or(text.size());
+  std::size_t words = 0;
+  bool in_word = false;
+  for (const char c : text) {
+    const bool blank = c == ' ' || c == '\t';
+    if (!blank && !in_word) ++words;
+    in_word = !blank;
+  }
+  if (characters >= passphrase_characters_min || words >= passphrase_words_min) return secret;
+  return Failure(LocalCode::passphrase_short, "");
+}
+
 std::optional<std::filesystem::path> credential() {
   const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
   if (folder == nullptr || *folder == '\0') return std::nullopt;
@@ -154,9 +172,11 @@ Outcome<crypto::SecretKey> read_passphrase(const std::optional<std::filesystem::
   return ask(prompt);
 }
 
+bool passphrase_is_typed(const std::optional<std::filesystem::path>& file) { return !file && !credential(); }
+
 Outcome<crypto::SecretKey> read_new_passphrase(const std::optional<std::filesystem::path>& file, const char* prompt) {
-  if (file || credential()) return read_passphrase(file, prompt);
-  auto first = ask(prompt);
+  if (!passphrase_is_typed(file)) return long_enough(read_passphrase(file, prompt));
+  auto first = long_enough(ask(prompt));
   if (!first) return first;
   auto second = ask("Encore une fois : ");
   if (!second) return second;

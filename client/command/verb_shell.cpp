@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "client/command/passphrase.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
@@ -71,8 +72,24 @@ Input read_line(std::string& pending, std::string& line, std::chrono::seconds id
   }
 }
 
+/// A locked sitting at a terminal takes nothing but the passphrase: typed at a prompt for verbs, even mistyped, it
+/// would stand there in clear. What to exit with where it ends instead; nothing once it is open.
+std::optional<int> unlock(Sitting& sitting, std::string& pending, int worst) {
+  pending.clear();  // typed to the sitting before
+  say("Séance verrouillée. Une phrase de passe vide la termine.");
+  while (true) {
+    auto keys = sitting.keys();
+    if (keys) return std::nullopt;
+    const Failure& failure = keys.error();
+    if (!is(failure, protocol::LocalCode::wrong_passphrase)) return std::max(worst, report(sitting, failure));
+    if (failure.detail == empty_passphrase) return worst;
+    worst = std::max(worst, report(sitting, failure));
+  }
+}
+
 int shell(Sitting& sitting, std::chrono::seconds idle) {
   bool terminal = ::isatty(STDIN_FILENO) == 1;
+  const bool typed = terminal && passphrase_is_typed(sitting.options().passphrase_file);
   if (auto keys = sitting.keys(); !keys) return report(sitting, keys.error());
   if (terminal)
     say("Séance ouverte. Les verbes de pli sans « pli » ; « fin » pour terminer, « verrouiller » pour une pause.");
@@ -80,6 +97,8 @@ int shell(Sitting& sitting, std::chrono::seconds idle) {
   std::string line;
   int worst = 0;
   for (;;) {
+    if (typed && !sitting.unlocked())
+      if (auto ended = unlock(sitting, pending, worst)) return *ended;
     if (terminal) {
       std::fputs(sitting.unlocked() ? "pli> " : "pli (verrouillé)> ", stdout);
       std::fflush(stdout);
@@ -88,7 +107,7 @@ int shell(Sitting& sitting, std::chrono::seconds idle) {
     if (input == Input::idle) {
       if (sitting.unlocked()) {
         sitting.lock();
-        if (terminal) say("\nSéance verrouillée : sans activité.");
+        if (terminal) say("\nSans activité depuis trop longtemps.");
       }
       continue;
     }
