@@ -1,5 +1,6 @@
 // pli init: an authority, a broker's keys, a contract and a configuration for a département.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "audit/witness_policy.hpp"
 #include "base/file.hpp"
@@ -9,6 +10,8 @@
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
+#include "config/commune_table.hpp"
+#include "config/data_folder.hpp"
 #include "crypto/age_open.hpp"
 
 namespace pli::client::command {
@@ -49,6 +52,17 @@ ContractFile default_contract(const InitOptions& options, UnixMillis now) {
   return file;
 }
 
+/// Whether some commune of INSEE's table lies in it.
+Outcome<bool> is_departement(std::string_view text) {
+  auto table = config::CommuneTable::load(config::data_folder() / config::commune_table_file);
+  if (!table) return local(LocalCode::local_store, table.error());
+  const auto same = [](char a, char b) { return a == (b >= 'a' && b <= 'z' ? static_cast<char>(b - 'a' + 'A') : b); };
+  const auto& communes = table->all();
+  return std::any_of(communes.begin(), communes.end(), [&](const config::Commune& commune) {
+    return std::equal(commune.departement.begin(), commune.departement.end(), text.begin(), text.end(), same);
+  });
+}
+
 int run_init(Sitting& sitting, const InitOptions& options) {
   ContractFile file;
   UnixMillis now = sitting.clock().now();
@@ -60,6 +74,10 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   } else {
     file = default_contract(options, now);
   }
+  auto known = is_departement(file.contract.territory);
+  if (!known) return report(sitting, known.error(), Language::english);
+  if (!*known)
+    return report(sitting, Failure(LocalCode::departement_unknown, file.contract.territory), Language::english);
   InitRequest request;
   request.contract = file.contract;
   request.log = file.log;
