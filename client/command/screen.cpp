@@ -89,9 +89,13 @@ void warn(std::string_view line) {
 
 namespace {
 
-int print_failure(const Sitting& sitting, const Failure& failure, protocol::Language language,
-                  const std::string& file) {
+constexpr std::string_view acknowledge_step = "Une fois l'alerte lue : pli ack --alarms";
+
+/// `then` follows the catalogue's next step.
+int print_failure(const Sitting& sitting, const Failure& failure, protocol::Language language, const std::string& file,
+                  std::string_view then = {}) {
   protocol::Explanation words = explain(failure, language);
+  if (!then.empty()) words.next_step += (words.next_step.empty() ? "" : " ") + std::string(then);
   bool french = language == protocol::Language::french;
   // Authorities and operators are told in our own English words what the catalogue can only name.
   if (!french && is(failure, protocol::LocalCode::usage) && !failure.detail.empty()) words = {failure.detail, ""};
@@ -133,6 +137,16 @@ int report_file(const Sitting& sitting, const std::filesystem::path& file, const
   bool missing = error.code == Errc::not_found || error.code == Errc::io_error;
   return print_failure(sitting, local(missing ? protocol::LocalCode::file_missing : otherwise, error), language,
                        file.string());
+}
+
+int report_alarms_seen(const Sitting& sitting, const std::vector<Failure>& alarms) {
+  int code = 0;
+  const auto each = [&](const Failure& alarm) {
+    return print_failure(sitting, alarm, protocol::Language::french, {}, sitting.json() ? acknowledge_step : "");
+  };
+  for (const Failure& alarm : alarms) code = std::max(code, each(alarm));
+  if (code != 0 && !sitting.json()) warn("Les auditeurs en sont informés. " + std::string(acknowledge_step));
+  return code;
 }
 
 int usage_error(const Sitting& sitting, std::string_view words, protocol::Language language) {

@@ -54,6 +54,9 @@ void warn(std::string_view line);  ///< one line on standard error
 [[nodiscard]] int usage_error(const Sitting& sitting, std::string_view words,
                               protocol::Language language = protocol::Language::french);
 
+/// What the broker did wrong, each time until `pli ack --alarms`, which is named; the worst exit code, 0 without any.
+[[nodiscard]] int report_alarms_seen(const Sitting& sitting, const std::vector<Failure>& alarms);
+
 enum class Answer { yes, no, nobody };  ///< nobody: no terminal to ask on
 /// Asks on the terminal; only "o", "oui", "y" or "yes" is a yes.
 [[nodiscard]] Answer confirm(std::string_view question);

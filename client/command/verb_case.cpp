@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "client/case_list.hpp"
 #include "client/command/known_cases.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
@@ -16,9 +17,12 @@ namespace {
 
 using protocol::CaseItem;
 
-/// What a collectivité is told in its own words, what an instance is told as it is.
+/// A collectivité's view and an instance's, each in its words.
 std::string french_state(const CaseItem& item) {
-  if (!item.commune) return item.state;
+  if (!item.commune) {
+    const auto state = protocol::case_state_of(item.state);
+    return state ? std::string(protocol::french(*state)) : item.state;
+  }
   for (auto view : {protocol::CommuneView::recu, protocol::CommuneView::en_cours_d_examen,
                     protocol::CommuneView::complement_demande, protocol::CommuneView::examen_termine})
     if (item.state == protocol::text_of(view)) return std::string(protocol::french(view));
@@ -40,7 +44,7 @@ constexpr std::size_t reason_bytes_max = 16 * 1024;
 int list(Sitting& sitting) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
-  auto cases = all_cases(**session);
+  auto cases = list_cases(**session);
   if (!cases) return report(sitting, cases.error());
   std::vector<std::vector<std::string>> rows;
   for (const CaseItem& item : *cases) {
@@ -63,7 +67,9 @@ int show(Sitting& sitting, const std::string& text) {
   if (!session) return report(sitting, session.error());
   auto found = find_case(**session, text);
   if (!found) return report(sitting, found.error());
-  if (auto fresh = Inbox(**session).refresh(); !fresh) return report(sitting, fresh.error());
+  auto fresh = Inbox(**session).look();
+  if (!fresh) return report(sitting, fresh.error());
+  const int code = report_alarms_seen(sitting, fresh->alarms);  // shown all the same: a case is not hidden by an alarm
   auto items = received((*session)->profile());
   if (!items) return report(sitting, items.error());
   items->erase(std::remove_if(items->begin(), items->end(),
@@ -75,7 +81,7 @@ int show(Sitting& sitting, const std::string& text) {
   if (sitting.json()) {
     case_json(*found).print();
     for (const InboxItem& item : *items) to_json(item).print();
-    return 0;
+    return code;
   }
   say("Dossier    " + to_hex(found->case_id));
   say("Instance   " + found->queue);
@@ -88,14 +94,20 @@ int show(Sitting& sitting, const std::string& text) {
                     local_time(item.accepted_at), item.opened ? "ouvert" : ""});
   }
   print_table({{"Numéro"}, {"Nature"}, {"De"}, {"Reçu le"}, {""}}, rows);
-  return 0;
+  return code;
 }
 
 /// The queue of the organisation whose exchange opened the case, as the secretariat can see it. Empty with a reason
 /// said: an answer goes to nobody who is not proven.
 std::optional<std::string> answer_queue(Sitting& sitting, Session& session, const Digest& case_id, int& exit_code) {
-  if (auto fresh = Inbox(session).refresh(); !fresh) {
+  auto fresh = Inbox(session).look();
+  if (!fresh) {
     exit_code = report(sitting, fresh.error());
+    return std::nullopt;
+  }
+  exit_code = report_alarms_seen(sitting, fresh->alarms);
+  if (exit_code != 0) {
+    if (!sitting.json()) warn("Rien n'a été envoyé : recommencez ensuite.");
     return std::nullopt;
   }
   auto first = find_received(session.profile(), case_id);

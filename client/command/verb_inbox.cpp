@@ -112,14 +112,6 @@ void show_directory_changes(Sitting& sitting, const Profile& profile, const Know
     warn("Ces changements seront montrés de nouveau : le dossier du profil n'a pas pu être écrit.");
 }
 
-/// What the broker did wrong, each time until `pli ack --alarms`.
-int report_alarms_seen(Sitting& sitting, const std::vector<Failure>& alarms) {
-  int code = 0;
-  for (const Failure& alarm : alarms) code = std::max(code, report(sitting, alarm));
-  if (code != 0 && !sitting.json()) warn("Les auditeurs en sont informés. Une fois l'alerte lue : pli ack --alarms");
-  return code;
-}
-
 int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seconds) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
@@ -301,6 +293,7 @@ int open(Sitting& sitting, const OpenVerbOptions& options) {
     auto id = resolve_known(sitting, text);
     code = std::max(code, id ? open_one(sitting, *id, {*motif, *note}, options.out) : report(sitting, id.error()));
   }
+  present_again(sitting);  // a decision that was lost may have waited for this reading
   return code;
 }
 
