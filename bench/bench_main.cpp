@@ -6,6 +6,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "base/command_line.hpp"
 #include "bench/scenarios.hpp"
 #include "crypto/random.hpp"
 #include "protocol/limits.hpp"
@@ -108,7 +109,11 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& asked) {
-    return app.exit(asked) == 0 ? 0 : 2;
+    if (asked.get_exit_code() == 0) return app.exit(asked);  // --help
+    const auto parsed = app.get_subcommands();
+    const std::string verb = parsed.empty() ? "" : parsed.front()->get_name();
+    std::fputs(pli::misused("pli-bench", asked.what(), verb, app.remaining(true)).c_str(), stderr);
+    return 2;
   }
   pli::crypto::initialise();
   try {

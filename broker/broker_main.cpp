@@ -4,6 +4,7 @@
 #include <exception>
 #include <iostream>
 
+#include "base/command_line.hpp"
 #include "broker/broker_programs.hpp"
 
 namespace {
@@ -22,9 +23,9 @@ int run_command(int argc, char** argv) {
   app.footer(footer);
   app.require_subcommand(1);
   pli::broker::ProgramOptions options;
-  const auto add = [&](const char* name, const char* description) {
+  const auto add = [&](const char* name, const char* description, const char* example) {
     CLI::App* command = app.add_subcommand(name, description);
-    command->footer(footer);
+    command->footer(std::string("Example:\n  pli-broker ") + example);
     command->add_option("--config", options.config, "the configuration, TOML (config/examples/broker.example.toml)")
         ->required();
     command->add_option("--startup-secret-fd", options.startup_secret_fd,
@@ -32,30 +33,41 @@ int run_command(int argc, char** argv) {
     command->add_flag("--json", options.json, "one JSON object instead of text");
     return command;
   };
-  CLI::App* run = add("run", "serve until SIGTERM; one line says when it is ready");
+  CLI::App* run = add("run", "serve until SIGTERM; one line says when it is ready",
+                      "run --config broker/broker.toml --startup-secret-fd 3 3</run/pli/startup.secret");
   run->add_flag("--accept-clock", options.accept_clock,
                 "start although the machine's clock is far from the newest key and leaf: it was compared with another");
   run->add_option("--accept-rollback", options.accept_rollback,
                   "the authority's signed order: give up what the database has lost, close the shard, open the next");
-  CLI::App* rollback =
-      add("rollback-request",
-          "print what the authority is to sign (pli directory rollback) when the database was put back");
-  CLI::App* shard = add("next-shard", "close the shard, at the turn of the year or when asked, and open the next one");
+  CLI::App* rollback = add(
+      "rollback-request", "print what the authority is to sign (pli directory rollback) when the database was put back",
+      "rollback-request --config broker/broker.toml > request.txt");
+  CLI::App* shard = add("next-shard", "close the shard, at the turn of the year or when asked, and open the next one",
+                        "next-shard --config broker/broker.toml");
   shard->add_flag("--accept-clock", options.accept_clock,
                   "although the machine's clock is far from the newest key and leaf: it was compared with another");
-  CLI::App* init = add("init", "make database, leases and outside checkpoint, once, from the first directory version");
+  CLI::App* init = add("init", "make database, leases and outside checkpoint, once, from the first directory version",
+                       "init --config broker/broker.toml --directory directory-1.note --bundle directory-1.bundle");
   init->add_option("--directory", options.directory, "the first version's signed note")->required();
   init->add_option("--bundle", options.bundle, "its entries")->required();
-  CLI::App* check = add("check", "read everything and compare it with the log; changes nothing");
-  CLI::App* backup = add("backup", "write a verified copy of the database to a file, or into a folder, while it runs");
+  CLI::App* check = add("check", "read everything and compare it with the log; changes nothing",
+                        "check --config broker/broker.toml --json");
+  CLI::App* backup = add("backup", "write a verified copy of the database to a file, or into a folder, while it runs",
+                         "backup --config broker/broker.toml /mnt/other-disk/pli/");
   backup->add_option("target", options.backup, "a file that is not there yet, or a folder on another disk")->required();
-  CLI::App* health = add("health", "how the running broker does, from its page (health_listen)");
-  CLI::App* restore = add("restore", "put a backup in place of the database, with the broker stopped");
+  CLI::App* health = add("health", "how the running broker does, from its page (health_listen)",
+                         "health --config broker/broker.toml --json");
+  CLI::App* restore = add("restore", "put a backup in place of the database, with the broker stopped",
+                          "restore --config broker/broker.toml /mnt/other-disk/pli/FILE");
   restore->add_option("file", options.backup, "what `backup` wrote")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? pli::broker::exit_done : exit_usage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    const auto parsed = app.get_subcommands();
+    std::cerr << pli::misused("pli-broker", error.what(), parsed.empty() ? "" : parsed.front()->get_name(),
+                              app.remaining(true));
+    return exit_usage;
   }
   if (run->parsed()) return pli::broker::run_broker(options);
   if (init->parsed()) return pli::broker::init_broker(options);

@@ -4,6 +4,7 @@
 #include <exception>
 #include <iostream>
 
+#include "base/command_line.hpp"
 #include "witness/witness_programs.hpp"
 
 namespace {
@@ -55,7 +56,11 @@ int run_command(int argc, char** argv) {
     if (add_log->parsed() && options.vkey.empty() && options.log_name.empty())
       throw CLI::RequiredError("--vkey, or --log-name and --log-key");
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? pli::witness::exit_done : pli::witness::exit_usage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    const auto parsed = app.get_subcommands();
+    std::cerr << pli::misused("pli-witness", error.what(), parsed.empty() ? "" : parsed.front()->get_name(),
+                              app.remaining(true));
+    return pli::witness::exit_usage;
   }
   if (init->parsed()) return pli::witness::init_witness(options);
   if (add_log->parsed()) return pli::witness::add_log(options);

@@ -43,12 +43,15 @@ Language language_of(const CLI::App& app, const std::vector<std::string>& words)
   return Language::french;
 }
 
-/// What CLI11 found wrong, in its kind.
-std::string cause_of(const CLI::ParseError& error, Language language) {
+constexpr std::string_view no_such_verb = "no such verb";
+
+/// What CLI11 found wrong, in its kind; or no_such_verb.
+std::string cause_of(std::string_view kind, Language language) {
   struct Row {
     std::string_view name, french, english;
   };
-  static constexpr std::array<Row, 6> rows = {{
+  static constexpr std::array<Row, 7> rows = {{
+      {no_such_verb, "cette commande n'existe pas", "there is no such verb"},
       {"RequiredError", "il manque une commande, un argument ou une option",
        "a verb, an argument or an option is missing"},
       {"ExtrasError", "un mot est de trop ou une option n'existe pas", "a word too many, or an unknown option"},
@@ -57,46 +60,85 @@ std::string cause_of(const CLI::ParseError& error, Language language) {
       {"ValidationError", "une valeur n'est pas acceptée", "a value is not accepted"},
       {"ExcludesError", "deux options s'excluent", "two options exclude each other"},
   }};
-  // CLI11 names this one after the verb.
-  const bool extra = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
   for (const Row& row : rows)
-    if (row.name == (extra ? "ExtrasError" : error.get_name()))
-      return std::string(language == Language::french ? row.french : row.english);
+    if (row.name == kind) return std::string(language == Language::french ? row.french : row.english);
   return language == Language::french ? "elle ne peut pas être comprise" : "it cannot be understood";
+}
+
+/// How far the words typed lead: the verb they stop at, as it is typed, and the word that is none of its own.
+struct Reached {
+  std::string verb;
+  std::string stranger;
+};
+Reached reached(const CLI::App& app, const std::vector<std::string>& words) {
+  Reached out;
+  const CLI::App* at = &app;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const bool has_value = words[i] == "--home" || words[i] == "--passphrase-file";
+    if (has_value) ++i;
+    if (has_value || words[i].substr(0, 1) == "-") continue;
+    const auto below = at->get_subcommands([&](const CLI::App* each) { return each->get_name() == words[i]; });
+    if (below.empty()) {
+      out.stranger = words[i];
+      return out;
+    }
+    at = below.front();
+    out.verb += at->get_name() + " ";
+  }
+  return out;
+}
+
+/// An option nobody knows, even where something else is missing too: most often it is what was misspelt.
+std::string unknown_option(const CLI::App& app) {
+  for (const std::string& word : app.remaining(true))
+    if (word.size() > 1 && word.front() == '-') return word;
+  return {};
+}
+
+bool lacks_verb(const CLI::ParseError& error) { return std::string_view(error.what()) == "A subcommand is required"; }
+
+/// CLI11 names this one after the verb.
+bool is_extra(const CLI::ParseError& error) {
+  return error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
 }
 
 /// The option or the words CLI11's message is about ("--outcome is required", "…not expected: zut"), or the word that
 /// stands where a verb should.
-std::string culprit_of(const CLI::ParseError& error, const std::vector<std::string>& words) {
+std::string culprit_of(const CLI::ParseError& error, const Reached& where) {
   const std::string_view said = error.what();
   if (said.substr(0, 1) == "-") return std::string(said.substr(0, said.find_first_of(" :")));
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+  if (is_extra(error)) {
     const std::size_t colon = said.find(": ");
     return colon == said.npos ? std::string() : std::string(said.substr(colon + 2));
   }
-  if (said != "A subcommand is required") return {};
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--home" || words[i] == "--passphrase-file")
-      ++i;  // its value
-    else if (words[i].substr(0, 1) != "-")
-      return words[i];
-  }
-  return {};
+  return lacks_verb(error) ? where.stranger : std::string();
 }
 
-int report_parse_error(const CLI::ParseError& error, const std::vector<std::string>& words, Language language,
-                       bool json) {
-  const std::string culprit = protocol::printable(culprit_of(error, words));
-  std::string cause = language == Language::french
-                          ? "Commande incorrecte : " + cause_of(error, language) +
-                                (culprit.empty() ? "" : " (« " + culprit + " »)") + ". Voir --help."
-                          : "Wrong command line: " + cause_of(error, language) + ". See --help.";
+int report_parse_error(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words,
+                       Language language, bool json) {
+  const Reached where = reached(app, words);
+  const std::string option = unknown_option(app);
+  const std::string culprit = protocol::printable(option.empty() ? culprit_of(error, where) : option);
+  const std::string help = (app.get_name().empty() ? "" : app.get_name() + " ") + where.verb + "--help";
+  const bool french = language == Language::french;
+  const bool extra = !option.empty() || is_extra(error);
+  const std::string what = cause_of(lacks_verb(error) && !extra && !culprit.empty() ? std::string(no_such_verb)
+                                    : extra                                         ? "ExtrasError"
+                                                                                    : error.get_name(),
+                                    language);
+  const std::string cause =
+      french ? "Commande incorrecte : " + what + (culprit.empty() ? "" : " (« " + culprit + " »)") + "."
+             : "Wrong command line: " + what + (culprit.empty() ? "" : " (" + culprit + ")") + ".";
+  const std::string next = (french ? "Voir : " : "See: ") + help;
   if (json)
-    JsonObject().text("error", "usage").text("cause", cause).text("detail", error.what()).print();
-  else if (language == Language::english)
-    warn(cause + " [" + error.what() + "]");
+    JsonObject()
+        .text("error", "usage")
+        .text("cause", cause)
+        .text("next_step", next)
+        .text("detail", error.what())
+        .print();
   else
-    warn(cause);
+    warn(cause + " " + next);
   return static_cast<int>(ExitClass::usage);
 }
 
@@ -108,7 +150,7 @@ int parse_and_run(CLI::App& app, Verdict& verdict, const std::vector<std::string
   } catch (const CLI::ParseError& asked) {
     if (asked.get_exit_code() == 0) return app.exit(asked);  // --help
     json = json || std::find(words.begin(), words.end(), "--json") != words.end();
-    return report_parse_error(asked, words, language_of(app, words), json);
+    return report_parse_error(app, asked, words, language_of(app, words), json);
   }
 }
 
