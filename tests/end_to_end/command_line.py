@@ -38,9 +38,6 @@ def on_terminal(words, keys, wait_for, environment=None):
     seen = b""
     while wait_for not in seen:
         seen += os.read(terminal, 1024)
-    deadline = time.monotonic() + 10  # the prompt is written just before the echo goes
-    while termios.tcgetattr(terminal)[3] & termios.ECHO and time.monotonic() < deadline:
-        pass
     silent = not termios.tcgetattr(terminal)[3] & termios.ECHO
     os.write(terminal, keys)
     _, status = os.waitpid(child, 0)
@@ -53,6 +50,80 @@ def on_terminal(words, keys, wait_for, environment=None):
         pass
     os.close(terminal)
     return status, seen, silent, echo
+
+
+def locked_sitting(department, pli):
+    """Whatever is typed at a locked sitting, well or badly, is not shown."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(pli, [pli, "--home", str(department.home("alice")), "shell"], dict(os.environ))
+    seen = b""
+
+    def wait_for(words):
+        nonlocal seen
+        deadline = time.monotonic() + 60
+        while words not in seen and time.monotonic() < deadline:
+            seen += os.read(terminal, 1024)
+        found, seen = words in seen, seen.split(words, 1)[-1] if words in seen else seen
+        return found
+
+    phrase = department.passphrase.read_bytes()
+    shown = b""
+    ok = wait_for(b"Phrase de passe : ")
+    os.write(terminal, phrase)
+    ok = ok and wait_for(b"pli> ")
+    os.write(terminal, b"verrouiller\n")
+    for typed in (b"sept-lampes-mal-tapees\n", b"sept-lampes-encore-pires\n", phrase):
+        ok = ok and wait_for(b"Phrase de passe : ") and not termios.tcgetattr(terminal)[3] & termios.ECHO
+        os.write(terminal, typed)
+        shown += seen
+    ok = ok and wait_for(b"pli> ")
+    os.write(terminal, b"verrouiller\n")
+    ok = ok and wait_for(b"Phrase de passe : ")
+    os.write(terminal, b"\n")
+    try:
+        while block := os.read(terminal, 4096):
+            shown += block
+    except OSError:
+        pass
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    must(ok and b"lampes" not in shown + seen, "a locked sitting takes the passphrase alone, and shows none of what is typed")
+    must(os.waitstatus_to_exitcode(status) == 0, "an empty one ends it; a passphrase typed well in the end is no failure")
+
+
+def passphrases(department, pli):
+    """Length alone is asked of a new passphrase: so many characters, or so many words."""
+    for text, taken in (("é" * 12, True), ("é" * 11, False), ("a b c d e", True), ("a b c  d", False)):
+        file = department.folder / "nouvelle-phrase.txt"
+        file.write_text(text + "\n", encoding="utf-8")
+        file.chmod(0o600)
+        home = department.home(f"phrase-{text}")
+        words = [pli, "--home", home, "--json", "--passphrase-file", file, "identity", "new", "--work-factor", "10"]
+        done = department.run(words, expect=0 if taken else 2)
+        line = json.loads(done.stdout.splitlines()[-1])
+        must(("error" not in line) == taken and line.get("error", "passphrase_short") == "passphrase_short",
+             f"{len(text)} characters, {len(text.split())} words: {'taken' if taken else 'too short (2)'}")
+        must(home.joinpath("identity.age").exists() == taken, "and made only then")
+
+
+def strangers(department):
+    """Every program names the word it does not know, and where its help is; each verb has an example of its own."""
+    programs = department.programs
+    for words, named in ((["pli", "sned"], "sned"), (["pli", "outbox", "lst"], "lst"), (["pli", "directory", "sgn"], "sgn"),
+                         (["pli", "inbox", "--folow"], "--folow"), (["pli-broker", "runn"], "runn"),
+                         (["pli-broker", "check", "--confg", "x"], "--confg"), (["pli-broker", "--versoin"], "--versoin"),
+                         (["pli-witness", "shwo"], "shwo"), (["pli-witness", "show", "--fodler", "x"], "--fodler"),
+                         (["pli-verify", "recipt", "x"], "recipt"), (["pli-verify", "log", "x", "--log-kye", "y"], "--log-kye"),
+                         (["pli-bench", "--cuont", "3"], "--cuont")):
+        if words[0] == "pli-bench" and not (programs / words[0]).exists():  # built with the benches alone
+            continue
+        done = department.run([programs / words[0], *words[1:]], expect=2)
+        must(named in done.stderr and "--help" in done.stderr, f"{' '.join(words)}: {named} is named, and what to read next (2)")
+    for verb in ("run", "init", "check", "rollback-request", "next-shard"):
+        text = department.run([programs / "pli-broker", verb, "--help"]).stdout
+        examples = [line for line in text.splitlines() if line.startswith("  pli-broker ")]
+        must(len(examples) == 1 and examples[0].startswith(f"  pli-broker {verb} "), f"pli-broker {verb} --help: its own example")
 
 
 def witnesses(department):
@@ -116,10 +187,11 @@ def command_line(department):
     must("Emploi" in root and "Usage" not in root, "and the first page too")
 
     # Command lines that cannot be obeyed.
-    for words in (["nonsense"], ["send"], ["open", "--motif"], ["outbox", "discard", "x"], []):
+    for words in (["nonsense"], ["send"], ["open", "--motif"], ["outbox", "discard"], []):
         done = run([pli, "--json", *words], expect=2)
         line = json.loads(done.stdout)
-        must(line["error"] == "usage" and line["cause"] and line["detail"], f"pli {' '.join(words)}: usage, as JSON (2)")
+        must(line["error"] == "usage" and line["cause"] and line["detail"] and "--help" in line["next_step"],
+             f"pli {' '.join(words)}: usage, as JSON (2)")
     for words, culprit in ((["sned", "x"], "sned"), (["open", "1234", "--motiv", "suivi"], "--motiv"),
                            (["case", "decide", "12345678"], "--outcome"), (["outbox", "list", "zut"], "zut")):
         done = department.run([department.programs / "pli", "--home", department.folder / "vide", *words], expect=2)
@@ -128,6 +200,18 @@ def command_line(department):
     must("The following" not in done.stderr and "--help" in done.stderr, "and in French without JSON")
     done = run([pli, "directory", "sign"], expect=2)
     must("Wrong command line" in done.stderr, "or in English for an authority")
+    strangers(department)
+    for number, known in (("99", False), ("20", False), ("2a", True), ("976", True), ("89x", False)):
+        folder = department.folder / f"dept-{number}"
+        done = run([pli, "--json", "--passphrase-file", department.passphrase, "init", folder, "--departement", number,
+                    "--work-factor", "2"], expect=0 if known else 2)
+        line = json.loads(done.stdout.splitlines()[-1])
+        must(line.get("error") == (None if known else "departement_unknown") and folder.exists() == known,
+             f"pli init --departement {number}: {'made' if known else 'there is none (2)'}")
+    absent = department.folder / "nulle-part"
+    line = json.loads(run([pli, "--json", "directory", "show", "--authority", absent], expect=2).stdout)
+    must(line["error"] == "file_missing" and line["file"] == str(absent / "contract.txt"),
+         "a wrong --authority is told with the file that is not there (2)")
 
     witnesses(department)
 
@@ -160,7 +244,10 @@ def command_line(department):
     must(shown["card_fingerprint"] == first["fingerprint"], "identity show prints them too")
     department.pli("alice", "identity", "new", "--work-factor", "10", expect=2)
     must(True, "an identity is never overwritten (2)")
-    renewed = department.pli("alice", "identity", "new", "--renew", "--work-factor", "10")[0][0]
+    lines, done = department.pli("alice", "identity", "new", "--renew", "--work-factor", "10", stdin="", expect=2)
+    must(lines[-1]["error"] == "no_terminal" and "ne vous connaîtra plus" in done.stderr and
+         department.pli("alice", "identity", "card")[0][0] == first, "--renew says first what it costs, and asks (2)")
+    renewed = department.pli("alice", "identity", "new", "--renew", "--yes", "--work-factor", "10")[0][0]
     second = department.pli("alice", "identity", "card")[0][0]
     must(renewed["renewed"] and second["card"] != first["card"] and "\nrenews " in second["card"] and
          "\nrenewal " in second["card"], "--renew: a new card, signed by the old key")
@@ -186,6 +273,8 @@ def command_line(department):
              f"the interruption then takes effect ({expected.name}), without a core")
     status, seen, _, echo = on_terminal(ask, b"pas-la-bonne\n", b"Phrase de passe")
     must(os.waitstatus_to_exitcode(status) == 5 and echo and b"pas-la-bonne" not in seen, "a wrong passphrase is not shown (5)")
+    locked_sitting(department, pli)
+    passphrases(department, pli)
     limits = subprocess.Popen([pli, "--home", str(department.home("alice")), "--passphrase-file", str(department.passphrase),
                                "shell"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     limits.stdin.write("nonsense\n")

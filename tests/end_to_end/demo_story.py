@@ -253,7 +253,12 @@ def story(department):
     as_told(lines[-1]["error"].startswith(("FORBIDDEN", "NOT_FOUND")), f"un membre de la CLIR ouvre un dossier du GED : {lines[-1]['error']}")
     refusals = 2
     pli("inconnu", "identity", "new", "--work-factor", WORK_FACTOR)
-    pli("inconnu", "identity", "accept", department.folder / "referent.sens.invitation", "--yes")
+    stolen = department.folder / "referent.sens.invitation"
+    lines, _ = pli("inconnu", "identity", "accept", stolen, "--yes", expect=2)
+    as_told(lines[-1]["error"] == "invitation_other_keys", "l'invitation d'un autre est reconnue comme telle, et refusée")
+    forged = department.folder / "inconnu.invitation"
+    forged.write_text("".join(line for line in stolen.read_text().splitlines(True) if not line.startswith("sign ")))
+    pli("inconnu", "identity", "accept", forged, "--yes")
     lines, _ = pli("inconnu", "inbox", expect=1)
     as_told(lines[-1]["error"] == "UNKNOWN_KEY", "une clé inconnue : UNKNOWN_KEY, dès la poignée de main")
     sealed = department.folder / "scelle.bin"
@@ -382,23 +387,32 @@ RETOUR = "examen_termine"
 TEMOINS = ("temoin.inspection", "temoin.universite")
 
 
-def epilogue(department):
+def what_to_type(department):
+    """Lines for a shell, in order; the first verb is not to run before the broker listens."""
     pli = f"{department.programs / 'pli'} --passphrase-file {department.passphrase}"
-    witnesses = "\n".join(f"  {department.programs / 'pli-witness'} run --folder {department.folder / name} "
-                          f"--listen 127.0.0.1:{witness['port']} &" for name, witness in department.witnesses.items())
-    print(f"""
-À vous. Tout est dans {department.folder} :
+    ready = department.folder / "pret.txt"
+    lines = [f"{department.programs / 'pli-witness'} run --folder {department.folder / name} "
+             f"--listen 127.0.0.1:{witness['port']} &" for name, witness in department.witnesses.items()]
+    lines += [
+        f"rm -f {ready}; {department.programs / 'pli-broker'} run --config {department.server / 'broker.toml'} > {ready} &",
+        f"until grep -q ready {ready} 2>/dev/null; do sleep 0.1; done   # le serveur écoute",
+        f"{pli} --home {department.home('secretariat')} inbox",
+        f"{pli} --home {department.home('secretariat')} case list",
+        f"{pli} --home {department.home('auditrice')} audit verify --max-age 24h",
+        f"{pli} --home {department.home('auditrice')} audit report --from {datetime.date.today()} --to {datetime.date.today()}",
+        f"{department.programs / 'pli-verify'} export {department.folder / 'export'} "
+        f"--policy {department.server / 'witnesses.policy'}",
+        f"{pli} --home {department.home('referent.sens')} send "
+        f"{SOURCE / 'config' / 'forms' / 'signalement-individuel-simple.json'}",
+        f"{pli} --home {department.home('e.delmas')} shell"]
+    return lines
 
-{witnesses}
-  {department.programs / 'pli-broker'} run --config {department.server / 'broker.toml'} &
-  {pli} --home {department.home('secretariat')} inbox
-  {pli} --home {department.home('secretariat')} case list
-  {pli} --home {department.home('auditrice')} audit verify --max-age 24h
-  {pli} --home {department.home('auditrice')} audit report --from {datetime.date.today()} --to {datetime.date.today()}
-  {department.programs / 'pli-verify'} export {department.folder / 'export'} --policy {department.server / 'witnesses.policy'}
-  {pli} --home {department.home('referent.sens')} send {SOURCE / 'config' / 'forms' / 'signalement-individuel-simple.json'}
-  {pli} --home {department.home('e.delmas')} shell
-""")
+
+def epilogue(department):
+    print(f"\nÀ vous. Tout est dans {department.folder} :\n")
+    for line in what_to_type(department):
+        print(f"  {line}")
+    print()
 
 
 def main():

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 
-from departement import SOURCE, WORK_FACTOR, must, play
+import demo_story
+from departement import SOURCE, WORK_FACTOR, Departement, must, play
 
 FORMS = SOURCE / "config" / "forms"
 SIMPLE = FORMS / "signalement-individuel-simple.json"
@@ -32,6 +33,11 @@ def invitations(department):
     digits = json.loads(department.authority_does("invitation", "referent.sens", "--authority", department.authority).stdout)
     must(digits["invitation"] == paper.read_text(), "the authority prints an invitation again, to the letter")
     pli("nouveau", "identity", "new", "--work-factor", WORK_FACTOR)
+    line = last(pli("nouveau", "identity", "accept", paper, "--yes", expect=2))
+    must(line["error"] == "invitation_other_keys" and "member" not in last(pli("nouveau", "identity", "show")),
+         "one that answers somebody else's card is refused at once (2)")
+    for name in ("identity.age", "card.txt"):  # his own second machine
+        shutil.copy(department.home("referent.sens") / name, department.home("nouveau") / name)
     must(last(pli("nouveau", "identity", "accept", paper, expect=2))["error"] == "no_terminal", "nobody to compare: not accepted (2)")
     line = last(pli("nouveau", "identity", "accept", paper, "--empreinte", "12345 67890 12345 67890 12345 67890", expect=4))
     must(line["error"] == "fingerprint_differs", "other digits: not accepted (4)")
@@ -150,11 +156,16 @@ def sending(department):
     must(True, "what was received is neither discarded nor sent again (2)")
     refused = last(pli("referent.avallon", "send", COMPLEMENT, "--case", structure["exchange"], "--queue", "clir/89", expect=1))
     must(refused["state"] == "refused" and refused["error"] == "NOT_FOUND", "another commune's case is not there for him (1)")
-    rank = str(refused["outbox"])
-    again = last(pli("referent.avallon", "outbox", "retry", rank, expect=1))
+    listed = last(pli("referent.avallon", "outbox", "list"))
+    must(listed["exchange"] == refused["exchange"], "the outbox lists it under its number")
+    again = last(pli("referent.avallon", "outbox", "retry", listed["exchange"][:8], expect=1))
     must(again["outbox"] == refused["outbox"] and again["state"] == "refused" and again["error"] == "NOT_FOUND",
-         "a refused item is tried again, and said to be refused again (1)")
-    must(last(pli("referent.avallon", "outbox", "discard", rank))["state"] == "discarded", "and then forgotten")
+         "a refused item is tried again by that number, and said to be refused again (1)")
+    pli("referent.avallon", "outbox", "retry", str(refused["outbox"]), expect=1)
+    line = last(pli("referent.avallon", "outbox", "retry", "12345678", expect=2))
+    must(line["error"] == "usage" and "pli outbox list" in line["cause"], "or by its rank; another number is nobody's (2)")
+    must(last(pli("referent.avallon", "outbox", "discard", refused["exchange"][:8]))["state"] == "discarded",
+         "and then forgotten, by the number it had first")
     must(pli("referent.avallon", "outbox", "list")[0] == [], "for good")
     shown = last(pli("referent.sens", "receipt", "show", person["receipt"]))
     must(shown["verified"] and shown["submission"] and shown["field_act"] == "submit", "a receipt shows what it proves")
@@ -219,7 +230,7 @@ def renewing(department, person):
     """New keys by a card the old key signs; what the old one opened stays readable."""
     pli = department.pli
     old = last(pli("b.aubry", "identity", "card"))
-    pli("b.aubry", "identity", "new", "--renew", "--work-factor", WORK_FACTOR)
+    pli("b.aubry", "identity", "new", "--renew", "--yes", "--work-factor", WORK_FACTOR)
     card = last(pli("b.aubry", "identity", "card"))
     must(card["fingerprint"] != old["fingerprint"], "renewed: another card")
     must(last(pli("b.aubry", "inbox", expect=1))["error"] == "UNKNOWN_KEY", "unknown until it is enrolled (1)")
@@ -250,6 +261,67 @@ def auditing(department):
     must(line["note"].count("\n") >= 4 and line["size"] > 0, "audit checkpoint prints the signed note")
 
 
+def resending(department, case):
+    """What was lost comes again in an order that nobody has to see to: each waits for what it depends on."""
+    pli = department.pli
+    lines, _ = pli("secretariat", "outbox", "flush", expect=3)
+    waiting = [line for line in lines if line.get("error") == "awaits_case"]
+    must(len(waiting) == 2 and {line["state"] for line in waiting} == {"sealed"},
+         "decision and answer wait for the report, which its sender has not sent again (3)")
+    lines, _ = pli("secretariat", "case", "return", case[:8], "--code", "examen_termine", expect=(1, 2, 4))
+    must("error" in lines[-1], "there is no such case to act on meanwhile")
+    must(last(pli("referent.sens", "outbox", "flush"))["state"] == "receipted", "the sender's client sends it again")
+    lines, _ = pli("secretariat", "case", "show", case[:8], expect=4)
+    alarm = next(line for line in lines if line.get("error") == "log_rolled_back")
+    must("pli ack --alarms" in alarm["next_step"] and any(line.get("case") == case for line in lines),
+         "an alarm does not hide a case, and says how it is acknowledged (4)")
+    lines, _ = pli("secretariat", "case", "return", case[:8], "--code", "examen_termine", expect=4)
+    must("pli ack --alarms" in lines[-1]["next_step"], "nothing is answered until then, and that is said too (4)")
+    plain = department.run([department.programs / "pli", "--home", department.home("secretariat"), "--passphrase-file",
+                            department.passphrase, "case", "return", case[:8], "--code", "examen_termine"], expect=4)
+    must("pli ack --alarms" in plain.stderr and "Rien n'a été envoyé" in plain.stderr, "in French without JSON")
+    pli("secretariat", "ack", "--alarms")
+    listed, _ = pli("secretariat", "outbox", "list")
+    must([line["error"] for line in listed if line["state"] == "sealed"] == ["ILLEGAL_TRANSITION(recu,decide)",
+                                                                             "ILLEGAL_TRANSITION(recu,retour_effectue)"],
+         "the report is back; the decision waits for a reading, for the first one is lost")
+    lines, _ = pli("secretariat", "open", case[:8], "--motif", "suivi")
+    must([line["state"] for line in lines if "outbox" in line] == ["receipted"] * 2, "read again, it is decided and answered")
+    plain = department.run([department.programs / "pli", "--home", department.home("secretariat"), "--passphrase-file",
+                            department.passphrase, "case", "list"]).stdout
+    must("retour effectué" in plain and "retour_effectue" not in plain, "and the secretariat reads so in its own words")
+
+
+def nobody_there(folder, programs):
+    """A first version where nobody sits in the GED yet: what is sent is kept, and said to be so for that reason."""
+    folder.mkdir()
+    (folder / "membres").mkdir()
+    department = Departement(folder, programs)
+    try:
+        department.make_contract(1, 1)
+        department.enrol("referent.sens", ["referent"], "218903870", "89387", "Référent, mairie de Sens")
+        department.enrol("operateur", ["operateur"], "prefecture.dsic", "89", "Opérateur")
+        department.init_broker()
+        department.start_broker()
+        line = last(department.pli("referent.sens", "send", SIMPLE, expect=3))
+        must(line["error"] == "queue_vacant" and line["state"] == "queued", "nobody sits in the GED: kept, and said so (3)")
+        department.enrol("b.aubry", ["membre_ged"], "service.b", "89", "Membre du GED")
+        department.sign_version()
+        department.pli("operateur", "directory", "publish", "--authority", department.authority)
+        must(last(department.pli("referent.sens", "outbox", "flush"))["state"] == "receipted", "it leaves once somebody does")
+        department.stop_broker()
+    finally:
+        department.end()
+
+
+def what_the_demo_says(department):
+    """Its first verb waits for the broker it has just started."""
+    lines = demo_story.what_to_type(department)[:3]
+    script = "\n".join(lines[:2] + ["broker=$!", lines[2], "code=$?", "kill $broker", "wait $broker", "exit $code"])
+    done = department.run(["sh", "-c", script])
+    must("Numéro" in done.stdout, "what the demo says to type first works as typed")
+
+
 def rollback(department):
     """An older copy of the database does not start; the authority gives up what it lacks, and a new shard opens."""
     broker = department.programs / "pli-broker"
@@ -257,7 +329,12 @@ def rollback(department):
     data, copy = department.server / "data", department.folder / "copy"
     shutil.copytree(data, copy)
     department.start_broker()
-    department.pli("c.benard", "inbox")
+    pli = department.pli
+    case = last(pli("referent.sens", "send", SIMPLE))["exchange"]
+    pli("secretariat", "open", case, "--motif", "suivi")
+    pli("secretariat", "case", "decide", case, "--outcome", "pris_en_compte", "--reason", "Séance")
+    must(last(pli("secretariat", "case", "return", case, "--code", "examen_termine"))["state"] == "receipted",
+         "a case is sent, read, decided and answered, and then lost")
     department.stop_broker()
     shutil.rmtree(data)
     shutil.copytree(copy, data)
@@ -275,6 +352,7 @@ def rollback(department):
     must(order["complete"] is True and order["lost"] > 0, "k of n keys order it")
     line = department.start_broker("--accept-rollback", order["order"])
     must(order["opens"] in line, "the broker goes on in a new shard")
+    resending(department, case)
     department.stop_broker()
     state = json.loads(department.run([broker, "run", *config, "--accept-rollback", order["order"]], expect=5).stdout)["state"]
     must(state == "NO_ROLLBACK", "an order is accepted once (5)")
@@ -329,6 +407,8 @@ def gestures(department):
     department.run([department.programs / "pli-broker", "check", "--config", department.server / "broker.toml"])
     must(True, "the broker's store is whole")
     rollback(department)
+    what_the_demo_says(department)
+    nobody_there(department.folder / "desert", department.programs)
 
 
 if __name__ == "__main__":
