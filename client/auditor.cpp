@@ -275,9 +275,11 @@ void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
 void LogAuditor::check_suspension(const AuditedRecord& record) {
   const Bytes* note = required(record, "statement");
   if (note == nullptr) return;
-  // By the authorities of the version held: they change only when k of the old and k of the new sign.
-  const auto suspension =
+  // By the authorities of the version held, or of one before: they change only when k of the old and k of the new sign.
+  auto suspension =
       protocol::verify_suspension_note(as_text(*note), protocol::authorities_of(directory_.verified().head()));
+  for (std::size_t i = 0; !suspension && i < authorities_.size(); ++i)
+    suspension = protocol::verify_suspension_note(as_text(*note), authorities_[i]);
   if (!suspension) return find(Problem::statement_forged, record.index, "statement");
   ++signatures_;
   const auto contradicts = [&](std::string_view field) { find(Problem::statement_contradicts, record.index, field); };
@@ -520,6 +522,9 @@ Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std:
   auto chain = find_shards(session);
   if (!chain) return chain.error();
   LogAuditor auditor(session.invitation().log, session.directory());
+  auto authorities = session.authorities_known();
+  if (!authorities) return authorities.error();
+  auditor.trust_authorities(std::move(*authorities));
   for (Finding& finding : chain->findings) auditor.take(std::move(finding));
   std::uint64_t total = 0;
   bool given_up = false;

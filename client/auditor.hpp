@@ -109,6 +109,9 @@ class LogAuditor {
   void end_shard(const audit::VerifiedCheckpoint& checkpoint, bool rolled_back);
   /// By an ordered rollback the broker is under an older version than ours, which was published in what was given up.
   void excuse_older_directory() { older_directory_ = true; }
+  /// Who were authorities under versions before ours: what one of them signed then stays signed. Without it only those
+  /// of `directory`.
+  void trust_authorities(std::vector<protocol::AuthoritySet> sets) { authorities_ = std::move(sets); }
   /// What was seen elsewhere than in a leaf.
   void take(Finding finding);
   /// With the checkpoint of the shard that was begun last.
@@ -138,6 +141,7 @@ class LogAuditor {
 
   std::string log_;
   const KnownDirectory& directory_;
+  std::vector<protocol::AuthoritySet> authorities_;
   std::string origin_;
   Begins begins_ = Begins::unknown;
   std::string first_;

@@ -140,6 +140,7 @@ protocol::Invitation as_invitation(const ContractFacts& facts, std::string membe
 }
 
 constexpr std::string_view witness_file = "witnesses.policy";
+constexpr std::string_view next_file = "authorities.next";
 
 /// What an invitation says of a policy, held to an invitation of the longest member's. Errors: usage.
 Outcome<std::string> witnesses_of(const ContractFacts& facts, std::string_view policy) {
@@ -214,6 +215,14 @@ Outcome<void> check_request(const InitRequest& request) {
       return usage("two authority keys with one name");
   }
   return {};
+}
+
+/// The keys of both, those in both once.
+std::vector<audit::VerifierKey> united(const protocol::AuthoritySet& before, const protocol::AuthoritySet& after) {
+  std::vector<audit::VerifierKey> out = before.keys;
+  for (const audit::VerifierKey& key : after.keys)
+    if (std::find(out.begin(), out.end(), key) == out.end()) out.push_back(key);
+  return out;
 }
 
 std::filesystem::path key_file_name(std::size_t position) {
@@ -310,7 +319,15 @@ Result<ContractFacts> parse_contract_facts(std::string_view text) {
                        {}};
 }
 
-bool PendingVersion::complete() const { return signed_by.size() >= head.threshold; }
+bool PendingVersion::complete() const {
+  const auto enough = [&](const protocol::AuthoritySet& set) {
+    const auto signs = [&](const audit::VerifierKey& key) {
+      return std::find(signed_by.begin(), signed_by.end(), key.name) != signed_by.end();
+    };
+    return static_cast<std::size_t>(std::count_if(set.keys.begin(), set.keys.end(), signs)) >= set.threshold;
+  };
+  return enough(before) && enough(protocol::authorities_of(head));
+}
 
 Outcome<Authority> Authority::open(const std::filesystem::path& folder) {
   const std::filesystem::path facts_file = folder / "contract.txt";
@@ -370,6 +387,59 @@ Outcome<Authority::Last> Authority::last() const {
   return out;
 }
 
+Outcome<protocol::AuthoritySet> Authority::authorities_in_force() const {
+  auto published = last();
+  if (!published) return published.error();
+  return published->version ? protocol::authorities_of(published->version->head()) : facts_.authorities;
+}
+
+Outcome<protocol::AuthoritySet> Authority::authorities_next() const {
+  auto text = read_if_there(folder_ / next_file, protocol::invitation_bytes_max);
+  if (!text) return text.error();
+  if (!*text) return authorities_in_force();
+  auto facts = parse_contract_facts(as_text(**text));
+  if (!facts || facts->contract != facts_.contract)
+    return Failure(LocalCode::local_store, std::string(next_file) + " is damaged");
+  return std::move(facts->authorities);
+}
+
+Outcome<audit::VerifierKey> Authority::make_key(const AuthorityKeyRequest& wanted, int work_factor) {
+  if (!audit::is_key_name(wanted.name)) return usage("an authority key's name is not a key name");
+  for (const auto& known : {authorities_in_force(), authorities_next()}) {
+    if (!known) return known.error();
+    for (const audit::VerifierKey& key : known->keys)
+      if (key.name == wanted.name) return usage("an authority has that name already: " + wanted.name);
+  }
+  std::size_t position = 0;
+  std::error_code failed;
+  while (std::filesystem::exists(folder_ / "keys" / key_file_name(position), failed)) ++position;
+  const crypto::SigningKey key = crypto::SigningKey::generate();
+  auto file = write_key_file(wanted.name, key, wanted.passphrase, work_factor);
+  if (!file) return file.error();
+  if (auto kept = write(folder_ / "keys" / key_file_name(position), *file); !kept) return kept.error();
+  return audit::VerifierKey{wanted.name, audit::KeyType::ed25519, key.public_key()};
+}
+
+Outcome<void> Authority::change_authorities(const protocol::AuthoritySet& wanted) {
+  ContractFacts with = facts_;
+  with.authorities = wanted;
+  const std::string text = to_text(with);
+  // What an invitation cannot say, nobody could be invited with.
+  auto read = parse_contract_facts(text);
+  if (!read || !(read->authorities == wanted)) return usage("k of n authorities that cannot be");
+  auto before = authorities_in_force();
+  if (!before) return before.error();
+  for (const audit::VerifierKey& key : wanted.keys)
+    for (const audit::VerifierKey& known : before->keys)
+      if (key.name == known.name && key != known) return usage("another key under a name in force: " + key.name);
+  // With the witnesses beside them, an invitation has to hold them all.
+  auto whole = witnesses_of(with, facts_.witnesses);
+  if (!whole) return whole.error();
+  std::error_code ignored;
+  std::filesystem::remove(folder_ / "pending.note", ignored);
+  return write(folder_ / next_file, as_bytes(text));
+}
+
 Outcome<protocol::Invitation> Authority::invitation(std::string_view member) const {
   const protocol::Member* holder = directory().member(member);
   if (holder == nullptr) return usage("no such member");
@@ -382,6 +452,10 @@ Outcome<protocol::Invitation> Authority::invitation(std::string_view member) con
   const std::uint64_t number = published->version ? published->version->head().number.value : 0;
   auto out = as_invitation(facts_, std::string(member), DirectoryNumber{published_already ? number : number + 1});
   out.sign = holder->keys.sign;
+  // Those of the version it names.
+  auto signers = published_already ? authorities_in_force() : authorities_next();
+  if (!signers) return signers.error();
+  out.authorities = std::move(*signers);
   return out;
 }
 
@@ -404,8 +478,11 @@ Outcome<PendingVersion> Authority::prepare(UnixMillis now, UnixMillis not_after)
   out.head.number = DirectoryNumber{published->version ? published->version->head().number.value + 1 : 1};
   if (published->version) out.head.previous = published->version->digest();
   out.head.not_after = not_after;
-  out.head.threshold = facts_.authorities.threshold;
-  out.head.authorities = facts_.authorities.keys;
+  auto signers = authorities_next();
+  if (!signers) return signers.error();
+  out.before = published->version ? protocol::authorities_of(published->version->head()) : facts_.authorities;
+  out.head.threshold = signers->threshold;
+  out.head.authorities = std::move(signers->keys);
   out.head.entries = directory().entries().size();
   out.head.root = directory().root();
   out.note = protocol::to_text(out.head);
@@ -426,16 +503,19 @@ Outcome<std::optional<PendingVersion>> Authority::pending() const {
   PendingVersion out;
   out.note = std::string(as_text(**text));
   out.bundle = std::move(**bundle);
-  std::string head_text = out.note;
-  if (auto note = audit::parse_note(out.note)) {
-    head_text = note->text;
-    auto signers = audit::verify_note(*note, facts_.authorities.keys);
-    if (!signers) return store_failure(signers.error());
-    for (const std::size_t signer : *signers) out.signed_by.push_back(facts_.authorities.keys[signer].name);
-  }
-  auto head = protocol::parse_directory_head(head_text);
+  auto before = authorities_in_force();
+  if (!before) return before.error();
+  out.before = std::move(*before);
+  const auto note = audit::parse_note(out.note);
+  auto head = protocol::parse_directory_head(note ? note->text : out.note);
   if (!head) return store_failure(head.error());
   out.head = std::move(*head);
+  if (note) {
+    const auto keys = united(out.before, protocol::authorities_of(out.head));
+    auto signers = audit::verify_note(*note, keys);
+    if (!signers) return store_failure(signers.error());
+    for (const std::size_t signer : *signers) out.signed_by.push_back(keys[signer].name);
+  }
   // Stopped between publishing and clearing up: that version is out already.
   auto versions = history();
   if (!versions) return versions.error();
@@ -475,17 +555,16 @@ Outcome<VersionReview> Authority::review() const {
 
 struct Authority::Signer : AuthorityKey {};
 
-Outcome<Authority::Signer> Authority::signer(const std::filesystem::path& key_file,
-                                             const crypto::SecretKey& passphrase) const {
+Outcome<Authority::Signer> Authority::signer(const std::filesystem::path& key_file, const crypto::SecretKey& passphrase,
+                                             const std::vector<audit::VerifierKey>& authorities) {
   auto bytes = read_file(key_file, key_file_bytes_max);
   if (!bytes) return store_failure(bytes.error());
   auto key = read_key_file(*bytes, passphrase);
   if (!key) return key.error();
-  const auto& authorities = facts_.authorities.keys;
   const bool known = std::any_of(authorities.begin(), authorities.end(), [&](const audit::VerifierKey& each) {
     return each.name == key->name && each.key == key->key.public_key();
   });
-  if (!known) return usage("not one of the contract's authority keys");
+  if (!known) return usage(std::string(not_an_authority));
   return Signer{std::move(*key)};
 }
 
@@ -494,7 +573,7 @@ Outcome<PendingVersion> Authority::sign(const std::filesystem::path& key_file, c
   auto waiting = pending();
   if (!waiting) return waiting.error();
   if (!*waiting) return usage("no version waits for a signature");
-  auto key = signer(key_file, passphrase);
+  auto key = signer(key_file, passphrase, united((*waiting)->before, protocol::authorities_of((*waiting)->head)));
   if (!key) return key.error();
   PendingVersion out = std::move(**waiting);
   if (std::find(out.signed_by.begin(), out.signed_by.end(), key->name) != out.signed_by.end())
@@ -546,6 +625,8 @@ Outcome<PublishedVersion> Authority::publish() {
   std::error_code ignored;
   std::filesystem::remove(folder_ / "pending.note", ignored);
   std::filesystem::remove(folder_ / "pending.bundle", ignored);
+  // The version names them now. Left behind by a stop in between, it asks for those in force.
+  std::filesystem::remove(folder_ / next_file, ignored);
   return out;
 }
 
@@ -559,7 +640,7 @@ Outcome<SignedSuspension> Authority::suspend(std::string_view member, const std:
   const protocol::Member* found = (*in_force)->member(member);
   if (found == nullptr) return usage("no such member in the last published version");
   if (found->revoked_at) return usage("this member is revoked already");
-  auto key = signer(key_file, passphrase);
+  auto key = signer(key_file, passphrase, published->version->head().authorities);
   if (!key) return key.error();
 
   SignedSuspension out;
@@ -594,8 +675,10 @@ Outcome<SignedOrder> Authority::order_rollback(const std::filesystem::path& file
   if (!request) return request.error();
   auto published = last();
   if (!published) return published.error();
+  const protocol::AuthoritySet authorities =
+      published->version ? protocol::authorities_of(published->version->head()) : facts_.authorities;
   SignedOrder out;
-  out.threshold = published->version ? published->version->head().threshold : facts_.authorities.threshold;
+  out.threshold = authorities.threshold;
   out.order = request->order;
   out.file = folder_ / "orders" / (out.order.opens.substr(out.order.log.size() + 1) + ".note");
 
@@ -617,11 +700,11 @@ Outcome<SignedOrder> Authority::order_rollback(const std::filesystem::path& file
     out.order.created = now;
     note.text = protocol::to_text(out.order);
   } else {
-    auto signers = audit::verify_note(note, facts_.authorities.keys);
+    auto signers = audit::verify_note(note, authorities.keys);
     if (!signers) return usage("the order's signatures are not this contract's authorities'");
-    for (const std::size_t signer : *signers) out.signed_by.push_back(facts_.authorities.keys[signer].name);
+    for (const std::size_t signer : *signers) out.signed_by.push_back(authorities.keys[signer].name);
   }
-  auto key = signer(key_file, passphrase);
+  auto key = signer(key_file, passphrase, authorities.keys);
   if (!key) return key.error();
   if (std::find(out.signed_by.begin(), out.signed_by.end(), key->name) != out.signed_by.end())
     return usage("this key has signed already");

@@ -3,6 +3,7 @@
 //   contract.txt          what every invitation says        work.entries        the directory being edited
 //   witnesses.policy      who has to cosign the log: a tlog-policy file, if any; what it says goes into invitations
 //   keys/<name>.age       one authority key, under its own passphrase (they may be carried to other machines)
+//   authorities.next      who signs from the next version on, while they change; as contract.txt
 //   pending.note, .bundle the version being signed          history/<n>.note, .bundle   versions published
 //   suspensions/<n>-<member>.note                           what one key signed in haste
 //   orders/<shard>.note                                     an order to open that shard after a rollback
@@ -77,7 +78,8 @@ struct PendingVersion {
   std::string note;  ///< with the signatures so far; the text alone before the first
   Bytes bundle;
   std::vector<std::string> signed_by;   ///< key names
-  [[nodiscard]] bool complete() const;  ///< k of n
+  protocol::AuthoritySet before;        ///< of the version before, else of the contract
+  [[nodiscard]] bool complete() const;  ///< k of n, and where they change k of those before as well
 };
 
 /// What a pending version would put in force, rebuilt from the history and its bundle: what a signer must have read.
@@ -113,6 +115,9 @@ struct SignedOrder {
   [[nodiscard]] bool complete() const { return signed_by.size() >= threshold; }
 };
 
+/// Failure::detail of usage where a key file is not one of those asked for.
+inline constexpr std::string_view not_an_authority = "not one of the contract's authority keys";
+
 class Authority {
  public:
   /// Errors: file_missing (no such folder, or it is none of ours: the file that says so is named), usage (its
@@ -124,6 +129,18 @@ class Authority {
   /// Edit, then save(). An edit throws away a pending version: it would sign something else.
   [[nodiscard]] DirectoryDraft& draft() { return draft_; }
   [[nodiscard]] Outcome<void> save();
+
+  /// Who signs: of the last published version, else of the contract.
+  [[nodiscard]] Outcome<protocol::AuthoritySet> authorities_in_force() const;
+  /// Who is to sign from the next version on: what was last asked for, else those in force.
+  [[nodiscard]] Outcome<protocol::AuthoritySet> authorities_next() const;
+  /// Makes an authority key of that name in keys/, under its own passphrase; it signs nothing before a version names
+  /// it. Errors: usage (no key name, one there already), local_store.
+  [[nodiscard]] Outcome<audit::VerifierKey> make_key(const AuthorityKeyRequest& wanted, int work_factor);
+  /// Asks that the next version name these. It takes k of those in force and k of these to sign it (design §4), and
+  /// throws away a pending version, which names others. Errors: usage (k of n that cannot be, a name or a key twice,
+  /// too long for an invitation), local_store.
+  [[nodiscard]] Outcome<void> change_authorities(const protocol::AuthoritySet& wanted);
 
   /// For a member of the working copy. The number is that of the next version, or of the pending one.
   [[nodiscard]] Outcome<protocol::Invitation> invitation(std::string_view member) const;
@@ -172,9 +189,10 @@ class Authority {
   };
   [[nodiscard]] Outcome<Last> last() const;
   struct Signer;
-  /// One of this contract's keys, from its file. Errors: usage, wrong_passphrase, local_store.
-  [[nodiscard]] Outcome<Signer> signer(const std::filesystem::path& key_file,
-                                       const crypto::SecretKey& passphrase) const;
+  /// One of these keys, from its file. Errors: usage, wrong_passphrase, local_store.
+  [[nodiscard]] static Outcome<Signer> signer(const std::filesystem::path& key_file,
+                                              const crypto::SecretKey& passphrase,
+                                              const std::vector<audit::VerifierKey>& authorities);
   std::filesystem::path folder_;
   ContractFacts facts_;
   DirectoryDraft draft_;

@@ -374,7 +374,12 @@ Outcome<std::optional<Session::ProvenVersion>> Session::verify_version(const pro
   const auto trusted = directory_ ? protocol::AuthoritySet{directory_->verified().head().threshold,
                                                            directory_->verified().head().authorities}
                                   : invitation_.authorities;
-  auto verified = protocol::verify_directory_note(page.note, trusted, directory_ ? &directory_->verified() : nullptr);
+  const auto* held = directory_ ? &directory_->verified() : nullptr;
+  auto verified = protocol::verify_directory_note(page.note, trusted, held);
+  // Who missed the version that changed the authorities is told by the authority itself: an invitation later than what
+  // is held was compared aloud as the first one was.
+  if (!verified && held != nullptr && invitation_.directory > held->head().number)
+    verified = protocol::verify_directory_note(page.note, invitation_.authorities, held);
   if (!verified) return local(LocalCode::directory_unproven, verified.error());
   const protocol::DirectoryHead& head = verified->head();
   if (head.contract != invitation_.contract) return unproven("a version of another contract");

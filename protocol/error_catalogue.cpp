@@ -519,9 +519,12 @@ constexpr std::array<LocalRow, 42> local_rows = {{
     {LocalCode::directory_unproven,
      "directory_unproven",
      {"L'annuaire présenté n'est pas signé comme il doit l'être, ou il est périmé.",
-      "Rien n'a été scellé pour lui. Appelez l'interlocuteur à la préfecture.",
+      "Rien n'a été scellé pour lui. Appelez l'interlocuteur à la préfecture : si les signataires ont changé en votre "
+      "absence, il vous donnera une nouvelle invitation.",
       "The directory note, an entry's proof or the not-after date does not verify.",
-      "Publish a signed, current version; compare the authorities with the invitation."}},
+      "Publish a signed, current version. Whoever missed the version that changed the authorities needs a new "
+      "invitation: "
+      "`pli directory invitation`."}},
     {LocalCode::queue_unknown,
      "queue_unknown",
      {"L'annuaire ne vous montre pas cette file : elle n'existe pas, ou elle n'est pas de votre territoire.",

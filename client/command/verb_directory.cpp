@@ -1,5 +1,5 @@
-// pli directory enrol|extend|invitation|revoke|charter|sign|suspend|rollback|publish|show|history: the authority's
-// gestures, offline but for publish.
+// pli directory enrol|extend|invitation|revoke|charter|sign|authorities|suspend|rollback|publish|show|history: the
+// authority's gestures, offline but for publish.
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
 #include "client/upload_part.hpp"
+#include "crypto/age_open.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/printable.hpp"
 
@@ -267,6 +268,13 @@ struct SignOptions {
   bool yes = false;
 };
 
+/// A key of the folder that signs no more, or not yet: the others are asked.
+bool is_left_out(const fs::path& key, const Failure& failure) {
+  if (failure.detail != not_an_authority) return false;
+  warn(key.filename().string() + " is " + failure.detail + ": left out.");
+  return true;
+}
+
 int sign(Sitting& sitting, const SignOptions& options) {
   auto authority = Authority::open(options.authority);
   if (!authority) return failed(sitting, authority.error());
@@ -289,6 +297,7 @@ int sign(Sitting& sitting, const SignOptions& options) {
     auto passphrase = read_passphrase(sitting.options().passphrase_file, prompt.c_str());
     if (!passphrase) return failed(sitting, passphrase.error());
     auto signed_version = authority->sign(key, *passphrase);
+    if (!signed_version && !options.key && is_left_out(key, signed_version.error())) continue;
     if (!signed_version) return failed(sitting, signed_version.error());
     version = std::move(*signed_version);
     if (version->complete()) break;
@@ -308,6 +317,75 @@ int sign(Sitting& sitting, const SignOptions& options) {
       " of " + std::to_string(version->head.threshold) + " signatures, valid until " +
       local_time(version->head.not_after) + ".");
   say(version->complete() ? "Complete: pli directory publish" : "Another key holder must sign.");
+  return 0;
+}
+
+// ---- who signs ---------------------------------------------------------------------------------------------------
+
+struct AuthoritiesOptions {
+  fs::path authority;
+  std::vector<std::string> make, add, remove;
+  std::optional<std::size_t> threshold;
+  int work_factor = crypto::opening::scrypt_work_factor_default;
+};
+
+void show_authorities(const Sitting& sitting, std::string_view when, const protocol::AuthoritySet& set) {
+  std::vector<std::string> keys;
+  for (const audit::VerifierKey& key : set.keys) keys.push_back(audit::to_text(key));
+  if (sitting.json()) {
+    JsonObject()
+        .text("authorities", when)
+        .number("threshold", static_cast<std::int64_t>(set.threshold))
+        .texts("keys", keys)
+        .print();
+    return;
+  }
+  say(std::string(when) + ": " + std::to_string(set.threshold) + " of these " + std::to_string(keys.size()));
+  for (const std::string& key : keys) say("  " + key);
+}
+
+int change_authorities(Sitting& sitting, const AuthoritiesOptions& options) {
+  auto authority = Authority::open(options.authority);
+  if (!authority) return failed(sitting, authority.error());
+  auto in_force = authority->authorities_in_force();
+  if (!in_force) return failed(sitting, in_force.error());
+  auto next = authority->authorities_next();
+  if (!next) return failed(sitting, next.error());
+  const bool changes = !options.make.empty() || !options.add.empty() || !options.remove.empty() || options.threshold;
+  if (changes) {
+    protocol::AuthoritySet wanted = *next;
+    for (const std::string& name : options.remove) {
+      const auto named = [&](const audit::VerifierKey& key) { return key.name == name; };
+      const auto found = std::find_if(wanted.keys.begin(), wanted.keys.end(), named);
+      if (found == wanted.keys.end()) return misused(sitting, "no authority of that name: " + name);
+      wanted.keys.erase(found);
+    }
+    for (const std::string& text : options.add) {
+      auto key = audit::parse_verifier_key(text);
+      if (!key || key->type != audit::KeyType::ed25519)
+        return misused(sitting,
+                       "--add takes a verifier key, name+id+base64, "
+                       "as this command prints them");
+      wanted.keys.push_back(std::move(*key));
+    }
+    for (const std::string& name : options.make) {
+      const std::string prompt = "Passphrase of the new authority key " + name + ": ";
+      auto passphrase = read_new_passphrase(sitting.options().passphrase_file, prompt.c_str());
+      if (!passphrase) return failed(sitting, passphrase.error());
+      auto key = authority->make_key({name, std::move(*passphrase)}, options.work_factor);
+      if (!key) return failed(sitting, key.error());
+      wanted.keys.push_back(std::move(*key));
+    }
+    wanted.threshold = options.threshold.value_or(wanted.threshold);
+    if (auto asked = authority->change_authorities(wanted); !asked) return failed(sitting, asked.error());
+    next = std::move(wanted);
+  }
+  show_authorities(sitting, "in force", *in_force);
+  if (*next == *in_force) return 0;
+  show_authorities(sitting, "next", *next);
+  if (!sitting.json())
+    say("In force with the next version, which " + std::to_string(in_force->threshold) + " of the first and " +
+        std::to_string(next->threshold) + " of the second have to sign: pli directory sign");
   return 0;
 }
 
@@ -348,11 +426,18 @@ int suspend(Sitting& sitting, const SuspendOptions& options) {
     warn("One key takes every right of " + options.member + " away for seven days, from when it is carried.");
     if (Answer answer = confirm("Sign this? [y/N] "); answer != Answer::yes) return not_confirmed(sitting, answer);
   }
-  const std::string prompt = "Passphrase of " + keys.front().filename().string() + ": ";
-  auto passphrase = read_passphrase(sitting.options().passphrase_file, prompt.c_str());
-  if (!passphrase) return failed(sitting, passphrase.error());
-  auto suspended = authority->suspend(options.member, keys.front(), *passphrase, sitting.clock().now());
-  if (!suspended) return failed(sitting, suspended.error());
+  std::optional<SignedSuspension> suspended;
+  for (const fs::path& key : keys) {
+    const std::string prompt = "Passphrase of " + key.filename().string() + ": ";
+    auto passphrase = read_passphrase(sitting.options().passphrase_file, prompt.c_str());
+    if (!passphrase) return failed(sitting, passphrase.error());
+    auto done = authority->suspend(options.member, key, *passphrase, sitting.clock().now());
+    if (!done && !options.key && is_left_out(key, done.error())) continue;
+    if (!done) return failed(sitting, done.error());
+    suspended = *std::move(done);
+    break;
+  }
+  if (!suspended) return misused(sitting, "no key of this folder is an authority's: name one with --key");
   const UnixMillis lapses = suspended->suspension.lapses_at();
   if (sitting.json()) {
     JsonObject()
@@ -410,6 +495,7 @@ int order_rollback(Sitting& sitting, const RollbackOptions& options) {
     if (!passphrase) return failed(sitting, passphrase.error());
     auto signed_order =
         authority->order_rollback(order ? order->file : options.request, key, *passphrase, sitting.clock().now());
+    if (!signed_order && !options.key && is_left_out(key, signed_order.error())) continue;
     if (!signed_order) return failed(sitting, signed_order.error());
     order = *std::move(signed_order);
     if (order->complete()) break;
@@ -719,6 +805,28 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_option("--days", signing->days, "Days the version is valid, at most 30")->check(CLI::Range(1, 30));
   verb->add_flag("--yes", signing->yes, "The changes were read before; do not ask");
   verb->callback([&sitting, &verdict, signing] { verdict.exit_code = sign(sitting, *signing); });
+
+  auto signers = std::make_shared<AuthoritiesOptions>();
+  verb = group->add_subcommand("authorities", "Show who signs versions, or change it from the next version on");
+  verb->footer(
+      "Example: pli directory authorities --authority yonne/authority "
+      "--make pli.example/autorite/4 "
+      "--remove pli.example/autorite/1\n"
+      "The version that changes them takes k of the keys before and k "
+      "of the keys after.");
+  with_folder(verb, signers->authority);
+  verb->add_option("--make", signers->make,
+                   "Make a key of this name in the folder, and add it; may be "
+                   "given several times")
+      ->allow_extra_args(false);
+  verb->add_option("--add", signers->add, "Add a verifier key made elsewhere; may be given several times")
+      ->allow_extra_args(false);
+  verb->add_option("--remove", signers->remove, "Name of a key that no longer signs; may be given several times")
+      ->allow_extra_args(false);
+  verb->add_option("--threshold", signers->threshold, "How many of them sign a version")->check(CLI::Range(1, 16));
+  verb->add_option("--work-factor", signers->work_factor, "scrypt work factor of keys made (18; lower only for trials)")
+      ->check(CLI::Range(1, 20));
+  verb->callback([&sitting, &verdict, signers] { verdict.exit_code = change_authorities(sitting, *signers); });
 
   auto suspending = std::make_shared<SuspendOptions>();
   verb = group->add_subcommand("suspend", "Take a member's rights away at once, for seven days at most, with one key");

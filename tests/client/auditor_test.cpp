@@ -245,6 +245,30 @@ TEST_F(AuditorTest, P5FindsASuspensionNoAuthoritySigned) {
   EXPECT_TRUE(has(audit(), Problem::statement_contradicts));
 }
 
+TEST_F(AuditorTest, WhatAnAuthorityOfAnEarlierVersionSignedStaysSigned) {
+  auto desk = connected("auditeur");
+  const crypto::SigningKey former = crypto::SigningKey::generate();
+  const protocol::AuthoritySet then{1, {{"exemple.fr/ancien", audit::KeyType::ed25519, former.public_key()}}};
+  audit::Note note{protocol::to_text(protocol::Suspension{world_.contract, "ged.un", {1}, spring}), {}};
+  audit::sign_note(note, "exemple.fr/ancien", former);
+  audit::Record record = audit::new_record();
+  record.add("act", "publish_directory");
+  record.add("outcome", "ok");
+  record.add("directory", "1");
+  record.add("member", "ged.un");
+  record.add("statement", audit::to_text(note));
+  broker_.add_record(audit::LeafType::habilitation, record);
+  const auto forged = [&](std::vector<protocol::AuthoritySet> known) {
+    client::LogAuditor auditor(desk->session->invitation().log, desk->session->directory());
+    auditor.trust_authorities(std::move(known));
+    for (std::uint64_t i = 0; i < broker_.size().value; ++i)
+      auditor.add({LeafIndex{i}, broker_.leaf(i), audit::encode(audit::disclose_all(broker_.record(i)))});
+    return has(auditor.finish(*desk->session->log().last()), Problem::statement_forged);
+  };
+  EXPECT_TRUE(forged({}));
+  EXPECT_FALSE(forged({then}));
+}
+
 TEST_F(AuditorTest, P5FindsAnOpeningPlayedBack) {
   broker_.add_record(audit::LeafType::consultation, record_of("open"));
   EXPECT_TRUE(has(audit(), Problem::act_twice));

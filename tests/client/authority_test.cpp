@@ -470,6 +470,73 @@ TEST_F(AuthorityTest, SignsNoOrderOfAnotherContractOrLogNorTwoForOneShard) {
   EXPECT_TRUE(fails_with(authority.rollback_request(made.authority / "absent"), LocalCode::file_missing));
 }
 
+// ---- who signs ---------------------------------------------------------------------------------------------------
+
+TEST_F(AuthorityTest, P5WhoSignsChangesBySignaturesOfThoseBeforeAndOfThoseAfter) {
+  const auto made = init();
+  Authority authority = open(made);
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(crypto::Identity::generate())).has_value());
+  ASSERT_TRUE(authority.save().has_value());
+  static_cast<void>(publish(authority));
+  const protocol::AuthoritySet before = authority.facts().authorities;
+  EXPECT_EQ(*authority.authorities_next(), before);
+
+  auto key = authority.make_key({"exemple.fr/sous-prefet", secret("sous-prefet")}, 2);
+  ASSERT_TRUE(key.has_value()) << (key ? "" : key.error().detail);
+  const protocol::AuthoritySet after{2, {before.keys[1], *key}};
+  ASSERT_TRUE(authority.change_authorities(after).has_value());
+  EXPECT_EQ(*authority.authorities_in_force(), before);
+  EXPECT_EQ(*authority.authorities_next(), after);
+  EXPECT_EQ(authority.invitation("ged.un")->authorities, before) << "of the version it names";
+
+  ASSERT_TRUE(authority.prepare(in(1), in(31)).has_value());
+  const auto keys = authority.key_files();
+  ASSERT_EQ(keys.size(), 4U);
+  ASSERT_TRUE(authority.sign(keys[1], secret("procureur")).has_value());
+  auto enough_after = authority.sign(keys[3], secret("sous-prefet"));
+  ASSERT_TRUE(enough_after.has_value()) << (enough_after ? "" : enough_after.error().detail);
+  EXPECT_FALSE(enough_after->complete()) << "two of those after, one of those before";
+  EXPECT_FAILS_WITH(authority.publish(), LocalCode::usage);
+  EXPECT_EQ(authority.review()->authorities_before, before);
+  auto enough_before = authority.sign(keys[0], secret("prefet"));
+  ASSERT_TRUE(enough_before.has_value());
+  EXPECT_TRUE(enough_before->complete());
+  auto second = authority.publish();
+  ASSERT_TRUE(second.has_value()) << (second ? "" : second.error().detail);
+
+  Authority again = open(made);  // the history verifies from the contract's own authorities on
+  EXPECT_EQ(*again.authorities_in_force(), after);
+  EXPECT_EQ(*again.authorities_next(), after);
+  EXPECT_EQ(again.invitation("ged.un")->authorities, after);
+  ASSERT_TRUE(again.prepare(in(2), in(32)).has_value());
+  auto gone = again.sign(keys[0], secret("prefet"));
+  ASSERT_FALSE(gone.has_value());
+  EXPECT_EQ(gone.error().detail, client::not_an_authority);
+  EXPECT_FALSE(again.suspend("ged.un", keys[0], secret("prefet"), in(2)).has_value());
+  EXPECT_TRUE(again.suspend("ged.un", keys[3], secret("sous-prefet"), in(2)).has_value());
+  ASSERT_TRUE(again.sign(keys[1], secret("procureur")).has_value());
+  ASSERT_TRUE(again.sign(keys[3], secret("sous-prefet")).has_value());
+  EXPECT_TRUE(again.publish().has_value());
+}
+
+TEST_F(AuthorityTest, AsksForNoAuthoritiesThatCannotBe) {
+  Authority authority = open(init());
+  const protocol::AuthoritySet before = authority.facts().authorities;
+  EXPECT_FAILS_WITH(authority.make_key({before.keys[0].name, secret("x")}, 2), LocalCode::usage);
+  EXPECT_FAILS_WITH(authority.make_key({"no name", secret("x")}, 2), LocalCode::usage);
+  const auto with = [&](auto change) {
+    protocol::AuthoritySet wanted = before;
+    change(wanted);
+    return authority.change_authorities(wanted);
+  };
+  EXPECT_FAILS_WITH(with([](auto& set) { set.threshold = 0; }), LocalCode::usage);
+  EXPECT_FAILS_WITH(with([](auto& set) { set.threshold = set.keys.size() + 1; }), LocalCode::usage);
+  EXPECT_FAILS_WITH(with([](auto& set) { set.keys.push_back(set.keys[0]); }), LocalCode::usage);
+  EXPECT_FAILS_WITH(with([](auto& set) { set.keys[0].key = crypto::SigningKey::generate().public_key(); }),
+                    LocalCode::usage);
+  EXPECT_EQ(*authority.authorities_next(), before);
+}
+
 TEST_F(AuthorityTest, AVersionLastsThirtyDaysAtMost) {
   Authority authority = open(init());
   EXPECT_FAILS_WITH(authority.prepare(spring, spring + protocol::directory_validity_max + std::chrono::milliseconds(1)),

@@ -331,6 +331,23 @@ TEST_F(SessionTest, RefusesADirectoryWithoutWhatItWorksBy) {
   }
 }
 
+TEST_F(SessionTest, P5WhoMissedAChangeOfAuthoritiesNeedsALaterInvitation) {
+  auto desk = connected("ged.un");
+  static_cast<void>(world_.sign_version(spring));  // the one that changed them, never seen here
+  for (auto& key : world_.authorities) key = crypto::SigningKey::generate();
+  broker_.publish(world_.sign_version(spring));
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
+  auto invitation = world_.invitation("ged.un");
+  invitation.directory = DirectoryNumber{1};  // of the version held: it says nothing new
+  ASSERT_TRUE(desk->profile.accept_invitation(protocol::to_text(invitation)).has_value());
+  EXPECT_FAILS_WITH(connect(*desk), LocalCode::directory_unproven);
+  invitation.directory = DirectoryNumber{3};
+  ASSERT_TRUE(desk->profile.accept_invitation(protocol::to_text(invitation)).has_value());
+  const auto done = connect(*desk);
+  ASSERT_TRUE(done.has_value()) << why(done);
+  EXPECT_EQ(desk->session->directory().number(), DirectoryNumber{3});
+}
+
 TEST_F(SessionTest, RefusesADirectoryThatHasOtherKeysForIt) {
   auto desk = this->desk("ged.un");
   desk->keys.former.push_back(std::move(desk->keys.current));

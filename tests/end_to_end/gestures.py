@@ -48,8 +48,13 @@ def invitations(department):
     must(line["member"] == "referent.sens" and line["fingerprint"] == print_, "the digits read aloud: accepted")
     must(last(pli("nouveau", "identity", "show"))["invitation_fingerprint"] == print_, "and shown again")
     must(last(pli("nouveau", "identity", "accept", paper))["fingerprint"] == print_, "the same one again changes nothing")
-    line = last(pli("nouveau", "identity", "accept", department.folder / "referent.avallon.invitation", "--yes", expect=2))
-    must(line["error"] == "usage" and "referent.avallon" in line["cause"], "somebody else's is refused (2)")
+    others = department.folder / "referent.avallon.invitation"
+    line = last(pli("nouveau", "identity", "accept", others, "--yes", expect=2))
+    must(line["error"] == "invitation_other_keys", "somebody else's is refused (2)")
+    bare = department.folder / "bare.invitation"  # as it was before invitations named a card
+    bare.write_text("".join(line for line in others.read_text().splitlines(True) if not line.startswith("sign ")))
+    line = last(pli("nouveau", "identity", "accept", bare, "--yes", expect=2))
+    must(line["error"] == "usage" and "referent.avallon" in line["cause"], "by its member's name where it names no card (2)")
     moved = department.folder / "moved.invitation"
     moved.write_text(paper.read_text().replace("endpoint tcp://127.0.0.1:", "endpoint tcp://127.0.0.2:"))
     _, done = pli("nouveau", "identity", "accept", moved, expect=2)
@@ -261,6 +266,40 @@ def auditing(department):
     must(line["note"].count("\n") >= 4 and line["size"] > 0, "audit checkpoint prints the signed note")
 
 
+def handing_over(department):
+    """Who signs changes with a version that those before and those after have signed; what was signed before stays so."""
+    folder, does = department.authority, department.authority_does
+    shown = json.loads(does("authorities", "--authority", folder).stdout)
+    old = shown["keys"][0].split("+")[0]
+    must(shown["threshold"] == 1 and shown["authorities"] == "in force", "the authority says who signs")
+    lines = does("authorities", "--authority", folder, "--make", "pli.example/autorite/9", "--remove", old, "--work-factor",
+                 WORK_FACTOR).stdout.splitlines()
+    asked = json.loads(lines[-1])
+    must(asked["authorities"] == "next" and asked["keys"][0].startswith("pli.example/autorite/9+"), "and is asked for another")
+    signed = does("sign", "--authority", folder, "--yes").stdout.splitlines()
+    must("authorities" in [json.loads(line).get("change") for line in signed] and json.loads(signed[-1])["complete"] is True,
+         "who signs is shown that they change, and both have to")
+    department.pli("operateur", "directory", "publish", "--authority", folder)
+    department.pli("b.aubry", "inbox")
+    line = last(department.pli("auditrice", "audit", "verify"))
+    must(line["verified"] is True and line["findings"] == 0, "members go on, and what the old key suspended is no forgery")
+    done = does("sign", "--authority", folder, "--yes")
+    must("left out" in done.stderr and json.loads(done.stdout.splitlines()[-1])["complete"] is True,
+         "from then on the new key signs alone")
+    department.pli("operateur", "directory", "publish", "--authority", folder)
+    line = last(department.pli("referent.sens", "inbox", expect=4))
+    must(line["error"] == "directory_unproven" and "nouvelle invitation" in line["next_step"],
+         "whoever was away when they changed is told what he needs (4)")
+    paper = department.folder / "again.invitation"
+    paper.write_text(json.loads(does("invitation", "referent.sens", "--authority", folder).stdout)["invitation"])
+    department.pli("referent.sens", "identity", "accept", paper, "--yes")
+    department.pli("referent.sens", "inbox")
+    must(True, "and goes on with it")
+    for who in ("secretariat", "c.benard"):
+        paper.write_text(json.loads(does("invitation", who, "--authority", folder).stdout)["invitation"])
+        department.pli(who, "identity", "accept", paper, "--yes")
+
+
 def resending(department, case):
     """What was lost comes again in an order that nobody has to see to: each waits for what it depends on."""
     pli = department.pli
@@ -403,6 +442,7 @@ def gestures(department):
     reading(department, person, structure)
     renewing(department, person)
     auditing(department)
+    handing_over(department)
     department.stop_broker()
     department.run([department.programs / "pli-broker", "check", "--config", department.server / "broker.toml"])
     must(True, "the broker's store is whole")
