@@ -114,14 +114,14 @@ TEST_F(OutboxTest, QueuesTheFormWhenTheDirectoryHasExpired) {
   EXPECT_EQ(put(*desk).state, OutboxState::queued);
 }
 
-TEST_F(OutboxTest, RefusesToSealUnderAnExpiredDirectoryEvenConnected) {
+TEST_F(OutboxTest, KeepsTheFormForAQueueThatIsNotShownEvenConnected) {
   auto desk = connected("r.bellerive");
   const OutboxItem item = put(*desk, report(), "ged/21");  // a queue not in sight: kept as a form
   EXPECT_EQ(item.state, OutboxState::queued);
   const auto report = flush(*desk);
   ASSERT_EQ(report.done.size(), 1U);
   ASSERT_TRUE(report.done[0].failure.has_value());
-  EXPECT_TRUE(client::is(*report.done[0].failure, LocalCode::directory_unproven));
+  EXPECT_TRUE(client::is(*report.done[0].failure, LocalCode::queue_unknown));
   EXPECT_EQ(find(*desk, item.id).state, OutboxState::queued) << "nothing queued is ever lost";
 }
 
