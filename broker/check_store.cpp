@@ -346,6 +346,29 @@ class Checker {
     expect(same, "exchange.record", where);
   }
 
+  /// Accepted at its leaf's time; earlier only while a clock that went back held the log at the leaf before.
+  void accepted_when(const LeafPlace& leaf, std::int64_t accepted_at, const std::string& where) {
+    SQLite::Statement times(db_,
+                            "SELECT time, (SELECT time FROM leaf WHERE key = l.key - 1) FROM leaf AS l WHERE key = ?");
+    times.bind(1, static_cast<std::int64_t>(leaf_key(leaf)));
+    if (!times.executeStep()) return;  // named above
+    const std::int64_t logged_at = times.getColumn(0).getInt64();
+    expect(accepted_at == logged_at || (accepted_at < logged_at && times.getColumn(1).getInt64() == logged_at),
+           "exchange.time", where);
+  }
+
+  /// The case is the one the address names, or none, or its own.
+  void of_case(std::uint64_t number, std::uint64_t case_number, const protocol::Address& address,
+               const std::string& where) {
+    if (address.case_id == Digest{}) {
+      const protocol::KindRow* row = protocol::row_of(static_cast<Kind>(address.kind));
+      return expect(case_number == (row != nullptr && row->opens_case ? number : 0), "exchange.case", where);
+    }
+    SQLite::Statement first(db_, "SELECT id FROM exchange WHERE number = ?");
+    first.bind(1, static_cast<std::int64_t>(case_number));
+    expect(first.executeStep() && digest_at(first, 0) == address.case_id, "exchange.case", where);
+  }
+
   void directory() {
     SQLite::Statement rows(db_, "SELECT number, note, leaf FROM directory_version ORDER BY number");
     std::uint64_t number = 0;
@@ -498,6 +521,7 @@ class Checker {
         if (const auto asked = protocol::decode_address(blob_at(rows, 15)))
           handling = protocol::handling_text(asked->handling);
       check_acceptance(leaf, id, seen, handling, where);
+      accepted_when(leaf, rows.getColumn(5).getInt64(), where);
 
       const std::uint64_t case_number = number_at(rows, 10);
       if (case_number != 0 && follow_cases_) {
@@ -531,6 +555,7 @@ class Checker {
       expect(crypto::sha256(nonce.bytes()) == digest_at(rows, 2), "exchange.nonce", where);
       expect(address->kind == static_cast<std::uint16_t>(kind) && address->queue == seen.name, "exchange.columns",
              where);
+      of_case(number, case_number, *address, where);
       const auto roster = at_.rosters.find(number_at(rows, 11));
       protocol::Queue named;
       named.id = address->queue;
@@ -691,6 +716,19 @@ class Checker {
   void openings() {
     none("opening.leaf", "leaf", "SELECT leaf FROM opening WHERE leaf NOT IN (SELECT key FROM leaf)");
     none("opening.exchange", "leaf", "SELECT leaf FROM opening WHERE exchange NOT IN (SELECT number FROM exchange)");
+    SQLite::Statement rows(db_,
+                           "SELECT o.leaf, o.opener, e.id, l.month, l.record FROM opening AS o JOIN exchange AS e ON "
+                           "e.number = o.exchange JOIN leaf AS l ON l.key = o.leaf WHERE l.record IS NOT NULL");
+    while (rows.executeStep()) {
+      const LeafPlace leaf = leaf_place(number_at(rows, 0));
+      const auto month = static_cast<std::uint32_t>(number_at(rows, 3));
+      if (is_dropped(month)) continue;
+      const auto record = open_record(leaf, month, blob_at(rows, 4), false);
+      const Bytes* exchange = record ? record->find("exchange") : nullptr;
+      expect(exchange != nullptr && equal(*exchange, digest_at(rows, 2)) && text_in(*record, "act") == "open" &&
+                 text_in(*record, "outcome") == "ok" && text_in(*record, "actor") == rows.getColumn(1).getString(),
+             "opening.record", name_of(leaf));
+    }
   }
 
   static constexpr std::size_t no_limit = INT64_MAX;
