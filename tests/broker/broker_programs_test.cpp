@@ -857,6 +857,28 @@ TEST_F(BrokerProgram, ADamagedBackupIsRefusedAndNothingIsChanged) {
   EXPECT_EQ(files_in({"data", "keys", "copy"}), before);
 }
 
+TEST_F(BrokerProgram, ABackupOfAnOlderSchemaIsBroughtUpToDate) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  ASSERT_EQ(call("backup", {path("old.db")}).code, 0);
+  std::ifstream then(std::string(PLI_SOURCE_DIR) + "/tests/support/old_schemas/broker-1.sql");
+  testing::put_back_to_schema(path("old.db"), std::string(std::istreambuf_iterator<char>(then), {}), 1);
+  const Bytes before = *read_file(path("old.db"), 64 << 20);
+  const Answer restored = call("restore", {path("old.db")});
+  ASSERT_EQ(restored.code, 0) << restored.said.dump();
+  EXPECT_EQ(restored.said["standing"], "extends");
+  EXPECT_EQ(*read_file(path("old.db"), 64 << 20), before) << "the backup stays as it is";
+  for (const auto& entry : std::filesystem::directory_iterator(path("data")))
+    EXPECT_EQ(entry.path().string().find("schema-1"), std::string::npos) << entry.path();
+  EXPECT_EQ(call("check").code, 0);
+  Run again = run();
+  EXPECT_EQ(stop(again), 0);
+}
+
 TEST_F(BrokerProgram, P9WhatWasErasedSinceTheBackupStaysErased) {
   ASSERT_EQ(call("init").code, 0);
   Run running = run();
