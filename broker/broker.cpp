@@ -21,6 +21,8 @@ constexpr auto tell_between = 1s;
 constexpr const char* health_unavailable = "LOG_UNAVAILABLE";
 constexpr const char* health_rolled_back = "ROLLED_BACK";
 constexpr const char* health_damaged = "DAMAGED";
+/// Beside the invariants of the self-audit: a row or a file of the store that is not what the core left there.
+constexpr const char* damage_of_the_store = "store";
 constexpr const char* health_unpublished = "CHECKPOINT_NOT_PUBLISHED";
 constexpr const char* health_unwitnessed = "WITNESSES_MISSING";
 
@@ -281,6 +283,7 @@ void Broker::complete_health(protocol::Health& health) const {
 void Broker::fail(const Error& error) {
   log_failed_ = true;
   log_failed_at_ = steady_clock::now();
+  if (error.code == Errc::corruption && damage_.empty()) damage_ = damage_of_the_store;
   log(LogLevel::error, "log unavailable", {{"reason", error.code}, {"detail", LocalText{error.detail}}});
   tell();
 }

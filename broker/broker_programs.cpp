@@ -494,7 +494,7 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
                     options.json);
     case Ending::damaged:
       return report({exit_verification_failed, "DAMAGED",
-                     "the store is not what was written: the log names the invariant and the row",
+                     "the store is not what was written: the log names what was found, and where",
                      "Do not start again before `pli-broker check` has shown how much is broken; then bring back the "
                      "newest whole backup: docs/storage.md, \"Self-audit\"."},
                     options.json);

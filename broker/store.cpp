@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "broker/disk_space.hpp"
+#include "broker/store_files.hpp"
 #include "broker/store_migrations.hpp"
 #include "broker/store_schema.hpp"
 #include "broker/store_tail.hpp"
@@ -215,6 +216,7 @@ struct Store::State {
   const int wal_pages_max;
   SQLite::Database database;
   std::unique_ptr<Writeback> writeback;
+  std::optional<StoreFiles> files;  ///< none under a VFS of a test's, which may keep them elsewhere
   FingerTail tail;
   bool in_transaction = false;
   bool dirty = false;
@@ -315,6 +317,11 @@ struct Store::State {
     return exchange_of(query);
   }
 
+  /// What was taken away under the open database closes the store, as a failed write does.
+  void demand_whole_files() {
+    if (!files || closed()) return;
+    if (auto whole = files->demand_whole(wal_frames); !whole) close(whole.error().code, whole.error().detail);
+  }
   void load_tail();
   void write_meta(Statements& s);
   void write_tail_slice(Statements& s);
@@ -445,7 +452,7 @@ void Store::State::keep_wal_short() {
   wal_frames_before = wal_frames;
   if (wal_frames < wal_start_frames) return;
   if (writeback) {
-    if (writeback->failed()) throw Damaged{"the WAL cannot be written back"};
+    if (writeback->failed()) return close(Errc::io_error, "store: the WAL cannot be written back");
     if (wal_frames >= wal_pages_max) {
       writeback->wait();
     } else {
@@ -525,6 +532,11 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, co
     state->committed = meta;
     state->load_tail();
     state->statements.emplace(db);
+    if (options.vfs.empty()) {
+      auto files = StoreFiles::look_at(file);
+      if (!files) return files.error();
+      state->files = *std::move(files);
+    }
     if (options.background_writeback) state->writeback = std::make_unique<Writeback>(file, options.vfs);
     sqlite3_wal_hook(
         db.getHandle(),
@@ -544,6 +556,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, co
 
 Result<Transaction> Store::begin() {
   PLI_INVARIANT(!state_->in_transaction);
+  state_->demand_whole_files();
   const std::uint64_t epoch = state_->guarded([](State::Statements& s) {
     Query(s.begin).run();
     Query query(s.epoch);
@@ -1146,7 +1159,11 @@ Result<void> Transaction::commit() {
     state.guarded([&](Store::State::Statements& s) {
       state.write_tail_slice(s);
       state.write_meta(s);
+      // Before, for what is appended now would make up the length of what was cut.
+      state.demand_whole_files();
+      if (state.closed()) return false;
       Query(s.commit).run();
+      state.demand_whole_files();
       // Durable from here: a crash now is recovered by open().
       state.committed = state.meta;
       state.tail.mark();

@@ -12,6 +12,7 @@ inline constexpr std::int64_t store_application_id = 0x504c4931;  // "PLI1"
 inline constexpr unsigned piece_key_shift = 12;
 
 // Before the first table: these are for ever.
+inline constexpr std::int64_t store_page_bytes = 8192;  // as below
 inline constexpr const char* store_layout_pragmas = R"sql(
   PRAGMA page_size = 8192;
   PRAGMA auto_vacuum = NONE;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "broker/store_tail.hpp"
 #include "crypto/hash.hpp"
@@ -325,6 +326,64 @@ TEST_F(StoreTest, P2AnyFailedWriteOrSyncClosesTheStoreAndLosesNothingReceipted) 
       EXPECT_TRUE(next.commit().has_value());
     }
   }
+}
+
+/// What is taken away under an open database would take receipts with it: the store closes at the next transaction,
+/// and at the commit of the one under way.
+TEST_F(StoreTest, P2AFileOfTheDatabaseRemovedReplacedOrCutWhileItIsOpenClosesTheStore) {
+  const auto replace = [](const std::filesystem::path& path) {
+    std::filesystem::copy_file(path, path.string() + ".copy");
+    std::filesystem::rename(path.string() + ".copy", path);
+  };
+  const auto remove = [](const std::filesystem::path& path) { std::filesystem::remove(path); };
+  const auto empty = [](const std::filesystem::path& path) { std::filesystem::resize_file(path, 0); };
+  const auto shorten = [](const std::filesystem::path& path) {
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  };
+  struct Damage {
+    const char* suffix;
+    std::function<void(const std::filesystem::path&)> make;
+  };
+  const std::vector<Damage> damages = {{"", replace},     {"", remove},     {"", empty},     {"", shorten},
+                                       {"-wal", replace}, {"-wal", remove}, {"-wal", empty}, {"-wal", shorten},
+                                       {"-shm", replace}, {"-shm", remove}};
+  for (std::size_t i = 0; i < damages.size(); ++i) {
+    for (const bool in_the_middle : {false, true}) {
+      TemporaryFolder each;
+      file = each.path() / "pli.db";
+      auto store = open();
+      found(*store);
+      Transaction first = begin(*store);
+      add(first, 1);
+      ASSERT_TRUE(first.commit().has_value());
+      const std::string path = file.string() + damages[i].suffix;
+      const auto committed = [&]() -> Result<void> {
+        if (!in_the_middle) damages[i].make(path);
+        auto tx = store->begin();
+        if (!tx) return tx.error();
+        if (in_the_middle) damages[i].make(path);
+        add(*tx, 2);
+        return tx->commit();
+      }();
+      ASSERT_FALSE(committed.has_value()) << i;
+      EXPECT_EQ(committed.error().code, Errc::corruption) << i;
+      EXPECT_FALSE(store->begin().has_value());
+    }
+  }
+}
+
+TEST_F(StoreTest, AWalThatBeginsAnewIsNotTakenForOneThatWasCut) {
+  auto store = open();
+  found(*store);
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    Transaction tx = begin(*store);
+    add(tx, n);
+    tx.add_body({n}, Bytes(10, 1), Bytes(200'000, 2));
+    ASSERT_TRUE(tx.commit().has_value());
+    ASSERT_TRUE(store->truncate_wal());
+    EXPECT_EQ(std::filesystem::file_size(file.string() + "-wal"), 0U);
+  }
+  EXPECT_EQ(store->exchange_count(), 3U);
 }
 
 }  // namespace
