@@ -148,6 +148,10 @@ CoreSettings core_settings(const Config& config) {
 }
 
 Failure keys_failure(const Error& error) {
+  if (error.code == Errc::conflict)
+    return failure(exit_local_error, "RELEASE_KEY", error,
+                   "Bring the file back from its copy. If it is lost or does not belong there, move it out of "
+                   "`key_folder`: what was sealed under that month and not yet accepted is sealed anew by its sender.");
   return failure(exit_local_error, "KEYS", error,
                  "Check `key_folder`, `leases` and that the start-up secret is the one they were made under.");
 }

@@ -67,8 +67,17 @@ std::optional<std::uint32_t> month_in(const std::string& name, std::string_view 
   return epoch;
 }
 
+/// A pipe in a file's place would keep whoever opens it waiting for ever.
+Result<Bytes> read_plain_file(const std::filesystem::path& path, std::size_t bytes_max) {
+  std::error_code problem;
+  const auto status = std::filesystem::status(path, problem);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    return Error{Errc::corruption, "not a file, where a key should be"};
+  return read_file(path, bytes_max);
+}
+
 Result<crypto::SecretKey> read_key(const KeyPaths& paths, const std::string& name, const crypto::SecretKey& startup) {
-  Result<Bytes> file = read_file(key_path(paths, name), key_file_bytes_max);
+  Result<Bytes> file = read_plain_file(key_path(paths, name), key_file_bytes_max);
   if (!file) return file.error();
   Result<crypto::SecretKey> secret = crypto::unbox_key(name, as_text(*file), startup);
   if (!secret) return secret.error();
@@ -90,7 +99,7 @@ Result<void> write_both_copies(const KeyPaths& paths, const LeaseFile& file, con
 }
 
 Result<LeaseFile> read_lease_copy(const std::filesystem::path& path, const crypto::SecretKey& startup) {
-  Result<Bytes> file = read_file(path, lease_file_bytes_max);
+  Result<Bytes> file = read_plain_file(path, lease_file_bytes_max);
   if (!file) return file.error();
   Result<crypto::SecretKey> opened = crypto::unbox_key(lease_file_name, as_text(*file), startup);
   if (!opened) return opened.error();
@@ -272,6 +281,9 @@ Result<std::unique_ptr<KeyRing>> KeyRing::read(const KeyPaths& paths, crypto::Se
   for (const std::uint32_t epoch : epochs) {
     if (ring->gone_.contains(epoch)) continue;  // a crash between the two steps of its end
     Result<crypto::SecretKey> secret = read_key(paths, release_name(epoch), startup);
+    // Not passed over: were it this month's, another key would be made in its place, and what was sealed lost with it.
+    if (!secret && secret.error().code != Errc::io_error)
+      return Error{Errc::conflict, release_name(epoch) + std::string(key_suffix) + " is no release key of this broker"};
     if (!secret) return secret.error();
     ring->release_.emplace(epoch, crypto::BoxPair::from_secret(*std::move(secret)));
   }

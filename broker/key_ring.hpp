@@ -73,7 +73,8 @@ class KeyRing {
   /// Makes the lease file and the first release key. The CURVE and log keys are there already (`pli init`).
   [[nodiscard]] static Result<void> create(const KeyPaths& paths, const crypto::SecretKey& startup, UnixMillis now);
   /// The newer of the two lease copies wins. Changes nothing on disk: whoever only looks on stops here
-  /// (`pli-broker check`). Errors: not_found, authentication_failed (another start-up secret), corruption.
+  /// (`pli-broker check`). Errors: not_found, authentication_failed (another start-up secret), corruption, conflict (a
+  /// file named like a release key is none of this broker's; it is named).
   [[nodiscard]] static Result<std::unique_ptr<KeyRing>> read(const KeyPaths& paths, crypto::SecretKey startup);
   /// Before a broker's first batch: mends a missing, damaged or older lease copy and makes the month's release key.
   /// Errors: io_error.

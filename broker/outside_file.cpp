@@ -65,6 +65,10 @@ Result<OutsideFile> OutsideFile::open(const std::filesystem::path& path) {
 }
 
 Result<audit::OutsideSlot> OutsideFile::read(const std::filesystem::path& path) {
+  std::error_code problem;
+  const auto status = std::filesystem::status(path, problem);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    return Error{Errc::corruption, "no file"};
   auto whole = read_file(path, file_bytes);
   if (!whole) return whole.error().code == Errc::over_limit ? Error{Errc::corruption, "not two slots"} : whole.error();
   return audit::newest_slot(*whole);

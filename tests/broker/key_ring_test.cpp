@@ -1,6 +1,7 @@
 #include "broker/key_ring.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -89,6 +90,36 @@ TEST_F(KeyRingTest, ReadingMendsNothingAndMakesNothing) {
   ASSERT_TRUE((*ring)->prepare(monday_morning));
   EXPECT_TRUE(std::filesystem::exists(paths.leases_copy));
   EXPECT_TRUE(std::filesystem::exists(paths.folder / "release-202601.key"));
+}
+
+TEST_F(KeyRingTest, APipeInAFilesPlaceIsRefusedAndNotWaitedFor) {
+  for (const auto& path : {paths.leases, paths.leases_copy}) {
+    const auto good = read_file(path, 1 << 20).value();
+    std::filesystem::remove(path);
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_NE(open(), nullptr) << "the other copy serves, and mends this one";
+    EXPECT_TRUE(std::filesystem::is_regular_file(path));
+    EXPECT_EQ(read_file(path, 1 << 20).value().size(), good.size());
+  }
+  std::filesystem::remove(paths.folder / "log.key");
+  ASSERT_EQ(::mkfifo((paths.folder / "log.key").c_str(), 0600), 0);
+  EXPECT_EQ(KeyRing::read(paths, test_startup_secret()).error().code, Errc::corruption);
+}
+
+TEST_F(KeyRingTest, AReleaseKeyThatIsNoneOfOursIsNamedAndNothingIsMadeInItsPlace) {
+  const auto stray = paths.folder / "release-202512.key";
+  for (const Bytes& bytes : {Bytes(), Bytes(100, 'x'), read_file(paths.folder / "release-202601.key", 4096).value()}) {
+    ASSERT_TRUE(write_file_durably(stray, bytes, FileMode::owner_only));
+    const auto refused = KeyRing::open(paths, test_startup_secret(), monday_morning);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, Errc::conflict);
+    EXPECT_NE(refused.error().detail.find("release-202512.key"), std::string::npos);
+    EXPECT_EQ(read_file(stray, 4096).value(), bytes);
+  }
+  std::filesystem::remove(stray);
+  // Whatever is named otherwise is nobody's business here.
+  ASSERT_TRUE(write_file_durably(paths.folder / "release-old.key", Bytes(100, 'x'), FileMode::owner_only));
+  EXPECT_NE(open(), nullptr);
 }
 
 TEST_F(KeyRingTest, TheNewerCopyWins) {
