@@ -468,6 +468,7 @@ std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Ope
 }
 
 Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
+  if (auto kept = keep_directory_proof(now); !kept) return kept.error();
   // The month's release key is there before anybody says hello: whose session is older than the month opens all the
   // same. Where it cannot be written `hello` says so, and what needs no new key goes on.
   no_release_key_ = !keys_.current_release(now);

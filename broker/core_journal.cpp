@@ -183,6 +183,18 @@ Result<void> CoreState::erase_journal(Batch& batch) {
   return {};
 }
 
+Result<void> CoreState::keep_directory_proof(UnixMillis now) {
+  const std::uint32_t first_kept = months_before(month_of(now), settings_.journal_months);
+  const std::optional<LeafRow> row = store_.leaf(directory_leaf_);
+  if (!row || row->month == record_in_clear || row->month >= first_kept) return {};
+  const std::optional<audit::Record> record = stored_record(*row);
+  if (!record) return {};
+  auto tx = store_.begin();
+  if (!tx) return tx.error();
+  tx->keep_disclosed(directory_leaf_, pack(audit::disclose(*record, shown_to(Shown::directory_holder))));
+  return tx->commit();
+}
+
 void CoreState::forget_erased() {
   // Not in the middle of a month: each time costs a sync of the whole database.
   if (!wal_owed_ || !erased_through_) return;

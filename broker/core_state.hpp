@@ -194,6 +194,9 @@ class CoreState final : public Core {
   void log_erasure(Batch& batch, std::uint32_t month, ShardNumber from);
   /// Errors: io_error (the lease file).
   [[nodiscard]] Result<void> erase_journal(Batch& batch);
+  /// Before the month of the version in force goes: what proves it is kept, in a transaction of its own, for the key is
+  /// destroyed in the middle of the next. Errors: the store's.
+  [[nodiscard]] Result<void> keep_directory_proof(UnixMillis now);
   void forget_erased();  ///< after the commit
 
   // ---- steps shared by verbs (core_steps.cpp) ------------------------------------------------------------------

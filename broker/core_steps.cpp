@@ -74,11 +74,16 @@ std::optional<audit::Record> CoreState::stored_record(const LeafRow& row) const 
 std::optional<protocol::LeafProof> CoreState::stored_proof(const LeafPlace& place, std::optional<Shown> party) const {
   const std::optional<LeafRow> row = store_.leaf(place);
   if (!row) return std::nullopt;
-  const std::optional<audit::Record> record = stored_record(*row);
-  if (!record) return std::nullopt;
   protocol::LeafProof proof;
   proof.leaf = audit::encode(row->leaf);
   proof.index = place.index;
+  if (party == Shown::directory_holder && row->month == record_in_clear)
+    if (const auto kept = unpack_disclosure(row->record)) {
+      proof.disclosure = audit::encode(*kept);
+      return proof;
+    }
+  const std::optional<audit::Record> record = stored_record(*row);
+  if (!record) return std::nullopt;
   proof.disclosure = audit::encode(party ? audit::disclose(*record, shown_to(*party)) : audit::disclose_all(*record));
   return proof;
 }

@@ -9,6 +9,7 @@ namespace pli::broker {
 namespace {
 
 constexpr std::uint8_t packed_format = 1;
+constexpr std::uint8_t disclosed_format = 2;
 constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
@@ -162,6 +163,20 @@ Result<audit::Record> unpack(ByteView packed) {
   }
   if (!in.at_end()) return damaged;
   return record;
+}
+
+Bytes pack(const audit::Disclosure& disclosure) {
+  ByteWriter out;
+  out.u8(disclosed_format);
+  out.raw(audit::encode(disclosure));
+  return out.take();
+}
+
+std::optional<audit::Disclosure> unpack_disclosure(ByteView packed) {
+  if (packed.empty() || packed.front() != disclosed_format) return std::nullopt;
+  auto disclosure = audit::decode_disclosure(packed.subspan(1));
+  if (!disclosure) return std::nullopt;
+  return *std::move(disclosure);
 }
 
 Result<audit::Record> open_record(std::uint32_t month, ByteView bound, ByteView stored,

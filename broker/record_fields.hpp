@@ -69,6 +69,12 @@ enum class Shown {
 /// Errors: corruption.
 [[nodiscard]] Result<audit::Record> unpack(ByteView packed);
 
+/// What is kept in clear of a record whose month is erased: some fields shown, the rest behind their commitments.
+///   u8 2 ‖ disclosure (audit/record.hpp)
+[[nodiscard]] Bytes pack(const audit::Disclosure& disclosure);
+/// Nothing for what is none. Every shown field was checked against its commitment.
+[[nodiscard]] std::optional<audit::Disclosure> unpack_disclosure(ByteView packed);
+
 /// In place of the month whose key a stored record is boxed under: it stands packed, in clear.
 inline constexpr std::uint32_t record_in_clear = 0;
 /// The record as it stands in the store. Errors: not_found (its month's key is not there), authentication_failed,

@@ -1067,6 +1067,15 @@ void Transaction::drop_record(const LeafPlace& place) {
   });
 }
 
+void Transaction::keep_disclosed(const LeafPlace& place, ByteView packed) {
+  state_->write([&](Store::State::Statements&) {
+    SQLite::Statement update(state_->database, "UPDATE leaf SET month = 0, record = ? WHERE key = ?");
+    Query query(update);
+    query << packed << leaf_key(place);
+    query.run();
+  });
+}
+
 void Transaction::add_opening(const OpeningRow& row) {
   state_->write([&](Store::State::Statements& s) {
     Query query(s.add_opening);

@@ -261,6 +261,7 @@ class Transaction {
   void set_cursor(std::string_view member, QueueKey queue, QueueNumber number);
   void add_leaf(const LeafRow& row);
   void drop_record(const LeafPlace& place);
+  void keep_disclosed(const LeafPlace& place, ByteView packed);  ///< in clear, in place of the boxed record
   void add_opening(const OpeningRow& row);
   void drop_openings(UnixMillis before);
   void add_directory(const DirectoryRow& row, const std::vector<DirectoryEntryRow>& changed);

@@ -271,6 +271,46 @@ TEST_F(Journal, ErasureGoesOnAfterARestartAndIsRecordedOnce) {
   expect_whole();
 }
 
+TEST_F(Journal, TheVersionInForceStaysProvableWhenItsRecordIsErasedAndSaysNobodysName) {
+  accept();
+  EXPECT_EQ(refusal_in(house.ask("operateur", department.renew_term(house.now + protocol::directory_validity_max))),
+            "");
+  const auto before = house.ask("ged.1", protocol::GetDirectory{});
+  ASSERT_EQ(refusal_in(before), "");
+  house.now = month_start(202608);
+  house.tick();
+  EXPECT_FALSE(house.keys().record_key(202601));
+  for (int start = 0; start < 2; ++start) {
+    const auto after = house.ask("ged.1", protocol::GetDirectory{});
+    ASSERT_EQ(refusal_in(after), "");
+    const auto& proof = std::get<protocol::DirectoryPage>(after).leaf;
+    EXPECT_EQ(proof.leaf, std::get<protocol::DirectoryPage>(before).leaf.leaf);
+    EXPECT_EQ(proof.disclosure, std::get<protocol::DirectoryPage>(before).leaf.disclosure);
+    const auto disclosure = audit::decode_disclosure(proof.disclosure);
+    ASSERT_TRUE(disclosure.has_value());
+    EXPECT_EQ(disclosure->find("actor"), nullptr);
+    EXPECT_EQ(as_text(*disclosure->find("act")), "publish_directory");
+    house.restart();
+  }
+  // Of the record itself nothing is left: the auditor reads it as erased, with all of its month.
+  const auto leaf = leaves(audit::LeafType::habilitation).back();
+  EXPECT_EQ(records(leaf.place.index).items.front().disclosure.size(), 0U);
+  expect_whole();
+  // Another record in its place would be named.
+  house.close();
+  run_sql(house.database(),
+          "UPDATE leaf SET record = cast(x'02' || substr(record, 2, 3) || zeroblob(32) || "
+          "substr(record, 37) AS BLOB) WHERE key = " +
+              std::to_string(leaf.place.index.value));
+  ASSERT_TRUE(house.open().has_value());
+  broker::CheckOptions wanted;
+  wanted.log = department.log();
+  const auto broken = broker::check_store(house.database(), house.keys(), wanted);
+  ASSERT_TRUE(broken.has_value());
+  ASSERT_FALSE(broken->problems.empty());
+  EXPECT_EQ(broken->problems.front().where, "leaf " + std::to_string(leaf.place.index.value));
+}
+
 TEST_F(Journal, AStopBetweenTheKeysEndAndItsLeafIsMadeUpFor) {
   accept();
   house.now = month_start(202608);
