@@ -248,11 +248,40 @@ bool knows_later_shard(const std::filesystem::path& tiles, const std::string& lo
   return false;
 }
 
+/// Those of the shards before: a broker that was killed has left them short of the end, and no later one would write
+/// them.
+Outcome<std::vector<ClosedTiles>> open_closed_tiles(const Config& config, const audit::VerifierKey& own,
+                                                    const Store& store) {
+  std::vector<ClosedTiles> out;
+  for (const ShardRow& row : store.shards()) {
+    const audit::VerifierKey key{row.origin, own.type, own.key};
+    if (row.number == store.shard()) break;
+    const auto head = audit::verify_checkpoint(row.end.closed, key);
+    auto reader = StoreReader::open(config.database(), row.origin);
+    if (!head || !reader) return unreadable(head ? reader.error() : head.error());
+    const std::shared_ptr<StoreReader> lent = *std::move(reader);
+    auto tiles =
+        TileFolder::open({config.tiles_folder / row.origin.substr(config.log.size() + 1), key, {}}, head->size(),
+                         {[lent](LeafIndex first, std::size_t count) { return lent->leaves(first, count); },
+                          [lent](audit::NodeId id) { return lent->node(id); }});
+    if (!tiles && tiles.error().code == Errc::conflict) {
+      // What was published of its lost end is the last that is known of it.
+      if (!row.end.last_known.empty()) continue;
+      return rolled_back(tiles.error().detail);
+    }
+    if (!tiles && tiles.error().code == Errc::corruption) return tiles_differ(tiles.error().detail);
+    if (!tiles)
+      return failure(exit_local_error, "TILES_FOLDER", tiles.error(), "Check `tiles_folder`, its disk and its owner.");
+    out.push_back({*std::move(tiles), head->size(), row.end.closed});
+  }
+  return out;
+}
+
 /// P10: what the tiles folder and the witnesses know must be the start of this tree; then what an earlier process has
 /// published is where publication resumes.
 Outcome<Publication> prepare_publication(const Config& config, const KeyRing& keys, const Store& store,
                                          OutsideFile outside, const Clock& clock) {
-  Publication out{std::move(outside), std::nullopt, nullptr, {}, std::nullopt};
+  Publication out{std::move(outside)};
   if (config.tiles_folder.empty() && config.witnesses_policy.empty()) return out;
   const audit::VerifierKey own = verifier_key(keys, store);
   auto opened = StoreReader::open(config.database(), store.origin());
@@ -272,6 +301,9 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
       return failure(exit_local_error, "TILES_FOLDER", tiles.error(), "Check `tiles_folder`, its disk and its owner.");
     out.last_published = tiles->published();
     out.tiles.emplace(*std::move(tiles));
+    auto closed = open_closed_tiles(config, own, store);
+    if (!closed) return closed.error();
+    out.closed_tiles = *std::move(closed);
   } else {
     out.note_file = config.published_note();
     if (const auto note = read_file(out.note_file, audit::note_bytes_max)) {

@@ -21,6 +21,11 @@ Result<TreeSize> size_of(const std::string& checkpoint) {
   return head->size;
 }
 
+void tell_of_mended(TileFolder& tiles) {
+  if (const std::size_t count = tiles.take_mended(); count != 0)
+    log(LogLevel::warning, "lost tiles made anew", {{"count", std::uint64_t{count}}});
+}
+
 /// What comes after `waiting`, or instead of it where there is a gap or too much.
 void add(HandedLeaves& waiting, HandedLeaves more) {
   if (more.leaves.empty()) return;
@@ -41,7 +46,8 @@ Publisher::Publisher(Publication publication, std::string newest, PublisherTimes
       newest_(std::move(newest)),
       written_(newest_),
       last_write_(steady_clock::now()),
-      last_published_(last_write_) {
+      last_published_(last_write_),
+      next_look_(last_write_ + times.heartbeat) {
   if (publication_.is_immediate()) published_ = newest_;
   if (publication_.witnesses)
     publication_.witnesses->set_progress([this] {
@@ -117,6 +123,7 @@ void Publisher::run() {
 SteadyTime Publisher::next_due() const {
   if (catching_up_) return {};
   SteadyTime due = last_write_ + times_.heartbeat;
+  if (!publication_.closed_tiles.empty()) due = std::min(due, next_completion_);
   if (offered_ || newest_ != written_) due = std::min(due, next_write_);
   if (late_until_) due = std::min(due, *late_until_);
   if (!round_open_ && newest_ == written_)
@@ -136,6 +143,8 @@ void Publisher::work(SteadyTime now) {
   const bool beat = newest_ == published_ && now >= last_published_ + times_.heartbeat;
   if (!stopped_ && !round_open_ && newest_ == written_ && (newest_ != published_ || beat) && now >= next_try_)
     begin_publication(now, beat);
+  if (!stopped_ && now >= next_look_) look_at_tiles(now);
+  if (!stopped_ && !publication_.closed_tiles.empty() && now >= next_completion_) complete_closed_tiles(now);
   if (!unwritten_ && !missing_)
     state_ = Publishing::going_on;
   else
@@ -163,6 +172,7 @@ void Publisher::begin_publication(SteadyTime now, bool anew) {
       if (!grown && grown.error().code == Errc::conflict)
         return stop(PublisherStop::tiles_differ, grown.error().detail);
       if (!grown) return failed("tiles", grown.error(), now);
+      tell_of_mended(*publication_.tiles);
       catching_up_ = !*grown;
       if (catching_up_) return;  // between two steps the outside file has its turn
       waiting_ = {};
@@ -191,6 +201,35 @@ void Publisher::look_at_round(SteadyTime now) {
   late_until_.reset();
   next_try_ = now + times_.between;
   if (!std::exchange(missing_, true)) log(LogLevel::warning, "too few witnesses cosign, nothing newer is published");
+}
+
+void Publisher::look_at_tiles(SteadyTime now) {
+  next_look_ = now + times_.heartbeat;
+  if (!publication_.tiles || catching_up_) return;
+  const std::uint64_t bundles = publication_.tiles->size().value / audit::tile_width;
+  const auto beats = std::max<std::int64_t>(1, times_.tiles_round / times_.heartbeat);
+  const auto looked = publication_.tiles->look(bundles / static_cast<std::uint64_t>(beats) + 1);
+  if (!looked && looked.error().code == Errc::conflict) return stop(PublisherStop::tiles_differ, looked.error().detail);
+  if (!looked) return failed("tiles", looked.error(), now);
+  tell_of_mended(*publication_.tiles);
+}
+
+/// One step of one of them, so that what is published has its turn.
+void Publisher::complete_closed_tiles(SteadyTime now) {
+  ClosedTiles& shard = publication_.closed_tiles.back();
+  const auto grown = shard.tiles.grow(shard.size, {});
+  if (!grown && grown.error().code == Errc::conflict) return stop(PublisherStop::tiles_differ, grown.error().detail);
+  tell_of_mended(shard.tiles);
+  Result<void> kept;
+  if (grown && *grown) {
+    const auto served = shard.tiles.published() ? size_of(*shard.tiles.published()) : Result<TreeSize>(TreeSize{});
+    // One of that very tree may bear cosignatures.
+    if (!served || *served < shard.size) kept = shard.tiles.publish(shard.closed);
+    if (kept) return publication_.closed_tiles.pop_back();
+  }
+  if (grown && kept) return;
+  next_completion_ = now + times_.between;
+  failed("tiles of a closed shard", grown ? kept.error() : grown.error(), now);
 }
 
 void Publisher::publish(const std::string& note, SteadyTime now) {

@@ -14,12 +14,20 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "broker/outside_file.hpp"
 #include "broker/tile_folder.hpp"
 #include "broker/witnesses.hpp"
 
 namespace pli::broker {
+
+/// The tiles of a shard that has ended, which a broker that was killed may have left unfinished.
+struct ClosedTiles {
+  TileFolder tiles;
+  TreeSize size{};
+  std::string closed;  ///< its closing checkpoint
+};
 
 /// What a checkpoint passes through before it is published.
 struct Publication {
@@ -28,6 +36,7 @@ struct Publication {
   std::unique_ptr<Witnesses> witnesses{};  ///< null: nobody is asked
   std::filesystem::path note_file{};       ///< where the newest published note is kept when no tiles folder keeps it
   std::optional<std::string> last_published{};  ///< of an earlier process, of a tree that ours extends
+  std::vector<ClosedTiles> closed_tiles{};      ///< completed beside what is published
 
   /// What is durable outside is published: nobody else has to be waited for.
   [[nodiscard]] bool is_immediate() const { return !tiles && !witnesses; }
@@ -36,6 +45,7 @@ struct Publication {
 struct PublisherTimes {
   std::chrono::milliseconds between = std::chrono::seconds(1);    ///< two publications, and two tries, at least
   std::chrono::milliseconds heartbeat = std::chrono::minutes(1);  ///< then what is published already is published again
+  std::chrono::milliseconds tiles_round = std::chrono::hours(24);   ///< in which each full tile is looked at once
   std::chrono::milliseconds late = std::chrono::milliseconds(250);  ///< for the others once the quorum has cosigned
   std::chrono::milliseconds end = std::chrono::seconds(1);          ///< for the witnesses when the broker stops
 };
@@ -74,6 +84,8 @@ class Publisher {
   void write_outside(SteadyTime now);
   void begin_publication(SteadyTime now, bool anew);
   void look_at_round(SteadyTime now);
+  void look_at_tiles(SteadyTime now);
+  void complete_closed_tiles(SteadyTime now);
   void publish(const std::string& note, SteadyTime now);
   void failed(std::string_view what, const Error& error, SteadyTime now);
   void stop(PublisherStop why, std::string detail);
@@ -98,8 +110,10 @@ class Publisher {
   HandedLeaves waiting_;   ///< leaves without their tiles
   SteadyTime next_write_{};
   SteadyTime next_try_{};
+  SteadyTime next_completion_{};
   SteadyTime last_write_{};
   SteadyTime last_published_{};
+  SteadyTime next_look_{};
   std::optional<SteadyTime> late_until_;
   bool round_open_ = false;
   bool catching_up_ = false;

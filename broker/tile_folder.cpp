@@ -74,6 +74,23 @@ Digest root_of(ByteView tile) {
   return range.root().value();
 }
 
+/// The full tiles that the last leaf of a bundle completes, from level 0 upwards.
+std::vector<audit::TileId> tiles_completed_by(std::uint64_t bundle) {
+  std::vector<audit::TileId> out;
+  for (std::uint8_t level = 0; level < audit::tile_levels_max; ++level, bundle /= audit::tile_width) {
+    out.push_back({level, bundle, audit::tile_width});
+    if ((bundle + 1) % audit::tile_width != 0) break;
+  }
+  return out;
+}
+
+Result<Bytes> encode_entries(const std::vector<std::string>& entries) {
+  std::vector<ByteView> views;
+  views.reserve(entries.size());
+  for (const std::string& entry : entries) views.push_back(as_bytes(entry));
+  return audit::encode_bundle(views);
+}
+
 }  // namespace
 
 TileFolder::TileFolder(Settings settings, LogSource source)
@@ -94,6 +111,7 @@ Result<void> TileFolder::take_up(TreeSize tree) {
   entries_.clear();
   for (Bytes& hashes : hashes_) hashes.clear();
   fresh_ = true;
+  unlooked_ = true;
   auto note = read_file(settings_.folder / checkpoint_name, audit::note_bytes_max);
   if (!note) {
     if (note.error().code == Errc::not_found) return {};
@@ -140,6 +158,19 @@ Result<bool> TileFolder::grow(TreeSize size, const HandedLeaves& handed) {
 }
 
 Result<bool> TileFolder::step(TreeSize size, const HandedLeaves& handed) {
+  if (unlooked_) {
+    // By name alone: it is asked for every tile of the log at once.
+    const auto is_lost = [&](const std::string& path) {
+      return ::access((settings_.folder / path).c_str(), F_OK) != 0;
+    };
+    for (std::uint64_t bundle = 0; bundle < size_.value / audit::tile_width; ++bundle) {
+      bool lost = is_lost(audit::to_path(audit::BundleId{bundle, audit::tile_width}));
+      for (const audit::TileId& tile : tiles_completed_by(bundle)) lost = lost || is_lost(audit::to_path(tile));
+      if (!lost) continue;
+      if (auto mended = mend(bundle); !mended) return mended.error();
+    }
+    unlooked_ = false;
+  }
   if (size == size_ && !fresh_) return true;
   const std::uint64_t until =
       std::min(size.value, (size_.value / audit::tile_width + step_bundles) * audit::tile_width);
@@ -159,12 +190,7 @@ Result<bool> TileFolder::step(TreeSize size, const HandedLeaves& handed) {
   std::array<std::vector<File>, audit::tile_levels_max> tiles;
   std::uint64_t leaf = size_.value;
   const auto put_bundle = [&](std::uint64_t index) -> Result<void> {
-    const std::vector<ByteView> views = [&] {
-      std::vector<ByteView> out;
-      for (const std::string& entry : entries_) out.push_back(as_bytes(entry));
-      return out;
-    }();
-    auto bytes = audit::encode_bundle(views);
+    auto bytes = encode_entries(entries_);
     if (!bytes) return bytes.error();
     bundles.push_back({audit::to_path(audit::BundleId{index, entries_.size()}), *std::move(bytes),
                        entries_.size() == audit::tile_width});
@@ -204,6 +230,40 @@ Result<bool> TileFolder::step(TreeSize size, const HandedLeaves& handed) {
   size_ = {until};
   fresh_ = fresh_ && !whole;
   return whole;
+}
+
+Result<void> TileFolder::look(std::uint64_t bundles) {
+  const std::uint64_t all = size_.value / audit::tile_width;
+  if (stale_) return {};
+  for (std::uint64_t left = std::min(bundles, all); left > 0; --left) {
+    if (next_look_ >= all) next_look_ = 0;
+    if (auto mended = mend(next_look_); !mended) return mended;
+    ++next_look_;
+  }
+  if (next_look_ >= all) fresh_ = true;  // once round: the edge is written again by the next grow()
+  return {};
+}
+
+/// The bundle and the tiles it completes: left where they are what they should be, made anew where they are lost.
+Result<void> TileFolder::mend(std::uint64_t bundle) {
+  auto entries = source_.leaves({bundle * audit::tile_width}, audit::tile_width);
+  if (!entries) return entries.error();
+  auto bytes = encode_entries(*entries);
+  if (!bytes) return bytes.error();
+  std::vector<File> files;
+  files.push_back({audit::to_path(audit::BundleId{bundle, audit::tile_width}), *std::move(bytes), true});
+  for (const audit::TileId& tile : tiles_completed_by(bundle)) {
+    auto hashes = audit::make_tile(tile, source_.nodes);
+    if (!hashes) return hashes.error();
+    files.push_back({audit::to_path(tile), *std::move(hashes), true});
+  }
+  std::error_code problem;
+  const auto lost = std::count_if(files.begin(), files.end(), [&](const File& file) {
+    return !std::filesystem::exists(settings_.folder / file.path, problem);
+  });
+  if (auto written = write(files); !written) return written;
+  mended_ += static_cast<std::size_t>(lost);
+  return {};
 }
 
 Result<void> TileFolder::write(const std::vector<File>& files) {

@@ -488,6 +488,33 @@ TEST_F(BrokerProgram, P7WritesTilesThatAnybodyCanVerify) {
   EXPECT_EQ(text_of("tiles/2026-1/checkpoint").substr(0, 30), published.substr(0, 30)) << "made anew";
 }
 
+TEST_F(BrokerProgram, P7TilesOfAClosedShardLeftShortAreCompletedAtTheNextStart) {
+  configure("tiles_folder = \"tiles\"\n");
+  ASSERT_EQ(call("init").code, 0);
+  Run first = run();
+  EXPECT_EQ(stop(first), 0);
+  back_up("tiles");
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  for (int i = 0; i < 5; ++i) (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  bring_back("tiles");  // as a broker leaves them that is killed before it has written these
+  const Answer opened = call("next-shard");
+  ASSERT_EQ(opened.code, 0);
+  Run again = run();
+  EXPECT_TRUE(eventually([&] {
+    const auto served = audit::verify_checkpoint(text_of("tiles/2026-1/checkpoint"), log_key());
+    return served && served->size().value == opened.said["leaves"].get<std::uint64_t>();
+  }));
+  EXPECT_EQ(stop(again), 0);
+  const auto served = audit::verify_checkpoint(text_of("tiles/2026-1/checkpoint"), log_key());
+  ASSERT_TRUE(served);
+  EXPECT_TRUE(audit::CheckedTiles::open(served->size(), served->root(), [&](const audit::TileId& id) {
+    return read_file(folder_.path() / "tiles/2026-1" / audit::to_path(id), audit::tile_bytes_max);
+  }));
+}
+
 TEST_F(BrokerProgram, P10TilesOfALargerTreeDoNotStart) {
   configure("tiles_folder = \"tiles\"\n");
   ASSERT_EQ(call("init").code, 0);

@@ -98,6 +98,59 @@ class Tiles : public ::testing::Test {
   std::size_t most_read_ = 0;
 };
 
+TEST_F(Tiles, P7AFullTileOrBundleThatWasLostIsMadeAnewAtTheNextStart) {
+  log_of(66'000);
+  ASSERT_TRUE(publish(open(), 66'000));
+  const auto whole = files();
+  for (const char* lost : {"tile/0/000", "tile/0/x000/255", "tile/1/000", "tile/entries/017", "tile/entries/256"}) {
+    const std::filesystem::path name(lost);
+    if (!whole.contains(lost)) continue;
+    std::filesystem::remove(path_ / name);
+    TileFolder folder = open().value();
+    ASSERT_TRUE(publish(folder, 66'000)) << lost;
+    EXPECT_EQ(folder.take_mended(), 1U) << lost;
+    EXPECT_EQ(folder.take_mended(), 0U);
+    expect_served(66'000);
+  }
+  EXPECT_EQ(files().size(), whole.size());
+  TileFolder untouched = open().value();
+  reads_ = 0;
+  ASSERT_TRUE(publish(untouched, 66'000));
+  EXPECT_EQ(untouched.take_mended(), 0U);
+  EXPECT_LE(reads_, 1U) << "looked for by name alone";
+}
+
+TEST_F(Tiles, P7ARoundOfLooksFindsWhatWasLostAndWhatWasAltered) {
+  log_of(2'000);
+  TileFolder folder = open().value();
+  ASSERT_TRUE(publish(folder, 2'000));
+  ASSERT_TRUE(folder.look(100));
+  EXPECT_EQ(folder.take_mended(), 0U);
+  for (const char* lost : {"tile/0/003", "tile/entries/005"}) {
+    std::filesystem::remove(path_ / lost);
+    std::size_t looks = 0;
+    while (!read(lost)) {
+      ASSERT_LT(looks++, 7U) << lost;
+      ASSERT_TRUE(folder.look(1));
+    }
+    EXPECT_EQ(folder.take_mended(), 1U);
+  }
+  std::filesystem::remove(path_ / audit::to_path(audit::TileId{0, 7, 208}));
+  for (int i = 0; i < 7; ++i) ASSERT_TRUE(folder.look(1));
+  ASSERT_TRUE(folder.grow({2'000}, {}));
+  expect_served(2'000);
+  for (const char* altered : {"tile/0/006", "tile/entries/002"}) {
+    const Bytes before = read(altered).value();
+    Bytes other = before;
+    other.back() ^= 1;
+    ASSERT_TRUE(write_file_durably(path_ / altered, other, FileMode::world_readable));
+    EXPECT_EQ(folder.look(7).error().code, Errc::conflict) << altered;
+    EXPECT_EQ(read(altered).value(), other) << "left for whoever investigates";
+    ASSERT_TRUE(write_file_durably(path_ / altered, before, FileMode::world_readable));
+  }
+  EXPECT_TRUE(folder.look(7));
+}
+
 TEST_F(Tiles, P7EveryPublishedTreeIsReadBackFromItsFilesAlone) {
   log_of(70'000);
   TileFolder folder = open().value();
