@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "audit/note.hpp"
+#include "audit/tree.hpp"
 #include "base/file.hpp"
 #include "broker/backup.hpp"
 #include "broker/broker.hpp"
@@ -35,6 +36,9 @@
 
 namespace pli::broker {
 namespace {
+
+/// Years after the store's shard whose first one witnesses are asked about at a start.
+constexpr std::uint32_t later_years_asked_max = 8;
 
 /// What went wrong in a program's words: a state to search for, a cause, and what to do.
 struct Failure {
@@ -102,7 +106,9 @@ Failure standing_failure(const Compared& compared) {
           "`run --accept-rollback` takes its order."};
     case Standing::before_its_shard:
       return {exit_verification_failed, "ROLLED_BACK", compared.cause,
-              "Bring back a database copied since then. No order accepts this one: a whole shard would be missing."};
+              "Bring back a database copied since then. No order accepts this one, for a whole shard would be missing; "
+              "if there is no newer copy, this log has ended: docs/decisions/0010-no-order-gives-up-a-whole-shard.md "
+              "says what remains."};
     case Standing::other_history:
       return {
           exit_verification_failed, "OTHER_HISTORY", compared.cause,
@@ -277,6 +283,35 @@ Outcome<std::vector<ClosedTiles>> open_closed_tiles(const Config& config, const 
   return out;
 }
 
+/// Of each shard that may have followed the store's, the checkpoint of its empty tree: true of a shard nobody opened,
+/// and refused with its size by a witness that has cosigned a leaf of it.
+std::vector<std::string> later_shards(const Config& config, const KeyRing& keys, const Store& store, UnixMillis now) {
+  std::vector<std::string> out;
+  const auto current = protocol::shard_of(store.origin(), config.log);
+  if (!current) return out;
+  const std::uint32_t last_year =
+      std::min(std::max(month_of(now) / 100, current->year) + 1, current->year + later_years_asked_max);
+  for (std::uint32_t year = current->year; year <= last_year; ++year)
+    if (const auto name = protocol::shard_after(*current, year)) {
+      const std::string origin = config.log + "/" + protocol::to_text(*name);
+      out.push_back(audit::sign_checkpoint({origin, {}, audit::empty_root()}, keys.log_key()));
+    }
+  return out;
+}
+
+Outcome<std::unique_ptr<Witnesses>> make_witnesses(audit::WitnessPolicy policy, audit::NodeSource nodes,
+                                                   const Clock& clock) {
+  auto witnesses = Witnesses::create(
+      std::move(policy),
+      [nodes = std::move(nodes)](TreeSize older, TreeSize newer) {
+        return audit::consistency_proof(older, newer, nodes);
+      },
+      clock);
+  if (!witnesses)
+    return failure(exit_local_error, "WITNESS_POLICY", witnesses.error(), "Give each witness its http:// URL.");
+  return *std::move(witnesses);
+}
+
 /// P10: what the tiles folder and the witnesses know must be the start of this tree; then what an earlier process has
 /// published is where publication resumes.
 Outcome<Publication> prepare_publication(const Config& config, const KeyRing& keys, const Store& store,
@@ -317,14 +352,28 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
   if (config.witnesses_policy.empty()) return out;
   auto policy = read_policy(config, own);
   if (!policy) return policy.error();
-  auto witnesses = Witnesses::create(
-      *std::move(policy),
-      [nodes](TreeSize older, TreeSize newer) { return audit::consistency_proof(older, newer, nodes); }, clock);
-  if (!witnesses)
-    return failure(exit_local_error, "WITNESS_POLICY", witnesses.error(), "Give each witness its http:// URL.");
-  if (const auto alarm = (*witnesses)->compare(out.outside.newest().note, tree)) return rolled_back(to_text(*alarm));
+  auto witnesses = make_witnesses(*std::move(policy), nodes, clock);
+  if (!witnesses) return witnesses.error();
+  if (const auto alarm =
+          (*witnesses)->compare(out.outside.newest().note, tree, later_shards(config, keys, store, clock.now())))
+    return rolled_back(to_text(*alarm));
   out.witnesses = *std::move(witnesses);
   return out;
+}
+
+/// P10, before a store is given a next shard: had one been opened after it already, there would be two.
+Outcome<void> demand_no_later_shard(const Config& config, const KeyRing& keys, const Store& store, const Clock& clock) {
+  const audit::VerifierKey own = verifier_key(keys, store);
+  if (!config.tiles_folder.empty() && knows_later_shard(config.tiles_folder, config.log, own))
+    return rolled_back("the tiles folder holds a later shard of this log");
+  if (config.witnesses_policy.empty()) return {};
+  auto policy = read_policy(config, own);
+  if (!policy) return policy.error();
+  auto witnesses = make_witnesses(*std::move(policy), {}, clock);
+  if (!witnesses) return witnesses.error();
+  if (const auto alarm = (*witnesses)->compare_later(later_shards(config, keys, store, clock.now())))
+    return rolled_back(to_text(*alarm));
+  return {};
 }
 
 Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store) {
@@ -483,9 +532,12 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
   if (auto plausible = demand_clock(clock.now(), *keys, *store); !plausible && !options.accept_clock)
     return report(plausible.error(), options.json);
   if (auto ready = keys->prepare(clock.now()); !ready) return report(keys_failure(ready.error()), options.json);
-  if (accepting)
+  if (accepting) {
+    if (auto none = demand_no_later_shard(config, *keys, *store, clock); !none)
+      return report(none.error(), options.json);
     if (auto accepted = accept_rollback(config, *opened, options.accept_rollback, clock.now()); !accepted)
       return report(accepted.error(), options.json);
+  }
   if (auto forward = bring_forward(outside, *store); !forward) return report(forward.error(), options.json);
   auto core = Core::open(*store, *keys, core_settings(config));
   if (!core)
@@ -673,6 +725,8 @@ int request_rollback(const ProgramOptions& options) {
   if (!config) return report(config.error(), options.json);
   auto opened = open_compared(*config, Standing::rolled_back);
   if (!opened) return report(opened.error(), options.json);
+  if (auto none = demand_no_later_shard(*config, *opened->keys, *opened->store, SystemClock()); !none)
+    return report(none.error(), options.json);
   auto request = rollback_request(*opened->store, *opened->keys, core_settings(*config), opened->outside.newest().note,
                                   SystemClock().now());
   if (!request) return report(order_failure(request.error()), options.json);
@@ -695,6 +749,8 @@ int open_next_shard(const ProgramOptions& options) {
   if (auto plausible = demand_clock(now, *keys, *store); !plausible && !options.accept_clock)
     return report(plausible.error(), options.json);
   if (auto ready = keys->prepare(now); !ready) return report(keys_failure(ready.error()), options.json);
+  if (auto none = demand_no_later_shard(*config, *keys, *store, SystemClock()); !none)
+    return report(none.error(), options.json);
   const std::string closed = store->origin();
   const std::uint64_t leaves = store->tree_size().value;
   if (auto open = open_next_shard(*store, *keys, core_settings(*config), now); !open)

@@ -43,12 +43,22 @@ void Witnesses::set_progress(std::function<void()> progress) {
 
 void Witnesses::committed(TreeSize size) { committed_ = size.value; }
 
-std::optional<Witnesses::Alarm> Witnesses::compare(const std::string& checkpoint, TreeSize own) {
+std::optional<Witnesses::Alarm> Witnesses::compare(const std::string& checkpoint, TreeSize own,
+                                                   std::vector<std::string> later) {
   const auto note = audit::parse_note(checkpoint);
   const auto head = note ? audit::parse_tree_head(note->text) : Result<audit::TreeHead>(note.error());
   PLI_INVARIANT(head.has_value());  // it was compared with the tree before
+  return compare(Job{0, checkpoint, head->size, own}, std::move(later));
+}
+
+std::optional<Witnesses::Alarm> Witnesses::compare_later(std::vector<std::string> later) {
+  return compare(Job{}, std::move(later));
+}
+
+std::optional<Witnesses::Alarm> Witnesses::compare(const Job& job, std::vector<std::string> later) {
   std::unique_lock lock(mutex_);
-  for (const auto& witness : asked_) witness->job = Job{0, checkpoint, head->size, own};
+  later_ = std::move(later);
+  for (const auto& witness : asked_) witness->job = job;
   wake_.notify_all();
   answer_.wait_until(lock, steady_clock::now() + times_.compare, [this] {
     return alarm_ || std::all_of(asked_.begin(), asked_.end(), [](const auto& witness) { return witness->compared; });
@@ -117,9 +127,15 @@ void Witnesses::run(std::size_t which) {
     if (ending_) return;
     const Job job = *std::exchange(witness.job, std::nullopt);
     lock.unlock();
-    const auto reply = talk(witness, policy_.witnesses()[which].key, job);
+    const audit::VerifierKey& key = policy_.witnesses()[which].key;
+    const auto later = find_later(witness, key);
+    const auto reply = !later                   ? Result<audit::WitnessReply>(later.error())
+                       : job.checkpoint.empty() ? Result<audit::WitnessReply>(audit::StandsAt{})
+                                                : talk(witness, key, job);
     lock.lock();
     if (ending_) return;
+    if (later && *later && !alarm_)
+      alarm_ = Alarm{policy_.witnesses()[which].name, audit::WitnessAlarm::rolled_back, **later};
     take(which, job, reply);
     if (!progress_) continue;
     const auto progress = progress_;
@@ -152,6 +168,21 @@ Result<audit::WitnessReply> Witnesses::talk(Asked& witness, const audit::Verifie
   }
 }
 
+Result<std::optional<std::string>> Witnesses::find_later(Asked& witness, const audit::VerifierKey& key) const {
+  for (; witness.later_asked < later_.size(); ++witness.later_asked) {
+    const audit::AddCheckpoint request{{}, {}, later_[witness.later_asked]};
+    const auto answer = witness.line.add_checkpoint(audit::to_text(request));
+    if (!answer) return answer.error();
+    const auto reply = audit::read_witness_answer(request, {}, *answer, key, audit::to_seconds(clock_.now()));
+    // Anything else says that it knows no leaf of it, or does not say what it knows.
+    const auto* alarm = reply ? std::get_if<audit::WitnessAlarm>(&*reply) : nullptr;
+    if (alarm == nullptr || *alarm != audit::WitnessAlarm::rolled_back) continue;
+    const std::string& note = later_[witness.later_asked];
+    return std::optional<std::string>(note.substr(0, note.find('\n')));
+  }
+  return std::optional<std::string>();
+}
+
 void Witnesses::take(std::size_t which, const Job& job, const Result<audit::WitnessReply>& reply) {
   Asked& witness = *asked_[which];
   const std::string& name = policy_.witnesses()[which].name;
@@ -167,7 +198,7 @@ void Witnesses::take(std::size_t which, const Job& job, const Result<audit::Witn
     witness.pause = times_.pause;
     witness.next_try = {};
     if (const auto* alarm = std::get_if<audit::WitnessAlarm>(&*reply); alarm != nullptr && !alarm_)
-      alarm_ = Alarm{name, *alarm};
+      alarm_ = Alarm{name, *alarm, {}};
   } else {
     // One that is ahead of what it was asked is asked again with the next checkpoint.
     const bool ahead = reply.error().code == Errc::conflict;
@@ -185,6 +216,8 @@ void Witnesses::take(std::size_t which, const Job& job, const Result<audit::Witn
 }
 
 std::string to_text(const Witnesses::Alarm& alarm) {
+  if (!alarm.later.empty())
+    return "witness " + alarm.name + " has cosigned " + alarm.later + ", a later shard of this log";
   return "witness " + alarm.name +
          (alarm.what == audit::WitnessAlarm::rolled_back
               ? " has cosigned a larger tree of this log than the database holds"

@@ -39,6 +39,7 @@ class Witnesses {
   struct Alarm {
     std::string name;  ///< as the policy calls it
     audit::WitnessAlarm what{};
+    std::string later;  ///< the origin of a shard after ours that it has cosigned, when that is what it knows
   };
   struct Round {
     std::string note;      ///< the checkpoint asked for, with the cosignatures there are so far
@@ -54,10 +55,16 @@ class Witnesses {
   Witnesses(const Witnesses&) = delete;
   Witnesses& operator=(const Witnesses&) = delete;
 
-  /// P10: does any of them know a larger tree than ours of `own` leaves? Asks for nothing new to be cosigned:
-  /// `checkpoint` is the one last written outside. Waits for all, or for times.compare; who has not answered is told at
-  /// its first answer. Once, before the first ask().
-  [[nodiscard]] std::optional<Alarm> compare(const std::string& checkpoint, TreeSize own);
+  /// P10: does any of them know a larger tree than ours of `own` leaves, or a leaf of a shard after ours? Says nothing
+  /// of the log that is new: `checkpoint` is the one last written outside, each of `later` that of an empty tree.
+  /// Waits for all, or for times.compare; who has not answered is told at its first answer. Once, before the first
+  /// ask().
+  [[nodiscard]] std::optional<Alarm> compare(const std::string& checkpoint, TreeSize own,
+                                             std::vector<std::string> later);
+
+  /// The same of `later` alone: before a store that is known to be short, or about to end its shard, is given a next
+  /// one.
+  [[nodiscard]] std::optional<Alarm> compare_later(std::vector<std::string> later);
 
   /// The tree has so many leaves now: a witness that knows no more than that has not seen us rolled back. Told before
   /// the receipts leave, whose checkpoint anybody may have cosigned. Any thread.
@@ -72,7 +79,7 @@ class Witnesses {
  private:
   struct Job {
     std::uint64_t round = 0;  ///< 0: compare
-    std::string checkpoint;
+    std::string checkpoint;   ///< empty: nothing but what is later
     TreeSize size{};
     TreeSize own{};
   };
@@ -90,12 +97,16 @@ class Witnesses {
     SteadyTime next_try{};
     // The thread's own:
     TreeSize stands_at{};  ///< as far as we know
+    std::size_t later_asked = 0;
   };
 
   Witnesses(audit::WitnessPolicy policy, Proofs proofs, const Clock& clock, WitnessTimes times);
+  [[nodiscard]] std::optional<Alarm> compare(const Job& job, std::vector<std::string> later);
   [[nodiscard]] bool is_quorum(const std::string& checkpoint) const;
   void run(std::size_t which);
   [[nodiscard]] Result<audit::WitnessReply> talk(Asked& witness, const audit::VerifierKey& key, const Job& job) const;
+  /// The first of later_ it has cosigned a leaf of; each is asked about until it has been answered.
+  [[nodiscard]] Result<std::optional<std::string>> find_later(Asked& witness, const audit::VerifierKey& key) const;
   void take(std::size_t which, const Job& job, const Result<audit::WitnessReply>& reply);
 
   const audit::WitnessPolicy policy_;
@@ -113,6 +124,7 @@ class Witnesses {
   std::uint64_t round_ = 0;
   std::string checkpoint_;
   std::optional<Alarm> alarm_;
+  std::vector<std::string> later_;  ///< set before the first job, and no more after
 };
 
 /// For the operator.

@@ -41,6 +41,8 @@ audit::WitnessAnswer Desk::add_checkpoint(std::string_view body) {
     if (!kept || *kept) tell_(kept ? DeskEvent::evidence_kept : DeskEvent::evidence_lost);
   }
   if (!decision.update) return std::move(decision.answer);
+  // Where every origin begins: nothing to keep, and no place to take for a shard that may never be opened.
+  if (decision.update->state == audit::first_witness_state()) return std::move(decision.answer);
   const auto written = store_.advance(request->origin(), last, *decision.update);
   if (written) return std::move(decision.answer);
   if (written.error().code == Errc::over_limit) return refusal(503, "no room for another origin");

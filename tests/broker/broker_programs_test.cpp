@@ -569,6 +569,38 @@ TEST_F(BrokerProgram, P10AWitnessThatKnowsMoreDoesNotLetItStart) {
   EXPECT_NE(said["cause"].get<std::string>().find("temoin"), std::string::npos) << said.dump();
 }
 
+TEST_F(BrokerProgram, P10AWitnessThatKnowsALaterShardDoesNotLetItStart) {
+  testing::WitnessHouse witness(testing::WitnessHouse::every_shard(world_log, log_key().key), "witness.example/w1");
+  witnessed_by(witness);
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* name : {"data", "copy"}) back_up(name);
+  const Answer opened = call("next-shard");
+  ASSERT_EQ(opened.code, 0) << opened.said.dump();
+  const std::string later = opened.said["origin"];
+  {
+    Run running = run();
+    EXPECT_TRUE(eventually([&] { return witness.checkpoint(later).has_value(); }));
+    EXPECT_EQ(stop(running), 0);
+    Run again = run();
+    EXPECT_EQ(stop(again), 0) << "the shard it stands in is no later one";
+  }
+  // Database and outside checkpoint of before that shard, together: the machine alone cannot tell.
+  for (const char* name : {"data", "copy"}) bring_back(name);
+  const Answer refused = call("run");
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_EQ(refused.said["state"], "ROLLED_BACK");
+  EXPECT_NE(refused.said["cause"].get<std::string>().find(later), std::string::npos) << refused.said.dump();
+  expect_refused("next-shard", 4, "ROLLED_BACK");
+  EXPECT_EQ(call("check").code, 0) << "and nothing was opened: the copy is whole, and old";
+  witness.stop();
+  Run unnoticed = run();
+  witness.start();
+  const json said = json::parse(unnoticed.program->line(), nullptr, false);
+  EXPECT_EQ(unnoticed.program->wait(), 4);
+  ASSERT_TRUE(said.is_object());
+  EXPECT_EQ(said["state"], "ROLLED_BACK");
+}
+
 TEST_F(BrokerProgram, WithoutItsWitnessesReceiptsLeaveAndNothingNewerIsPublished) {
   testing::WitnessHouse witness({log_key()}, "witness.example/w1");
   witnessed_by(witness);

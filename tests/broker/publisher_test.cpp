@@ -342,7 +342,7 @@ TEST_F(Publishes, P10TheWitnessesAreComparedWithBeforeAnythingIsServed) {
   WitnessHouse one({verifier()}, "witness.example/1");
   WitnessHouse two({verifier()}, "witness.example/2");
   const auto compare = [&](std::uint64_t outside, std::uint64_t own) {
-    return witnesses({&one, &two}, "any")->compare(note(outside), {own});
+    return witnesses({&one, &two}, "any")->compare(note(outside), {own}, {});
   };
   EXPECT_FALSE(compare(5, 9)) << "they have seen nothing";
   {
@@ -362,6 +362,97 @@ TEST_F(Publishes, P10TheWitnessesAreComparedWithBeforeAnythingIsServed) {
   EXPECT_EQ(alarm->what, audit::WitnessAlarm::rolled_back);
   two.stop();
   EXPECT_FALSE(compare(5, 8)) << "nobody there: checked at the first answer";
+}
+
+TEST_F(Publishes, P7ALostTileIsMadeAnewWhileItRunsAndAnAlteredOneStopsIt) {
+  Publication publication = outside_only(700);
+  publication.tiles = tiles();
+  PublisherTimes times = quick();
+  times.heartbeat = 20ms;
+  times.tiles_round = 40ms;
+  Publisher publisher(std::move(publication), note(700), times, sinks());
+  ASSERT_TRUE(eventually([&] { return size_of(told_.last()) == 700; }));
+  const auto lost = tiles_ / "tile/0/001";
+  const Bytes bytes = read_file(lost, audit::tile_bytes_max).value();
+  std::filesystem::remove(lost);
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(lost); }));
+  EXPECT_EQ(read_file(lost, audit::tile_bytes_max).value(), bytes);
+  Bytes other = bytes;
+  other.front() ^= 1;
+  ASSERT_TRUE(write_file_durably(lost, other, FileMode::world_readable));
+  ASSERT_TRUE(eventually([&] { return told_.stop().has_value(); }));
+  EXPECT_EQ(told_.stop()->first, PublisherStop::tiles_differ);
+}
+
+TEST_F(Publishes, P7TheTilesOfAClosedShardAreCompletedBesideWhatIsPublished) {
+  const audit::VerifierKey closed{std::string(origin).substr(0, std::string(origin).size() - 1) + "0",
+                                  audit::KeyType::ed25519, key_.public_key()};
+  const std::string closing =
+      audit::sign_checkpoint({closed.name, {700}, audit::root_at({700}, tree_.source()).value()}, key_);
+  const auto folder = folder_.path() / "closed";
+  const auto open_closed = [&] {
+    return TileFolder::open({folder, closed, {}}, {700},
+                            {[](LeafIndex first, std::size_t count) -> Result<std::vector<std::string>> {
+                               return leaves(first.value, first.value + count).leaves;
+                             },
+                             tree_.source()})
+        .value();
+  };
+  const std::string short_of_it =
+      audit::sign_checkpoint({closed.name, {300}, audit::root_at({300}, tree_.source()).value()}, key_);
+  {
+    TileFolder begun = open_closed();
+    ASSERT_TRUE(begun.grow({300}, {}));
+    ASSERT_TRUE(begun.publish(short_of_it));
+  }
+  const auto served = [&] { return std::string(as_text(read_file(folder / "checkpoint", 4096).value())); };
+  Publication publication = outside_only();
+  publication.tiles = tiles();
+  publication.closed_tiles.push_back({open_closed(), {700}, closing});
+  Publisher publisher(std::move(publication), note(1), quick(), sinks());
+  EXPECT_TRUE(eventually([&] { return served() == closing; }));
+  const auto whole = audit::CheckedTiles::open(
+      {700}, audit::root_at({700}, tree_.source()).value(),
+      [&](const audit::TileId& id) { return read_file(folder / audit::to_path(id), audit::tile_bytes_max); });
+  EXPECT_TRUE(whole);
+  EXPECT_TRUE(std::filesystem::exists(folder / "tile/entries/002.p/188"));
+  EXPECT_TRUE(eventually([&] { return size_of(told_.last()) == 1; })) << "and nobody waited";
+}
+
+TEST_F(Publishes, P10AWitnessIsAskedWhetherItKnowsALaterShard) {
+  const std::string log = std::string(origin).substr(0, std::string(origin).rfind('/'));
+  const auto empty_of = [&](const std::string& shard) {
+    return audit::sign_checkpoint({log + "/" + shard, {}, audit::empty_root()}, key_);
+  };
+  const std::vector<std::string> later = {empty_of("2026-2"), empty_of("2027-1")};
+  WitnessHouse one(WitnessHouse::every_shard(log, key_.public_key()), "witness.example/1");
+  WitnessHouse of_this_one({verifier()}, "witness.example/2");
+  const auto compare = [&] { return witnesses({&one, &of_this_one}, "any")->compare(note(5), {9}, later); };
+  EXPECT_FALSE(compare()) << "they have seen nothing, or do not know those origins";
+  EXPECT_FALSE(one.checkpoint(log + "/2026-2")) << "no place is taken by what nobody has opened";
+  EXPECT_EQ(of_this_one.asked(), 3U);
+  {
+    const auto asked = witnesses({&one}, "all");
+    const std::string first = audit::sign_checkpoint({log + "/2027-1", {1}, audit::leaf_hash(as_bytes("a"))}, key_);
+    asked->ask(first, {1}, false);
+    ASSERT_TRUE(eventually([&] { return asked->round().quorum; }));
+  }
+  const auto alarm = compare();
+  ASSERT_TRUE(alarm);
+  EXPECT_EQ(alarm->later, log + "/2027-1");
+  EXPECT_EQ(alarm->what, audit::WitnessAlarm::rolled_back);
+  EXPECT_NE(to_text(*alarm).find(log + "/2027-1"), std::string::npos);
+  EXPECT_EQ(one.evidence_kept(), 0U) << "an empty tree contradicts nothing";
+  // Nobody there: then the first answer says so, and what it says counts before its cosignature.
+  one.stop();
+  const auto asked = witnesses({&one}, "all");
+  EXPECT_FALSE(asked->compare(note(5), {9}, later));
+  one.start();
+  ASSERT_TRUE(eventually([&] {
+    asked->ask(note(9), {9}, false);
+    return asked->round().alarm.has_value();
+  }));
+  EXPECT_EQ(asked->round().alarm->later, log + "/2027-1");
 }
 
 TEST_F(Publishes, WhatIsPublishedIsKeptForTheNextStartWhereNoTilesKeepIt) {

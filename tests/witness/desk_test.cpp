@@ -119,6 +119,15 @@ TEST_F(DeskTest, ASecondTreeIsRefusedKeptAndTold) {
   EXPECT_EQ(WitnessStore::list_evidence(folder_.path()).size(), 1U);
 }
 
+TEST_F(DeskTest, AnEmptyTreeIsCosignedAndTakesNoPlace) {
+  EXPECT_EQ(ask(0, 0).status, 200);
+  EXPECT_FALSE(desk_->checkpoint(audit::monitoring_path(log_.origin())));
+  EXPECT_EQ(ask(0, 5).status, 200);
+  EXPECT_EQ(ask(0, 0).status, 409) << "with the size it knows";
+  EXPECT_EQ(ask(0, 0).body, "5\n");
+  EXPECT_EQ(size_served(), 5U);
+}
+
 TEST_F(DeskTest, EvidenceThatCannotBeWrittenIsToldAndTheTreeRefusedAllTheSame) {
   ASSERT_EQ(ask(0, 7).status, 200);
   std::filesystem::remove(folder_.path() / "evidence");
@@ -154,7 +163,11 @@ TEST_F(DeskTest, WithAClockBeforeTheEpochItSignsNothing) {
 
 TEST_F(DeskTest, WithNoRoomForAnotherOriginItSignsNothingForIt) {
   const audit::Witness witness = take(load_witness(folder_.path()));
-  const auto shard = [](std::size_t number) { return GrowingLog("log.example/all/2026-" + std::to_string(number)); };
+  const auto shard = [](std::size_t number) {
+    GrowingLog log("log.example/all/2026-" + std::to_string(number));
+    log.grow(1);
+    return log;
+  };
   CosignedTrees trees;
   for (std::size_t number = 1; number < origins_max; ++number) {
     const GrowingLog log = shard(number);
@@ -165,9 +178,10 @@ TEST_F(DeskTest, WithNoRoomForAnotherOriginItSignsNothingForIt) {
   }
   ASSERT_TRUE(write_file_durably(folder_.path() / "state", as_bytes(to_text(trees)), FileMode::owner_only));
   open(log_key_line("log.example/all", log_.key().key));
-  EXPECT_EQ(desk_->add_checkpoint(shard(origins_max).body(0, 0)).status, 200);
-  EXPECT_EQ(desk_->add_checkpoint(shard(origins_max + 1).body(0, 0)).status, 503);
-  EXPECT_EQ(desk_->add_checkpoint(shard(1).body(0, 0)).status, 200);
+  EXPECT_EQ(desk_->add_checkpoint(shard(origins_max).body(0, 1)).status, 200);
+  EXPECT_EQ(desk_->add_checkpoint(shard(origins_max + 1).body(0, 1)).status, 503);
+  EXPECT_EQ(desk_->add_checkpoint(shard(origins_max + 1).body(0, 0)).status, 200) << "an empty tree takes no place";
+  EXPECT_EQ(desk_->add_checkpoint(shard(1).body(0, 1)).status, 200);
 }
 
 }  // namespace
