@@ -709,6 +709,103 @@ TEST_F(BrokerProgram, AnotherStartupSecretOpensNothing) {
   expect_refused("run", 5, "STARTUP_SECRET");
 }
 
+/// A disk changed one bit of a stopped broker's database. It starts, looks its store over, and stops itself.
+TEST_F(BrokerProgram, ABitThatTheDiskChangedIsFoundByTheSweepNamedAndEndsAllWriting) {
+  configure("[limits]\nlog_unavailable_seconds = 4\n");
+  ASSERT_EQ(call("init").code, 0);
+  Run first = run();
+  auto sender = connect(first, world_.referent);
+  (void)greet(sender);
+  for (int i = 0; i < 3; ++i) (void)submit(sender, world_.seal(world_.referent, "a.martin", 4'000));
+  EXPECT_EQ(stop(first), 0);
+  keep("whole");
+  struct Damage {
+    const char* value;
+    const char* invariant;
+    const char* where;
+  };
+  const std::array<Damage, 3> damages = {{
+      {"SELECT bytes FROM piece WHERE key = (2 << 12) + 1", "body.payload", "exchange 2"},
+      {"SELECT digest FROM leaf WHERE key = 2", "record.digest", "leaf 2"},
+      {"SELECT record FROM leaf WHERE key = 2", "record.box", "leaf 2"},
+  }};
+  for (const Damage& damage : damages) {
+    put_back("whole");
+    std::filesystem::remove_all(path("log"));
+    std::filesystem::create_directory(path("log"));
+    testing::flip_bit(path("data/pli.db"), damage.value);
+    Run running = run();
+    auto watching = connect(running, world_.operateur);
+    protocol::Health health;
+    EXPECT_TRUE(eventually([&] {
+      auto body = watching.ask(protocol::GetHealth{});
+      if (body && std::holds_alternative<protocol::Health>(*body)) health = std::get<protocol::Health>(*body);
+      return health.state == "DAMAGED";
+    })) << damage.invariant;
+    EXPECT_EQ(health.damage, damage.invariant);
+    EXPECT_EQ(health.swept_at.value, 0);
+    auto client = connect(running, world_.referent);
+    auto refused = client.ask(protocol::Submit{world_.seal(world_.referent, "a.martin")});
+    EXPECT_EQ(protocol::to_text(refusal_of(refused)), "LOG_UNAVAILABLE");
+    const json said = json::parse(running.program->line(), nullptr, false);
+    EXPECT_EQ(running.program->wait(), 4);
+    ASSERT_TRUE(said.is_object());
+    EXPECT_EQ(said["state"], "DAMAGED");
+    std::string logged;
+    for (const auto& file : std::filesystem::directory_iterator(path("log")))
+      logged += text_of("log/" + file.path().filename().string());
+    EXPECT_NE(logged.find(damage.invariant), std::string::npos) << logged;
+    EXPECT_NE(logged.find(damage.where), std::string::npos) << logged;
+    const Answer checked = call("check");
+    EXPECT_EQ(checked.code, 4);
+    const json& problems = checked.said["problems"];
+    EXPECT_NE(std::find(problems.begin(), problems.end(), json{{"name", damage.invariant}, {"where", damage.where}}),
+              problems.end())
+        << checked.said.dump();
+  }
+}
+
+TEST_F(BrokerProgram, AStrayReleaseKeyIsNamedWithWhatToDo) {
+  ASSERT_EQ(call("init").code, 0);
+  write("keys/release-202512.key", as_bytes("somebody else's"));
+  const Answer refused = call("run");
+  EXPECT_EQ(refused.code, 5);
+  EXPECT_EQ(refused.said["state"], "RELEASE_KEY") << refused.said.dump();
+  EXPECT_NE(refused.said["cause"].get<std::string>().find("release-202512.key"), std::string::npos);
+  std::filesystem::remove(path("keys/release-202512.key"));
+  Run running = run();
+  EXPECT_EQ(stop(running), 0);
+}
+
+TEST_F(BrokerProgram, P2ADatabaseTakenAwayWhileItRunsGetsNoReceiptAndEndsDamaged) {
+  configure("[limits]\nlog_unavailable_seconds = 4\n");
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* taken : {"data/pli.db", "data/pli.db-wal"}) {
+    Run running = run();
+    auto client = connect(running, world_.referent);
+    (void)greet(client);
+    (void)submit(client, world_.seal(world_.referent, "a.martin"));
+    std::filesystem::copy_file(path(taken), path("aside"), std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::remove(path(taken));
+    auto body = client.ask(protocol::Submit{world_.seal(world_.referent, "a.martin")});
+    ASSERT_TRUE(body.has_value());
+    EXPECT_EQ(protocol::to_text(refusal_of(*body)), "LOG_UNAVAILABLE");
+    auto watching = connect(running, world_.operateur);
+    const auto health = watching.ask(protocol::GetHealth{});
+    ASSERT_TRUE(health && std::holds_alternative<protocol::Health>(*health));
+    EXPECT_EQ(std::get<protocol::Health>(*health).state, "DAMAGED");
+    EXPECT_EQ(std::get<protocol::Health>(*health).damage, "store");
+    const json said = json::parse(running.program->line(), nullptr, false);
+    EXPECT_EQ(running.program->wait(), 4);
+    ASSERT_TRUE(said.is_object());
+    EXPECT_EQ(said["state"], "DAMAGED");
+    std::filesystem::rename(path("aside"), path(taken));
+  }
+  Run again = run();
+  EXPECT_EQ(stop(again), 0);
+  EXPECT_EQ(call("check").code, 0);
+}
+
 TEST_F(BrokerProgram, SurvivesBeingKilledWithEveryReceiptItGave) {
   ASSERT_EQ(call("init").code, 0);
   std::vector<protocol::Envelope> accepted;

@@ -4,6 +4,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
 #include <vector>
 
 #include "crypto/hash.hpp"
@@ -114,6 +117,25 @@ std::string schema_text(const std::filesystem::path& database) {
   } catch (const SQLite::Exception& e) {
     give_up(e);
   }
+}
+
+void flip_bit(const std::filesystem::path& database, const std::string& sql) {
+  std::string value;
+  try {
+    SQLite::Database db(database.string(), SQLite::OPEN_READONLY, 5000);
+    value = db.execAndGet(sql).getString();
+  } catch (const SQLite::Exception& e) {
+    give_up(e);
+  }
+  std::fstream file(database, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const std::size_t at = bytes.find(value);
+  if (value.empty() || at == std::string::npos || bytes.find(value, at + 1) != std::string::npos)
+    give_up(std::runtime_error("no such value, or not once"));
+  const std::size_t middle = at + value.size() / 2;
+  file.clear();
+  file.seekp(static_cast<std::streamoff>(middle));
+  file.put(static_cast<char>(bytes[middle] ^ 1));
 }
 
 void copy_database(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -23,6 +23,11 @@ void put_back_to_schema(const std::filesystem::path& database, const std::string
 /// The SQL of every table and index, in order of their names.
 [[nodiscard]] std::string schema_text(const std::filesystem::path& database);
 
+/// Changes one bit in the middle of the value that `sql` finds, in the file itself, as a disk would: SQLite is not
+/// told. Nobody may have the database open, and nothing of it may stand in the WAL. Aborts the test when the value does
+/// not stand in the file in one piece, once.
+void flip_bit(const std::filesystem::path& database, const std::string& sql);
+
 /// Copies database, WAL and shared memory as they lie on disk: what a crash at this moment would leave.
 void copy_database(const std::filesystem::path& from, const std::filesystem::path& to);
 
