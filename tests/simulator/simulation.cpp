@@ -12,6 +12,7 @@
 #include "crypto/random.hpp"
 #include "crypto/statement.hpp"
 #include "protocol/limits.hpp"
+#include "tests/simulator/real_clients.hpp"
 #include "tests/support/seeded_random.hpp"
 
 namespace pli::testing {
@@ -32,6 +33,8 @@ constexpr std::int64_t asked_again_after = 20 * second;
 constexpr int attempts_max = 4;
 /// In the calm: so often an outbox is flushed before somebody was let down.
 constexpr int flushes_max = 60;
+/// The real clients' files and databases cost as much as everything else.
+constexpr std::uint64_t real_clients_every = 16;
 /// Who attacks is enrolled, for one commune.
 constexpr const char* adversary = "referent.sens";
 
@@ -1031,6 +1034,18 @@ void Simulation::settle() {
     start();
   }
   model_.check_receipts();
+  if (!model_.breach() && up() && seed_ % real_clients_every == 0) look_with_real_clients();
+}
+
+void Simulation::look_with_real_clients() {
+  house_->now = broker_now();
+  house_->core().published(house_->core().newest_checkpoint());
+  if (model_.in_force("auditeur", broker_now()))
+    if (const auto found = accused_by_auditor(*house_, department_))
+      model_.broke("P7", "the auditor accuses: " + *found);
+  if (model_.in_force("secretariat", broker_now()))
+    if (const auto found = accused_by_member(*house_, department_, "secretariat"))
+      model_.broke("P8", "the secretariat's client accuses: " + *found);
 }
 
 Outcome simulate(std::uint64_t seed, const Plan& plan, std::ostream* trace) {

@@ -126,6 +126,7 @@ class Simulation {
   void authority_act(const Step& step, Dice& dice);
   void hostile_act(const Step& step, Dice& dice);
   void world_act(const Step& step, Dice& dice);
+  void look_with_real_clients();
 
   const std::uint64_t seed_;
   Seeded seeded_;
