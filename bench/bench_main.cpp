@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   std::size_t minutes = 60;
   double times = 20;
   double average = 1;
+  double kill_after = 1;
   std::size_t megabytes = 4;
   std::size_t count = 50;
   std::size_t clients = 1000;
@@ -105,6 +106,21 @@ int main(int argc, char** argv) {
   start->footer("Example: pli-bench start --leaves 1000000");
   start->add_option("--leaves", leaves, "Leaves of the log")->check(CLI::Range(1024, 20'000'000));
   start->callback([&] { run = [&](const ScenarioOptions& o) { return bench::measure_start(leaves, o); }; });
+
+  auto* turn = app.add_subcommand("peers-turn", "What bench/peers/run compares (--count, --seconds); JSON");
+  turn->footer("Example: pli-bench --json peers-turn --count 100000 --seconds 5");
+  turn->callback([&] { run = [&](const ScenarioOptions&) { return bench::measure_peers_turn(floors); }; });
+  auto* kill = app.add_subcommand("kill", "kill -9 under load, and what was lost; JSON");
+  kill->footer("Example: pli-bench --json kill --after 1.5");
+  kill->add_option("--after", kill_after, "Seconds of load before it")->check(CLI::Range(0.2, 60.0));
+  kill->callback([&] {
+    run = [&](const ScenarioOptions&) {
+      return bench::measure_kill(std::chrono::duration<double>(kill_after), floors);
+    };
+  });
+  auto* trickle = app.add_subcommand("trickle", "One in flight and nothing else (--count); JSON");
+  trickle->footer("Example: pli-bench --json trickle --count 1000");
+  trickle->callback([&] { run = [&](const ScenarioOptions&) { return bench::measure_trickle(floors); }; });
 
   try {
     app.parse(argc, argv);

@@ -65,6 +65,13 @@ nlohmann::json Histogram::to_json() const {
           {"max_us", micros(max_)}};
 }
 
+nlohmann::json Histogram::steps() const {
+  nlohmann::json out = nlohmann::json::array();
+  for (std::size_t i = 0; i < counts_.size(); ++i)
+    if (counts_[i] != 0) out.push_back({micros(std::chrono::nanoseconds(upper_end(i))), counts_[i]});
+  return out;
+}
+
 std::string Histogram::to_text() const {
   return "p50 " + duration_text(percentile(0.5)) + "   p90 " + duration_text(percentile(0.9)) + "   p99 " +
          duration_text(percentile(0.99)) + "   p99.9 " + duration_text(percentile(0.999)) + "   max " +

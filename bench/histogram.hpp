@@ -25,6 +25,8 @@ class Histogram {
 
   /// {"count", "p50_us", "p90_us", "p99_us", "p999_us", "max_us"}
   [[nodiscard]] nlohmann::json to_json() const;
+  /// [[upper end of a bucket in microseconds, how many], …], rising: what another program can add up or read off.
+  [[nodiscard]] nlohmann::json steps() const;
   [[nodiscard]] std::string to_text() const;  ///< "p50 1.20 ms  p90 …"
 
  private:

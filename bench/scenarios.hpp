@@ -1,6 +1,7 @@
 // What pli-bench can do, each on a broker of its own. Each prints its table, or returns it as JSON.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -48,5 +49,14 @@ struct FloorOptions {
 
 /// A broker with `leaves` in its log: how long until it is ready, file in the page cache or not.
 [[nodiscard]] nlohmann::json measure_start(std::size_t leaves, const ScenarioOptions& options);
+
+// What bench/peers/run asks for, as JSON only.
+
+/// Start, accepted, resident, disk, one in flight, at a rate, followed by one and by ten.
+[[nodiscard]] nlohmann::json measure_peers_turn(const FloorOptions& floors);
+/// SIGKILL under load; then every exchange that had its receipt is looked for in the queue.
+[[nodiscard]] nlohmann::json measure_kill(std::chrono::duration<double> after, const FloorOptions& floors);
+/// One in flight and nothing else, for whoever traces the broker meanwhile.
+[[nodiscard]] nlohmann::json measure_trickle(const FloorOptions& floors);
 
 }  // namespace pli::bench

@@ -57,6 +57,20 @@ TEST(Histogram, SumOfTwoIsTheHistogramOfAllTimes) {
   EXPECT_EQ(left.to_json(), all.to_json());
 }
 
+TEST(Histogram, StepsRiseAndCountEachTimeOnce) {
+  Histogram histogram;
+  for (int i = 0; i < 1000; ++i) histogram.add(microseconds(i * i));
+  std::uint64_t count = 0;
+  double before = -1;
+  for (const auto& step : histogram.steps()) {
+    EXPECT_GT(step.at(0).get<double>(), before);
+    before = step.at(0).get<double>();
+    count += step.at(1).get<std::uint64_t>();
+  }
+  EXPECT_EQ(count, 1000U);
+  EXPECT_EQ(Histogram().steps().size(), 0U);
+}
+
 TEST(Histogram, TimesBeyondAnHourAndBelowZeroCountAtTheEnds) {
   Histogram histogram;
   histogram.add(hours(2));

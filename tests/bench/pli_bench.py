@@ -34,6 +34,22 @@ class PliBench(unittest.TestCase):
         out = figures("large", "--mib", "1", "--exchanges", "2")
         self.assertEqual((out["accepted"]["count"], out["fetched"]["count"]), (2, 2))
 
+    def test_a_turn_beside_other_brokers_measures_all_they_are_asked_for(self):
+        out = figures("peers-turn", "--count", "64", "--rate", "50", "--seconds", "1")
+        for name in ("accepted", "one_in_flight", "paced", "delivered_to_1", "delivered_to_10"):
+            self.assertGreater(out[name]["per_second"], 0, name)
+            self.assertEqual(sum(count for _, count in out[name]["latency_us"]), out[name]["confirmed"], name)
+        for name in ("start_s", "restart_s", "resident_idle_bytes", "resident_after_bytes", "disk_bytes_per_message", "header_bytes"):
+            self.assertGreater(out[name], 0, name)
+
+    def test_nothing_that_had_its_receipt_is_lost_when_the_broker_is_killed(self):
+        out = figures("kill", "--after", "0.3")
+        self.assertGreater(out["confirmed"], 0)
+        self.assertEqual(out["lost"], 0)
+
+    def test_a_trickle_is_accepted_one_by_one(self):
+        self.assertEqual(figures("trickle", "--count", "32")["confirmed"], 32)
+
     def test_idle_clients(self):
         self.assertEqual(figures("idle-clients", "--clients", "20")["among_them"]["count"], 1000)
 
