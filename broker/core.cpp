@@ -5,6 +5,7 @@
 
 #include "audit/note.hpp"
 #include "broker/core_state.hpp"
+#include "crypto/hash.hpp"
 #include "crypto/secret_box.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/suspension.hpp"
@@ -427,16 +428,16 @@ std::optional<Error> CoreState::complete(Batch& batch, Pending& pending, std::si
 }
 
 std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Opened& opened) {
+  // Nor is it handed out when the disk gives other bytes than were sealed: nothing of it can be believed then.
   const Error broken{Errc::corruption, "an exchange cannot be read back"};
   std::size_t bytes = 0;
-  std::optional<protocol::Seal> original;
-  std::vector<std::uint64_t> locked_sizes;
+  std::vector<protocol::Seal> seals;
   for (const AccessRow& row : order.parts) {
     const auto exchange = store_.exchange(row.number);
     const auto release_key = release_key_of(row);
     if (!exchange || exchange->erased || !release_key) return broken;
     const auto seal = protocol::decode_seal(exchange->seal);
-    if (!seal) return broken;
+    if (!seal || protocol::exchange_id(exchange->address, exchange->seal) != exchange->id) return broken;
     protocol::AccessPart part;
     part.exchange = exchange->id;
     part.address = exchange->address;
@@ -446,8 +447,7 @@ std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Ope
     part.release_key = order.release_key;
     part.grant = crypto::box_grant(*release_key, order.session);
     bytes += part.address.size() + part.seal.size() + 320;
-    locked_sizes.push_back(seal->locked_size);
-    original = *seal;  // every part's seal names the one payload
+    seals.push_back(*seal);
     opened.access.push_back(std::move(part));
   }
   // What fits rides along; the rest is fetched with get_chunk.
@@ -455,15 +455,18 @@ std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Ope
     return size <= protocol::inline_bytes_max && bytes + size <= opened_bytes_max;
   };
   for (std::size_t i = 0; i < opened.access.size(); ++i) {
-    if (!rides(locked_sizes[i])) continue;
-    bytes += locked_sizes[i];
-    opened.access[i].locked = store_.body(order.parts[i].number, 0, locked_sizes[i]);
+    if (!rides(seals[i].locked_size)) continue;
+    bytes += seals[i].locked_size;
+    opened.access[i].locked = store_.body(order.parts[i].number, 0, seals[i].locked_size);
+    if (crypto::sha256(opened.access[i].locked) != seals[i].locked) return broken;
   }
   const auto own = store_.exchange(order.exchange);
   const auto own_seal = own ? protocol::decode_seal(own->seal) : Result<protocol::Seal>(broken);
   if (!own_seal) return broken;
-  if (rides(own_seal->payload_size))
+  if (rides(own_seal->payload_size)) {
     opened.payload = store_.body(order.exchange, own_seal->locked_size, own_seal->payload_size);
+    if (crypto::sha256(opened.payload) != own_seal->payload) return broken;
+  }
   return std::nullopt;
 }
 

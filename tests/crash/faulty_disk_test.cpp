@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <iostream>
+#include <optional>
 
 #include "broker/standing.hpp"
+#include "protocol/limits.hpp"
 #include "tests/crash/scripted_broker.hpp"
 #include "tests/support/faulty_disk.hpp"
 
@@ -213,6 +215,61 @@ TEST_F(FailingDisk, P10WhatASyncThatLiedHasLostIsNoticed) {
   std::cout << "after " << 6 * syncs << " lies: " << harmless << " harmless, " << at_start << " refused at start, "
             << rolled_back << " ROLLED_BACK, " << by_check << " found by check\n";
   EXPECT_GT(rolled_back, 0U);
+}
+
+/// A disk that others fill: what is new is refused while the reserve is all there is, what is there is read on and
+/// recorded, and room is used as soon as it is back. Only when the reserve is gone too does the store close.
+TEST(FullDisk, P2IsSaidByNameReadOnFromItsReserveAndServedAgainOnceThereIsRoom) {
+  FaultyDisk disk(seed());
+  broker::StoreOptions options;
+  options.vfs = disk.name();
+  options.background_writeback = false;
+  options.free_bytes = [&] { return disk.bytes_left(); };
+  const Department department;
+  BrokerHouse house(department, options);
+  const auto held = [&] {
+    std::uint64_t sum = 0;
+    for (const auto& [name, bytes] : disk.image()) sum += bytes.size();
+    return sum;
+  };
+  const auto submit = [&](const Sealed& sealed) {
+    return refusal_in(house.ask(sealed.address.sender, sealed.verified()));
+  };
+  const auto open = [&](const Sealed& sealed) {
+    return refusal_in(house.ask("ged.1", department.open("ged.1", sealed.id, house.now)));
+  };
+  const Sealed first = department.seal({});
+  const Sealed second = department.seal({});
+  ASSERT_EQ(submit(first), "");
+
+  disk.hold_at_most(held() + protocol::disk_reserve_bytes);
+  EXPECT_EQ(submit(second), "LOG_UNAVAILABLE");
+  EXPECT_EQ(house.core().health(house.now).state, "DISK_RESERVE");
+  EXPECT_EQ(open(first), "") << "what the reserve is for";
+  disk.hold_at_most(UINT64_MAX);
+  EXPECT_EQ(submit(second), "") << "without a start";
+  EXPECT_EQ(house.core().health(house.now).state, "ok");
+
+  disk.hold_at_most(0);
+  std::optional<Sealed> refused;
+  for (int i = 0; i < 100 && !refused; ++i) {
+    std::vector<broker::VerifiedRequest> batch;
+    batch.push_back(house.request("ged.2", department.open("ged.2", first.id, house.now)));
+    if (!house.apply(std::move(batch))) refused = department.seal({});
+  }
+  ASSERT_TRUE(refused.has_value()) << "the WAL never grew";
+  EXPECT_EQ(house.store().fault()->code, Errc::io_error);
+  EXPECT_EQ(house.core().health(house.now).state, "LOG_UNAVAILABLE");
+  disk.hold_at_most(UINT64_MAX);
+  house.restart();
+  for (const Sealed* sealed : {&first, &second}) EXPECT_TRUE(house.store().find_exchange(sealed->id).has_value());
+  EXPECT_EQ(submit(*refused), "");
+  broker::CheckOptions check;
+  check.log = department.log();
+  check.vfs = disk.name();
+  const auto report = broker::check_store(house.database(), house.keys(), check);
+  ASSERT_TRUE(report.has_value()) << report.error().detail;
+  EXPECT_TRUE(report->problems.empty());
 }
 
 }  // namespace

@@ -21,9 +21,9 @@ namespace {
 
 }  // namespace
 
-std::map<std::string, Digest> table_digests(const std::filesystem::path& database) {
+std::map<std::string, Digest> table_digests(const std::filesystem::path& database, const std::string& vfs) {
   try {
-    SQLite::Database db(database.string(), SQLite::OPEN_READWRITE, 5000);
+    SQLite::Database db(database.string(), SQLite::OPEN_READWRITE, 5000, vfs);
     db.exec("PRAGMA wal_autocheckpoint = 0");
     db.exec("BEGIN");
     std::map<std::string, Digest> out;

@@ -10,7 +10,8 @@
 namespace pli::testing {
 
 /// SHA-256 over every row of each table, by table name. Reads a snapshot; a broker may have the file open.
-[[nodiscard]] std::map<std::string, Digest> table_digests(const std::filesystem::path& database);
+[[nodiscard]] std::map<std::string, Digest> table_digests(const std::filesystem::path& database,
+                                                          const std::string& vfs = {});
 
 /// Runs SQL. Aborts the test when it fails.
 void run_sql(const std::filesystem::path& database, const std::string& sql, const std::string& vfs = {});
