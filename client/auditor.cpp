@@ -18,6 +18,12 @@ namespace {
 
 using protocol::LocalCode;
 
+ByteArray<16> short_id(const Digest& id) {
+  ByteArray<16> out{};
+  std::copy_n(id.begin(), out.size(), out.begin());
+  return out;
+}
+
 std::string_view text_in(const audit::Disclosure& record, std::string_view field) {
   const Bytes* value = record.find(field);
   return value == nullptr ? std::string_view() : as_text(*value);
@@ -27,6 +33,11 @@ template <std::size_t N>
 std::optional<ByteArray<N>> array_in(const audit::Disclosure& record, std::string_view field) {
   const Bytes* value = record.find(field);
   return value == nullptr ? std::nullopt : to_array<N>(*value);
+}
+
+std::optional<ByteArray<16>> short_id_in(const audit::Disclosure& record, std::string_view field) {
+  const auto id = array_in<32>(record, field);
+  return id ? std::optional(short_id(*id)) : std::nullopt;
 }
 
 std::optional<AuditedRecord> read_record(const protocol::RecordItem& item, Problem& problem) {
@@ -70,6 +81,7 @@ std::string_view text_of(Problem problem) {
     case Problem::record_mismatch: return "record_mismatch";
     case Problem::record_incomplete: return "record_incomplete";
     case Problem::time_reversed: return "time_reversed";
+    case Problem::time_ahead: return "time_ahead";
     case Problem::leaf_missing: return "leaf_missing";
     case Problem::tree_mismatch: return "tree_mismatch";
     case Problem::statement_forged: return "statement_forged";
@@ -79,6 +91,7 @@ std::string_view text_of(Problem problem) {
     case Problem::queue_broken: return "queue_broken";
     case Problem::queue_gap: return "queue_gap";
     case Problem::queue_number_twice: return "queue_number_twice";
+    case Problem::refusal_unfounded: return "refusal_unfounded";
     case Problem::act_twice: return "act_twice";
     case Problem::directory_discontinuous: return "directory_discontinuous";
     case Problem::directory_contradicts: return "directory_contradicts";
@@ -107,6 +120,7 @@ void LogAuditor::begin_shard(std::string_view origin, Begins begins, const std::
   begins_ = begins;
   first_ = first;
   from_the_middle_ = from_the_middle_ || begins == Begins::unknown;
+  ahead_in_shard_ = false;
   edge_ = {};
 }
 
@@ -141,6 +155,7 @@ void LogAuditor::add(const protocol::RecordItem& item) {
   }
   if (time_ && record->leaf.time < *time_) find(Problem::time_reversed, item.index, "time");
   time_ = record->leaf.time;
+  check_time(*record);
   check_directory(*record);
   if (item.disclosure.empty())
     add_erased(*record);
@@ -148,6 +163,33 @@ void LogAuditor::add(const protocol::RecordItem& item) {
     check_act(*record);
   record->shard = shard_name_of(origin_);
   last_ = std::move(*record);
+}
+
+LogAuditor::Latest LogAuditor::latest_time_of(LeafIndex index) const {
+  Latest latest;
+  const auto bound = [&](UnixMillis time, std::string_view clock, const CosignedNote* cosigned) {
+    if (time + protocol::clock_skew_max < latest.time) latest = {time + protocol::clock_skew_max, clock, cosigned};
+  };
+  const auto here = protocol::shard_of(origin_, log_);
+  for (const CosignedNote& cosigned : cosigned_) {
+    const CosignedHead& head = cosigned.head;
+    // A later shard's first leaf names how this one ended.
+    const bool later = here && here < protocol::shard_of(head.origin, log_) && head.size.value != 0;
+    if (head.origin == origin_ ? index.value < head.size.value : later) bound(head.at, "witnesses", &cosigned);
+  }
+  if (now_) bound(*now_, "own", nullptr);
+  return latest;
+}
+
+void LogAuditor::check_time(const AuditedRecord& record) {
+  const Latest latest = latest_time_of(record.index);
+  if (record.leaf.time <= latest.time) return;
+  // Times never decrease: what follows is ahead too, and one finding says it. An erasure is what it may be done for.
+  if (ahead_in_shard_ && record.leaf.type != audit::LeafType::effacement) return;
+  ahead_in_shard_ = true;
+  take({Problem::time_ahead, record.index, std::string(latest.clock), origin_,
+        DatedAhead{record.leaf.time, latest.time, audit::encode(record.leaf),
+                   latest.cosigned == nullptr ? std::string() : latest.cosigned->note}});
 }
 
 void LogAuditor::add_erased(const AuditedRecord& record) {
@@ -172,9 +214,10 @@ void LogAuditor::check_erasure(const AuditedRecord& record) {
   const auto from = audit::parse_decimal(range.substr(0, comma));
   const auto to = comma == std::string_view::npos ? std::nullopt : audit::parse_decimal(range.substr(comma + 1));
   if (!from || !to) return find(Problem::record_incomplete, record.index, "range");
+  const UnixMillis time = std::min(record.leaf.time, latest_time_of(record.index).time);
   std::erase_if(unexplained_, [&](const Erased& erased) {
     return erased.shard == shard && erased.from >= *from && erased.to <= *to &&
-           record.leaf.time - erased.month_end >= record_kept_min;
+           time - erased.month_end >= record_kept_min;
   });
 }
 
@@ -193,6 +236,7 @@ void LogAuditor::check_act(const AuditedRecord& record) {
   if (act == "open") check_opening(record, ok);
   if (act == "erase" && ok) check_erasure(record);
   if (ok && record.record.find("member") != nullptr) check_suspension(record);
+  if (!ok) check_author(record);
   // What the leaf says in clear of an act has to be what the record says of it: neither may pass for the other.
   const bool refusal = record.leaf.type == audit::LeafType::refus;
   if (act != "input" && refusal == ok) find(Problem::statement_contradicts, record.index, "outcome");
@@ -266,10 +310,34 @@ void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
   const auto kind = protocol::kind_of(text_in(record.record, "kind"));
   if (!kind || protocol::row_of(*kind)->act != record.leaf.type)
     find(Problem::statement_contradicts, record.index, "kind");
-  ShortId id{};
-  std::copy_n(exchange->begin(), id.size(), id.begin());
-  if (!accepted_.insert(id).second) find(Problem::act_twice, record.index, "exchange");
+  note_case(record, short_id(*exchange));
   check_queue(record, *exchange);
+}
+
+void LogAuditor::note_case(const AuditedRecord& record, const ShortId& exchange) {
+  const ShortId case_id = short_id_in(record.record, "case").value_or(exchange);
+  if (!accepted_.emplace(exchange, case_id).second) find(Problem::act_twice, record.index, "exchange");
+  // A case is named by the exchange that opened it. Whose that is was compared with its signature (signer_of()).
+  if (case_id == exchange)
+    authors_.try_emplace(case_id, Author{std::string(text_in(record.record, "person")),
+                                         std::string(text_in(record.record, "organisation"))});
+}
+
+/// Who is refused as a case's author is told nothing that could prove it to him (protocol.md, "Hidden places"): here it
+/// is compared with who signed the first exchange of that case.
+void LogAuditor::check_author(const AuditedRecord& record) {
+  if (text_in(record.record, "rule") != "interdit.auteur") return;
+  const auto exchange = short_id_in(record.record, "exchange");
+  const auto known = exchange ? accepted_.find(*exchange) : accepted_.end();
+  const auto case_id = known == accepted_.end() ? short_id_in(record.record, "case") : std::optional(known->second);
+  const auto author = case_id ? authors_.find(*case_id) : authors_.end();
+  if (author == authors_.end()) return;  // erased, or given up in a rollback
+  const protocol::Member* member = directory_.member(text_in(record.record, "actor"));
+  const std::string_view person = member == nullptr ? text_in(record.record, "person") : member->person;
+  const std::string_view organisation =
+      member == nullptr ? text_in(record.record, "organisation") : member->organisation;
+  if (author->second.person != person && author->second.organisation != organisation)
+    find(Problem::refusal_unfounded, record.index, "interdit.auteur");
 }
 
 void LogAuditor::check_suspension(const AuditedRecord& record) {
@@ -515,6 +583,43 @@ Outcome<ShardChain> find_shards(Session& session) {
   return chain;
 }
 
+namespace {
+
+/// What the witnesses' quorum cosigned of these shards, and the newest it was ever seen to cosign. Errors: local_store.
+Outcome<std::vector<CosignedNote>> cosigned_notes(Session& session, const std::vector<ShardSpan>& shards) {
+  std::vector<CosignedNote> out;
+  const WitnessWatch& witnesses = session.log().witnesses();
+  if (!witnesses.policy()) return out;
+  if (witnesses.kept()) {
+    auto note = session.profile().store().cosigned_checkpoint();
+    if (!note) return local(LocalCode::local_store, note.error());
+    if (*note) out.push_back({*witnesses.kept(), **note});
+  }
+  for (const ShardSpan& shard : shards) {
+    // An older shard's witnesses may be others, whose lines say nothing here.
+    const std::string& note = shard.checkpoint.note();
+    const auto read = read_cosignatures(note, log_verifier(shard.origin, session.invitation().log_key),
+                                        *witnesses.policy(), session.clock().now());
+    if (read && read->quorum_at) out.push_back({{shard.origin, shard.checkpoint.size(), *read->quorum_at}, note});
+  }
+  return out;
+}
+
+/// What a stranger needs to see it: the leaf, and what the witnesses cosigned. Empty where none is ahead of these.
+std::filesystem::path keep_time_evidence(const Profile& profile, const std::vector<Finding>& findings) {
+  const auto found = std::find_if(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.problem == Problem::time_ahead && !finding.ahead->checkpoint.empty();
+  });
+  if (found == findings.end()) return {};
+  return profile.keep_evidence(
+      "leaf-time", "pli-evidence/1\nA leaf is dated later than the witnesses cosigned a tree that holds it.\nshard " +
+                       found->shard + "\nplace " + std::to_string(found->leaf->value) + "\nlatest " +
+                       std::to_string(found->ahead->latest.value) + "\n\n" + found->ahead->leaf + "\n" +
+                       found->ahead->checkpoint);
+}
+
+}  // namespace
+
 Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std::chrono::milliseconds patience,
                                const OnLeaf& on_leaf, const OnProgress& progress) {
   constexpr std::chrono::milliseconds pause{100};
@@ -534,9 +639,14 @@ Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std:
   }
   if (given_up && session.directory_behind()) auditor.excuse_older_directory();
 
+  auto cosigned = cosigned_notes(session, chain->shards);
+  if (!cosigned) return cosigned.error();
+  auditor.witnessed_by(std::move(*cosigned));
+
   std::uint64_t done = 0;
   const auto read = [&](const std::string& origin, LeafIndex from, TreeSize end) {
     return read_items(session, origin, from, end, [&](const protocol::RecordItem& item) -> Outcome<void> {
+      auditor.read_at(session.clock().now());
       auditor.add(item);
       if (progress) progress(++done, std::max(done, total));
       if (on_leaf)
@@ -565,7 +675,11 @@ Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std:
     // What is missing at the end is a finding.
     if (auto read_on = read(origin, next, checkpoint.size()); !read_on) return read_on.error();
     next = auditor.next();
-    if (auditor.knows_directory() || patience <= std::chrono::milliseconds::zero()) return auditor.finish(checkpoint);
+    if (auditor.knows_directory() || patience <= std::chrono::milliseconds::zero()) {
+      AuditReport report = auditor.finish(checkpoint);
+      report.evidence = keep_time_evidence(session.profile(), report.findings);
+      return report;
+    }
     std::this_thread::sleep_for(pause);
     if (auto checked = session.check_log(); !checked) return checked.error();
   }

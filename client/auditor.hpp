@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -27,6 +28,7 @@ enum class Problem : std::uint8_t {
   record_mismatch,          ///< the record is not the one the leaf commits to
   record_incomplete,        ///< a field an act of this type must have is missing
   time_reversed,            ///< earlier than the leaf before
+  time_ahead,               ///< later than clocks that are not the broker's allow
   leaf_missing,             ///< the broker did not hand over every leaf
   tree_mismatch,            ///< the leaves do not make the signed root
   statement_forged,         ///< signature missing, not the named person's, or over something else
@@ -36,6 +38,7 @@ enum class Problem : std::uint8_t {
   queue_broken,             ///< a head that does not follow from the one before
   queue_gap,                ///< a number is missing
   queue_number_twice,       ///< two records with one number
+  refusal_unfounded,        ///< refused as the author of a case that neither he nor his organisation opened
   act_twice,                ///< one exchange accepted, or one request granted, in two records
   directory_discontinuous,  ///< a version number repeated, skipped or going back
   directory_contradicts,    ///< the version we verified is not the one in the log
@@ -45,11 +48,26 @@ enum class Problem : std::uint8_t {
 };
 [[nodiscard]] std::string_view text_of(Problem problem);
 
+/// When a leaf says it was made, and the latest moment at which it can have been.
+struct DatedAhead {
+  UnixMillis dated{};
+  UnixMillis latest{};
+  std::string leaf;        ///< verbatim
+  std::string checkpoint;  ///< what the witnesses cosigned, verbatim; empty of one's own clock
+  bool operator==(const DatedAhead&) const = default;
+};
+/// A checkpoint the witnesses' quorum cosigned, verbatim.
+struct CosignedNote {
+  CosignedHead head;
+  std::string note;
+};
+
 struct Finding {
   Problem problem;
   std::optional<LeafIndex> leaf;
-  std::string subject;  ///< field, queue or act: our own tokens
+  std::string subject;  ///< field, queue or act: our own tokens; of time_ahead, whose clock: "witnesses" or "own"
   std::string shard{};  ///< origin of the tree `leaf` is in
+  std::optional<DatedAhead> ahead{};  ///< of time_ahead
   bool operator==(const Finding&) const = default;
 };
 
@@ -79,12 +97,19 @@ struct AuditReport {
   std::uint64_t erased = 0;       ///< of them: at the journal's term; the leaf and its place are checked all the same
   std::uint64_t signatures = 0;   ///< checked and good
   std::vector<Finding> findings;  ///< empty = nothing altered, nothing invented, nothing missing
+  /// Of the first leaf dated ahead of the witnesses: the leaf and what they cosigned, kept in the profile. Empty =
+  /// none.
+  std::filesystem::path evidence;
   [[nodiscard]] bool clean() const { return findings.empty(); }
 };
 
-/// The checks, one record after another. Memory: 16 bytes and a set's node for each accepted exchange, one head for
-/// each queue, a time for each version, a number for each member, a checkpoint for each shard, a line for each finding
-/// (at most findings_max are kept). Pure: no network, no disk.
+/// The checks, one record after another. Memory: 32 bytes and a map's node for each accepted exchange, the author of
+/// each case, one head for each queue, a time for each version, a number for each member, a checkpoint for each shard,
+/// a line for each finding (at most findings_max are kept). Pure: no network, no disk.
+///
+/// A leaf's time is the broker's word. It is held against the clocks of others: what the witnesses' quorum cosigned at
+/// some time holds no leaf of a later one, nor does what is read now hold one of tomorrow. Nothing is due by a time
+/// beyond these, whatever a leaf says.
 ///
 /// What is about the log goes on from one shard to the next: queues, what was accepted, versions, times. Of a shard
 /// rolled back that is what stands of it, so an exchange accepted again in the next one is no act_twice.
@@ -103,6 +128,10 @@ class LogAuditor {
   };
   /// What follows is added to the tree of `origin`. `first` is its leaf 0 where that is known.
   void begin_shard(std::string_view origin, Begins begins, const std::string& first = {});
+  /// Checkpoints the witnesses' quorum cosigned, of any shard: of each leaf they hold, the earliest bounds the time.
+  void witnessed_by(std::vector<CosignedNote> cosigned) { cosigned_ = std::move(cosigned); }
+  /// What the reader's own clock says; until it is called, that clock bounds nothing.
+  void read_at(UnixMillis now) { now_ = now; }
   /// In order of index, from 0.
   void add(const protocol::RecordItem& item);
   /// The shard is read: it ends, or is read up to here. `rolled_back`: an order gave up what was beyond.
@@ -134,8 +163,17 @@ class LogAuditor {
   void check_suspension(const AuditedRecord& record);
   void check_opening(const AuditedRecord& record, bool granted);
   void check_queue(const AuditedRecord& record, const Digest& exchange);
+  void note_case(const AuditedRecord& record, const ShortId& exchange);
+  void check_author(const AuditedRecord& record);
   void check_first(const protocol::RecordItem& item);
   void check_directory(const AuditedRecord& record);
+  struct Latest {
+    UnixMillis time{INT64_MAX};
+    std::string_view clock;
+    const CosignedNote* cosigned = nullptr;
+  };
+  [[nodiscard]] Latest latest_time_of(LeafIndex index) const;
+  void check_time(const AuditedRecord& record);
   void add_erased(const AuditedRecord& record);
   void check_erasure(const AuditedRecord& record);
 
@@ -164,13 +202,20 @@ class LogAuditor {
   };
   std::vector<Erased> unexplained_;
   std::uint64_t erased_ = 0;
-  std::set<ShortId> accepted_;
-  std::set<Digest> granted_;  ///< opening requests young enough to be granted again
+  struct Author {
+    std::string person, organisation;
+  };
+  std::map<ShortId, ShortId> accepted_;  ///< exchange → case; itself where it is of none, or opens one
+  std::map<ShortId, Author> authors_;    ///< by case
+  std::set<Digest> granted_;             ///< opening requests young enough to be granted again
   std::deque<std::pair<UnixMillis, Digest>> granted_order_;
   std::optional<audit::DirectoryReference> version_;
   std::map<std::uint64_t, UnixMillis> published_;  ///< when each version entered the log
   std::map<std::string, std::size_t> keys_used_;   ///< by member: how many keys before the newest seen
   std::optional<UnixMillis> time_;
+  std::optional<UnixMillis> now_;
+  std::vector<CosignedNote> cosigned_;
+  bool ahead_in_shard_ = false;
   std::optional<AuditedRecord> last_;
   std::uint64_t records_ = 0;
   std::uint64_t signatures_ = 0;

@@ -20,6 +20,7 @@ std::string french(Problem problem) {
     case Problem::record_mismatch: return "l'enregistrement montré n'est pas celui que le journal a scellé";
     case Problem::record_incomplete: return "il manque à l'enregistrement un champ obligatoire";
     case Problem::time_reversed: return "l'heure recule";
+    case Problem::time_ahead: return "feuille datée plus tard qu'elle ne peut avoir été écrite";
     case Problem::leaf_missing: return "le serveur n'a pas remis toutes les feuilles";
     case Problem::tree_mismatch: return "les feuilles ne donnent pas l'arbre que le journal a signé";
     case Problem::statement_forged: return "signature absente, ou qui n'est pas celle de la personne nommée";
@@ -29,6 +30,8 @@ std::string french(Problem problem) {
     case Problem::queue_broken: return "la chaîne d'une file est rompue";
     case Problem::queue_gap: return "un numéro manque dans une file";
     case Problem::queue_number_twice: return "deux envois portent le même numéro dans une file";
+    case Problem::refusal_unfounded:
+      return "refusé comme auteur du dossier, que ni cette personne ni son organisation n'a ouvert";
     case Problem::act_twice: return "un même acte est inscrit deux fois";
     case Problem::directory_discontinuous: return "les versions de l'annuaire ne se suivent pas";
     case Problem::record_withheld:

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/file.hpp"
 #include "client/record_filter.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/statement.hpp"
+#include "protocol/limits.hpp"
 #include "protocol/suspension.hpp"
 #include "tests/client/sitting.hpp"
 
@@ -458,6 +460,114 @@ TEST_F(AuditorTest, FindsAClockThatWentBack) {
   clock_.set(spring - std::chrono::hours(1));
   broker_.add_noise_leaf();
   EXPECT_TRUE(has(audit(), Problem::time_reversed));
+}
+
+class DatedAheadTest : public AuditorTest {
+ protected:
+  /// An erasure of the first report's record, dated `ahead` of the clock.
+  void erase(std::chrono::milliseconds ahead) {
+    audit::Record erasure = audit::new_record();
+    erasure.add("act", "erase");
+    erasure.add("outcome", "ok");
+    erasure.add("range", "2,3");
+    broker_.leaves_ahead = ahead;
+    broker_.add_record(audit::LeafType::effacement, std::move(erasure));
+    broker_.leaves_ahead = {};
+    broker_.bend = [](const protocol::Request&, protocol::ReplyBody& body) {
+      if (auto* records = std::get_if<protocol::Records>(&body))
+        for (protocol::RecordItem& item : records->items)
+          if (item.index.value == 2) item.disclosure.clear();
+    };
+  }
+  static const client::Finding* ahead_in(const client::AuditReport& report) {
+    for (const client::Finding& finding : report.findings)
+      if (finding.problem == Problem::time_ahead) return &finding;
+    return nullptr;
+  }
+};
+
+TEST_F(DatedAheadTest, P7AnErasureDatedAheadOfTheAuditorsClockIsNotDue) {
+  erase(std::chrono::hours(24 * 220));
+  const auto report = audit();
+  const client::Finding* finding = ahead_in(report);
+  ASSERT_NE(finding, nullptr) << list(report);
+  EXPECT_EQ(finding->subject, "own");
+  EXPECT_EQ(finding->ahead->latest, spring + protocol::clock_skew_max);
+  EXPECT_TRUE(has(report, Problem::record_withheld)) << list(report);
+  EXPECT_TRUE(report.evidence.empty()) << "no one else's clock says so";
+}
+
+TEST_F(DatedAheadTest, ALeafMayBeAheadByTheSkewAndNoMore) {
+  broker_.leaves_ahead = protocol::clock_skew_max;
+  broker_.add_noise_leaf();
+  EXPECT_EQ(ahead_in(audit()), nullptr);
+  broker_.leaves_ahead += std::chrono::milliseconds(1);
+  broker_.add_noise_leaf();
+  broker_.add_noise_leaf();
+  const auto report = audit();
+  EXPECT_EQ(report.findings.size(), 1U) << "those after it cannot but be: " << list(report);
+}
+
+TEST_F(DatedAheadTest, P7ALeafIsHeldAgainstWhenTheWitnessesCosignedIt) {
+  world_.add_witnesses(2, 2);
+  erase(std::chrono::hours(24 * 220));
+  ASSERT_NE(ahead_in(audit()), nullptr);
+  // The auditor comes when the date has come. What was cosigned then bears the witnesses' time, and this is the tree.
+  broker_.witnesses_answering = 0;
+  clock_.advance(std::chrono::hours(24 * 221));
+  auto desk = connected("auditeur");
+  const auto read = client::audit_log(*desk->session, {}, std::chrono::milliseconds(0));
+  ASSERT_TRUE(read.has_value()) << why(read);
+  const client::AuditReport& report = *read;
+  const client::Finding* finding = ahead_in(report);
+  ASSERT_NE(finding, nullptr) << list(report);
+  EXPECT_EQ(finding->subject, "witnesses");
+  EXPECT_EQ(finding->ahead->latest, spring + protocol::clock_skew_max);
+  EXPECT_TRUE(has(report, Problem::record_withheld)) << list(report);
+  const auto evidence = read_file(report.evidence, 1 << 20);
+  ASSERT_TRUE(evidence.has_value());
+  EXPECT_NE(as_text(*evidence).find(broker_.published().note), std::string_view::npos);
+  EXPECT_NE(as_text(*evidence).find("pli-leaf/1 effacement\n"), std::string_view::npos);
+}
+
+TEST_F(DatedAheadTest, ALaterShardsCosignatureHoldsForThoseBeforeIt) {
+  auto desk = connected("auditeur");
+  const std::string log = desk->session->invitation().log;
+  const auto first_problem = [&](const std::string& cosigned, TreeSize size) {
+    client::LogAuditor auditor(log, desk->session->directory());
+    auditor.witnessed_by({{{cosigned, size, spring - std::chrono::hours(1)}, "note"}});
+    auditor.begin_shard(log + "/2026-1", client::LogAuditor::Begins::the_log);
+    for (std::uint64_t i = 0; i < broker_.size().value; ++i)
+      auditor.add({LeafIndex{i}, broker_.leaf(i), audit::encode(audit::disclose_all(broker_.record(i)))});
+    const auto report = auditor.finish(*desk->session->log().last());
+    const client::Finding* finding = ahead_in(report);
+    return finding == nullptr ? std::optional<LeafIndex>() : finding->leaf;
+  };
+  EXPECT_EQ(first_problem(log + "/2026-2", {1}), LeafIndex{0});
+  EXPECT_EQ(first_problem(log + "/2026-2", {0}), std::nullopt) << "an empty tree names no shard before it";
+  EXPECT_EQ(first_problem(log + "/2025-1", {1}), std::nullopt);
+  EXPECT_EQ(first_problem(log + "/2026-1", {1}), LeafIndex{0});
+  EXPECT_EQ(first_problem(log + "/2026-1", {0}), std::nullopt);
+}
+
+TEST_F(AuditorTest, P8FindsARefusalThatNamesAnAuthorWhoIsNone) {
+  const auto refuse = [&](const std::string& actor, const std::string& organisation) {
+    audit::Record refusal = audit::new_record();
+    for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"actor", actor},
+                                                                                      {"person", actor},
+                                                                                      {"organisation", organisation},
+                                                                                      {"act", "prove"},
+                                                                                      {"outcome", "FORBIDDEN"},
+                                                                                      {"rule", "interdit.auteur"}})
+      refusal.add(name, value);
+    refusal.add("exchange", id_);
+    broker_.add_record(audit::LeafType::refus, std::move(refusal));
+    return has(audit(), Problem::refusal_unfounded);
+  };
+  EXPECT_FALSE(refuse("r.bellerive", "bellerive"));
+  EXPECT_FALSE(refuse("m.bellerive", "bellerive")) << "his organisation's";
+  EXPECT_TRUE(refuse("ged.un", "police-89"));
+  EXPECT_TRUE(refuse("ged.un", "bellerive")) << "the directory says whose he is";
 }
 
 TEST_F(AuditorTest, FindsADirectoryThatSkipsRepeatsOrContradicts) {

@@ -47,7 +47,7 @@ MemoryBroker::MemoryBroker(const SmallWorld& world, const Clock& clock, const Si
 LeafIndex MemoryBroker::add_record(audit::LeafType type, audit::Record record,
                                    std::optional<audit::DirectoryReference> directory,
                                    std::optional<std::string> statement) {
-  audit::Leaf leaf{type, clock_->now(), audit::record_digest(record), directory, std::move(statement)};
+  audit::Leaf leaf{type, clock_->now() + leaves_ahead, audit::record_digest(record), directory, std::move(statement)};
   leaves_.push_back(audit::encode(leaf));
   records_.push_back(std::move(record));
   return tree_.append(as_bytes(leaves_.back()));

@@ -54,6 +54,8 @@ class MemoryBroker {
   /// shown on. Their clock is so much ahead.
   std::size_t witnesses_answering = 64;
   std::chrono::milliseconds witnesses_ahead{};
+  /// Leaves made from now on are dated so much ahead.
+  std::chrono::milliseconds leaves_ahead{};
 
   [[nodiscard]] TreeSize size() const { return tree_.size(); }
   [[nodiscard]] Digest root() const { return tree_.root(); }
