@@ -746,7 +746,7 @@ std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
   out.opened = row.getColumn(11).getInt() != 0;
   out.acknowledged = item.head.number.value <= number(row.getColumn(12));
   const int hidden = row.getColumn(13).getInt();
-  if (hidden < 0 || hidden > static_cast<int>(HiddenProof::claimed)) return std::nullopt;
+  if (hidden < 0 || hidden > static_cast<int>(HiddenProof::own)) return std::nullopt;
   out.hidden = static_cast<HiddenProof>(hidden);
   return out;
 }
@@ -827,6 +827,17 @@ Result<void> ClientStore::set_hidden(const std::string& queue, QueueNumber place
     bind_number(write, 3, place.value);
     write.exec();
     return {};
+  });
+}
+
+Result<bool> ClientStore::has_hidden_own_before(const std::string& queue, QueueNumber number) const {
+  return guarded("reading received headers", [&]() -> Result<bool> {
+    SQLite::Statement read(
+        db_->sql, "SELECT 1 FROM received WHERE queue = ? AND number < ? AND visible = 0 AND hidden = ? LIMIT 1");
+    read.bind(1, queue);
+    bind_number(read, 2, number.value);
+    read.bind(3, static_cast<int>(HiddenProof::own));
+    return read.executeStep();
   });
 }
 

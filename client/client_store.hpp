@@ -197,6 +197,8 @@ class ClientStore {
   /// Places shown without a header and not proven to be hidden rightly, lowest first.
   [[nodiscard]] Result<std::vector<Received>> unproven_hidden(const std::string& queue, std::size_t most) const;
   [[nodiscard]] Result<void> set_hidden(const std::string& queue, QueueNumber number, HiddenProof proof);
+  /// Whether a place below `number` is hidden as HiddenProof::own.
+  [[nodiscard]] Result<bool> has_hidden_own_before(const std::string& queue, QueueNumber number) const;
   [[nodiscard]] Result<std::optional<Received>> find_received(const protocol::ExchangeId& exchange) const;
   /// The chain value this profile verified at that place, for gossip. Nothing when it has not come so far.
   [[nodiscard]] Result<std::optional<Digest>> head_at(const std::string& queue, QueueNumber number) const;

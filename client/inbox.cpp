@@ -73,19 +73,45 @@ bool is_of_the_party(protocol::Kind kind) {
          kind == protocol::Kind::rectification;
 }
 
+std::string text_in(const audit::Disclosure& record, std::string_view field) {
+  const Bytes* shown = record.find(field);
+  return shown == nullptr ? std::string() : std::string(as_text(*shown));
+}
+
+/// Whose cases are one party's (protocol.md, "Policy").
+bool same_party(const protocol::Member& sender, const protocol::Member& self) {
+  return sender.organisation == self.organisation || sender.person == self.person;
+}
+
+/// Whether it was signed by this member's organisation or person. Whose the record says it is, is the broker's word.
+bool is_signed_by_own(const audit::Disclosure& record, const protocol::ExchangeId& exchange,
+                      const protocol::Member& self, const KnownDirectory& directory) {
+  const Bytes* shown_key = record.find("key");
+  const Bytes* shown_signature = record.find("signature");
+  const auto key = shown_key == nullptr ? std::nullopt : to_array<32>(*shown_key);
+  const auto signature = shown_signature == nullptr ? std::nullopt : to_array<64>(*shown_signature);
+  if (!key || !signature) return false;
+  const protocol::Member* sender = directory.member_by_sign(crypto::SignPublic{*key});
+  return sender != nullptr && same_party(*sender, self) &&
+         crypto::verify_statement_digest(crypto::SignPublic{*key}, crypto::StatementName::exchange, exchange,
+                                         *signature);
+}
+
+/// Whether the record says that it is, and that its kind is the party's: what keeps it from them in an instance.
+bool is_called_own(const audit::Disclosure& record, const std::string& queue, const protocol::Member& self) {
+  const auto kind = protocol::kind_of(text_in(record, "kind"));
+  const bool ours = (record.find("organisation") != nullptr && text_in(record, "organisation") == self.organisation) ||
+                    (record.find("person") != nullptr && text_in(record, "person") == self.person);
+  return kind && ours && is_instance(queue) && is_of_the_party(*kind);
+}
+
 /// Whether a rule keeps the header from `self`, on its roster or not, going by what the record shows.
-bool is_hidden_by_rule(const audit::Disclosure& record, const std::string& queue, const protocol::Member& self) {
-  const auto text = [&](std::string_view field) {
-    const Bytes* shown = record.find(field);
-    return shown == nullptr ? std::string() : std::string(as_text(*shown));
-  };
+bool is_hidden_by_rule(const audit::Disclosure& record, const protocol::Member& self, const std::string& queue) {
+  const auto text = [&](std::string_view field) { return text_in(record, field); };
   const auto asked = protocol::handling_of_text(text("handling"));
   if (protocol::conditions_of(asked, self.organisation).has(protocol::Condition::no_copy)) return true;
   const auto kind = protocol::kind_of(text("kind"));
   if (!kind) return false;
-  const bool ours = (record.find("organisation") != nullptr && text("organisation") == self.organisation) ||
-                    (record.find("person") != nullptr && text("person") == self.person);
-  if (ours && is_instance(queue) && is_of_the_party(*kind)) return true;
   protocol::Question question;
   question.act = protocol::Act::deliver;
   question.roles = self.roles;
@@ -98,8 +124,9 @@ bool is_hidden_by_rule(const audit::Disclosure& record, const std::string& queue
   return !protocol::decide(question).allowed;
 }
 
-/// Rules whose proof would tell a member what he may not know of a case (protocol.md, "Hidden places").
-constexpr std::string_view rules_taken_on_trust[] = {"interdit.auteur", "interdit.recuse"};
+/// Its proof would tell a member what he may not know of a case (protocol.md, "Hidden places"): that there is a case of
+/// his is proven instead.
+constexpr std::string_view author_rule = "interdit.auteur";
 
 /// A header that contradicts itself cannot come from an honest broker: it checks all of this before it accepts.
 const char* flaw_of(const protocol::QueueItem& item, const std::string& queue, const protocol::Invitation& invitation) {
@@ -178,6 +205,7 @@ std::string_view text_of(HiddenProof proof) {
     case HiddenProof::none: return "unproven";
     case HiddenProof::proven: return "proven";
     case HiddenProof::claimed: return "claimed";
+    case HiddenProof::own: return "own";
   }
   return {};
 }
@@ -280,15 +308,39 @@ Outcome<void> Inbox::prove(const std::string& queue) {
   return {};
 }
 
+Outcome<bool> Inbox::has_own_before(const protocol::QueueItem& item, const protocol::Member& self) const {
+  const ClientStore& store = session_.profile().store();
+  auto hidden = store.has_hidden_own_before(item.queue, item.head.number);
+  if (!hidden) return store_failure(hidden.error());
+  if (*hidden) return true;
+  // Seen when it could be: who joins an organisation is its colleagues' colleague from then on.
+  auto all = store.received(item.queue);
+  if (!all) return store_failure(all.error());
+  for (const ClientStore::Received& row : *all) {
+    if (!row.item.visible || row.item.head.number >= item.head.number) continue;
+    const auto address = protocol::decode_address(row.item.address);
+    const protocol::KindRow* kind = address ? protocol::row_of_number(address->kind) : nullptr;
+    if (kind == nullptr || !is_of_the_party(kind->kind)) continue;
+    const protocol::Member* sender = session_.directory().member_by_sign(address->sender_key);
+    if (sender != nullptr && same_party(*sender, self)) return true;
+  }
+  return false;
+}
+
 Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self) {
   const Profile& profile = session_.profile();
   auto proven = session_.ask<protocol::Proven>(protocol::Prove{item.exchange});
   if (!proven) {
     const auto* refusal = std::get_if<protocol::Refusal>(&proven.error().cause);
-    const bool trusted = refusal != nullptr && refusal->code == protocol::Code::forbidden && is_instance(item.queue) &&
-                         std::find(std::begin(rules_taken_on_trust), std::end(rules_taken_on_trust),
-                                   refusal->subject) != std::end(rules_taken_on_trust);
-    if (trusted) return HiddenProof::claimed;
+    const bool claimed = refusal != nullptr && refusal->code == protocol::Code::forbidden && is_instance(item.queue) &&
+                         refusal->subject == author_rule;
+    if (claimed) {
+      auto own = has_own_before(item, self);
+      if (!own) return own.error();
+      if (*own) return HiddenProof::claimed;
+      return hidden(profile, item, "hidden as part of a case of ours, and no exchange of ours stands before it",
+                    code_text(proven.error()) + "\n");
+    }
     const bool unexplained = is(proven.error(), protocol::Code::not_found) ||
                              (is(proven.error(), protocol::Code::forbidden) && refusal->subject != "annuaire.expire");
     if (unexplained)
@@ -308,7 +360,11 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
   const bool same = receipt->exchange == item.exchange && shows("queue", as_bytes(item.queue)) &&
                     shows("number", as_bytes(std::to_string(item.head.number.value))) && shows("head", item.head.head);
   if (!same) return hidden(profile, item, "the log commits to another place than the one hidden", text);
-  if (is_hidden_by_rule(record, item.queue, self)) return HiddenProof::proven;
+  if (is_called_own(record, item.queue, self) && is_signed_by_own(record, item.exchange, self, session_.directory()))
+    return HiddenProof::own;
+  if (is_hidden_by_rule(record, self, item.queue)) return HiddenProof::proven;
+  if (is_called_own(record, item.queue, self) && proven->roster.empty())
+    return hidden(profile, item, "hidden as sent by our organisation, which did not sign it", text);
   if (proven->roster.empty()) return hidden(profile, item, "a hidden place without the keys it was sealed to", text);
   protocol::Queue sealed_to;
   sealed_to.id = item.queue;

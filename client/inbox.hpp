@@ -26,7 +26,9 @@ inline constexpr std::chrono::milliseconds redial_after_most{60'000};
 enum class HiddenProof : std::uint8_t {
   none,     ///< not asked for yet
   proven,   ///< the log commits to whom it was sealed to, or to what a rule goes by
-  claimed,  ///< a rule, by the broker's refusal: what would prove it is not ours to know
+  claimed,  ///< of a case of ours, by the broker's refusal, and a place before it is `own`: which case is not ours to
+            ///< know
+  own,      ///< sent by our organisation or person to an instance, by its sender's signature
 };
 [[nodiscard]] std::string_view text_of(HiddenProof proof);
 
@@ -121,6 +123,8 @@ class Inbox {
   [[nodiscard]] Outcome<void> prove(const std::string& queue);
   /// That no place is hidden but by right: each once, some at a time.
   [[nodiscard]] Outcome<void> prove_hidden(const std::string& queue);
+  /// Whether a place before this one holds what our organisation or person sent, shown by a signature.
+  [[nodiscard]] Outcome<bool> has_own_before(const protocol::QueueItem& item, const protocol::Member& self) const;
   [[nodiscard]] Outcome<HiddenProof> ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self);
   /// `caught_up`: we have all the broker shows, so what lies further is a difference too.
   [[nodiscard]] Outcome<std::optional<ClaimedAlarm>> compare_kept_claims(const std::string& queue, bool caught_up);

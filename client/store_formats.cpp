@@ -12,7 +12,7 @@ namespace pli::client {
 namespace {
 
 constexpr int busy_wait_ms = 10'000;
-constexpr int format = 6;
+constexpr int format = 7;
 constexpr int application_id = 0x506c6931;  // "Pli1"
 
 const char* const schema = R"sql(
@@ -211,9 +211,13 @@ void from_format_4(SQLite::Database& db) {
   db.exec("DELETE FROM fact WHERE name = 'directory_place'");
 }
 void from_format_5(SQLite::Database& db) { db.exec(version_table); }
+void from_format_6(SQLite::Database& db) {
+  // What a signature shows of a hidden place was not kept then: each is asked about once more, some at a time.
+  db.exec("UPDATE received SET hidden = 0");
+}
 
 using Step = void (*)(SQLite::Database&);
-constexpr Step steps[] = {from_format_1, from_format_2, from_format_3, from_format_4, from_format_5};
+constexpr Step steps[] = {from_format_1, from_format_2, from_format_3, from_format_4, from_format_5, from_format_6};
 static_assert(std::size(steps) + 1 == format, "a step for each format there was");
 
 int format_in(SQLite::Database& db) { return db.execAndGet("PRAGMA user_version").getInt(); }

@@ -511,17 +511,79 @@ TEST_F(HiddenPlaces, ASendersConditionInTheLogHidesAPlaceByRight) {
   EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::proven);
 }
 
-TEST_F(HiddenPlaces, WhatAnAuthorMayNotKnowIsTakenOnTheBrokersWordAndSaysSo) {
+TEST_F(HiddenPlaces, P8WhatIsHiddenAsOursIsOursByItsSignature) {
+  world_.enrol("ged.mairie", {protocol::Role::membre_ged}, "bellerive", "89", {"ged/89"});
+  world_.enrol("ged.clairval", {protocol::Role::membre_ged}, "clairval", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  send(1);
+  auto fields = proof_fields();
+  for (const char* field : {"actor", "person", "organisation", "kind", "key", "signature"}) fields.emplace_back(field);
+  LeafIndex leaf{broker_.size().value - 1};
+  bend<protocol::Items>(hide);
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (!std::holds_alternative<protocol::Prove>(request.body)) return std::nullopt;
+    return protocol::Proven{broker_.prove(leaf, fields), {}};
+  };
+  auto colleague = connected("ged.mairie");
+  auto items = refresh(*colleague);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  EXPECT_EQ(proof_of_first(*colleague), client::HiddenProof::own);
+  // The same proof is worth nothing to somebody else's organisation.
+  auto other = connected("ged.clairval");
+  EXPECT_FAILS_WITH(refresh(*other), LocalCode::queue_hidden);
+  // Nor where the log was made to name that one: nobody of it signed.
+  audit::Record forged = broker_.record(leaf.value);
+  for (audit::Field& field : forged.fields)
+    if (field.name == "organisation") field.value = to_bytes("clairval");
+  leaf = broker_.add_record(audit::LeafType::collecte, forged);
+  ASSERT_TRUE(connect(*other).has_value());
+  EXPECT_FAILS_WITH(refresh(*other), LocalCode::queue_hidden);
+  // Nor where a colleague's key stands beside a signature that is not his.
+  for (audit::Field& field : forged.fields)
+    if (field.name == "key") field.value = to_bytes(world_.keys("r.clairval").current.public_identity().sign.bytes);
+  leaf = broker_.add_record(audit::LeafType::collecte, forged);
+  ASSERT_TRUE(connect(*other).has_value());
+  EXPECT_FAILS_WITH(refresh(*other), LocalCode::queue_hidden);
+}
+
+TEST_F(HiddenPlaces, P8WhoHasNoCaseIsNotHiddenOneAsItsAuthor) {
   send(1);
   auto desk = connected("ged.un");
   bend<protocol::Items>(hide);
-  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+  std::string rule = "interdit.auteur";
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
     if (!std::holds_alternative<protocol::Prove>(request.body)) return std::nullopt;
+    return protocol::Refusal{Code::forbidden, rule, 0};
+  };
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_hidden);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::none);
+  // Nobody withdraws from a case without knowing.
+  rule = "interdit.recuse";
+  auto other = connected("ged.deux");
+  EXPECT_FAILS_WITH(refresh(*other), LocalCode::queue_hidden);
+}
+
+TEST_F(HiddenPlaces, WhichCaseOfHisAnAuthorMayNotKnowIsTheBrokersWordAndSaysSo) {
+  world_.enrol("ged.mairie", {protocol::Role::membre_ged}, "bellerive", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  send(2);
+  const auto desk = connected("ged.mairie");
+  auto fields = proof_fields();
+  for (const char* field : {"organisation", "kind", "key", "signature"}) fields.emplace_back(field);
+  bend<protocol::Items>(hide);
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    const auto* prove = std::get_if<protocol::Prove>(&request.body);
+    if (prove == nullptr) return std::nullopt;
+    if (prove->exchange == sent_[0])
+      return protocol::Proven{broker_.prove(LeafIndex{broker_.size().value - 2}, fields), {}};
     return protocol::Refusal{Code::forbidden, "interdit.auteur", 0};
   };
   auto items = refresh(*desk);
   ASSERT_TRUE(items.has_value()) << why(items);
-  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::claimed);
+  const auto kept = client::received(desk->profile, "ged/89");
+  ASSERT_EQ(kept->size(), 2U);
+  EXPECT_EQ((*kept)[0].hidden, client::HiddenProof::own);
+  EXPECT_EQ((*kept)[1].hidden, client::HiddenProof::claimed);
 }
 
 TEST_F(HiddenPlaces, SoManyAreProvenInOneLookAndTheRestInTheNext) {

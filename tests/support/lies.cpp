@@ -77,6 +77,20 @@ struct Liar {
     at.send_report("r.bellerive");
     at.send_report("r.clairval");
   }
+  /// Shows the newest exchange as hidden, and answers with `proof` whoever asks why.
+  static void hide_newest(LyingBroker& at, std::function<protocol::ReplyBody()> proof) {
+    const auto hidden = *to_array<32>(*at.broker_->record(leaf_of(at, "submit").value).find("exchange"));
+    at.broker_->bend = bend_each<protocol::Items>([hidden](protocol::Items& items) {
+      for (protocol::QueueItem& item : items.items)
+        if (item.exchange == hidden) item = {item.queue, item.head, item.exchange, {}, {}, {}, {}, {}, false};
+    });
+    at.broker_->instead =
+        [hidden, proof = std::move(proof)](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+      const auto* prove = std::get_if<protocol::Prove>(&request.body);
+      if (prove == nullptr || prove->leaf || prove->exchange != hidden) return std::nullopt;
+      return proof();
+    };
+  }
   static void set(audit::Record& record, std::string_view name, ByteView value) {
     for (audit::Field& field : record.fields)
       if (field.name == name) field.value = to_bytes(value);
@@ -197,6 +211,28 @@ const std::vector<Liar::Row>& Liar::rows() {
            items.items[0] = {first.queue, first.head, first.exchange, {}, {}, {}, {}, {}, false};
          });
        }},
+      {{"false-ours", "hides an exchange as sent by the member's own organisation, and has the log say so", "P8",
+        "ged.un", Gesture::inbox, "queue_hidden"},
+       [](LyingBroker& at) {
+         send_news(at);
+         audit::Record false_record = broker(at).record(leaf_of(at, "submit").value);
+         set(false_record, "organisation", as_bytes("police-89"));
+         MemoryBroker* own = at.broker_.get();
+         const LeafIndex leaf = own->add_record(audit::LeafType::collecte, std::move(false_record));
+         hide_newest(at, [own, leaf]() -> protocol::ReplyBody {
+           return protocol::Proven{own->prove(leaf, {"actor", "organisation", "act", "exchange", "queue", "kind",
+                                                     "outcome", "number", "head", "key", "signature"}),
+                                   {}};
+         });
+       }},
+      {{"false-author", "hides an exchange as part of a case of the member's organisation, which has none", "P8",
+        "ged.un", Gesture::inbox, "queue_hidden"},
+       [](LyingBroker& at) {
+         send_news(at);
+         hide_newest(at, []() -> protocol::ReplyBody {
+           return protocol::Refusal{protocol::Code::forbidden, "interdit.auteur", 0};
+         });
+       }},
       {{"false-place", "proves a place of a queue by the record of another", "P8", "ged.un", Gesture::inbox,
         "queue_withheld"},
        [](LyingBroker& at) {
@@ -286,6 +322,32 @@ const std::vector<Liar::Row>& Liar::rows() {
          audit::Record invented = broker(at).record(leaf_of(at, "submit").value);
          set(invented, "exchange", Bytes(32, 9));
          broker(at).add_record(audit::LeafType::collecte, std::move(invented));
+       }},
+      {{"false-refusal", "refuses a member as the author of a case he did not open", "P8", "auditeur", Gesture::audit,
+        "refusal_unfounded"},
+       [](LyingBroker& at) {
+         audit::Record refusal = audit::new_record();
+         for (const auto& [name, value] :
+              {std::pair("actor", "ged.un"), std::pair("person", "ged.un"), std::pair("organisation", "police-89"),
+               std::pair("act", "prove"), std::pair("outcome", "FORBIDDEN"), std::pair("rule", "interdit.auteur")})
+           refusal.add(name, value);
+         refusal.add("exchange", *broker(at).record(leaf_of(at, "submit").value).find("exchange"));
+         broker(at).add_record(audit::LeafType::refus, std::move(refusal));
+       }},
+      {{"postdate", "withholds a record as erased at its term, by an erasure dated seven months ahead", "P7",
+        "auditeur", Gesture::audit, "time_ahead"},
+       [](LyingBroker& at) {
+         const std::uint64_t withheld = leaf_of(at, "submit").value;
+         audit::Record erasure = audit::new_record();
+         erasure.add("act", "erase");
+         erasure.add("outcome", "ok");
+         erasure.add("range", std::to_string(withheld) + "," + std::to_string(withheld + 1));
+         broker(at).leaves_ahead = std::chrono::hours(24 * 220);
+         broker(at).add_record(audit::LeafType::effacement, std::move(erasure));
+         broker(at).bend = bend_each<protocol::Records>([withheld](protocol::Records& records) {
+           for (protocol::RecordItem& item : records.items)
+             if (item.index.value == withheld) item.disclosure.clear();
+         });
        }},
   };
   return all;
