@@ -61,9 +61,31 @@ Outcome<void> demand_empty(const fs::path& folder) {
   std::error_code failed;
   if (fs::exists(folder, failed) && !(fs::is_directory(folder, failed) && fs::is_empty(folder, failed)))
     return Failure(LocalCode::usage, "the folder is not empty");
-  if (auto made = create_private_folder(folder); !made) return store_failure(made.error());
   return {};
 }
+
+/// A folder of ours to fill. Leaves as it was found, unless told that it is done, the folder itself.
+class MadeFolder {
+ public:
+  explicit MadeFolder(fs::path folder) : folder_(std::move(folder)) {}
+  MadeFolder(const MadeFolder&) = delete;
+  MadeFolder& operator=(const MadeFolder&) = delete;
+  ~MadeFolder() {
+    std::error_code ignored;  // with something in it, it stays
+    if (made_) fs::remove(folder_, ignored);
+  }
+  [[nodiscard]] Outcome<void> make() {
+    std::error_code failed;
+    made_ = !fs::exists(folder_, failed);
+    if (auto made = create_private_folder(folder_); !made) return store_failure(made.error());
+    return {};
+  }
+  void keep() { made_ = false; }
+
+ private:
+  fs::path folder_;
+  bool made_ = false;
+};
 
 /// What an export is made of, in the order in which leaves come.
 class ExportWriter {
@@ -118,20 +140,34 @@ class ExportWriter {
     if (auto finished = records_.finish(); !finished) return finished.error();
     const protocol::Invitation& invitation = session.invitation();
     // Witnesses confirm an ended shard by the next one's first leaf, not by its closing checkpoint.
-    const bool confirmed = !invitation.witnesses.empty() && shard.origin == report.shards.back().origin;
+    const bool witnessed = !invitation.witnesses.empty() && shard.origin == report.shards.back().origin;
+    const WitnessWatch& witnesses = session.log().witnesses();
+    // Shown again with the witnesses' lines, where they came after it was first shown.
+    const auto& shown = session.log().shown();
+    const bool again = shown && shown->head() == audit::TreeHead{shard.origin, shard.size, shard.root};
+    const std::string& checkpoint = again ? shown->note() : shard.checkpoint;
+    if (witnessed && witnesses.demanded()) {
+      const auto read = read_cosignatures(checkpoint, log_verifier(shard.origin, invitation.log_key),
+                                          *witnesses.policy(), session.clock().now());
+      confirmed_ = read && read->quorum_at;
+    }
+    period_over_ = session.clock().now() >= before_;
     const std::string policy = "log " + audit::to_text(log_verifier(shard.origin, invitation.log_key)) + "\n" +
-                               (confirmed ? invitation.witnesses : "quorum none\n");
+                               (witnessed ? invitation.witnesses : "quorum none\n");
     const std::pair<std::string_view, std::string> texts[] = {
         {audit::export_policy_file, policy},
         {audit::export_period_file, audit::to_text(period)},
-        {read_me_file, read_me(shard, period, report)},
+        {read_me_file, read_me(shard, period, report) + read_me_limits(period)},
         // Last: a folder without one was not finished.
-        {audit::export_checkpoint_file, shard.checkpoint},
+        {audit::export_checkpoint_file, checkpoint},
     };
     for (const auto& [name, text] : texts)
       if (auto placed = files_.place(std::string(name), as_bytes(text)); !placed) return store_failure(placed.error());
     return period;
   }
+
+  [[nodiscard]] bool confirmed() const { return confirmed_; }
+  [[nodiscard]] bool period_over() const { return period_over_; }
 
   void take_back() {
     files_.take_back();
@@ -177,6 +213,8 @@ class ExportWriter {
 
   [[nodiscard]] static std::string read_me(const AuditedShard& shard, const audit::ExportPeriod& period,
                                            const AuditReport& report);
+  /// What this folder does not show, by when it was made.
+  [[nodiscard]] std::string read_me_limits(const audit::ExportPeriod& period) const;
 
   AppendOnlyFolder files_;
   TileWriter tiles_;
@@ -187,6 +225,8 @@ class ExportWriter {
   std::optional<LeafIndex> from_;
   std::optional<LeafIndex> to_;
   std::optional<BundleMaker::Bundle> held_;
+  bool confirmed_ = true;
+  bool period_over_ = true;
 };
 
 std::string ExportWriter::read_me(const AuditedShard& shard, const audit::ExportPeriod& period,
@@ -222,7 +262,11 @@ std::string ExportWriter::read_me(const AuditedShard& shard, const audit::Export
       "tile/        empreintes de tout l'arbre, et feuilles de la période\n"
       "\n"
       "Vérifier, sans connexion et sans rien croire de ce dossier :\n"
-      "  pli-verify export DOSSIER --log-key CLÉ (la clé du journal, que vous tenez d'ailleurs)\n"
+      "  pli-verify export DOSSIER --policy FICHIER   la clé du journal, ses témoins et leur quorum, que vous tenez "
+      "d'ailleurs\n"
+      "  pli-verify export DOSSIER --log-key CLÉ      la clé du journal seule : sans les témoins, un second journal "
+      "signé de\n"
+      "                                               la même clé ne se verrait pas\n"
       "Le format est décrit dans docs/protocol.md, « Export folder » ; les fichiers checkpoint et tile/ sont ceux de "
       "C2SP\n"
       "tlog-tiles, que d'autres logiciels lisent.\n";
@@ -236,6 +280,18 @@ std::string ExportWriter::read_me(const AuditedShard& shard, const audit::Export
   return out;
 }
 
+std::string ExportWriter::read_me_limits(const audit::ExportPeriod& period) const {
+  std::string out;
+  if (!period_over_)
+    out += "\nATTENTION : la période n'était pas terminée quand ce dossier a été fait : il s'arrête avant la place " +
+           std::to_string(period.to.value) + ".\n";
+  if (!confirmed_)
+    out +=
+        "\nATTENTION : le quorum des témoins n'avait pas confirmé ce point de contrôle : pli-verify le refusera avec\n"
+        "--policy. Un export refait quand les témoins répondent le portera.\n";
+  return out;
+}
+
 }  // namespace
 
 Outcome<ExportOutcome> export_journal(Session& session, const ExportOptions& options, const OnProgress& progress,
@@ -244,6 +300,8 @@ Outcome<ExportOutcome> export_journal(Session& session, const ExportOptions& opt
   if (auto empty = demand_empty(options.folder); !empty) return empty.error();
   if (auto checked = session.check_log(); !checked) return checked.error();
   if (!session.log().last()) return Failure(LocalCode::receipt_invalid, "no checkpoint to compare with");
+  MadeFolder made(options.folder);
+  if (auto there = made.make(); !there) return there.error();
   const std::string origin = options.shard.empty() ? session.log().last()->head().origin : options.shard;
   ExportWriter writer(options);
   const auto failed = [&](Failure failure) {
@@ -267,7 +325,21 @@ Outcome<ExportOutcome> export_journal(Session& session, const ExportOptions& opt
   const AuditedShard exported = *shard;
   auto period = writer.finish(session, *report, exported);
   if (!period) return failed(period.error());
-  return ExportOutcome{std::move(*report), *period, exported, std::move(elsewhere)};
+  made.keep();
+  const bool confirmed = writer.confirmed();
+  const bool over = writer.period_over();
+  return ExportOutcome{std::move(*report), *period, exported, std::move(elsewhere), confirmed, over};
+}
+
+bool is_foreign_to_tiles(const fs::path& folder) {
+  std::error_code failed;
+  if (!fs::exists(folder, failed)) return false;
+  if (!fs::is_directory(folder, failed)) return true;
+  if (fs::exists(folder / audit::export_checkpoint_file, failed)) return false;
+  // What was interrupted before its checkpoint has tiles alone, and each file is compared before it is believed.
+  for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed))
+    if (it->path().filename() != "tile") return true;
+  return bool(failed);
 }
 
 Outcome<TilesOutcome> write_tiles(Session& session, const fs::path& folder, const OnProgress& progress) {
@@ -276,6 +348,8 @@ Outcome<TilesOutcome> write_tiles(Session& session, const fs::path& folder, cons
   const std::string origin = session.log().last()->head().origin;
   const std::string checkpoint_name(audit::export_checkpoint_file);
 
+  if (is_foreign_to_tiles(folder)) return Failure(LocalCode::usage, "the folder holds something else");
+  MadeFolder kept(folder);
   AppendOnlyFolder files(folder);
   TileWriter tiles(files);
   BundleMaker bundles;
@@ -297,8 +371,8 @@ Outcome<TilesOutcome> write_tiles(Session& session, const fs::path& folder, cons
     outcome.before = known->size();
   } else if (there.error().code != Errc::not_found) {
     return store_failure(there.error());
-  } else if (auto made = create_private_folder(folder); !made) {
-    return store_failure(made.error());
+  } else if (auto made = kept.make(); !made) {
+    return made.error();
   }
 
   const audit::VerifiedCheckpoint checkpoint = *session.log().last();
@@ -345,6 +419,7 @@ Outcome<TilesOutcome> write_tiles(Session& session, const fs::path& folder, cons
   if (auto finished = tiles.finish(); !finished) return settle(finished.error());
   const auto written = write_file_durably(folder / checkpoint_name, as_bytes(checkpoint.note()), FileMode::owner_only);
   if (!written) return store_failure(written.error());
+  kept.keep();
   return outcome;
 }
 

@@ -175,6 +175,14 @@ Outcome<ProfileLock> Profile::lock() const {
 std::filesystem::path Profile::keep_evidence(std::string_view what, std::string_view text) const {
   const std::string stem = std::to_string(SystemClock().now().value) + "-" + std::string(what);
   std::error_code ignored;
+  // A lie met again at the next look is one lie: its evidence stands once.
+  std::error_code failed;
+  for (std::filesystem::directory_iterator it(folder_ / "evidence", failed), end; !failed && it != end;
+       it.increment(failed)) {
+    if (it->path().filename().string().find("-" + std::string(what)) == std::string::npos) continue;
+    const auto there = read_file(it->path(), text.size());
+    if (there && as_text(*there) == text) return it->path();
+  }
   for (int n = 0; n < 100; ++n) {  // never over an earlier one
     const auto path = folder_ / "evidence" / (n == 0 ? stem + ".txt" : stem + "-" + std::to_string(n) + ".txt");
     if (std::filesystem::exists(path, ignored)) continue;

@@ -13,7 +13,9 @@ Result<void> AppendOnlyFolder::place(const std::string& name, ByteView bytes) {
   if (there || there.error().code == Errc::over_limit) return Error{Errc::conflict, name};
   if (there.error().code != Errc::not_found) return there.error();
   for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
-    if (!made_.insert(name.substr(0, slash)).second) continue;
+    if (!known_.insert(name.substr(0, slash)).second) continue;
+    std::error_code failed;
+    if (!fs::exists(folder_ / name.substr(0, slash), failed)) made_.push_back(name.substr(0, slash));
     if (auto made = create_private_folder(folder_ / name.substr(0, slash)); !made) return made.error();
   }
   if (auto written = write_file_durably(file, bytes, FileMode::owner_only); !written) return written.error();
@@ -29,6 +31,9 @@ void AppendOnlyFolder::take_back() {
   std::error_code ignored;
   for (const std::string& name : added_) fs::remove(folder_ / name, ignored);
   added_.clear();
+  // Inner ones were made after those they are in; one that holds something else stays.
+  for (; !made_.empty(); made_.pop_back()) fs::remove(folder_ / made_.back(), ignored);
+  known_.clear();
 }
 
 Result<TileWriter> TileWriter::resume(AppendOnlyFolder& folder, TreeSize size, const Digest& root) {

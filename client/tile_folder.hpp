@@ -27,12 +27,13 @@ class AppendOnlyFolder {
   [[nodiscard]] Result<void> place(const std::string& name, ByteView bytes);
   /// Errors: those of read_file().
   [[nodiscard]] Result<Bytes> read(const std::string& name, std::size_t bytes_max) const;
-  /// Removes what place() added, as far as it can: what was read did not turn out to be the log.
+  /// Removes what place() added, files and folders, as far as it can: what was read did not turn out to be the log.
   void take_back();
 
  private:
   std::filesystem::path folder_;
-  std::set<std::string> made_;  ///< folders known to stand
+  std::set<std::string> known_;    ///< folders that stand
+  std::vector<std::string> made_;  ///< of them, by place(), outer ones first
   std::vector<std::string> added_;
 };
 

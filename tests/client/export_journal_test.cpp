@@ -32,6 +32,7 @@ Bytes file(const fs::path& path) {
 /// Every file of a folder, by its name in it.
 std::map<std::string, Bytes> files_in(const fs::path& folder) {
   std::map<std::string, Bytes> out;
+  if (!fs::exists(folder)) return out;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_regular_file()) out[fs::relative(entry.path(), folder).string()] = file(entry.path());
   return out;
@@ -208,6 +209,32 @@ TEST_F(ExportTest, NothingStaysOfAnExportThatCannotBeProven) {
   });
 }
 
+TEST_F(ExportTest, SaysWhatItWasMadeTooEarlyFor) {
+  world_.add_witnesses(2, 2);
+  acts_on("2026-03-21", 3);
+  const ScratchFolder scratch;
+  const auto read_me = [&](const char* name) {
+    return std::string(as_text(file(scratch.path() / name / "LISEZMOI.txt")));
+  };
+  broker_.witnesses_answering = 1;
+  const auto early = export_to(scratch.path() / "early", "2026-03-21", "2026-03-21");
+  ASSERT_TRUE(early.has_value()) << why(early);
+  EXPECT_FALSE(early->period_over);
+  EXPECT_FALSE(early->confirmed);
+  EXPECT_NE(read_me("early").find("n'était pas terminée"), std::string::npos);
+  EXPECT_NE(read_me("early").find("n'avait pas confirmé"), std::string::npos);
+  EXPECT_NE(read_me("early").find("--policy"), std::string::npos);
+  broker_.witnesses_answering = 2;
+  clock_.set(client::paris_midnight(day("2026-03-22")) - 1ms);
+  EXPECT_FALSE(export_to(scratch.path() / "last moment", "2026-03-21", "2026-03-21")->period_over);
+  clock_.advance(1ms);
+  const auto done = export_to(scratch.path() / "done", "2026-03-21", "2026-03-21");
+  ASSERT_TRUE(done.has_value()) << why(done);
+  EXPECT_TRUE(done->period_over);
+  EXPECT_TRUE(done->confirmed);
+  EXPECT_EQ(read_me("done").find("ATTENTION"), std::string::npos);
+}
+
 TEST_F(ExportTest, WhatIsWrongWithTheLogIsSaidInTheFolder) {
   audit::Record record = audit::new_record();
   record.add("act", "open");
@@ -299,6 +326,55 @@ TEST_F(TilesTest, AFileWithOtherBytesIsNotReplacedAndNothingElseStays) {
   fs::remove(folder / place);
   ASSERT_TRUE(write(folder).has_value());
   expect_whole(folder);
+}
+
+TEST_F(TilesTest, AreNotWrittenIntoAFolderOfSomethingElse) {
+  const ScratchFolder scratch;
+  const fs::path folder = scratch.path() / "papers";
+  fs::create_directories(folder);
+  ASSERT_TRUE(write_file_durably(folder / "letter.txt", as_bytes("mine"), FileMode::owner_only).has_value());
+  EXPECT_TRUE(client::is_foreign_to_tiles(folder));
+  EXPECT_FAILS_WITH(write(folder), protocol::LocalCode::usage);
+  EXPECT_EQ(files_in(folder).size(), 1U);
+  EXPECT_TRUE(client::is_foreign_to_tiles(folder / "letter.txt"));
+  EXPECT_FAILS_WITH(write(folder / "letter.txt"), protocol::LocalCode::usage);
+  // Interrupted before their checkpoint, they go on.
+  const fs::path begun = scratch.path() / "begun";
+  acts_on("2026-03-21", 10);
+  ASSERT_TRUE(write(begun).has_value());
+  fs::remove(begun / "checkpoint");
+  EXPECT_FALSE(client::is_foreign_to_tiles(begun));
+  ASSERT_TRUE(write(begun).has_value());
+  expect_whole(begun);
+}
+
+TEST_F(TilesTest, ARefusalLeavesNoFolder) {
+  const ScratchFolder scratch;
+  acts_on("2026-03-21", 300);
+  const auto refuse = [&] {
+    broker_.bend = [](const protocol::Request&, protocol::ReplyBody& body) {
+      if (std::holds_alternative<protocol::Records>(body))
+        body = protocol::Refusal{protocol::Code::forbidden, "journal.lecture", 0};
+    };
+  };
+  refuse();
+  const fs::path folder = scratch.path() / "tiles";
+  EXPECT_FAILS_WITH(write(folder), Code::forbidden);
+  EXPECT_FALSE(fs::exists(folder));
+  EXPECT_FAILS_WITH(export_to(scratch.path() / "export", "2026-03-20", "2026-03-22"), Code::forbidden);
+  EXPECT_FALSE(fs::exists(scratch.path() / "export"));
+  // A folder that was there stays, as empty as it was; one that held tiles keeps those and nothing more.
+  fs::create_directories(folder);
+  EXPECT_FAILS_WITH(write(folder), Code::forbidden);
+  ASSERT_TRUE(fs::exists(folder));
+  EXPECT_TRUE(fs::is_empty(folder));
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& body) {
+    if (auto* records = std::get_if<protocol::Records>(&body))
+      for (protocol::RecordItem& item : records->items)
+        if (item.index.value == 290) item.leaf[14] ^= 1;
+  };
+  EXPECT_FALSE(write(folder).has_value()) << "tiles were made, and their folders";
+  EXPECT_TRUE(fs::is_empty(folder));
 }
 
 TEST_F(TilesTest, ADamagedFolderIsNotContinued) {
