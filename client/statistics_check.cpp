@@ -25,14 +25,7 @@ StatisticsChecker::StatisticsChecker(std::string origin, std::uint32_t month)
 void StatisticsChecker::add(const protocol::RecordItem& item) {
   const auto leaf = audit::decode_leaf(item.leaf);
   if (!leaf) return;  // a finding of the audit's
-  if (leaf->statement && leaf->type == audit::LeafType::registre) {
-    const auto statement = protocol::parse_statistics_statement(*leaf->statement);
-    if (statement && statement->month == month_) {
-      twice_ = twice_ || stated_.has_value();
-      stated_ = *statement;
-      leaf_ = item.index;
-    }
-  }
+  take(*leaf, item.index, origin_);
   if (leaf->time < begin_ || leaf->time >= end_) return;
   if (!counted_) {
     counted_.emplace(origin_, month_, item.index);
@@ -43,10 +36,25 @@ void StatisticsChecker::add(const protocol::RecordItem& item) {
   counted_->add(leaf->type, record ? &fields : nullptr);
 }
 
+void StatisticsChecker::add_later(const std::string& origin, const protocol::RecordItem& item) {
+  if (const auto leaf = audit::decode_leaf(item.leaf)) take(*leaf, item.index, origin);
+}
+
+void StatisticsChecker::take(const audit::Leaf& leaf, LeafIndex index, const std::string& in) {
+  if (!leaf.statement || leaf.type != audit::LeafType::registre) return;
+  const auto statement = protocol::parse_statistics_statement(*leaf.statement);
+  if (!statement || statement->month != month_ || (statement->shard.empty() ? in : statement->shard) != origin_) return;
+  twice_ = twice_ || stated_.has_value();
+  stated_ = *statement;
+  leaf_ = index;
+  leaf_shard_ = in;
+}
+
 StatisticsCheck StatisticsChecker::finish() const {
   StatisticsCheck check;
   check.stated = stated_;
   check.leaf = leaf_;
+  check.shard = leaf_shard_;
   if (counted_) check.text = counted_->text();
   if (twice_) {
     check.verdict = StatisticsVerdict::stated_twice;

@@ -23,7 +23,8 @@ struct StatisticsCheck {
   StatisticsVerdict verdict = StatisticsVerdict::empty;
   std::string text;  ///< as counted again; empty when the month has no leaf
   std::optional<protocol::StatisticsStatement> stated;
-  LeafIndex leaf{};  ///< where it is stated
+  LeafIndex leaf{};     ///< where it is stated
+  std::string shard{};  ///< origin of the tree that leaf is in
 };
 
 /// Takes every leaf of the shard, in order.
@@ -32,9 +33,13 @@ class StatisticsChecker {
   /// `month` is one (protocol::is_month).
   StatisticsChecker(std::string origin, std::uint32_t month);
   void add(const protocol::RecordItem& item);
+  /// And every leaf of the later ones: what was closed before its month was over is stated there.
+  void add_later(const std::string& origin, const protocol::RecordItem& item);
   [[nodiscard]] StatisticsCheck finish() const;
 
  private:
+  /// A statement of this shard's month, in the leaf of a tree.
+  void take(const audit::Leaf& leaf, LeafIndex index, const std::string& in);
   std::string origin_;
   std::uint32_t month_;
   UnixMillis begin_;
@@ -43,6 +48,7 @@ class StatisticsChecker {
   std::optional<LeafIndex> first_;
   std::optional<protocol::StatisticsStatement> stated_;
   LeafIndex leaf_{};
+  std::string leaf_shard_;
   bool twice_ = false;
 };
 

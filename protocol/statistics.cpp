@@ -25,18 +25,6 @@ bool is_counted(LeafType type) {
   return type != LeafType::connexion && type != LeafType::verification && type != LeafType::registre;
 }
 
-std::string month_text(std::uint32_t month) {
-  const std::string digits = std::to_string(month);
-  return digits.substr(0, 4) + '-' + digits.substr(4);
-}
-
-std::optional<std::uint32_t> month_of_text(std::string_view text) {
-  if (text.size() != 7 || text[4] != '-') return std::nullopt;
-  const auto number = audit::parse_decimal(std::string(text.substr(0, 4)).append(text.substr(5)));
-  if (!number || *number > UINT32_MAX || !is_month(static_cast<std::uint32_t>(*number))) return std::nullopt;
-  return static_cast<std::uint32_t>(*number);
-}
-
 /// "89" of "pli.example/pli/89/2026-1".
 std::string_view departement_of(std::string_view origin) {
   const std::string_view log = origin.substr(0, std::min(origin.rfind('/'), origin.size()));
@@ -82,6 +70,18 @@ CountedFields fields_in(const Record& record) {
 }
 
 }  // namespace
+
+std::string month_text(std::uint32_t month) {
+  const std::string digits = std::to_string(month);
+  return digits.substr(0, 4) + '-' + digits.substr(4);
+}
+
+std::optional<std::uint32_t> month_of_text(std::string_view text) {
+  if (text.size() != 7 || text[4] != '-') return std::nullopt;
+  const auto number = audit::parse_decimal(std::string(text.substr(0, 4)).append(text.substr(5)));
+  if (!number || *number > UINT32_MAX || !is_month(static_cast<std::uint32_t>(*number))) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
 
 bool is_month(std::uint32_t month) {
   return month / 100 >= first_year && month / 100 <= last_year && month % 100 >= 1 && month % 100 <= 12;
@@ -192,7 +192,8 @@ std::string MonthlyStatistics::text() const {
 
 std::string to_text(const StatisticsStatement& statement) {
   return std::string(statement_prefix) + month_text(statement.month) + " " + std::to_string(statement.from.value) +
-         " " + std::to_string(statement.to.value) + " " + to_hex(statement.text);
+         " " + std::to_string(statement.to.value) + " " + to_hex(statement.text) +
+         (statement.shard.empty() ? "" : " " + statement.shard);
 }
 
 Result<StatisticsStatement> parse_statistics_statement(std::string_view text) {
@@ -203,14 +204,18 @@ Result<StatisticsStatement> parse_statistics_statement(std::string_view text) {
     words.push_back(text.substr(0, space));
     text.remove_prefix(space + 1);
   }
-  if (words.size() != 3) return invalid;
+  words.push_back(text);
+  if (words.size() < 4 || words.size() > 5) return invalid;
   const auto month = month_of_text(words[0]);
   const auto from = audit::parse_decimal(words[1]);
   const auto to = audit::parse_decimal(words[2]);
-  const auto hex = from_hex(text);
+  const auto hex = from_hex(words[3]);
   const auto digest = hex ? to_array<32>(*hex) : std::nullopt;
   if (!month || !from || !to || *from > *to || !digest) return invalid;
-  return StatisticsStatement{*month, {*from}, {*to}, *digest};
+  const std::string_view shard = words.size() == 5 ? words[4] : std::string_view();
+  const bool readable = std::all_of(shard.begin(), shard.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (!readable || (words.size() == 5 && shard.empty())) return invalid;
+  return StatisticsStatement{*month, {*from}, {*to}, *digest, std::string(shard)};
 }
 
 }  // namespace pli::protocol

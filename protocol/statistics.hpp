@@ -23,6 +23,9 @@ inline constexpr std::uint64_t statistics_shown_from = 5;
 /// A calendar month, UTC: year·100 + month. From 1970 to 9999.
 [[nodiscard]] bool is_month(std::uint32_t month);
 [[nodiscard]] UnixMillis month_start(std::uint32_t month);
+[[nodiscard]] std::string month_text(std::uint32_t month);  ///< "2026-11"
+/// Nothing for what is no month written so.
+[[nodiscard]] std::optional<std::uint32_t> month_of_text(std::string_view text);
 [[nodiscard]] std::uint32_t month_before(std::uint32_t month);
 [[nodiscard]] std::uint32_t month_after(std::uint32_t month);
 
@@ -70,12 +73,13 @@ class MonthlyStatistics {
   std::map<std::string, Cell> cells_;  ///< by the line without its count
 };
 
-/// What the leaf says in clear: "statistics <YYYY-MM> <from> <to> <SHA-256 of the text>".
+/// What the leaf says in clear: "statistics <YYYY-MM> <from> <to> <SHA-256 of the text> [<origin>]".
 struct StatisticsStatement {
   std::uint32_t month = 0;
   LeafIndex from{};
   LeafIndex to{};  ///< excluded
   Digest text{};
+  std::string shard{};  ///< origin, of a shard that was closed before its month was over; empty = the leaf's own
   bool operator==(const StatisticsStatement&) const = default;
 };
 [[nodiscard]] std::string to_text(const StatisticsStatement& statement);

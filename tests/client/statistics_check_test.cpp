@@ -97,6 +97,34 @@ TEST_F(StatisticsTest, AnythingElseStatedIsDifferent) {
   EXPECT_EQ(check().verdict, StatisticsVerdict::stated_twice);
 }
 
+TEST_F(StatisticsTest, OfAShardClosedInTheMonthAreStatedInTheNextOne) {
+  fill();
+  const std::string next = "pli.example/pli/89/2026-2";
+  protocol::StatisticsStatement part = honest();
+  part.shard = origin;
+  const auto checked = [&](const protocol::StatisticsStatement& said, const std::string& in) {
+    client::StatisticsChecker checker(origin, november);
+    for (const protocol::RecordItem& item : items_) checker.add(item);
+    const auto before = items_;
+    state(said);
+    items_.back().index = LeafIndex{1};
+    checker.add_later(in, items_.back());
+    items_ = before;
+    return checker.finish();
+  };
+  const auto check = checked(part, next);
+  EXPECT_EQ(check.verdict, StatisticsVerdict::equal);
+  EXPECT_EQ(check.leaf, LeafIndex{1});
+  EXPECT_EQ(check.shard, next);
+  ++part.to.value;
+  EXPECT_EQ(checked(part, next).verdict, StatisticsVerdict::different);
+  --part.to.value;
+  part.shard = "pli.example/pli/89/2025-1";
+  EXPECT_EQ(checked(part, next).verdict, StatisticsVerdict::not_stated) << "another shard's";
+  part.shard.clear();
+  EXPECT_EQ(checked(part, next).verdict, StatisticsVerdict::not_stated) << "that shard's own";
+}
+
 TEST_F(StatisticsTest, AnErasedRecordCountsAsErased) {
   fill();
   items_[5].disclosure.clear();

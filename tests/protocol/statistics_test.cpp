@@ -190,5 +190,15 @@ TEST(Statistics, TheStatementIsReadStrictly) {
     EXPECT_FALSE(parse_statistics_statement(std::string_view(text).substr(0, cut))) << cut;
 }
 
+TEST(Statistics, TheStatementOfAClosedShardNamesIt) {
+  StatisticsStatement statement{202601, {3}, {40}, {}, std::string(origin)};
+  const std::string text = to_text(statement);
+  EXPECT_EQ(text, "statistics 2026-01 3 40 " + to_hex(statement.text) + " " + std::string(origin));
+  ASSERT_TRUE(parse_statistics_statement(text));
+  EXPECT_EQ(*parse_statistics_statement(text), statement);
+  for (const std::string& bad : {text + " ", text + " x", text + "\n", text + "\x7f"})
+    EXPECT_FALSE(parse_statistics_statement(bad)) << bad;
+}
+
 }  // namespace
 }  // namespace pli::protocol
