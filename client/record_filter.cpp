@@ -83,6 +83,15 @@ std::optional<LeafIndex> typed_place(std::string_view typed) {
   return LeafIndex{*number};
 }
 
+std::optional<TypedPlace> typed_shard_place(std::string_view typed) {
+  const std::size_t slash = typed.rfind('/');
+  const bool named = slash != std::string_view::npos;
+  const auto index = typed_place(named ? typed.substr(slash + 1) : typed);
+  std::string shard = named ? without_blanks(typed.substr(0, slash)) : std::string();
+  if (!index || (named && shard.empty())) return std::nullopt;
+  return TypedPlace{std::move(shard), *index};
+}
+
 std::vector<std::string> act_names() {
   std::vector<std::string> out;
   for (auto i = static_cast<unsigned>(audit::LeafType::collecte); i <= static_cast<unsigned>(audit::LeafType::registre);

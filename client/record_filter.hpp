@@ -29,6 +29,12 @@ struct RecordFilter {
 [[nodiscard]] std::optional<std::string> typed_id(std::string_view typed);
 /// A place in the journal as people paste it.
 [[nodiscard]] std::optional<LeafIndex> typed_place(std::string_view typed);
+/// The same behind the shard it is in: "2026-1/1204", or the shard's whole origin. Without one it is empty.
+struct TypedPlace {
+  std::string shard;
+  LeafIndex index{};
+};
+[[nodiscard]] std::optional<TypedPlace> typed_shard_place(std::string_view typed);
 
 /// The closed lists, as they are typed.
 [[nodiscard]] std::vector<std::string> act_names();

@@ -169,10 +169,10 @@ int audit_list(Sitting& sitting, const ListOptions& options) {
   const RecordFilter filter = reader.read(options);
   if (!reader.wrong().empty()) return usage_error(sitting, reader.wrong());
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
+  if (!session) return report_to_auditor(sitting, session.error());
   const Keys* keys = options.notes ? &(*session)->keys() : nullptr;
   auto chain = find_shards(**session);
-  if (!chain) return report(sitting, chain.error());
+  if (!chain) return report_to_auditor(sitting, chain.error());
   std::uint64_t size = 0;
   for (const ShardSpan& shard : chain->shards) size += shard.checkpoint.size().value;
   std::vector<std::vector<std::string>> rows;
@@ -187,7 +187,7 @@ int audit_list(Sitting& sitting, const ListOptions& options) {
       const std::uint64_t end = shard.checkpoint.size().value;
       for (std::uint64_t next = 0; next < end;) {
         auto records = read_records(**session, LeafIndex{next}, std::min(page, end - next), shard.origin);
-        if (!records) return report(sitting, records.error());
+        if (!records) return report_to_auditor(sitting, records.error());
         if (records->empty()) break;
         for (const AuditedRecord& record : *records) {
           if (!filter.matches(record)) continue;
@@ -220,8 +220,8 @@ int audit_list(Sitting& sitting, const ListOptions& options) {
   if (!chain->findings.empty())
     warn("Cette liste n'a pas toutes les parties du journal, ou ce qui les relie ne tient pas : pli audit verify");
   if (done < size)
-    return report(sitting,
-                  Failure(protocol::LocalCode::log_shrunk, "the records end before the size of the signed checkpoint"));
+    return report_to_auditor(
+        sitting, Failure(protocol::LocalCode::log_shrunk, "the records end before the size of the signed checkpoint"));
   if (people)
     warn(
         "Cette liste est ce que le serveur en dit : seul « pli audit verify » prouve qu'elle est entière, et « pli "

@@ -268,7 +268,7 @@ int audit_report(Sitting& sitting, const PeriodOptions& typed) {
     return usage_error(sitting, "--follow-up attend un nombre de jours, de 1 à " + std::to_string(follow_up_days_max));
   const ReportOptions options{*period->from, *period->to, *hours, std::chrono::days(typed.follow_up_days)};
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
+  if (!session) return report_to_auditor(sitting, session.error());
   AuditReporter reporter(options);
   Outcome<AuditReport> read = [&] {
     ProgressBar bar("Lecture et vérification");
@@ -276,7 +276,7 @@ int audit_report(Sitting& sitting, const PeriodOptions& typed) {
         **session, [&](const AuditedRecord& record) { reporter.add(record); }, publication_patience, {},
         [&](std::uint64_t done, std::uint64_t total) { bar.show(done, total); });
   }();
-  if (!read) return report(sitting, read.error());
+  if (!read) return report_to_auditor(sitting, read.error());
   const AuditSummary summary = reporter.finish();
   const std::string& origin = read->shards.back().origin;
   if (sitting.json())
@@ -298,7 +298,7 @@ int audit_export(Sitting& sitting, const fs::path& folder, const PeriodOptions& 
   if (fs::exists(folder, failed) && !(fs::is_directory(folder, failed) && fs::is_empty(folder, failed)))
     return usage_error(sitting, "ce dossier n'est pas vide : " + printable(folder.string()));
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
+  if (!session) return report_to_auditor(sitting, session.error());
   Outcome<ExportOutcome> done = [&] {
     ProgressBar bar("Lecture, vérification et écriture");
     return export_journal(**session, {folder, *period->from, *period->to, origin_of(**session, typed.shard)},
@@ -306,7 +306,7 @@ int audit_export(Sitting& sitting, const fs::path& folder, const PeriodOptions& 
   }();
   if (!done && is(done.error(), protocol::LocalCode::usage) && !typed.shard.empty())
     return usage_error(sitting, "--shard : le journal n'a pas de partie " + printable(typed.shard));
-  if (!done) return report(sitting, done.error());
+  if (!done) return report_to_auditor(sitting, done.error());
   std::vector<std::string> elsewhere;
   for (const auto& [other, acts] : done->elsewhere) elsewhere.push_back(other + " " + std::to_string(acts));
   const audit::ExportPeriod& exported = done->period;
@@ -323,31 +323,44 @@ int audit_export(Sitting& sitting, const fs::path& folder, const PeriodOptions& 
         .text("root", to_hex(done->shard.root))
         .boolean("verified", done->report.clean())
         .number("findings", static_cast<std::int64_t>(done->report.findings.size()))
+        .boolean("confirmed", done->confirmed)
+        .boolean("period_over", done->period_over)
         .print();
   } else {
     say(plural(count, "acte exporté", "actes exportés") + " dans " + printable(folder.string()) +
         ", sur un arbre de taille " + std::to_string(done->shard.size.value) + ". La lecture est inscrite au journal.");
-    say("Le dossier se vérifie sans connexion : pli-verify export " + printable(folder.string()) + " --log-key CLÉ");
+    say("Le dossier se vérifie sans connexion : pli-verify export " + printable(folder.string()) +
+        " --policy FICHIER (clé et témoins du journal), ou --log-key CLÉ (sans les témoins)");
     say("Il porte les identifiants des personnes habilitées : conservez-le en conséquence.");
     for (const auto& [other, acts] : done->elsewhere)
       warn(plural(acts, "acte de la période est", "actes de la période sont") + " dans une autre partie du journal, " +
            printable(shard_name_of(other)) + " : exportez-la dans un autre dossier, avec --shard " +
            printable(shard_name_of(other)));
+    if (!done->period_over)
+      warn("La période n'est pas terminée : l'export s'arrête avant la place " + std::to_string(exported.to.value) +
+           ". Refaites-le après le " + french_day(*period->to) + ".");
+    if (!done->confirmed)
+      warn(
+          "Le quorum des témoins n'a pas confirmé ce point de contrôle : pli-verify --policy le refusera. Refaites "
+          "l'export quand ils répondent (pli audit checkpoint).");
     warn_of(done->report);
   }
   return done->report.clean() ? 0 : static_cast<int>(ExitClass::verification_failed);
 }
 
 int audit_tiles(Sitting& sitting, const fs::path& folder) {
+  if (is_foreign_to_tiles(folder))
+    return usage_error(sitting, "ce dossier tient autre chose que les tuiles d'un journal : " +
+                                    printable(folder.string()) + " ; donnez un dossier vide ou à créer");
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
+  if (!session) return report_to_auditor(sitting, session.error());
   Outcome<TilesOutcome> done = [&] {
     ProgressBar bar("Écriture");
     return write_tiles(**session, folder, [&](std::uint64_t read, std::uint64_t total) { bar.show(read, total); });
   }();
   if (!done && is(done.error(), protocol::LocalCode::usage))
     return usage_error(sitting, "ce dossier est celui d'un autre journal, ou d'une partie close de celui-ci");
-  if (!done) return report(sitting, done.error());
+  if (!done) return report_to_auditor(sitting, done.error());
   if (!done->differing_file.empty()) {
     const std::string file = (folder / done->differing_file).string();
     if (sitting.json())
@@ -375,7 +388,7 @@ int audit_statistics(Sitting& sitting, const std::string& typed) {
   const auto month = typed_month(typed);
   if (!month) return usage_error(sitting, "--month attend un mois : 2026-11");
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
+  if (!session) return report_to_auditor(sitting, session.error());
   // Each shard states its own part of a month.
   std::vector<std::pair<std::string, StatisticsChecker>> checkers;
   Outcome<AuditReport> read = [&] {
@@ -385,12 +398,13 @@ int audit_statistics(Sitting& sitting, const std::string& typed) {
         [&](const std::string& origin, const protocol::RecordItem& item) -> Outcome<void> {
           if (checkers.empty() || checkers.back().first != origin)
             checkers.emplace_back(origin, StatisticsChecker(origin, *month));
+          for (std::size_t i = 0; i + 1 < checkers.size(); ++i) checkers[i].second.add_later(origin, item);
           checkers.back().second.add(item);
           return {};
         },
         [&](std::uint64_t done, std::uint64_t total) { bar.show(done, total); });
   }();
-  if (!read) return report(sitting, read.error());
+  if (!read) return report_to_auditor(sitting, read.error());
   bool wrong = false;
   bool said_any = false;
   for (std::size_t i = 0; i < checkers.size(); ++i) {
@@ -404,7 +418,7 @@ int audit_statistics(Sitting& sitting, const std::string& typed) {
       JsonObject out;
       out.text("month", typed).text("shard", checkers[i].first).text("verdict", text_of(check.verdict));
       out.boolean("verified", read->clean());
-      if (check.stated) out.number("leaf", static_cast<std::int64_t>(check.leaf.value));
+      if (check.stated) out.number("leaf", static_cast<std::int64_t>(check.leaf.value)).text("stated_in", check.shard);
       out.text("statistics", check.text).print();
       continue;
     }
@@ -412,7 +426,9 @@ int audit_statistics(Sitting& sitting, const std::string& typed) {
     std::fwrite(check.text.data(), 1, check.text.size(), stdout);
     say(french(check.verdict));
     if (check.stated)
-      say("Publiées à la place " + std::to_string(check.leaf.value) + ". Les comptes de 1 à 4 n'y figurent pas.");
+      say("Publiées à la place " +
+          place_text(check.leaf, checkers.size() > 1 ? shard_name_of(check.shard) : std::string()) +
+          ". Les comptes de 1 à 4 n'y figurent pas.");
   }
   if (!sitting.json()) warn_of(*read);
   return wrong || !read->clean() ? static_cast<int>(ExitClass::verification_failed) : 0;

@@ -215,18 +215,22 @@ std::string choose_fields(Proof& proof, std::vector<std::string> wanted) {
 }  // namespace
 
 int audit_show(Sitting& sitting, const ShowOptions& options) {
-  const auto place = typed_place(options.place);
+  const auto place = typed_shard_place(options.place);
   if (!place)
     return usage_error(sitting,
-                       "une place du journal est un nombre, celui de la première colonne de « pli audit list »");
+                       "une place du journal s'écrit comme dans la première colonne de « pli audit list » : 1204, ou "
+                       "2026-1/1204 quand le journal a plusieurs parties");
+  if (!place->shard.empty() && !options.shard.empty())
+    return usage_error(sitting, "la place nomme déjà sa partie du journal : --shard est de trop");
   std::error_code failed;
   if (!options.out.empty() && std::filesystem::exists(options.out, failed))
     return usage_error(sitting, "--out : ce fichier existe déjà, rien n'est remplacé");
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
+  if (!session) return report_to_auditor(sitting, session.error());
   if (!(*session)->log().last()) return usage_error(sitting, "le journal n'a encore montré aucun point de contrôle");
-  auto receipt = prove_record(**session, *place, origin_of(**session, options.shard));
-  if (!receipt) return report(sitting, receipt.error());
+  auto receipt =
+      prove_record(**session, place->index, origin_of(**session, place->shard.empty() ? options.shard : place->shard));
+  if (!receipt) return report_to_auditor(sitting, receipt.error());
   Proof proof{std::move(*receipt), {}, 0, std::nullopt};
   if (const std::string wrong = choose_fields(proof, options.fields); !wrong.empty())
     return usage_error(sitting, wrong);

@@ -51,6 +51,8 @@ struct TypedPeriod {
 /// Nothing when one of them is no day, or they are the wrong way round; `wrong` then says which, in French.
 [[nodiscard]] std::optional<TypedPeriod> typed_period(const std::string& from, const std::string& to,
                                                       std::string& wrong);
+/// report(), in words for an auditor where the catalogue speaks to a member: whoever reads the journal has no inbox.
+[[nodiscard]] int report_to_auditor(const Sitting& sitting, const Failure& failure);
 /// An act's type for people: "ouverture d'un échange".
 [[nodiscard]] const char* french(audit::LeafType type);
 /// "2026-1" as its origin; what has a slash is one. Empty = empty.

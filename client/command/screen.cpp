@@ -12,24 +12,18 @@
 
 #include "client/client_store.hpp"
 #include "client/outbox.hpp"
+#include "client/paris_time.hpp"
 #include "protocol/printable.hpp"
 
 namespace pli::client::command {
 namespace {
 
-std::tm broken_down(UnixMillis time, bool local) {
-  auto seconds = static_cast<std::time_t>(time.value / 1000);
-  std::tm out{};
-  if (local)
-    ::localtime_r(&seconds, &out);
-  else
-    ::gmtime_r(&seconds, &out);
-  return out;
-}
-
-std::string format(const std::tm& time, const char* pattern) {
+std::string utc_second(UnixMillis time) {
+  const auto seconds = static_cast<std::time_t>(time.value / 1000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
   std::array<char, 64> buffer{};
-  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), pattern, &time)};
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), "%Y-%m-%dT%H:%M:%S", &parts)};
 }
 
 /// Columns a terminal gives a text: characters, not bytes.
@@ -91,14 +85,26 @@ namespace {
 
 constexpr std::string_view acknowledge_step = "Une fois l'alerte lue : pli ack --alarms";
 
-/// `then` follows the catalogue's next step.
+/// How evidence of two notes is verified by somebody else, and what it can show.
+void say_how_to_verify(const Sitting& sitting, const Failure& failure, bool french) {
+  const auto key = sitting.log_key();
+  const std::string command = "pli-verify evidence " + failure.evidence.string() + " --log-key " +
+                              (key      ? to_hex(key->bytes)
+                               : french ? "CLÉ"
+                                        : "KEY");
+  warn((french ? "  Les deux notes se vérifient sans ce poste ni le serveur : "
+               : "  Both notes verify without this machine or the broker: ") +
+       command);
+  warn(french
+           ? "  Elles prouvent seules une fourche si leurs arbres sont de même taille (code de sortie 0) ; sinon (1), "
+             "elles prouvent ce que le journal a signé, et ce poste est témoin de l'ordre."
+           : "  They prove a fork by themselves if their trees are of one size (exit code 0); else (1) they prove what "
+             "the log signed, and this machine is the witness of the order.");
+}
+
 int print_failure(const Sitting& sitting, const Failure& failure, protocol::Language language, const std::string& file,
-                  std::string_view then = {}) {
-  protocol::Explanation words = explain(failure, language);
-  if (!then.empty()) words.next_step += (words.next_step.empty() ? "" : " ") + std::string(then);
+                  const protocol::Explanation& words) {
   bool french = language == protocol::Language::french;
-  // Authorities and operators are told in our own English words what the catalogue can only name.
-  if (!french && is(failure, protocol::LocalCode::usage) && !failure.detail.empty()) words = {failure.detail, ""};
   if (sitting.json()) {
     JsonObject out;
     out.text("error", code_text(failure)).text("cause", words.cause).text("next_step", words.next_step);
@@ -115,15 +121,26 @@ int print_failure(const Sitting& sitting, const Failure& failure, protocol::Lang
     if (!failure.evidence.empty()) {
       warn((french ? "  Preuve conservée dans : " : "  Evidence kept in: ") + failure.evidence.string());
       if (is(failure, protocol::LocalCode::log_forked) || is(failure, protocol::LocalCode::log_shrunk))
-        warn((french ? "  Elle se vérifie sans ce poste ni le serveur : pli-verify evidence "
-                     : "  It verifies without this machine or the broker: pli-verify evidence ") +
-             failure.evidence.string());
+        say_how_to_verify(sitting, failure, french);
     }
   }
   return static_cast<int>(exit_class(failure));
 }
 
+int print_failure(const Sitting& sitting, const Failure& failure, protocol::Language language,
+                  const std::string& file) {
+  protocol::Explanation words = explain(failure, language);
+  // Authorities and operators are told in our own English words what the catalogue can only name.
+  if (language == protocol::Language::english && is(failure, protocol::LocalCode::usage) && !failure.detail.empty())
+    words = {failure.detail, ""};
+  return print_failure(sitting, failure, language, file, words);
+}
+
 }  // namespace
+
+int report_in_words(const Sitting& sitting, const Failure& failure, const protocol::Explanation& words) {
+  return print_failure(sitting, failure, protocol::Language::french, {}, words);
+}
 
 int report(const Sitting& sitting, const Failure& failure, protocol::Language language) {
   // Of these two the detail is the file's name, which everybody is to see.
@@ -142,7 +159,9 @@ int report_file(const Sitting& sitting, const std::filesystem::path& file, const
 int report_alarms_seen(const Sitting& sitting, const std::vector<Failure>& alarms) {
   int code = 0;
   const auto each = [&](const Failure& alarm) {
-    return print_failure(sitting, alarm, protocol::Language::french, {}, sitting.json() ? acknowledge_step : "");
+    protocol::Explanation words = explain(alarm, protocol::Language::french);
+    if (sitting.json()) words.next_step += (words.next_step.empty() ? "" : " ") + std::string(acknowledge_step);
+    return report_in_words(sitting, alarm, words);
   };
   for (const Failure& alarm : alarms) code = std::max(code, each(alarm));
   if (code != 0 && !sitting.json()) warn("Les auditeurs en sont informés. " + std::string(acknowledge_step));
@@ -230,11 +249,14 @@ std::string french_duration(std::chrono::milliseconds duration) {
 }
 
 std::string short_id(const Digest& id) { return to_hex(ByteView(id).first(4)); }
-std::string local_time(UnixMillis time) { return format(broken_down(time, true), "%d/%m/%Y %H:%M"); }
+std::string paris_minute(UnixMillis time) {
+  const std::string whole = french_time(time);
+  return whole.substr(0, whole.rfind(':'));
+}
 std::string iso_time(UnixMillis time) {
   std::array<char, 8> millis{};
   std::snprintf(millis.data(), millis.size(), ".%03dZ", static_cast<int>(time.value % 1000));
-  return format(broken_down(time, false), "%Y-%m-%dT%H:%M:%S") + millis.data();
+  return utc_second(time) + millis.data();
 }
 
 Outcome<Digest> resolve_id(std::string_view prefix, const std::vector<Digest>& candidates) {

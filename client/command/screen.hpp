@@ -47,6 +47,8 @@ void warn(std::string_view line);  ///< one line on standard error
 /// only a developer reads (Failure::detail) is shown with --json and --debug.
 [[nodiscard]] int report(const Sitting& sitting, const Failure& failure,
                          protocol::Language language = protocol::Language::french);
+/// The same in words of the caller's, where the catalogue speaks to somebody else.
+[[nodiscard]] int report_in_words(const Sitting& sitting, const Failure& failure, const protocol::Explanation& words);
 /// The same for a named file that did not read as it must: file_missing where it is not there, else `otherwise`.
 [[nodiscard]] int report_file(const Sitting& sitting, const std::filesystem::path& file, const Error& error,
                               protocol::LocalCode otherwise, protocol::Language language = protocol::Language::french);
@@ -71,9 +73,9 @@ struct Column {
 /// Columns as wide as they need; nothing when there is no row.
 void print_table(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows);
 
-[[nodiscard]] std::string short_id(const Digest& id);   ///< first 8 hex digits
-[[nodiscard]] std::string local_time(UnixMillis time);  ///< "23/11/2026 21:17"
-[[nodiscard]] std::string iso_time(UnixMillis time);    ///< "2026-11-23T20:17:03.412Z"
+[[nodiscard]] std::string short_id(const Digest& id);     ///< first 8 hex digits
+[[nodiscard]] std::string paris_minute(UnixMillis time);  ///< "23/11/2026 21:17", in Paris whatever the machine's zone
+[[nodiscard]] std::string iso_time(UnixMillis time);      ///< "2026-11-23T20:17:03.412Z"
 
 /// "90", "90s", "10m", "24h", "5d": how long. Nothing for anything else, or beyond ten years.
 [[nodiscard]] std::optional<std::chrono::milliseconds> duration_of(std::string_view text);

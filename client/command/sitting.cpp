@@ -71,6 +71,12 @@ void Sitting::lock() {
   keys_.reset();
 }
 
+std::optional<crypto::SignPublic> Sitting::log_key() const {
+  if (!profile_) return std::nullopt;
+  auto invitation = profile_->invitation();
+  return invitation ? std::optional(invitation->log_key) : std::nullopt;
+}
+
 void Sitting::close_profile() {
   lock();
   profile_.reset();

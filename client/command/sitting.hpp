@@ -39,6 +39,8 @@ class Sitting {
   void close_profile();
   /// Forgets keys and session: a shell left alone.
   void lock();
+  /// The log's, by the invitation accepted; nothing before. Never asks for anything.
+  [[nodiscard]] std::optional<crypto::SignPublic> log_key() const;
   [[nodiscard]] bool unlocked() const { return keys_ != nullptr; }
 
  private:

@@ -1,6 +1,9 @@
 // pli audit list|show|report|export|statistics|tiles|verify|checkpoint: every access, never any content.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 
 #include "client/auditor.hpp"
 #include "client/command/audit_verbs.hpp"
@@ -51,14 +54,66 @@ std::string erased_words(std::uint64_t erased) {
                       : " enregistrements, dont les feuilles et les places ont été vérifiées.");
 }
 
+namespace {
+
+/// What the catalogue would tell a member; nothing where that serves an auditor as well.
+std::optional<protocol::Explanation> words_for_auditor(const Failure& failure) {
+  const auto* refusal = std::get_if<protocol::Refusal>(&failure.cause);
+  if (refusal == nullptr) return std::nullopt;
+  if (refusal->code == protocol::Code::not_found)
+    return protocol::Explanation{
+        "Le journal n'a pas d'acte à cette place, ou pas de partie de ce nom.",
+        "« pli audit list » donne les places, « pli audit verify » les parties du journal et leur taille."};
+  if (refusal->code == protocol::Code::erased)
+    return protocol::Explanation{"Les valeurs de cet acte ont été effacées à leur terme ; sa feuille demeure.",
+                                 "« pli audit verify » dit si un effacement inscrit au journal la couvre."};
+  if (refusal->code == protocol::Code::forbidden && refusal->subject == "journal.lecture")
+    return protocol::Explanation{
+        "Le journal ne se lit qu'avec le rôle d'auditeur, que l'annuaire ne vous donne pas. Le refus est inscrit au "
+        "journal.",
+        "Si une mission d'audit vous est confiée, demandez à l'autorité (préfecture) de vous habiliter auditeur."};
+  if (refusal->code != protocol::Code::busy) return std::nullopt;
+  const std::uint32_t seconds = std::max<std::uint32_t>(1, (refusal->retry_after_ms + 999) / 1000);
+  const std::string wait = std::to_string(seconds) + (seconds == 1 ? " seconde" : " secondes");
+  if (refusal->subject == "publication")
+    return protocol::Explanation{"Cet acte est inscrit, mais aucun point de contrôle publié ne le couvre encore.",
+                                 "Réessayez dans " + wait +
+                                     ". S'il reste ainsi, les témoins ne répondent pas : "
+                                     "« pli audit checkpoint » dit qui a confirmé le journal, et quand."};
+  return protocol::Explanation{
+      "Le serveur ne donne pas d'autre lecture pour l'instant : chacune est inscrite au journal, et il en borne le "
+      "nombre.",
+      "Réessayez dans " + wait + ". Ce qui a été lu n'a rien changé ; une vérification se reprend depuis le début."};
+}
+
+}  // namespace
+
+int report_to_auditor(const Sitting& sitting, const Failure& failure) {
+  const auto words = words_for_auditor(failure);
+  return words ? report_in_words(sitting, failure, *words) : report(sitting, failure);
+}
+
+namespace {
+
+/// When a leaf says it was made, and by whose clock it cannot have been.
+std::string dated_words(const Finding& finding) {
+  return " (datée du " + french_time(finding.ahead->dated) + ", au plus tard le " + french_time(finding.ahead->latest) +
+         (finding.subject == "own" ? " d'après l'horloge de ce poste, à vérifier d'abord)" : " d'après les témoins)");
+}
+
+}  // namespace
+
 void warn_of(const AuditReport& report) {
   if (report.clean()) return;
   warn("LE JOURNAL N'EST PAS INTÈGRE : " + std::to_string(report.findings.size()) + " constat(s).");
   for (const Finding& finding : report.findings)
     warn("  " + (finding.shard.empty() ? "" : "partie " + protocol::printable(shard_name_of(finding.shard)) + ", ") +
          (finding.leaf ? "place " + std::to_string(finding.leaf->value) + " : " : "") + french(finding.problem) +
-         (finding.subject.empty() ? "" : " (" + protocol::printable(finding.subject) + ")") + " [" +
-         std::string(text_of(finding.problem)) + "]");
+         (finding.ahead             ? dated_words(finding)
+          : finding.subject.empty() ? ""
+                                    : " (" + protocol::printable(finding.subject) + ")") +
+         " [" + std::string(text_of(finding.problem)) + "]");
+  if (!report.evidence.empty()) warn("  Preuve conservée dans : " + protocol::printable(report.evidence.string()));
 }
 
 namespace {
@@ -82,19 +137,35 @@ Outcome<void> check_heartbeat(Sitting& sitting, Session& session, const std::str
   return witnesses.check_shown(age_max, sitting.clock().now());
 }
 
-void show_tail(const Sitting& sitting, const UnprovenTail& tail) {
+void print_tail(const UnprovenTail& tail) {
+  for (const AuditedRecord& record : tail.records)
+    JsonObject()
+        .number("leaf", static_cast<std::int64_t>(record.index.value))
+        .text("act", audit::text_of(record.leaf.type))
+        .text("time", iso_time(record.leaf.time))
+        .boolean("proven", false)
+        .print();
+}
+
+/// By act, of which there are fourteen: how many, and where.
+void say_tail(const UnprovenTail& tail) {
+  struct Group {
+    std::uint64_t count = 0;
+    LeafIndex first{}, last{};
+  };
+  std::map<audit::LeafType, Group> groups;
   for (const AuditedRecord& record : tail.records) {
-    if (sitting.json())
-      JsonObject()
-          .number("leaf", static_cast<std::int64_t>(record.index.value))
-          .text("act", audit::text_of(record.leaf.type))
-          .text("time", iso_time(record.leaf.time))
-          .boolean("proven", false)
-          .print();
-    else
-      say("  place " + std::to_string(record.index.value) + ", le " + local_time(record.leaf.time) + " : " +
-          std::string(audit::text_of(record.leaf.type)) + ", pas encore prouvé");
+    Group& group = groups.try_emplace(record.leaf.type, Group{0, record.index, record.index}).first->second;
+    ++group.count;
+    group.last = record.index;
   }
+  for (const auto& [type, group] : groups) {
+    const std::string from = std::to_string(group.first.value);
+    say("  " + std::string(audit::text_of(type)) + " : " + std::to_string(group.count) +
+        (group.count == 1 ? ", à la place " + from
+                          : ", entre les places " + from + " et " + std::to_string(group.last.value)));
+  }
+  if (tail.count > tail.records.size()) say("  … et " + std::to_string(tail.count - tail.records.size()) + " de plus");
 }
 
 /// The origins that end short of what was published.
@@ -118,25 +189,29 @@ int verify(Sitting& sitting, const std::string& max_age) {
   auto age_max = age_max_of(sitting, max_age);
   if (!age_max) return static_cast<int>(ExitClass::usage);
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
+  if (!session) return report_to_auditor(sitting, session.error());
   // Before the reading, which may take longer than a checkpoint may be old.
   auto heartbeat = check_heartbeat(sitting, **session, max_age, *age_max);
   if (!heartbeat && is(heartbeat.error(), protocol::LocalCode::usage))
     return usage_error(sitting, "votre invitation n'exige aucun témoin : --max-age est sans objet");
-  if (!heartbeat && !is(heartbeat.error(), protocol::LocalCode::log_stale)) return report(sitting, heartbeat.error());
+  if (!heartbeat && !is(heartbeat.error(), protocol::LocalCode::log_stale))
+    return report_to_auditor(sitting, heartbeat.error());
   ProgressBar bar("Vérification");
   auto result = audit_log(**session, {}, publication_patience, {},
                           [&](std::uint64_t done, std::uint64_t total) { bar.show(done, total); });
-  if (!result) return report(sitting, result.error());
+  if (!result) return report_to_auditor(sitting, result.error());
   auto tail = read_unproven(**session);
-  if (!tail) return report(sitting, tail.error());
+  if (!tail) return report_to_auditor(sitting, tail.error());
   if (sitting.json()) {
-    show_tail(sitting, *tail);
+    print_tail(*tail);
     for (const Finding& finding : result->findings) {
       JsonObject out;
       out.text("problem", text_of(finding.problem));
       if (finding.leaf) out.number("leaf", static_cast<std::int64_t>(finding.leaf->value));
-      out.text("shard", finding.shard).text("subject", finding.subject).print();
+      out.text("shard", finding.shard).text("subject", finding.subject);
+      if (finding.ahead)
+        out.text("dated", iso_time(finding.ahead->dated)).text("latest", iso_time(finding.ahead->latest));
+      out.print();
     }
     JsonObject()
         .boolean("verified", result->clean() && heartbeat.has_value())
@@ -149,6 +224,7 @@ int verify(Sitting& sitting, const std::string& max_age) {
         .number("signatures", static_cast<std::int64_t>(result->signatures))
         .number("findings", static_cast<std::int64_t>(result->findings.size()))
         .number("unproven", static_cast<std::int64_t>(tail->count))
+        .text("evidence", result->evidence.string())
         .print();
   } else if (result->clean()) {
     say("Journal vérifié : " + std::to_string(result->records) + " enregistrements, " +
@@ -163,12 +239,11 @@ int verify(Sitting& sitting, const std::string& max_age) {
   }
   if (const std::string erased = erased_words(result->erased); !sitting.json() && !erased.empty()) say(erased);
   if (!sitting.json() && tail->count != 0) {
-    say(std::to_string(tail->count) + " enregistrement(s) après ce point de contrôle, dont votre propre lecture :");
-    show_tail(sitting, *tail);
-    if (tail->count > tail->records.size())
-      say("  … et " + std::to_string(tail->count - tail->records.size()) + " de plus, pas encore prouvés");
+    say(std::to_string(tail->count) +
+        " enregistrement(s) après ce point de contrôle, dont votre propre lecture, pas encore prouvés :");
+    say_tail(*tail);
   }
-  if (!heartbeat) return report(sitting, heartbeat.error());
+  if (!heartbeat) return report_to_auditor(sitting, heartbeat.error());
   return result->clean() ? 0 : static_cast<int>(ExitClass::verification_failed);
 }
 
@@ -176,16 +251,17 @@ int checkpoint(Sitting& sitting, const std::string& max_age) {
   auto age_max = age_max_of(sitting, max_age);
   if (!age_max) return static_cast<int>(ExitClass::usage);
   auto session = sitting.session();
-  if (!session) return report(sitting, session.error());
+  if (!session) return report_to_auditor(sitting, session.error());
   auto heartbeat = check_heartbeat(sitting, **session, max_age, *age_max);
   if (!heartbeat && is(heartbeat.error(), protocol::LocalCode::usage))
     return usage_error(sitting, "votre invitation n'exige aucun témoin : --max-age est sans objet");
-  if (!heartbeat && !is(heartbeat.error(), protocol::LocalCode::log_stale)) return report(sitting, heartbeat.error());
+  if (!heartbeat && !is(heartbeat.error(), protocol::LocalCode::log_stale))
+    return report_to_auditor(sitting, heartbeat.error());
   const LogWatch& log = (*session)->log();
   const auto& shown = log.shown();
   if (!shown) return usage_error(sitting, "le journal n'a encore montré aucun point de contrôle");
   auto cosignatures = log.witnesses().read(*shown, sitting.clock().now());
-  if (!cosignatures) return report(sitting, cosignatures.error());
+  if (!cosignatures) return report_to_auditor(sitting, cosignatures.error());
   if (sitting.json()) {
     std::vector<std::string> witnesses;
     for (const Cosignatures::By& by : cosignatures->by) witnesses.push_back(by.witness + " " + iso_time(by.at));
@@ -197,9 +273,9 @@ int checkpoint(Sitting& sitting, const std::string& max_age) {
   } else {
     std::fwrite(shown->note().data(), 1, shown->note().size(), stdout);
     for (const Cosignatures::By& by : cosignatures->by)
-      warn("Confirmé par " + protocol::printable(by.witness) + " le " + local_time(by.at));
+      warn("Confirmé par " + protocol::printable(by.witness) + " le " + paris_minute(by.at));
   }
-  if (!heartbeat) return report(sitting, heartbeat.error());
+  if (!heartbeat) return report_to_auditor(sitting, heartbeat.error());
   return 0;
 }
 
@@ -237,7 +313,7 @@ void add_show(CLI::App& group, Sitting& sitting, Verdict& verdict) {
       "Pour une inspection : pli audit show 1204 --field actor --field motif --out acte-1204.tlog-proof ne divulgue "
       "que\n"
       "ces deux champs ; les autres restent derrière leur engagement, et la preuve vaut toujours.");
-  verb->add_option("place", options->place, "Place de l'acte dans le journal")->required();
+  verb->add_option("place", options->place, "Place de l'acte dans le journal : 1204, ou 2026-1/1204")->required();
   verb->add_option("--shard", options->shard, "Partie du journal où il se trouve (défaut : celle en cours)");
   verb->add_option("--field", options->fields, "Ne montrer que ce champ (répétable)")
       ->expected(1)

@@ -54,7 +54,7 @@ int list(Sitting& sitting) {
     }
     const auto* row = protocol::row_of_number(item.kind);
     rows.push_back({short_id(item.case_id), row != nullptr ? std::string(row->french) : "?", item.queue,
-                    french_state(item), local_time(item.opened_at), local_time(item.updated_at),
+                    french_state(item), paris_minute(item.opened_at), paris_minute(item.updated_at),
                     std::to_string(item.exchanges)});
   }
   if (rows.empty() && !sitting.json()) say("Aucun dossier.");
@@ -86,12 +86,12 @@ int show(Sitting& sitting, const std::string& text) {
   say("Dossier    " + to_hex(found->case_id));
   say("Instance   " + found->queue);
   say("État       " + french_state(*found));
-  say("Ouvert le  " + local_time(found->opened_at) + ", dernier acte le " + local_time(found->updated_at));
+  say("Ouvert le  " + paris_minute(found->opened_at) + ", dernier acte le " + paris_minute(found->updated_at));
   std::vector<std::vector<std::string>> rows;
   for (const InboxItem& item : *items) {
     const auto* row = protocol::row_of_number(item.address.kind);
     rows.push_back({short_id(item.exchange), row != nullptr ? std::string(row->french) : "?", sender_text(item),
-                    local_time(item.accepted_at), item.opened ? "ouvert" : ""});
+                    paris_minute(item.accepted_at), item.opened ? "ouvert" : ""});
   }
   print_table({{"Numéro"}, {"Nature"}, {"De"}, {"Reçu le"}, {""}}, rows);
   return code;

@@ -315,7 +315,7 @@ int sign(Sitting& sitting, const SignOptions& options) {
   }
   say("Version " + std::to_string(version->head.number.value) + ": " + std::to_string(version->signed_by.size()) +
       " of " + std::to_string(version->head.threshold) + " signatures, valid until " +
-      local_time(version->head.not_after) + ".");
+      paris_minute(version->head.not_after) + " (Paris time).");
   say(version->complete() ? "Complete: pli directory publish" : "Another key holder must sign.");
   return 0;
 }
@@ -447,7 +447,7 @@ int suspend(Sitting& sitting, const SuspendOptions& options) {
         .print();
     return 0;
   }
-  say("Signed: " + suspended->file.string() + ", until " + local_time(lapses) + ".");
+  say("Signed: " + suspended->file.string() + ", until " + paris_minute(lapses) + " (Paris time).");
   say("In force once carried, by anybody enrolled: pli directory publish --suspension " + suspended->file.string());
   say("It lapses unless a version revokes the member: pli directory revoke " + suspended->suspension.member);
   return 0;
@@ -467,8 +467,8 @@ void show_rollback(const protocol::RollbackRequest& request) {
   warn("  " + order.closes + ": " + std::to_string(order.last.size.value) +
        " acts were published, the copy holds the first " + std::to_string(order.restored.size.value) + ".");
   if (request.newest.value != 0)
-    warn("  The newest act it holds is of " + local_time(request.newest) + ", the request of " +
-         local_time(order.created) + ".");
+    warn("  The newest act it holds is of " + paris_minute(request.newest) + ", the request of " +
+         paris_minute(order.created) + " (Paris time).");
   warn("  THE LAST " + std::to_string(lost) +
        " PUBLISHED ACTS ARE LOST, and any that followed them: exchanges, readings, "
        "refusals, versions of the directory.");
@@ -632,7 +632,7 @@ int show(Sitting& sitting, const std::optional<fs::path>& folder) {
   const KnownDirectory& directory = (*session)->directory();
   if (!sitting.json())
     say("Annuaire n° " + std::to_string(directory.number().value) + ", valable jusqu'au " +
-        local_time(directory.not_after()) + " ; ce que vous pouvez en voir :");
+        paris_minute(directory.not_after()) + " ; ce que vous pouvez en voir :");
   show_members(sitting, directory.members(), now);
   return 0;
 }
@@ -666,7 +666,7 @@ int own_history(Sitting& sitting) {
       const char* state = !version.proven                                       ? "NON PROUVÉE"
                           : version.follows || version.number.value != last + 1 ? "prouvée"
                                                                                 : "NE SUIT PAS";
-      rows.push_back({std::to_string(version.number.value), to_hex(version.digest), local_time(version.verified_at),
+      rows.push_back({std::to_string(version.number.value), to_hex(version.digest), paris_minute(version.verified_at),
                       version.origin, std::to_string(version.leaf.value), state});
     }
     last = version.number.value;
@@ -693,7 +693,7 @@ int history(Sitting& sitting, const fs::path& folder) {
           .text("note", version.note.string())
           .print();
     else
-      rows.push_back({std::to_string(version.number.value), to_hex(version.digest), local_time(version.not_after),
+      rows.push_back({std::to_string(version.number.value), to_hex(version.digest), paris_minute(version.not_after),
                       std::to_string(version.entries)});
   }
   print_table({{"number"}, {"digest"}, {"valid until"}, {"entries"}}, rows);

@@ -42,7 +42,7 @@ std::vector<std::string> row_for(const InboxItem& item) {
           row != nullptr ? std::string(row->french) : "?",
           urgent ? "URGENT" : "",
           sender_text(item),
-          local_time(item.accepted_at),
+          paris_minute(item.accepted_at),
           state};
 }
 
@@ -140,7 +140,7 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
   if (rows.empty() && !sitting.json()) say("Rien de nouveau.");
   show_directory_changes(sitting, profile, (*session)->directory());
   if ((*session)->directory().expires_soon_at(sitting.clock().now()) && !sitting.json())
-    warn("L'annuaire expire le " + local_time((*session)->directory().not_after()) +
+    warn("L'annuaire expire le " + paris_minute((*session)->directory().not_after()) +
          " : la préfecture doit en publier une nouvelle version.");
   if (!follow || code != 0) return code;
   if (!sitting.json()) say("En attente de nouveaux envois (Ctrl-C pour arrêter)…");
@@ -259,7 +259,7 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
     return code;
   }
   say("──── " + short_id(id) + " — de " + address.sender + french(opened->sender_status) +
-      (label.empty() ? "" : ", " + protocol::printable(label)) + ", " + local_time(address.created_at) + " ────");
+      (label.empty() ? "" : ", " + protocol::printable(label)) + ", " + paris_minute(address.created_at) + " ────");
   say(opened->form ? opened->form->to_french_text()
                    : "(cet envoi ne porte pas de formulaire lisible par cette version)");
   for (const auto& attachment : attachments)

@@ -251,7 +251,7 @@ int list_outbox(Sitting& sitting) {
       continue;
     }
     rows.push_back({std::to_string(item.id), french_state(item), item.exchange ? short_id(*item.exchange) : "-",
-                    std::string(protocol::row_of(item.kind)->french), item.queue, local_time(item.created_at),
+                    std::string(protocol::row_of(item.kind)->french), item.queue, paris_minute(item.created_at),
                     item.last_refusal ? to_text(*item.last_refusal) : ""});
   }
   if (rows.empty() && !sitting.json()) say("Aucun envoi.");
@@ -462,14 +462,14 @@ int verify_receipt(Sitting& sitting, const VerifyOptions& options) {
           ? "Reçu authentique : cet envoi a été accepté et inscrit."
           : "Preuve authentique, mais ce n'est pas le reçu d'un envoi accepté : elle prouve un autre acte.");
   say("  Journal    " + verified->origin);
-  say("  Inscrit    le " + local_time(receipt.leaf.time) + ", à la place " + std::to_string(receipt.index.value) +
+  say("  Inscrit    le " + paris_minute(receipt.leaf.time) + ", à la place " + std::to_string(receipt.index.value) +
       " sur " + std::to_string(verified->size.value));
   say("  Acte       " + std::string(audit::text_of(receipt.leaf.type)));
   if (verified->exchange) say("  Échange    " + to_hex(*verified->exchange));
   for (const Cosignatures::By& by : cosignatures.by)
-    say("  Témoin     " + protocol::printable(by.witness) + ", le " + local_time(by.at));
+    say("  Témoin     " + protocol::printable(by.witness) + ", le " + paris_minute(by.at));
   if (policy && policy->demands_witnesses())
-    say(cosignatures.quorum_at ? "  Quorum     réuni le " + local_time(*cosignatures.quorum_at)
+    say(cosignatures.quorum_at ? "  Quorum     réuni le " + paris_minute(*cosignatures.quorum_at)
                                : "  Quorum     pas réuni : ce reçu n'est signé que par le journal");
   if (options.fields)
     for (const auto& field : receipt.record.fields)

@@ -99,6 +99,22 @@ TEST(RecordFilter, TakesIdsAndPlacesAsTheyArePasted) {
     EXPECT_FALSE(client::typed_place(text).has_value()) << text;
 }
 
+TEST(RecordFilter, TakesAPlaceBehindItsShard) {
+  const auto plain = client::typed_shard_place("1204");
+  ASSERT_TRUE(plain.has_value());
+  EXPECT_EQ(plain->shard, "");
+  EXPECT_EQ(plain->index, LeafIndex{1204});
+  const auto named = client::typed_shard_place(" 2026-1/42 ");
+  ASSERT_TRUE(named.has_value());
+  EXPECT_EQ(named->shard, "2026-1");
+  EXPECT_EQ(named->index, LeafIndex{42});
+  const auto whole = client::typed_shard_place("pli.example/pli/89/2026-1/42");
+  ASSERT_TRUE(whole.has_value());
+  EXPECT_EQ(whole->shard, "pli.example/pli/89/2026-1");
+  for (const char* text : {"", "/", "/42", "2026-1/", "2026-1/x", "42/2026-1"})
+    EXPECT_FALSE(client::typed_shard_place(text).has_value()) << text;
+}
+
 TEST(RecordFilter, ListsWhatMayBeTyped) {
   EXPECT_EQ(client::outcome_names().front(), "ok");
   EXPECT_EQ(client::outcome_names().back(), "STOPPED");

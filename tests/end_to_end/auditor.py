@@ -148,6 +148,11 @@ def audit(department):
         must(words in text, f"show, in words: {words}")
     refused_words(department, ["show", place, "--field", "nom"], "actor", "motif")
     refused_words(department, ["show", "3f9a"], "audit list")
+    shard = noted[0]["shard"]
+    must(told("show", f"{shard}/{place}")[-1]["leaf"] == int(place), "show: the place with its part of the journal, as list writes it")
+    refused_words(department, ["show", f"{shard}/{place}", "--shard", shard], "--shard")
+    _, words = plain(department, "auditrice", "audit", "show", "999999", expect=1)
+    must("journal n'a pas d'acte" in words and "inbox" not in words, "what is not there is said as to an auditor")
     must(told("show", "999999", expect=1)[-1]["error"] == "NOT_FOUND", "a place beyond the journal is refused by the broker (1)")
     must(told("show", place, "--shard", "pli.example/pli/89/1999-1", expect=1)[-1]["error"] == "NOT_FOUND",
          "and so is a shard it does not have (1)")
@@ -192,6 +197,10 @@ def audit(department):
     must(all(not path.stat().st_mode & 0o077 for path in export.rglob("*")), "open to nobody else")
     pli("auditrice", "audit", "export", export, "--from", before, "--to", day, expect=2)
     must(True, "an export is never written over another (2)")
+    refused_words(department, ["tiles", export.parent], "autre chose")
+    missing = department.folder / "pas-de-partie"
+    pli("auditrice", "audit", "export", missing, "--from", before, "--to", day, "--shard", "1999-1", expect=2)
+    must(not missing.exists(), "tiles are not written among other things (2), and what is refused leaves no folder")
     tiles = department.folder / "tuiles"
     first = told("tiles", tiles)[-1]
     checkpoint = (tiles / "checkpoint").read_text()
