@@ -59,6 +59,8 @@ Outcome<Shown> checkpoint(const Options& options, const Trust& trust, Report& re
 /// The checkpoint of a folder.
 Outcome<audit::VerifiedCheckpoint> checkpoint_of(const Folder& folder, const Trust& trust, Report& report) {
   const auto note = folder.read(checkpoint_name, audit::note_bytes_max);
+  if (!note && !folder.has(checkpoint_name) && !folder.has("tile"))
+    return Refusal{Exit::local, "folder", "neither a log's tiles nor an export: no checkpoint and no tile/"};
   if (!note) return note.error();
   return check_checkpoint(trust, checkpoint_name, as_text(*note), report);
 }
@@ -105,6 +107,17 @@ Outcome<Shown> exported(const Options& options, const Trust& trust, Report& repo
   return Shown{"verified: every tile of the log, every leaf of the period, every record that is shown"};
 }
 
+/// The option by which the caller said whom to trust, to be given again.
+std::string whom(const Options& options) {
+  const auto printed = [](const std::string& value) {
+    std::string out = value;
+    for (char& c : out)
+      if (c < 0x20 || c > 0x7E) c = '?';
+    return out;
+  };
+  return options.policy.empty() ? "--log-key " + printed(options.log_key) : "--policy " + printed(options.policy);
+}
+
 Outcome<Shown> evidence(const Options& options, const Trust& trust, Report& report) {
   const auto text = read_named(options.operands[0], audit::evidence_bytes_max);
   if (!text) return text.error();
@@ -132,10 +145,12 @@ Outcome<Shown> evidence(const Options& options, const Trust& trust, Report& repo
       return open(
           "that the smaller tree was shown after the larger one: notes bear no time, only who kept them knows; "
           "nor that the larger one does not extend it",
-          "pli-verify consistency SECOND FIRST with the tiles of FIRST");
+          "save the notes as SECOND and FIRST: pli-verify consistency SECOND FIRST --tiles DIR " + whom(options) +
+              ", DIR the tiles of FIRST");
     case audit::Finding::grown:
       return open("that the larger tree does not extend the smaller one: the log may yet show how",
-                  "pli-verify consistency FIRST SECOND with the tiles of SECOND");
+                  "save the notes as FIRST and SECOND: pli-verify consistency FIRST SECOND --tiles DIR " +
+                      whom(options) + ", DIR the tiles of SECOND");
     case audit::Finding::two_shards:
       return open("anything of one tree: the notes are of two shards of the log",
                   "ask for the order that closed the first shard");

@@ -66,6 +66,11 @@ bool Folder::has(const audit::BundleId& bundle) const {
          fs::exists(path_ / to_path(audit::BundleId{bundle.index, audit::tile_width}), problem);
 }
 
+bool Folder::has(std::string_view name) const {
+  std::error_code problem;
+  return fs::exists(path_ / name, problem);
+}
+
 Outcome<audit::ByteSource> Folder::stream(std::string_view name) const {
   const std::shared_ptr<std::FILE> file(std::fopen((path_ / name).c_str(), "rb"),
                                         [](std::FILE* open) { return open == nullptr ? 0 : std::fclose(open); });

@@ -24,6 +24,7 @@ class Folder {
   [[nodiscard]] audit::TileReader tiles() const;
   [[nodiscard]] audit::BundleReader bundles() const;
   [[nodiscard]] bool has(const audit::BundleId& bundle) const;
+  [[nodiscard]] bool has(std::string_view name) const;
   /// For audit/export_folder.hpp. Errors: failed, local.
   [[nodiscard]] Outcome<audit::ByteSource> stream(std::string_view name) const;
 

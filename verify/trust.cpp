@@ -49,6 +49,7 @@ Outcome<Trust> read_trust(const Options& options, const Clock& clock) {
     if (!text) return text.error();
     auto policy = audit::WitnessPolicy::parse(as_text(*text));
     if (!policy) return usage(policy.error().detail);
+    if (policy->log_keys().empty()) return usage("the policy names no log");
     return Trust{*std::move(policy), now, options.max_age};
   }
   if (const auto hex = from_hex(options.log_key)) {

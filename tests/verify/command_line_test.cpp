@@ -66,6 +66,9 @@ TEST_F(CommandLine, TakesALastMomentAndRefusesThePolicyThatIsNone) {
   const Ended ended = run_at({"checkpoint", file, "--policy", put("policy", std::string("quorum\n"))});
   EXPECT_EQ(ended.exit, Exit::usage);
   EXPECT_NE(ended.err.find("policy line 1"), std::string::npos) << ended.err;
+  const Ended nobody = run_at({"checkpoint", file, "--policy", put("nobody", std::string("quorum none\n"))});
+  EXPECT_EQ(nobody.exit, Exit::usage) << nobody.out;
+  EXPECT_NE(nobody.err.find("the policy names no log"), std::string::npos) << nobody.err;
   const audit::VerifierKey witness{"w", audit::KeyType::cosignature, made_key(1).public_key()};
   EXPECT_EQ(run_at({"checkpoint", file, "--log-key", to_text(witness)}).exit, Exit::usage);
 }
@@ -78,7 +81,10 @@ TEST_F(CommandLine, SaysThatAFileOfOursIsMissingWithFive) {
                                                 {"log", put("file", std::string("x")), "--log-key", key_},
                                                 {"export", path("none"), "--log-key", key_},
                                                 {"evidence", path("none"), "--log-key", key_},
-                                                {"checkpoint", put("folder", Files{}), "--log-key", key_}}) {
+                                                {"checkpoint", put("folder", Files{}), "--log-key", key_},
+                                                // Somebody else's folder: nothing of a log was found in it.
+                                                {"log", put("papers", Files{}), "--log-key", key_},
+                                                {"export", put("papers", Files{}), "--log-key", key_}}) {
     const Ended ended = run_at(words);
     EXPECT_EQ(ended.exit, Exit::local) << words[0] << ended.out;
     EXPECT_EQ(ended.out, "");

@@ -53,6 +53,15 @@ TEST_F(EvidenceCommand, SaysWhatTheNotesAloneDoNotProve) {
   }
 }
 
+TEST_F(EvidenceCommand, SaysWhatToTypeNextWithTheKeyItWasGiven) {
+  const std::string text = of(log_.checkpoint(20), fork_.checkpoint(21));
+  EXPECT_NE(
+      check(text).out.find("pli-verify consistency FIRST SECOND --tiles DIR --log-key " + to_text(log_.log_key())),
+      std::string::npos);
+  const std::string policy = put("policy", log_.policy());
+  EXPECT_NE(check(text, {"--policy", policy}).out.find("--tiles DIR --policy " + policy), std::string::npos);
+}
+
 TEST_F(EvidenceCommand, SaysThatTwoShardsAreTwoTrees) {
   const MadeLog next(3, {}, "broker.example/pli/89/2026-2");
   const Ended ended =
