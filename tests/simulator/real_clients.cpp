@@ -1,5 +1,7 @@
 #include "tests/simulator/real_clients.hpp"
 
+#include <algorithm>
+
 #include "client/auditor.hpp"
 #include "client/inbox.hpp"
 #include "client/session.hpp"
@@ -9,11 +11,18 @@
 namespace pli::testing {
 namespace {
 
+/// The time of a client whose clock leapt with the broker's: a leaf dated ahead of the reader's is a true finding.
+UnixMillis time_of(BrokerHouse& house) {
+  const std::uint64_t size = house.store().tree_size().value;
+  const auto newest = size == 0 ? std::nullopt : house.store().leaf({{size - 1}, house.store().shard()});
+  return newest ? std::max(house.now, newest->leaf.time) : house.now;
+}
+
 /// A person's client: a profile in a folder of its own, and a session with the house.
 class Client {
  public:
   Client(BrokerHouse& house, const Department& department, const std::string& member)
-      : clock_(house.now), keys_{copy_of(department, member), {}} {
+      : clock_(time_of(house)), keys_{copy_of(department, member), {}} {
     open(house, department, member);
   }
   [[nodiscard]] const std::optional<std::string>& failure() const { return failure_; }
