@@ -837,6 +837,7 @@ void Simulation::hostile_act(const Step& step, Dice& dice) {
         const auto readers = seated(model_.accepted().at(*id).queue);
         if (readers.empty()) return;
         const std::string victim = dice.pick(readers);
+        if (victim == adversary) return;  // of an answer to the own commune
         ask_as(own, adversary, signed_open(victim, dice.one_in(2) ? adversary : victim, *id, dice), false);
         return;
       }
