@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "audit/shard_name.hpp"
 #include "audit/text_lines.hpp"
 
 namespace pli::audit {
@@ -170,6 +171,13 @@ std::vector<VerifierKey> WitnessPolicy::log_keys() const {
   return keys;
 }
 
+std::vector<VerifierKey> WitnessPolicy::log_keys_for(std::string_view origin) const {
+  std::vector<VerifierKey> keys;
+  for (const Log& log : logs_)
+    if (auto key = log_key_for(log.key, origin)) keys.push_back(*std::move(key));
+  return keys;
+}
+
 std::vector<VerifierKey> WitnessPolicy::witness_keys() const {
   std::vector<VerifierKey> keys;
   for (const Witness& witness : witnesses_) keys.push_back(witness.key);
@@ -223,7 +231,11 @@ std::optional<UnixSeconds> quorum_time(const WitnessPolicy& policy, const std::v
 Result<CosignedCheckpoint> verify_checkpoint_by(const WitnessPolicy& policy, std::string_view note, UnixSeconds now) {
   const Result<Note> parsed = parse_note(note);
   if (!parsed) return parsed.error();
-  const std::vector<VerifierKey> logs = policy.log_keys();
+  // All the policy's logs, so that a bad line of any refuses the note, this one's by the name it signs under.
+  std::vector<VerifierKey> logs = policy.log_keys();
+  std::string_view text = parsed->text;
+  for (VerifierKey& key : logs)
+    if (auto named = log_key_for(key, take_line(text).value_or(std::string_view()))) key = *std::move(named);
   const auto signers = verify_note(*parsed, logs);
   if (!signers) return signers.error();
   const Result<TreeHead> head = parse_tree_head(parsed->text);

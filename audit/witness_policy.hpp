@@ -29,7 +29,7 @@ using WitnessNames = std::set<std::string, std::less<>>;
 class WitnessPolicy {
  public:
   struct Log {
-    VerifierKey key;  ///< type 0x01; its name is the log's origin
+    VerifierKey key;  ///< type 0x01; its name is an origin of the log's
     std::string url;  ///< empty when none is given
   };
   struct Witness {
@@ -46,6 +46,9 @@ class WitnessPolicy {
   [[nodiscard]] const std::vector<Log>& logs() const { return logs_; }
   [[nodiscard]] const std::vector<Witness>& witnesses() const { return witnesses_; }
   [[nodiscard]] std::vector<VerifierKey> log_keys() const;
+  /// The keys a checkpoint of `origin` may be signed by, named after it: a log line stands for every shard of its log
+  /// (audit/shard_name.hpp).
+  [[nodiscard]] std::vector<VerifierKey> log_keys_for(std::string_view origin) const;
   [[nodiscard]] std::vector<VerifierKey> witness_keys() const;                  ///< in the order of witnesses()
   [[nodiscard]] bool demands_witnesses() const { return quorum_.has_value(); }  ///< false for `quorum none`
 
@@ -81,9 +84,9 @@ class WitnessPolicy {
 [[nodiscard]] std::optional<UnixSeconds> quorum_time(const WitnessPolicy& policy,
                                                      const std::vector<Cosigner>& cosigners);
 
-/// A checkpoint signed by one of the policy's logs, whose origin is that log's name, and cosigned by its quorum
-/// (tlog-policy, "What is a policy?"). Cosigners are places in policy.witnesses().
-/// Errors: invalid_input (shape), authentication_failed (a signature, or too few of them).
+/// A checkpoint signed by one of the policy's logs, whose origin is that log's name or another shard of it, and
+/// cosigned by its quorum (tlog-policy, "What is a policy?"). Cosigners are places in policy.witnesses(). Errors:
+/// invalid_input (shape), authentication_failed (a signature, or too few of them).
 [[nodiscard]] Result<CosignedCheckpoint> verify_checkpoint_by(const WitnessPolicy& policy, std::string_view note,
                                                               UnixSeconds now);
 

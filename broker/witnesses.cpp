@@ -101,22 +101,9 @@ Witnesses::Round Witnesses::round() const {
   return out;
 }
 
-/// What everybody else will ask of it. A policy file names one shard of a log; its key is that of all of them.
+/// What everybody else will ask of it.
 bool Witnesses::is_quorum(const std::string& checkpoint) const {
-  const auto note = audit::parse_note(checkpoint);
-  const auto head = note ? audit::parse_tree_head(note->text) : Result<audit::TreeHead>(note.error());
-  if (!head) return false;
-  const auto witnesses = policy_.witness_keys();
-  for (audit::VerifierKey log : policy_.log_keys()) {
-    log.name = head->origin;
-    const auto cosigned =
-        audit::verify_cosigned_checkpoint(checkpoint, log, witnesses, audit::to_seconds(clock_.now()));
-    if (!cosigned) continue;
-    audit::WitnessNames names;
-    for (const audit::Cosigner& by : cosigned->cosigners()) names.insert(policy_.witnesses()[by.witness].name);
-    return policy_.is_satisfied_by(names);
-  }
-  return false;
+  return audit::verify_checkpoint_by(policy_, checkpoint, audit::to_seconds(clock_.now())).has_value();
 }
 
 void Witnesses::run(std::size_t which) {

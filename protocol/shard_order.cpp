@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::string_view order_line = "pli-order/1";
 constexpr std::string_view request_line = "pli-order-request/1";
-constexpr std::uint32_t shard_number_max = 9999;
 
 Error invalid(const char* what) { return {Errc::invalid_input, what}; }
 Error contradiction(const char* what) { return {Errc::conflict, what}; }
@@ -99,16 +98,6 @@ Result<RollbackOrder> take_body(std::string_view& rest) {
 
 std::string to_text(const ShardName& name) { return std::to_string(name.year) + "-" + std::to_string(name.number); }
 
-std::optional<ShardName> parse_shard_name(std::string_view text) {
-  const std::size_t dash = text.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  const auto year = audit::parse_decimal(text.substr(0, dash));
-  const auto number = audit::parse_decimal(text.substr(dash + 1));
-  if (!year || *year < 1000 || *year > 9999 || !number || *number == 0 || *number > shard_number_max)
-    return std::nullopt;
-  return ShardName{static_cast<std::uint32_t>(*year), static_cast<std::uint32_t>(*number)};
-}
-
 std::optional<ShardName> shard_of(std::string_view origin, std::string_view log) {
   if (!audit::take_prefix(origin, log) || !audit::take_prefix(origin, "/")) return std::nullopt;
   return parse_shard_name(origin);
@@ -116,7 +105,7 @@ std::optional<ShardName> shard_of(std::string_view origin, std::string_view log)
 
 std::optional<ShardName> shard_after(const ShardName& before, std::uint32_t year) {
   if (year > before.year) return ShardName{year, 1};
-  if (before.number >= shard_number_max) return std::nullopt;
+  if (before.number >= audit::shard_number_max) return std::nullopt;
   return ShardName{before.year, before.number + 1};
 }
 

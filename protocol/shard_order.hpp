@@ -10,6 +10,7 @@
 
 #include "audit/checkpoint.hpp"
 #include "audit/leaf.hpp"
+#include "audit/shard_name.hpp"
 #include "base/clock.hpp"
 #include "base/id.hpp"
 #include "base/result.hpp"
@@ -17,14 +18,9 @@
 
 namespace pli::protocol {
 
-/// "2026-1": the year it was opened in, and its number in that year.
-struct ShardName {
-  std::uint32_t year = 0;    ///< 1000 to 9999
-  std::uint32_t number = 0;  ///< 1 to 9999
-  auto operator<=>(const ShardName&) const = default;
-};
+using audit::parse_shard_name;
+using audit::ShardName;
 [[nodiscard]] std::string to_text(const ShardName& name);
-[[nodiscard]] std::optional<ShardName> parse_shard_name(std::string_view text);
 /// The shard of `origin`, which is log "/" shard. Nothing for another log's.
 [[nodiscard]] std::optional<ShardName> shard_of(std::string_view origin, std::string_view log);
 /// The first of `year` when that is later than the one before, else the next of the same year. Nothing past 9999.

@@ -20,7 +20,7 @@ Outcome<void> compare_policy(const Folder& folder, const Trust& trust, const std
     std::sort(keys.begin(), keys.end());
     return keys;
   };
-  const std::vector<audit::VerifierKey> known = theirs->log_keys();
+  const std::vector<audit::VerifierKey> known = theirs->log_keys_for(origin);
   for (const audit::VerifierKey& key : trust.log_keys(origin))
     if (key.name == origin && std::find(known.begin(), known.end(), key) == known.end())
       return Refusal{Exit::failed, policy_file, "it names another key for this log"};

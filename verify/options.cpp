@@ -36,9 +36,11 @@ constexpr std::array<Command, 6> commands = {{
 }};
 
 constexpr std::string_view options_text =
-    "  --log-key KEY      the log's key: a verifier key (name+id+base64), or its 32 bytes in hexadecimal,\n"
-    "                     under which any origin is believed; look at the one that is printed\n"
-    "  --policy FILE      or a C2SP tlog-policy file: the log's key, its witnesses, their quorum\n"
+    "  --log-key KEY      the log's key: a verifier key (name+id+base64), good for every shard of its log,\n"
+    "                     or its 32 bytes in hexadecimal, under which any origin is believed; look at the one\n"
+    "                     that is printed\n"
+    "  --policy FILE      or a C2SP tlog-policy file: the log's key, its witnesses, their quorum. A log line is\n"
+    "                     good for every shard <log>/<year>-<n> of its log\n"
     "  --max-age SECONDS  the policy's quorum is no older\n"
     "  --now MS           the time to judge by, in milliseconds since 1970; the machine's when not given\n"
     "  --json             one JSON object on standard output\n"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/shard_name.hpp"
 #include "crypto/base64.hpp"
 #include "verify/folder.hpp"
 
@@ -34,12 +35,22 @@ Outcome<void> check_cosigners(const Trust& trust, const std::string& name, const
   return {};
 }
 
+/// What to add, where nobody the reader trusts signs for this log. The key is not for the note to say.
+std::string no_key_for(const Trust& trust, const std::string& origin) {
+  if (trust.policy() != nullptr)
+    return "no log line of the policy is for this log: add `log " + origin + "+<id>+<key>`, its verifier key";
+  return "the key given is another log's: this one's verifier key begins with " + origin + "+";
+}
+
 }  // namespace
 
 std::vector<audit::VerifierKey> Trust::log_keys(const std::string& origin) const {
   if (const auto* bare = std::get_if<crypto::SignPublic>(&whom)) return {{origin, audit::KeyType::ed25519, *bare}};
-  if (const auto* named = std::get_if<audit::VerifierKey>(&whom)) return {*named};
-  return policy()->log_keys();
+  if (const auto* named = std::get_if<audit::VerifierKey>(&whom)) {
+    const auto key = audit::log_key_for(*named, origin);
+    return key ? std::vector{*key} : std::vector<audit::VerifierKey>();
+  }
+  return policy()->log_keys_for(origin);
 }
 
 Outcome<Trust> read_trust(const Options& options, const Clock& clock) {
@@ -68,7 +79,7 @@ Outcome<audit::VerifiedCheckpoint> check_signature(const Trust& trust, const std
   if (!parsed) return refuse(name, parsed.error());
   const auto head = audit::parse_tree_head(parsed->text);
   if (!head) return refuse(name, head.error());
-  Refusal refusal{Exit::failed, name + " signature", "no key of a log to trust"};
+  Refusal refusal{Exit::failed, name + " signature", no_key_for(trust, head->origin)};
   for (const audit::VerifierKey& key : trust.log_keys(head->origin)) {
     auto checkpoint = audit::verify_checkpoint(note, key);
     if (checkpoint) return *std::move(checkpoint);

@@ -9,13 +9,13 @@
 namespace pli::verify {
 
 struct Trust {
-  /// A bare key is believed under any origin.
+  /// A bare key is believed under any origin, a named one for every shard of its log.
   std::variant<crypto::SignPublic, audit::VerifierKey, audit::WitnessPolicy> whom;
   UnixMillis now;
   std::optional<std::uint64_t> max_age;  ///< seconds
 
   [[nodiscard]] const audit::WitnessPolicy* policy() const { return std::get_if<audit::WitnessPolicy>(&whom); }
-  /// The log's keys under which a note of `origin` may be signed.
+  /// The keys a note of `origin` may be signed by, named after it.
   [[nodiscard]] std::vector<audit::VerifierKey> log_keys(const std::string& origin) const;
 };
 

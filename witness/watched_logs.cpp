@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/shard_name.hpp"
 #include "audit/text_lines.hpp"
 
 namespace pli::witness {
@@ -9,16 +10,6 @@ namespace {
 
 constexpr std::string_view one_origin = "log ";
 constexpr std::string_view every_shard = "log-key ";
-
-/// "<log>/<year>-<n>" (design §8).
-bool is_shard_of(std::string_view origin, std::string_view log) {
-  if (!audit::take_prefix(origin, log) || !audit::take_prefix(origin, "/")) return false;
-  const std::size_t dash = origin.find('-');
-  if (dash == std::string_view::npos) return false;
-  const auto year = audit::parse_decimal(origin.substr(0, dash));
-  const auto number = audit::parse_decimal(origin.substr(dash + 1));
-  return year && number && *year >= 2000 && *year <= 9999 && *number >= 1;
-}
 
 }  // namespace
 
@@ -63,7 +54,7 @@ Result<WatchedLogs> WatchedLogs::parse(std::string_view text) {
 std::vector<audit::VerifierKey> WatchedLogs::keys_of(std::string_view origin) const {
   std::vector<audit::VerifierKey> keys;
   for (const Line& line : lines_) {
-    if (line.every_shard ? !is_shard_of(origin, line.key.name) : line.key.name != origin) continue;
+    if (line.every_shard ? audit::log_of_shard(origin) != line.key.name : line.key.name != origin) continue;
     audit::VerifierKey key{std::string(origin), audit::KeyType::ed25519, line.key.key};
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(std::move(key));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "audit/shard_name.hpp"
 #include "support.hpp"
 
 namespace pli::audit::test {
@@ -329,6 +330,48 @@ TEST(CheckpointByPolicy, OfAnyListedLogIsAcceptedAndOfAnotherRefused) {
   sign_note(foreign, "other.example/log", key_of(5));
   const auto policy = WitnessPolicy::parse("log " + log_key(5, "other.example/log") + "\nquorum none\n").value();
   EXPECT_EQ(verify_checkpoint_by(policy, to_text(foreign), seen).error().code, Errc::authentication_failed);
+}
+
+TEST(CheckpointByPolicy, OfEveryShardOfAListedLogIsAcceptedAndOfNoOtherLog) {
+  MemoryTree tree;
+  tree.append(as_bytes("a leaf"));
+  const auto signed_as = [&](std::string_view origin, std::uint8_t seed) {
+    return sign_checkpoint({std::string(origin), tree.size(), tree.root()}, key_of(seed));
+  };
+  const auto by = [&](std::string_view listed, const std::string& note) {
+    const std::string text =
+        "log " + log_key(1, listed) + "\nlog " + log_key(2, "log.example/2026-1") + "\nquorum none\n";
+    return verify_checkpoint_by(WitnessPolicy::parse(text).value(), note, seen).has_value();
+  };
+  const std::string shard = "broker.example/pli/89/2026-1";
+  for (const char* sibling : {"broker.example/pli/89/2026-1", "broker.example/pli/89/2026-2",
+                              "broker.example/pli/89/1000-1", "broker.example/pli/89/9999-9999"}) {
+    EXPECT_TRUE(by(shard, signed_as(sibling, 1))) << sibling;
+    EXPECT_FALSE(by(shard, signed_as(sibling, 2))) << "the key of another log: " << sibling;
+    EXPECT_FALSE(by(shard, signed_as(sibling, 3))) << "nobody's key: " << sibling;
+  }
+  for (const char* other : {"broker.example/pli/90/2026-1", "broker.example/pli/89", "broker.example/pli/89/2026-0",
+                            "broker.example/pli/89/2026-1/2026-1", "broker.example/pli/89/x", "2026-1"})
+    EXPECT_FALSE(by(shard, signed_as(other, 1))) << other;
+  // A log that is not named as ours are has the one origin.
+  EXPECT_TRUE(by("other.example/log", signed_as("other.example/log", 1)));
+  EXPECT_FALSE(by("other.example/log", signed_as("other.example/log/2026-1", 1)));
+  // The line of a name is checked under that name: a signature made for one shard is not another's.
+  Note moved = parse_note(signed_as("broker.example/pli/89/2026-2", 1)).value();
+  moved.text.replace(moved.text.find("2026-2"), 6, "2026-3");
+  EXPECT_FALSE(by(shard, to_text(moved)));
+  moved.signatures.front().name = "broker.example/pli/89/2026-3";
+  EXPECT_FALSE(by(shard, to_text(moved)));
+}
+
+TEST(ShardName, IsAYearAndANumberInOneSpelling) {
+  EXPECT_EQ(parse_shard_name("2026-12"), (ShardName{2026, 12}));
+  for (const char* wrong :
+       {"", "2026", "2026-", "-1", "999-1", "10000-1", "2026-0", "2026-10000", "2026-01", "2026-1 "})
+    EXPECT_FALSE(parse_shard_name(wrong)) << wrong;
+  EXPECT_EQ(log_of_shard("broker.example/pli/89/2026-1"), "broker.example/pli/89");
+  EXPECT_FALSE(log_of_shard("/2026-1"));
+  EXPECT_FALSE(log_of_shard("broker.example/pli/89"));
 }
 
 TEST(WitnessLines, AreThePolicyWithoutLogCommentsAndOtherSpaces) {

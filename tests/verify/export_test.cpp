@@ -38,6 +38,28 @@ TEST_F(ExportCommand, AcceptsPeriodsThatBeginAndEndAnywhere) {
   }
 }
 
+TEST_F(ExportCommand, OfTwoShardsOfOneLogAreAcceptedUnderOnePolicyOrOneKey) {
+  const MadeLog next(300, {}, "broker.example/pli/89/2027-1");
+  const std::string key = to_text(log_.log_key());
+  for (const MadeLog* shard : {&log_, &next})
+    for (const auto& trust :
+         {std::vector<std::string>{"--policy", policy_}, std::vector<std::string>{"--log-key", key}}) {
+      const Ended ended = check(shard->exported(10, 20, true), trust);
+      expect_verified(ended);
+      EXPECT_NE(ended.out.find(shard->log_key().name), std::string::npos) << "whose tree it is, is said";
+    }
+}
+
+TEST_F(ExportCommand, OfALogThePolicyDoesNotNameSaysWhichLineToAdd) {
+  const MadeLog elsewhere(30, {}, "broker.example/pli/21/2026-1");
+  const Ended ended = check(elsewhere.exported(10, 20, true));
+  expect_failed(ended, "checkpoint signature", "another log of the same key");
+  EXPECT_NE(ended.out.find("add `log broker.example/pli/21/2026-1+"), std::string::npos) << ended.out;
+  const Ended by_key = check(elsewhere.exported(10, 20, true), {"--log-key", to_text(log_.log_key())});
+  expect_failed(by_key, "checkpoint signature", "another log of the same key");
+  EXPECT_NE(by_key.out.find("begins with broker.example/pli/21/2026-1+"), std::string::npos) << by_key.out;
+}
+
 TEST_F(ExportCommand, CountsWhatIsShownAndWhatWasErased) {
   const auto json = nlohmann::json::parse(check(log_.exported(300, 600, true), {"--policy", policy_, "--json"}).out);
   EXPECT_EQ(json["verdict"], "verified");
