@@ -75,7 +75,9 @@ Result<void> Broker::open(ReleaseKeys keys, Publication publication, const crypt
   transport_ = *std::move(transport);
   if (auto tested = transport_->self_test(settings_.self_test); !tested) return tested.error();
 
+  std::optional<EndedShardsSettings> ended = std::move(publication.ended);
   publisher_ = make_publisher(std::move(publication), newest);
+  if (ended) ended_shards_ = make_ended(*std::move(ended));
   GateSinks gate_sinks;
   gate_sinks.to_core = [this](std::vector<VerifiedRequest> requests) {
     inbox_.give_all(
@@ -93,13 +95,16 @@ std::unique_ptr<Publisher> Broker::make_publisher(Publication publication, std::
   PublisherSinks sinks;
   sinks.published = [this](std::string checkpoint) { inbox_.give(Published{std::move(checkpoint)}); };
   sinks.stopped = [this](PublisherStop why, std::string detail) {
-    {
-      const std::lock_guard lock(ending_mutex_);
-      ending_detail_ = std::move(detail);
-    }
-    end(why == PublisherStop::rolled_back ? Ending::rolled_back : Ending::tiles_differ);
+    end(why == PublisherStop::rolled_back ? Ending::rolled_back : Ending::tiles_differ, std::move(detail));
   };
   return std::make_unique<Publisher>(std::move(publication), std::move(newest), settings_.publisher, std::move(sinks));
+}
+
+std::unique_ptr<EndedShards> Broker::make_ended(EndedShardsSettings settings) {
+  EndedShardsSinks sinks;
+  sinks.confirmed = [this](std::string closed) { inbox_.give(Confirmed{std::move(closed)}); };
+  sinks.stopped = [this](std::string detail) { end(Ending::rolled_back, std::move(detail)); };
+  return std::make_unique<EndedShards>(std::move(settings), clock_, std::move(sinks));
 }
 
 Broker::~Broker() { stop(); }
@@ -112,6 +117,7 @@ std::string Broker::ending_detail() const {
 void Broker::stop() {
   if (transport_) transport_->stop_receiving();
   if (gate_) gate_->finish();
+  if (ended_shards_) ended_shards_->finish();
   inbox_.close();
   if (thread_.joinable()) thread_.join();
   if (publisher_) publisher_->finish();
@@ -121,6 +127,14 @@ void Broker::stop() {
 void Broker::end(Ending why) {
   Ending none = Ending::none;
   if (ending_.compare_exchange_strong(none, why)) ended_.ring();
+}
+
+void Broker::end(Ending why, std::string detail) {
+  {
+    const std::lock_guard lock(ending_mutex_);
+    if (ending_detail_.empty()) ending_detail_ = std::move(detail);
+  }
+  end(why);
 }
 
 void Broker::count_stray(Unattributed::Reason reason) {
@@ -153,6 +167,9 @@ void Broker::run() {
       } else if (auto* published = std::get_if<Published>(&event)) {
         if (!log_failed_) core_.published(published->checkpoint);
         published_at_ = clock_.now();
+      } else if (auto* confirmed = std::get_if<Confirmed>(&event)) {
+        if (!log_failed_)
+          if (auto kept = core_.confirm_ended(confirmed->closed); !kept) fail(kept.error());
       } else if (auto* damaged = std::get_if<Damaged>(&event)) {
         stop_for(damaged->problem);
       } else {

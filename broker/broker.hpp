@@ -75,11 +75,14 @@ class Broker {
   struct Published {
     std::string checkpoint;
   };
+  struct Confirmed {
+    std::string closed;
+  };
   struct Strays {};  ///< look at strays_
   struct Damaged {
     StoreProblem problem;
   };
-  using Event = std::variant<VerifiedRequest, Gone, Published, Strays, Damaged>;
+  using Event = std::variant<VerifiedRequest, Gone, Published, Confirmed, Strays, Damaged>;
 
   /// Whom a batch owes an answer, for when the log fails under it.
   struct Asked {
@@ -98,8 +101,10 @@ class Broker {
   Broker(BrokerSettings settings, Core& core, const Clock& clock, WakeFd ended);
   [[nodiscard]] Result<void> open(ReleaseKeys keys, Publication publication, const crypto::SecretKey& curve_secret);
   [[nodiscard]] std::unique_ptr<Publisher> make_publisher(Publication publication, std::string newest);
+  [[nodiscard]] std::unique_ptr<EndedShards> make_ended(EndedShardsSettings settings);
   void count_stray(Unattributed::Reason reason);
   void end(Ending why);
+  void end(Ending why, std::string detail);
 
   // The core's thread.
   void run();
@@ -132,6 +137,7 @@ class Broker {
   std::unique_ptr<Spool> spool_;
   std::unique_ptr<Verifier> verifier_;
   std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<EndedShards> ended_shards_;  ///< null where no ended shard is to be confirmed
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<Transport> transport_;
   std::thread thread_;

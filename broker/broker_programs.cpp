@@ -18,6 +18,7 @@
 #include "broker/check_store.hpp"
 #include "broker/config.hpp"
 #include "broker/disk_space.hpp"
+#include "broker/ended_shards.hpp"
 #include "broker/health_page.hpp"
 #include "broker/key_ring.hpp"
 #include "broker/log.hpp"
@@ -254,6 +255,14 @@ bool knows_later_shard(const std::filesystem::path& tiles, const std::string& lo
   return false;
 }
 
+Result<LogSource> source_of(const Config& config, const std::string& origin) {
+  auto opened = StoreReader::open(config.database(), origin);
+  if (!opened) return opened.error();
+  const std::shared_ptr<StoreReader> reader = *std::move(opened);
+  return LogSource{[reader](LeafIndex first, std::size_t count) { return reader->leaves(first, count); },
+                   [reader](audit::NodeId id) { return reader->node(id); }};
+}
+
 /// Those of the shards before: a broker that was killed has left them short of the end, and no later one would write
 /// them.
 Outcome<std::vector<ClosedTiles>> open_closed_tiles(const Config& config, const audit::VerifierKey& own,
@@ -263,13 +272,10 @@ Outcome<std::vector<ClosedTiles>> open_closed_tiles(const Config& config, const 
     const audit::VerifierKey key{row.origin, own.type, own.key};
     if (row.number == store.shard()) break;
     const auto head = audit::verify_checkpoint(row.end.closed, key);
-    auto reader = StoreReader::open(config.database(), row.origin);
-    if (!head || !reader) return unreadable(head ? reader.error() : head.error());
-    const std::shared_ptr<StoreReader> lent = *std::move(reader);
-    auto tiles =
-        TileFolder::open({config.tiles_folder / row.origin.substr(config.log.size() + 1), key, {}}, head->size(),
-                         {[lent](LeafIndex first, std::size_t count) { return lent->leaves(first, count); },
-                          [lent](audit::NodeId id) { return lent->node(id); }});
+    auto source = source_of(config, row.origin);
+    if (!head || !source) return unreadable(head ? source.error() : head.error());
+    auto tiles = TileFolder::open({config.tiles_folder / row.origin.substr(config.log.size() + 1), key, {}},
+                                  head->size(), *std::move(source));
     if (!tiles && tiles.error().code == Errc::conflict) {
       // What was published of its lost end is the last that is known of it.
       if (!row.end.last_known.empty()) continue;
@@ -279,6 +285,28 @@ Outcome<std::vector<ClosedTiles>> open_closed_tiles(const Config& config, const 
     if (!tiles)
       return failure(exit_local_error, "TILES_FOLDER", tiles.error(), "Check `tiles_folder`, its disk and its owner.");
     out.push_back({*std::move(tiles), head->size(), row.end.closed});
+  }
+  return out;
+}
+
+TreeSize size_of(std::string_view note) {
+  const auto parsed = audit::parse_note(note);
+  const auto head = parsed ? audit::parse_tree_head(parsed->text) : Result<audit::TreeHead>(parsed.error());
+  return head ? head->size : TreeSize{};
+}
+
+/// Every shard before the current one: whether the witnesses have confirmed how it ended is judged by who asks them.
+EndedShardsSettings ended_shards(const Config& config, const audit::WitnessPolicy& policy,
+                                 const audit::VerifierKey& own, const Store& store) {
+  EndedShardsSettings out{{},
+                          policy,
+                          own.key,
+                          [config](const std::string& origin) { return source_of(config, origin); },
+                          config.tiles_folder};
+  for (const ShardRow& row : store.shards()) {
+    if (row.number == store.shard()) continue;
+    const TreeSize size = size_of(row.end.closed);
+    out.shards.push_back({row.origin, row.end.closed, size, std::max(size, size_of(row.end.last_known))});
   }
   return out;
 }
@@ -319,17 +347,15 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
   Publication out{std::move(outside)};
   if (config.tiles_folder.empty() && config.witnesses_policy.empty()) return out;
   const audit::VerifierKey own = verifier_key(keys, store);
-  auto opened = StoreReader::open(config.database(), store.origin());
-  if (!opened) return failure(exit_local_error, "DATABASE", opened.error(), "Run `pli-broker check`.");
-  const std::shared_ptr<StoreReader> reader = *std::move(opened);
-  const audit::NodeSource nodes = [reader](audit::NodeId id) { return reader->node(id); };
+  const auto source = source_of(config, store.origin());
+  if (!source) return failure(exit_local_error, "DATABASE", source.error(), "Run `pli-broker check`.");
+  const audit::NodeSource& nodes = source->nodes;
   const TreeSize tree = store.tree_size();
   if (!config.tiles_folder.empty()) {
     if (knows_later_shard(config.tiles_folder, config.log, own))
       return rolled_back("the tiles folder holds a later shard of this log");
-    auto tiles = TileFolder::open(
-        {config.tiles_folder / store.origin().substr(config.log.size() + 1), own, {}}, tree,
-        {[reader](LeafIndex first, std::size_t count) { return reader->leaves(first, count); }, nodes});
+    auto tiles =
+        TileFolder::open({config.tiles_folder / store.origin().substr(config.log.size() + 1), own, {}}, tree, *source);
     if (!tiles && tiles.error().code == Errc::conflict) return rolled_back(tiles.error().detail);
     if (!tiles && tiles.error().code == Errc::corruption) return tiles_differ(tiles.error().detail);
     if (!tiles)
@@ -352,12 +378,13 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
   if (config.witnesses_policy.empty()) return out;
   auto policy = read_policy(config, own);
   if (!policy) return policy.error();
-  auto witnesses = make_witnesses(*std::move(policy), nodes, clock);
+  auto witnesses = make_witnesses(*policy, nodes, clock);
   if (!witnesses) return witnesses.error();
   if (const auto alarm =
           (*witnesses)->compare(out.outside.newest().note, tree, later_shards(config, keys, store, clock.now())))
     return rolled_back(to_text(*alarm));
   out.witnesses = *std::move(witnesses);
+  out.ended = ended_shards(config, *policy, own, store);
   return out;
 }
 
@@ -738,6 +765,59 @@ int request_rollback(const ProgramOptions& options) {
   return exit_done;
 }
 
+namespace {
+
+/// The newest checkpoint, with the cosignatures of whoever answers in time; or those it was published with.
+struct Closing {
+  std::string note;
+  bool demanded = false;
+  bool cosigned = false;
+};
+Outcome<Closing> gather_closing(const Config& config, const KeyRing& keys, const Store& store) {
+  Closing out{store.checkpoint()};
+  if (config.witnesses_policy.empty()) return out;
+  const SystemClock clock;
+  auto policy = read_policy(config, verifier_key(keys, store));
+  if (!policy) return policy.error();
+  out.demanded = policy->demands_witnesses();
+  const auto is_cosigned = [&](std::string_view note) {
+    return audit::verify_checkpoint_by(*policy, note, audit::to_seconds(clock.now())).has_value();
+  };
+  const auto published = config.tiles_folder.empty()
+                             ? config.published_note()
+                             : config.tiles_folder / store.origin().substr(config.log.size() + 1) / "checkpoint";
+  if (const auto note = read_file(published, audit::note_bytes_max); note && is_cosigned(as_text(*note)))
+    out.note = with_cosignatures(out.note, std::string(as_text(*note)));
+  // Even where it needs nobody's word any more: P10, a shard must not be closed short of what a witness has seen.
+  const auto source = source_of(config, store.origin());
+  if (!source) return failure(exit_local_error, "DATABASE", source.error(), "Run `pli-broker check`.");
+  auto witnesses = make_witnesses(*policy, source->nodes, clock);
+  if (!witnesses) return witnesses.error();
+  const Witnesses::Round round = (*witnesses)->gather(store.checkpoint(), store.tree_size(), ended_round_max);
+  if (round.alarm) return rolled_back(to_text(*round.alarm));
+  out.note = with_cosignatures(out.note, round.note);
+  out.cosigned = is_cosigned(out.note);
+  return out;
+}
+
+void print_next_shard(std::string_view closed, std::uint64_t leaves, const Closing& closing, const Store& store,
+                      bool json) {
+  if (json) {
+    nlohmann::json out = {
+        {"state", "shard_opened"}, {"closed", closed}, {"leaves", leaves}, {"origin", store.origin()}};
+    if (closing.demanded) out["cosigned"] = closing.cosigned;
+    std::cout << out.dump() << std::endl;
+    return;
+  }
+  std::cout << "pli-broker: closed " << closed << " at " << leaves << " leaves, opened " << store.origin();
+  if (closing.demanded)
+    std::cout << (closing.cosigned ? "\n  the witnesses' quorum has cosigned how it ended"
+                                   : "\n  too few witnesses answered: `pli-broker run` goes on asking them");
+  std::cout << "\n  next: make a backup: no copy from before can be put back and accepted." << std::endl;
+}
+
+}  // namespace
+
 int open_next_shard(const ProgramOptions& options) {
   crypto::initialise();
   auto config = read_config(options);
@@ -753,7 +833,9 @@ int open_next_shard(const ProgramOptions& options) {
     return report(none.error(), options.json);
   const std::string closed = store->origin();
   const std::uint64_t leaves = store->tree_size().value;
-  if (auto open = open_next_shard(*store, *keys, core_settings(*config), now); !open)
+  const auto closing = gather_closing(*config, *keys, *store);
+  if (!closing) return report(closing.error(), options.json);
+  if (auto open = open_next_shard(*store, *keys, core_settings(*config), closing->note, now); !open)
     return report(failure(exit_verification_failed, "DATABASE", open.error(), "Run `pli-broker check`."), options.json);
   // Cut short here, the outside checkpoint is one of the shard that was closed, which the store extends.
   if (auto written = outside.write(store->checkpoint()); !written)
@@ -761,16 +843,7 @@ int open_next_shard(const ProgramOptions& options) {
   if (auto written = store->write_back_all(); !written)
     return report(failure(exit_local_error, "DATABASE", written.error(), "Check the data folder's disk."),
                   options.json);
-  if (options.json)
-    std::cout << nlohmann::json{{"state", "shard_opened"},
-                                {"closed", closed},
-                                {"leaves", leaves},
-                                {"origin", store->origin()}}
-                     .dump()
-              << std::endl;
-  else
-    std::cout << "pli-broker: closed " << closed << " at " << leaves << " leaves, opened " << store->origin()
-              << "\n  next: make a backup: no copy from before can be put back and accepted." << std::endl;
+  print_next_shard(closed, leaves, *closing, *store, options.json);
   return exit_done;
 }
 

@@ -611,12 +611,13 @@ Result<void> CoreState::initialise(const VerifiedPublish& directory, const proto
 
 // ---- shards ------------------------------------------------------------------------------------------------------
 
-Result<void> CoreState::open_next_shard(std::string_view opens, const std::optional<Lost>& lost, UnixMillis now) {
+Result<void> CoreState::open_next_shard(std::string_view opens, const std::string& closing,
+                                        const std::optional<Lost>& lost, UnixMillis now) {
   auto begun = begin(now);
   if (!begun) return begun.error();
   Batch& batch = **begun;
   protocol::ShardOpening opening{origin_, {tree_.size(), tree_.root()}, {}};
-  ShardEnd end{checkpoint_, {}, {}};
+  ShardEnd end{closing, {}, {}};
   if (lost) {
     opening.lost = lost->named;
     end.last_known = lost->rollback.last_known;
@@ -641,11 +642,32 @@ Result<void> CoreState::open_next_shard(std::string_view opens, const std::optio
   return {};
 }
 
-Result<void> CoreState::open_next_shard(UnixMillis now) {
+Result<void> CoreState::open_next_shard(const std::string& closing, UnixMillis now) {
+  const auto head = audit::verify_checkpoint(closing, {origin_, audit::KeyType::ed25519, keys_.log_key().public_key()});
+  if (!head || head->size() != tree_.size() || head->root() != tree_.root())
+    return Error{Errc::conflict, "another checkpoint than the newest"};
   const auto name = protocol::shard_of(origin_, settings_.log);
   const auto next = name ? protocol::shard_after(*name, month_of(now) / 100) : std::nullopt;
   if (!next) return Error{Errc::over_limit, "no shard can follow this one"};
-  return open_next_shard(settings_.log + "/" + protocol::to_text(*next), std::nullopt, now);
+  return open_next_shard(settings_.log + "/" + protocol::to_text(*next), closing, std::nullopt, now);
+}
+
+Result<void> CoreState::confirm_ended(const std::string& closed) {
+  if (dead_) return *dead_;
+  const auto head = read_checkpoint(closed);
+  const auto shard = head ? shard_named(head->origin) : std::nullopt;
+  if (!shard || *shard == shard_ || *head != closed_[shard->value].head ||
+      !audit::verify_checkpoint(closed, {head->origin, audit::KeyType::ed25519, keys_.log_key().public_key()}))
+    return Error{Errc::conflict, "how no shard of this log ended"};
+  auto tx = store_.begin();
+  if (tx) tx->set_closed(*shard, closed);
+  auto committed = tx ? tx->commit() : Result<void>(tx.error());
+  if (!committed) {
+    dead_ = committed.error();
+    return committed;
+  }
+  closed_[shard->value].row.end.closed = closed;
+  return {};
 }
 
 Result<protocol::RollbackRequest> CoreState::rollback_request(std::string_view last_known, UnixMillis now) const {
@@ -678,7 +700,7 @@ Result<void> CoreState::accept_rollback(const Rollback& rollback, UnixMillis now
   named.created = wanted->order.created;
   if (named != wanted->order) return Error{Errc::conflict, "the order is of another rollback"};
   const Lost lost{rollback, {named.last, order->digest()}};
-  return open_next_shard(named.opens, lost, now);
+  return open_next_shard(named.opens, checkpoint_, lost, now);
 }
 
 Result<std::unique_ptr<Core>> Core::open(Store& store, KeyRing& keys, CoreSettings settings) {
@@ -706,10 +728,11 @@ Result<void> accept_rollback(Store& store, KeyRing& keys, const CoreSettings& se
   return core.accept_rollback(rollback, now);
 }
 
-Result<void> open_next_shard(Store& store, KeyRing& keys, const CoreSettings& settings, UnixMillis now) {
+Result<void> open_next_shard(Store& store, KeyRing& keys, const CoreSettings& settings, const std::string& closing,
+                             UnixMillis now) {
   CoreState core(store, keys, settings);
   if (auto loaded = core.load(); !loaded) return loaded;
-  return core.open_next_shard(now);
+  return core.open_next_shard(closing, now);
 }
 
 }  // namespace pli::broker

@@ -62,6 +62,9 @@ class Core {
   /// and `checkpoint` serve the newest told here, or newest_checkpoint() to a client whose known size is beyond it and
   /// before anything was published; `prove` proves under it where it is asked to.
   virtual void published(const std::string& checkpoint) = 0;
+  /// The closing checkpoint of an ended shard, cosigned: what stands there is proven under it from now on. Durable when
+  /// it returns. Errors: as apply(); conflict (how no shard of this log ended), and nothing was written.
+  [[nodiscard]] virtual Result<void> confirm_ended(const std::string& closed) = 0;
 
   [[nodiscard]] virtual std::shared_ptr<const protocol::Directory> directory() const = 0;
   [[nodiscard]] virtual std::string newest_checkpoint() const = 0;  ///< of the last commit, signed
@@ -85,8 +88,10 @@ struct Rollback {
 [[nodiscard]] Result<void> accept_rollback(Store& store, KeyRing& keys, const CoreSettings& settings,
                                            const Rollback& rollback, UnixMillis now);
 /// Closes the shard complete and opens the next one: of this year. One transaction; open the core anew afterwards.
-/// Errors: io_error, corruption, over_limit (9,999 shards in a year).
-[[nodiscard]] Result<void> open_next_shard(Store& store, KeyRing& keys, const CoreSettings& settings, UnixMillis now);
+/// `closing` is the store's newest checkpoint, with the cosignatures there are. Errors: io_error, corruption,
+/// over_limit (9,999 shards in a year), conflict (another checkpoint than the newest).
+[[nodiscard]] Result<void> open_next_shard(Store& store, KeyRing& keys, const CoreSettings& settings,
+                                           const std::string& closing, UnixMillis now);
 
 /// First start of a log: first leaf, first directory version, first checkpoint, in one transaction.
 [[nodiscard]] Result<void> initialise_store(Store& store, KeyRing& keys, const CoreSettings& settings,

@@ -120,8 +120,9 @@ class CoreState final : public Core {
     Rollback rollback;
     protocol::ShardOpening::Lost named;  ///< by the first leaf
   };
-  [[nodiscard]] Result<void> open_next_shard(std::string_view opens, const std::optional<Lost>& lost, UnixMillis now);
-  [[nodiscard]] Result<void> open_next_shard(UnixMillis now);
+  [[nodiscard]] Result<void> open_next_shard(std::string_view opens, const std::string& closing,
+                                             const std::optional<Lost>& lost, UnixMillis now);
+  [[nodiscard]] Result<void> open_next_shard(const std::string& closing, UnixMillis now);
   [[nodiscard]] Result<protocol::RollbackRequest> rollback_request(std::string_view last_known, UnixMillis now) const;
   [[nodiscard]] Result<void> accept_rollback(const Rollback& rollback, UnixMillis now);
   /// A fresh store's first leaves.
@@ -134,6 +135,7 @@ class CoreState final : public Core {
   [[nodiscard]] bool behind() const override { return !behind_.empty(); }
   [[nodiscard]] Result<std::vector<Outgoing>> catch_up(UnixMillis now) override;
   void published(const std::string& checkpoint) override;
+  [[nodiscard]] Result<void> confirm_ended(const std::string& closed) override;
   [[nodiscard]] std::shared_ptr<const protocol::Directory> directory() const override { return directory_; }
   [[nodiscard]] std::string newest_checkpoint() const override { return checkpoint_; }
   [[nodiscard]] protocol::Health health(UnixMillis now) const override;

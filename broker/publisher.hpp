@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "broker/ended_shards.hpp"
 #include "broker/outside_file.hpp"
 #include "broker/tile_folder.hpp"
 #include "broker/witnesses.hpp"
@@ -37,6 +38,7 @@ struct Publication {
   std::filesystem::path note_file{};       ///< where the newest published note is kept when no tiles folder keeps it
   std::optional<std::string> last_published{};  ///< of an earlier process, of a tree that ours extends
   std::vector<ClosedTiles> closed_tiles{};      ///< completed beside what is published
+  std::optional<EndedShardsSettings> ended{};   ///< the broker's, beside the publisher; null: nobody is asked
 
   /// What is durable outside is published: nobody else has to be waited for.
   [[nodiscard]] bool is_immediate() const { return !tiles && !witnesses; }

@@ -1145,6 +1145,17 @@ void Transaction::open_shard(std::string_view origin, const ShardEnd& before) {
   state_->meta.leaves = 0;
 }
 
+void Transaction::set_closed(ShardNumber shard, std::string_view note) {
+  PLI_INVARIANT(shard.value < state_->meta.shard);
+  state_->write([&](Store::State::Statements&) {
+    SQLite::Statement update(state_->database, "UPDATE shard SET closed = ? WHERE id = ?");
+    Query writing(update);
+    const std::string text(note);
+    writing << text << shard.value;
+    writing.run();
+  });
+}
+
 void Transaction::set_checkpoint(std::string_view note) {
   state_->dirty = true;
   state_->meta.checkpoint = note;

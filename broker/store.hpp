@@ -138,7 +138,7 @@ struct DirectoryEntryRow {
 
 /// How a shard ended.
 struct ShardEnd {
-  std::string closed;      ///< the last checkpoint that stands of it, signed
+  std::string closed;      ///< the last checkpoint that stands of it, signed; cosigned once the witnesses have answered
   std::string last_known;  ///< of one rolled back: the checkpoint beyond it that was lost; else empty
   std::string order;       ///< of one rolled back: the authority's order
 };
@@ -269,6 +269,8 @@ class Transaction {
   void set_origin(std::string_view origin);  ///< the first shard's; once
   /// Ends the current shard; what is added from here on stands in the next one, its leaves counted from 0.
   void open_shard(std::string_view origin, const ShardEnd& before);
+  /// The closing checkpoint of an ended shard, with more cosignatures than before.
+  void set_closed(ShardNumber shard, std::string_view note);
   void set_checkpoint(std::string_view note);
   void set_stray_counts(const StrayCounts& counts);
 

@@ -31,7 +31,7 @@ Witnesses::~Witnesses() {
     ending_ = true;
   }
   wake_.notify_all();
-  for (const auto& witness : asked_) witness->line.hang_up();
+  hang_up();
   for (const auto& witness : asked_)
     if (witness->thread.joinable()) witness->thread.join();
 }
@@ -99,6 +99,31 @@ Witnesses::Round Witnesses::round() const {
   }
   out.quorum = is_quorum(out.note);
   return out;
+}
+
+Witnesses::Round Witnesses::gather(const std::string& checkpoint, TreeSize size, std::chrono::milliseconds within) {
+  const SteadyTime until = steady_clock::now() + within;
+  ask(checkpoint, size, false);
+  for (;;) {
+    std::uint64_t seen = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      seen = answers_;
+    }
+    Round now = round();
+    if (now.quorum || now.settled || now.alarm) return now;
+    std::unique_lock lock(mutex_);
+    if (!answer_.wait_until(lock, until, [&] { return answers_ != seen; })) return now;
+  }
+}
+
+void Witnesses::hang_up() {
+  for (const auto& witness : asked_) witness->line.hang_up();
+}
+
+void Witnesses::keep_quiet() {
+  const std::lock_guard lock(mutex_);
+  quiet_ = true;
 }
 
 /// What everybody else will ask of it.
@@ -175,11 +200,10 @@ void Witnesses::take(std::size_t which, const Job& job, const Result<audit::Witn
   const std::string& name = policy_.witnesses()[which].name;
   if (witness.failing == reply.has_value()) {  // it changed
     witness.failing = !witness.failing;
-    if (witness.failing)
+    if (witness.failing && !quiet_)
       log(LogLevel::warning, "witness does not cosign",
           {{"witness", LocalText{name}}, {"reason", reply.error().code}, {"detail", LocalText{reply.error().detail}}});
-    else
-      log(LogLevel::info, "witness cosigns again", {{"witness", LocalText{name}}});
+    if (!witness.failing && !quiet_) log(LogLevel::info, "witness cosigns again", {{"witness", LocalText{name}}});
   }
   if (reply) {
     witness.pause = times_.pause;
@@ -192,9 +216,10 @@ void Witnesses::take(std::size_t which, const Job& job, const Result<audit::Witn
     witness.next_try = ahead ? SteadyTime{} : steady_clock::now() + witness.pause;
     if (!ahead) witness.pause = std::min(2 * witness.pause, times_.pause_max);
   }
+  ++answers_;
+  answer_.notify_all();
   if (job.round == 0) {
     witness.compared = true;
-    answer_.notify_all();
     return;
   }
   if (job.round != round_) return;  // of a checkpoint nobody waits for any more

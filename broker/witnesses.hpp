@@ -75,6 +75,11 @@ class Witnesses {
   /// round has brought for the same one counts on, unless `anew` wants new times. Who failed and pauses is not asked.
   void ask(const std::string& checkpoint, TreeSize size, bool anew);
   [[nodiscard]] Round round() const;
+  /// A round from its beginning to the quorum, to its last answer or to an alarm, at most `within`. Waits.
+  [[nodiscard]] Round gather(const std::string& checkpoint, TreeSize size, std::chrono::milliseconds within);
+  void hang_up();  ///< What is under way fails soon, and so does everything after. Any thread.
+  /// Who does not cosign is not logged: whoever asks anew every time says it once. Before the first ask().
+  void keep_quiet();
 
  private:
   struct Job {
@@ -117,10 +122,12 @@ class Witnesses {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;    ///< of the threads
-  std::condition_variable answer_;  ///< of compare()
+  std::condition_variable answer_;  ///< of compare() and gather()
   std::atomic<std::uint64_t> committed_{0};
   std::function<void()> progress_;
   bool ending_ = false;
+  bool quiet_ = false;
+  std::uint64_t answers_ = 0;
   std::uint64_t round_ = 0;
   std::string checkpoint_;
   std::optional<Alarm> alarm_;

@@ -601,6 +601,67 @@ TEST_F(BrokerProgram, P10AWitnessThatKnowsALaterShardDoesNotLetItStart) {
   EXPECT_EQ(said["state"], "ROLLED_BACK");
 }
 
+TEST_F(BrokerProgram, P10AShardIsNotClosedShortOfWhatAWitnessSaw) {
+  testing::WitnessHouse witness({log_key()}, "witness.example/w1");
+  witnessed_by(witness);
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* name : {"data", "copy"}) back_up(name);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_TRUE(eventually([&] {
+    auto body = client.ask(protocol::Hello{});
+    return body && std::get<protocol::HelloReply>(*body).checkpoint.find("witness.example/w1") != std::string::npos;
+  }));
+  EXPECT_EQ(stop(running), 0);
+  for (const char* name : {"data", "copy"}) bring_back(name);
+  expect_refused("next-shard", 4, "ROLLED_BACK");
+  // Away it cannot say so; the shard is closed, and the broker hears it when it asks about that end.
+  witness.stop();
+  ASSERT_EQ(call("next-shard").code, 0);
+  Run unnoticed = run();
+  witness.start();
+  const json said = json::parse(unnoticed.program->line(), nullptr, false);
+  EXPECT_EQ(unnoticed.program->wait(), 4);
+  ASSERT_TRUE(said.is_object());
+  EXPECT_EQ(said["state"], "ROLLED_BACK");
+}
+
+TEST_F(BrokerProgram, P7HowAShardEndedIsCosignedBeforeItOrAsSoonAsTheWitnessesAnswer) {
+  testing::WitnessHouse witness(testing::WitnessHouse::every_shard(world_log, log_key().key), "witness.example/w1");
+  witnessed_by(witness);
+  ASSERT_EQ(call("init").code, 0);
+  const Answer first = call("next-shard");
+  ASSERT_EQ(first.code, 0) << first.said.dump();
+  EXPECT_EQ(first.said["cosigned"], true);
+  witness.stop();
+  const Answer second = call("next-shard");
+  ASSERT_EQ(second.code, 0) << second.said.dump();
+  EXPECT_EQ(second.said["cosigned"], false);
+  const auto is_cosigned = [&](testing::RawClient& client, const Answer& closed) {
+    auto body = client.ask(protocol::GetShard{closed.said["closed"].get<std::string>(), {}});
+    return body && std::get<protocol::ShardReply>(*body).closed.find("witness.example/w1") != std::string::npos;
+  };
+  {
+    Run running = run();
+    auto client = connect(running, world_.referent);
+    (void)greet(client);
+    EXPECT_TRUE(is_cosigned(client, first));
+    EXPECT_FALSE(is_cosigned(client, second));
+    witness.start();
+    EXPECT_TRUE(eventually([&] { return is_cosigned(client, second); }));
+    EXPECT_EQ(stop(running), 0);
+  }
+  witness.stop();
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  EXPECT_TRUE(is_cosigned(client, first) && is_cosigned(client, second)) << "and kept";
+  EXPECT_EQ(stop(running), 0);
+  EXPECT_EQ(call("check").code, 0);
+}
+
 TEST_F(BrokerProgram, WithoutItsWitnessesReceiptsLeaveAndNothingNewerIsPublished) {
   testing::WitnessHouse witness({log_key()}, "witness.example/w1");
   witnessed_by(witness);

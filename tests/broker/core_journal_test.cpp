@@ -236,7 +236,9 @@ TEST_F(Journal, HowAShardEndedIsShownWhenTheRecordsOfThatTimeAreGone) {
   const std::string closed(house.store().origin());
   static_cast<void>(accept());
   house.close_core();
-  ASSERT_TRUE(broker::open_next_shard(house.store(), house.keys(), house.settings(), house.now).has_value());
+  ASSERT_TRUE(
+      broker::open_next_shard(house.store(), house.keys(), house.settings(), house.store().checkpoint(), house.now)
+          .has_value());
   house.restart();
   house.now = month_start(202608);
   house.restart();

@@ -54,7 +54,8 @@ class Shards : public CoreTest {
   }
   void next_shard() {
     house.close_core();
-    const auto opened = broker::open_next_shard(house.store(), house.keys(), house.settings(), house.now);
+    const auto opened =
+        broker::open_next_shard(house.store(), house.keys(), house.settings(), house.store().checkpoint(), house.now);
     ASSERT_TRUE(opened.has_value()) << opened.error().detail;
     house.restart();
   }
@@ -299,6 +300,44 @@ TEST_F(Shards, AYearIsClosedCompleteWithoutAnOrder) {
   // Another in the same year is the next number; a clock behind the year changes nothing about that.
   next_shard();
   EXPECT_EQ(house.store().origin(), origin("2027-2"));
+  expect_whole();
+}
+
+TEST_F(Shards, P7WhatStandsInAnEndedShardIsProvenUnderItsCosignedEndOnceThereIsOne) {
+  const Sealed old = accept({});
+  const std::string newest = house.core().newest_checkpoint();
+  accept({});
+  // Another checkpoint than the newest closes nothing.
+  house.close_core();
+  const auto short_of_it = broker::open_next_shard(house.store(), house.keys(), house.settings(), newest, house.now);
+  ASSERT_FALSE(short_of_it.has_value());
+  EXPECT_EQ(short_of_it.error().code, Errc::conflict);
+  next_shard();
+  accept({});
+  const std::string closed = house.store().shards().front().end.closed;
+  const auto cosigned = [](const std::string& checkpoint) {
+    auto note = audit::parse_note(checkpoint).value();
+    note.signatures.push_back(
+        audit::cosign(note.text, "witness.example/w1", crypto::SigningKey::from_seed(Bytes(32, 7)), {1700000000}));
+    return audit::to_text(note);
+  };
+  EXPECT_EQ(house.core().confirm_ended(cosigned(newest)).error().code, Errc::conflict) << "not how it ended";
+  EXPECT_EQ(house.core().confirm_ended(cosigned(house.core().newest_checkpoint())).error().code, Errc::conflict)
+      << "not ended";
+  std::string forged = cosigned(closed);
+  forged[forged.find(" ", forged.find("\n\n") + 8) + 10] ^= 1;
+  EXPECT_EQ(house.core().confirm_ended(forged).error().code, Errc::conflict) << "not the log's";
+  EXPECT_EQ(house.store().shards().front().end.closed, closed);
+  ASSERT_TRUE(house.core().confirm_ended(cosigned(closed)).has_value());
+  for (const bool restarted : {false, true}) {
+    if (restarted) house.restart();
+    const auto proven = house.ask(old.address.sender, protocol::Prove{old.id, std::nullopt, {}, true});
+    EXPECT_EQ(std::get<protocol::Proven>(proven).proof.checkpoint, cosigned(closed));
+    verified_in(origin("2026-1"), std::get<protocol::Proven>(proven).proof);
+    const auto shown = house.ask("ged.1", protocol::GetShard{origin("2026-1"), {}});
+    EXPECT_EQ(std::get<protocol::ShardReply>(shown).closed, cosigned(closed));
+  }
+  accept({});
   expect_whole();
 }
 

@@ -88,6 +88,7 @@ class FakeCore final : public Core {
   [[nodiscard]] bool behind() const override { return false; }
   [[nodiscard]] Result<std::vector<Outgoing>> catch_up(UnixMillis /*now*/) override { return std::vector<Outgoing>(); }
   void published(const std::string& checkpoint) override;
+  [[nodiscard]] Result<void> confirm_ended(const std::string& /*closed*/) override { return {}; }
   [[nodiscard]] std::shared_ptr<const protocol::Directory> directory() const override { return directory_; }
   [[nodiscard]] std::string newest_checkpoint() const override;
   [[nodiscard]] protocol::Health health(UnixMillis now) const override;

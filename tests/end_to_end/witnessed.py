@@ -1,9 +1,11 @@
 """A département whose log two witnesses confirm, with the real programs: a report is sealed under their word, its receipt is
-exchanged for one they signed, and without them an audit fails while everything else goes on.
+exchanged for one they signed, and without them an audit fails while everything else goes on. A year ends while they are
+away: what came last is confirmed all the same once they are back, and the journal of both years verifies under one policy.
 
 Exits non-zero at the first step that is not as it must be.
 """
 
+import json
 import sys
 import time
 
@@ -68,6 +70,65 @@ def witnessed(department):
     for witness in WITNESSES:
         department.start_witness(witness)
     until("until they are back", nothing_waits)
+    year_ends(department, nothing_waits)
+
+
+def next_shard(department):
+    department.stop_broker()
+    done = department.run([department.programs / "pli-broker", "next-shard", "--json", "--config",
+                           department.server / "broker.toml"])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def year_ends(department, nothing_waits):
+    pli = department.pli
+    for witness in WITNESSES:
+        department.stop_witness(witness)
+    late = pli("referent.sens", "send", FORM)[0][-1]
+    must(late["state"] == "receipted" and pli("referent.sens", "receipt", "upgrade")[0][-1]["waiting"] == 1,
+         "a report comes in the last moments of the shard, and no witness sees it")
+    first = next_shard(department)
+    must(first["cosigned"] is False, "the shard is closed without them, and that is said")
+    department.start_broker()
+    must(pli("referent.sens", "receipt", "upgrade")[0][-1]["waiting"] == 1, "its receipt waits on in the next one")
+    name = first["closed"].rsplit("/", 1)[1]
+    line = pli("auditrice", "audit", "checkpoint", "--shard", name, expect=4)[0]
+    must(line[0]["size"] == first["leaves"] and not line[0]["cosigned"], "the closing checkpoint is the log's alone")
+    department.start_witness("w1")
+    time.sleep(2)
+    department.stop_broker()
+    department.start_broker()
+    department.start_witness("w2")
+    until("until both have confirmed how the shard ended", nothing_waits)
+    line = pli("referent.sens", "receipt", "verify", late["receipt"], "--cosigned")[0][-1]
+    must([one.split()[0] for one in line["cosigned"]] == list(WITNESSES) and line["exchange"] == late["exchange"],
+         "and the receipt is exchanged for one under that checkpoint")
+    second = next_shard(department)
+    must(second["cosigned"] is True, "with them there a shard is closed under their word")
+    department.start_broker()
+    today = time.strftime("%Y-%m-%d")
+    names = [one.rsplit("/", 1)[1] for one in (first["closed"], second["closed"], second["origin"])]
+    folders = []
+
+    def exported(shard):
+        folder = department.folder / f"export-{shard}-{len(folders)}"
+        folders.append(folder)
+        pli("auditrice", "audit", "export", folder, "--from", today, "--to", today, "--shard", shard)
+        return folder
+
+    policy = department.folder / "lecteur.policy"
+    ended = [exported(shard) for shard in names[:2]]
+    key = (ended[0] / "policy").read_text().splitlines()[0]
+    policy.write_text(key + "\n" + (department.folder / "temoins.policy").read_text())
+    for folder in ended:
+        department.run([department.programs / "pli-verify", "export", folder, "--policy", policy])
+    must(key.split("+")[0].endswith(names[0]), "both ended shards are taken away and verify under the policy of the first")
+    until("and so does the current one", lambda: department.run(
+        [department.programs / "pli-verify", "export", exported(names[2]), "--policy", policy], expect=(0, 4)).returncode == 0)
+    line = pli("auditrice", "audit", "checkpoint", "--shard", names[1])[0][-1]
+    must([one.split()[0] for one in line["cosigned"]] == list(WITNESSES), "how a shard ended is shown with who confirmed it")
+    line = pli("auditrice", "audit", "verify")[0][-1]
+    must(line["verified"] and len(line["shards"]) == 3 and len(line["cosigned"]) >= 2, "and the journal of all three is whole")
     department.stop_broker()
 
 
