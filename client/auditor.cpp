@@ -514,6 +514,23 @@ Outcome<ShardStep> verify_step(const protocol::ShardReply& reply, const std::str
   return step;
 }
 
+/// Of the tree we hold the log to, the note with the newest cosignatures.
+const audit::VerifiedCheckpoint& newest_of(const LogWatch& log) {
+  return log.shown() && log.shown()->head() == log.last()->head() ? *log.shown() : *log.last();
+}
+
+Outcome<AuditReport> with_cosigners(Session& session, AuditReport report) {
+  const protocol::Invitation& invitation = session.invitation();
+  for (AuditedShard& shard : report.shards) {
+    auto checkpoint = verify_log_note(shard.checkpoint, invitation.log, invitation.log_key);
+    if (!checkpoint) return checkpoint.error();
+    auto cosigned = session.log().witnesses().read(*checkpoint, session.clock().now());
+    if (!cosigned) return cosigned.error();
+    shard.cosigned = cosigned->quorum_at.has_value();
+  }
+  return report;
+}
+
 }  // namespace
 
 Outcome<ShardChain> find_shards(Session& session) {
@@ -526,7 +543,7 @@ Outcome<ShardChain> find_shards(Session& session) {
   bool noted = false;
   std::vector<ShardSpan>& shards = chain.shards;  // newest first until the end
   shards.push_back(
-      {session.log().last()->head().origin, *session.log().last(), LogAuditor::Begins::unknown, {}, false});
+      {session.log().last()->head().origin, newest_of(session.log()), LogAuditor::Begins::unknown, {}, false});
   for (;;) {
     const std::string origin = shards.back().origin;
     auto before = read_before(session, origin, chain.findings);
@@ -670,7 +687,7 @@ Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std:
   audit::VerifiedCheckpoint checkpoint = chain->shards.back().checkpoint;
   for (LeafIndex next{};; patience -= pause) {
     // The log may go on in another shard meanwhile: that is for the next reading.
-    if (session.log().last()->head().origin == origin) checkpoint = *session.log().last();
+    if (session.log().last()->head().origin == origin) checkpoint = newest_of(session.log());
     total = done + checkpoint.size().value - std::min(next.value, checkpoint.size().value);
     // What is missing at the end is a finding.
     if (auto read_on = read(origin, next, checkpoint.size()); !read_on) return read_on.error();
@@ -678,7 +695,7 @@ Outcome<AuditReport> audit_log(Session& session, const OnRecord& on_record, std:
     if (auditor.knows_directory() || patience <= std::chrono::milliseconds::zero()) {
       AuditReport report = auditor.finish(checkpoint);
       report.evidence = keep_time_evidence(session.profile(), report.findings);
-      return report;
+      return with_cosigners(session, std::move(report));
     }
     std::this_thread::sleep_for(pause);
     if (auto checked = session.check_log(); !checked) return checked.error();

@@ -86,6 +86,7 @@ struct AuditedShard {
   Digest root{};
   std::string checkpoint;    ///< its note, verbatim: the closing one, of the current shard the newest
   bool rolled_back = false;  ///< it ends short of what was published, by the authority's order
+  bool cosigned = false;     ///< by the quorum of the invitation's witnesses
 };
 
 struct AuditReport {

@@ -1085,9 +1085,10 @@ Result<void> ClientStore::settle_receipts() {
 
 Result<std::vector<UncosignedReceipt>> ClientStore::uncosigned_receipts() const {
   return guarded("reading the outbox", [&]() -> Result<std::vector<UncosignedReceipt>> {
-    SQLite::Statement read(db_->sql,
-                           "SELECT id, exchange, leaf FROM outbox WHERE state = ? AND receipt_size IS NULL AND "
-                           "exchange IS NOT NULL ORDER BY id DESC");
+    SQLite::Statement read(
+        db_->sql,
+        "SELECT id, exchange, leaf, receipt_shard FROM outbox WHERE state = ? AND receipt_size IS NULL AND "
+        "exchange IS NOT NULL ORDER BY id DESC");
     read.bind(1, static_cast<int>(OutboxState::receipted));
     std::vector<UncosignedReceipt> out;
     while (read.executeStep()) {
@@ -1095,7 +1096,8 @@ Result<std::vector<UncosignedReceipt>> ClientStore::uncosigned_receipts() const 
       receipt.outbox = read.getColumn(0).getInt64();
       if (!read_array(read.getColumn(1), receipt.exchange)) return damaged("an outbox item");
       if (!read.getColumn(2).isNull()) receipt.leaf = LeafIndex{number(read.getColumn(2))};
-      out.push_back(receipt);
+      if (!read.getColumn(3).isNull()) receipt.shard = read.getColumn(3).getString();
+      out.push_back(std::move(receipt));
     }
     return out;
   });

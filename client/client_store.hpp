@@ -91,6 +91,7 @@ struct UncosignedReceipt {
   std::int64_t outbox = 0;
   protocol::ExchangeId exchange{};
   std::optional<LeafIndex> leaf;  ///< nothing where the receipt was written by an older program
+  std::string shard;              ///< the origin of that leaf's; empty likewise
 };
 
 /// An outbox row as stored.

@@ -139,8 +139,9 @@ class ExportWriter {
     if (auto written = tiles_.finish(); !written) return store_failure(written.error());
     if (auto finished = records_.finish(); !finished) return finished.error();
     const protocol::Invitation& invitation = session.invitation();
-    // Witnesses confirm an ended shard by the next one's first leaf, not by its closing checkpoint.
-    const bool witnessed = !invitation.witnesses.empty() && shard.origin == report.shards.back().origin;
+    // What closed a shard may not be cosigned yet, or not any more after a rollback: then nobody's word is promised.
+    const bool ended = shard.origin != report.shards.back().origin;
+    const bool witnessed = !invitation.witnesses.empty() && (!ended || shard.cosigned);
     const WitnessWatch& witnesses = session.log().witnesses();
     // Shown again with the witnesses' lines, where they came after it was first shown.
     const auto& shown = session.log().shown();

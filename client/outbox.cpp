@@ -207,13 +207,14 @@ class ReceiptUpgrade {
 
   Outcome<std::vector<OutboxItem>> run() {
     std::vector<OutboxItem> done;
-    const auto& cosigned = session_.log().witnesses().shown();
-    if (!cosigned) return done;
+    if (!session_.log().witnesses().demanded() || !session_.log().last()) return done;
     auto waiting = store_.uncosigned_receipts();
     if (!waiting) return store_failure(waiting.error());
-    // Asked for too early it is a refusal, and those are counted.
-    for (const UncosignedReceipt& receipt : *waiting)
-      if (!receipt.leaf || *receipt.leaf < LeafIndex{cosigned->size.value}) to_ask_.push_back(receipt);
+    for (const UncosignedReceipt& receipt : *waiting) {
+      auto due = is_due(receipt);
+      if (!due) return due.error();
+      if (*due) to_ask_.push_back(receipt);
+    }
     if (to_ask_.empty()) return done;
     if (auto answered = ask_all(); !answered) return answered.error();
     if (to_keep_.empty()) return done;
@@ -239,6 +240,35 @@ class ReceiptUpgrade {
     TreeSize size{};
     Digest root{};
   };
+
+  /// Whether the quorum has cosigned a tree that holds it. Asked for too early it is a refusal, and those are counted.
+  Outcome<bool> is_due(const UncosignedReceipt& receipt) {
+    const auto& shown = session_.log().witnesses().shown();
+    if (!receipt.leaf || receipt.shard.empty()) return shown.has_value();
+    if (receipt.shard == session_.log().last()->head().origin)
+      return shown && shown->origin == receipt.shard && *receipt.leaf < LeafIndex{shown->size.value};
+    auto known = ended_.find(receipt.shard);
+    if (known == ended_.end()) {
+      auto size = confirmed_end(receipt.shard);
+      if (!size) return size.error();
+      known = ended_.emplace(receipt.shard, *size).first;
+    }
+    return *receipt.leaf < LeafIndex{known->second.value};
+  }
+
+  /// The size of an ended shard's last tree where the quorum has cosigned it, else zero.
+  Outcome<TreeSize> confirmed_end(const std::string& origin) {
+    const protocol::Invitation& invitation = session_.invitation();
+    auto reply = session_.ask<protocol::ShardReply>(protocol::GetShard{origin, {}});
+    if (!reply && std::holds_alternative<protocol::Refusal>(reply.error().cause)) return TreeSize{};
+    if (!reply) return reply.error();
+    auto closed = verify_log_note(reply->closed, invitation.log, invitation.log_key);
+    if (!closed) return closed.error();
+    if (closed->head().origin != origin) return Failure(LocalCode::receipt_invalid, "the end of another shard");
+    auto cosigned = session_.log().witnesses().read(*closed, clock_.now());
+    if (!cosigned) return cosigned.error();
+    return cosigned->quorum_at ? closed->size() : TreeSize{};
+  }
 
   Outcome<void> ask_all() {
     std::size_t refused = 0;
@@ -316,6 +346,7 @@ class ReceiptUpgrade {
   ClientStore& store_;
   const Clock& clock_;
   Session& session_;
+  std::map<std::string, TreeSize> ended_;  ///< by origin: confirmed_end()
   std::deque<UncosignedReceipt> to_ask_;
   std::deque<std::pair<std::uint64_t, UncosignedReceipt>> asked_;
   std::vector<Kept> to_keep_;
@@ -901,6 +932,19 @@ Outcome<FlushReport> Outbox::present_again(Session& session) {
   if (!items) return store_failure(items.error());
   if (std::none_of(items->begin(), items->end(), awaits_case)) return FlushReport{};
   return flush(session);
+}
+
+Outcome<std::size_t> Outbox::kept_from_a_rollback() const {
+  const ClientStore& store = profile_.store();
+  auto waiting = store.uncosigned_receipts();
+  if (!waiting) return store_failure(waiting.error());
+  std::size_t count = 0;
+  for (const UncosignedReceipt& receipt : *waiting) {
+    auto ended = store.closed_shard(receipt.shard);
+    if (!ended) return store_failure(ended.error());
+    if (*ended && (*ended)->last) ++count;
+  }
+  return count;
 }
 
 Outcome<std::vector<OutboxItem>> Outbox::upgrade(Session& session) {

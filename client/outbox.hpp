@@ -100,6 +100,9 @@ class Outbox {
   /// cosigned long ago. Errors: queued (another program is sending), local_store, unreachable, receipt_invalid (a
   /// receipt for another leaf; evidence: both), log_forked…
   [[nodiscard]] Outcome<std::vector<OutboxItem>> upgrade(Session& session);
+  /// How many receipts are of what stands of a shard that was rolled back: a witness that saw the rest of it does not
+  /// cosign it any more, so they may wait for ever. The log's own signature under them stands. Errors: local_store.
+  [[nodiscard]] Outcome<std::size_t> kept_from_a_rollback() const;
 
   /// Puts a refused item back: it is sealed anew at the next flush. Errors: usage (not refused, or no form),
   /// local_store.

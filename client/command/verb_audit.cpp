@@ -176,13 +176,24 @@ std::vector<std::string> rolled_back_in(const AuditReport& report) {
   return out;
 }
 
+/// The origins whose last checkpoint the witnesses' quorum has cosigned.
+std::vector<std::string> cosigned_in(const AuditReport& report) {
+  std::vector<std::string> out;
+  for (const AuditedShard& shard : report.shards)
+    if (shard.cosigned) out.push_back(shard.origin);
+  return out;
+}
+
 /// Of a log that has one alone, its size is all there is to say.
-void say_shards(const AuditReport& report) {
+void say_shards(const AuditReport& report, bool demanded) {
   if (report.shards.size() < 2) return;
   say("Parties du journal, chacune un arbre, de la première à celle en cours :");
   for (const AuditedShard& shard : report.shards)
     say("  " + protocol::printable(shard_name_of(shard.origin)) + " : taille " + std::to_string(shard.size.value) +
-        (shard.rolled_back ? ", restaurée sur ordre de l'autorité : ce qui suivait a été abandonné" : ""));
+        (shard.rolled_back ? ", restaurée sur ordre de l'autorité : ce qui suivait a été abandonné" : "") +
+        (!demanded        ? ""
+         : shard.cosigned ? ", confirmée par les témoins"
+                          : ", pas confirmée par les témoins : signée par le journal seul"));
 }
 
 int verify(Sitting& sitting, const std::string& max_age) {
@@ -202,6 +213,7 @@ int verify(Sitting& sitting, const std::string& max_age) {
   if (!result) return report_to_auditor(sitting, result.error());
   auto tail = read_unproven(**session);
   if (!tail) return report_to_auditor(sitting, tail.error());
+  const bool demanded = (*session)->log().witnesses().demanded();
   if (sitting.json()) {
     print_tail(*tail);
     for (const Finding& finding : result->findings) {
@@ -219,6 +231,7 @@ int verify(Sitting& sitting, const std::string& max_age) {
         .text("root", to_hex(result->root))
         .texts("shards", lines_of_shards(*result))
         .texts("rolled_back", rolled_back_in(*result))
+        .texts("cosigned", cosigned_in(*result))
         .number("records", static_cast<std::int64_t>(result->records))
         .number("erased", static_cast<std::int64_t>(result->erased))
         .number("signatures", static_cast<std::int64_t>(result->signatures))
@@ -230,12 +243,12 @@ int verify(Sitting& sitting, const std::string& max_age) {
     say("Journal vérifié : " + std::to_string(result->records) + " enregistrements, " +
         std::to_string(result->signatures) + " signatures, files et annuaire continus, arbre de taille " +
         std::to_string(result->size.value) + ".");
-    say_shards(*result);
+    say_shards(*result, demanded);
     say("Rien n'a été modifié, retiré ni inventé jusqu'à cette place. Conservez le point de contrôle : pli audit "
         "checkpoint");
   } else {
     warn_of(*result);
-    say_shards(*result);
+    say_shards(*result, demanded);
   }
   if (const std::string erased = erased_words(result->erased); !sitting.json() && !erased.empty()) say(erased);
   if (!sitting.json() && tail->count != 0) {
@@ -247,7 +260,52 @@ int verify(Sitting& sitting, const std::string& max_age) {
   return result->clean() ? 0 : static_cast<int>(ExitClass::verification_failed);
 }
 
-int checkpoint(Sitting& sitting, const std::string& max_age) {
+void print_checkpoint(Sitting& sitting, const audit::VerifiedCheckpoint& shown, const Cosignatures& cosignatures) {
+  if (sitting.json()) {
+    std::vector<std::string> witnesses;
+    for (const Cosignatures::By& by : cosignatures.by) witnesses.push_back(by.witness + " " + iso_time(by.at));
+    JsonObject out;
+    out.text("note", shown.note()).number("size", static_cast<std::int64_t>(shown.size().value));
+    out.text("root", to_hex(shown.root())).texts("cosigned", witnesses);
+    if (cosignatures.quorum_at) out.text("quorum_at", iso_time(*cosignatures.quorum_at));
+    out.print();
+  } else {
+    std::fwrite(shown.note().data(), 1, shown.note().size(), stdout);
+    for (const Cosignatures::By& by : cosignatures.by)
+      warn("Confirmé par " + protocol::printable(by.witness) + " le " + paris_minute(by.at));
+  }
+}
+
+/// The last checkpoint of a shard that ended.
+int closing_checkpoint(Sitting& sitting, const std::string& shard) {
+  auto session = sitting.session();
+  if (!session) return report_to_auditor(sitting, session.error());
+  auto chain = find_shards(**session);
+  if (!chain) return report_to_auditor(sitting, chain.error());
+  const std::string origin = origin_of(**session, shard);
+  const auto found = std::find_if(chain->shards.begin(), chain->shards.end(),
+                                  [&](const ShardSpan& span) { return span.origin == origin; });
+  if (found == chain->shards.end())
+    return usage_error(sitting, "--shard : le journal n'a pas de partie " + protocol::printable(shard));
+  auto cosignatures = (*session)->log().witnesses().read(found->checkpoint, sitting.clock().now());
+  if (!cosignatures) return report_to_auditor(sitting, cosignatures.error());
+  print_checkpoint(sitting, found->checkpoint, *cosignatures);
+  if (!chain->findings.empty()) {
+    AuditReport found_wrong;
+    found_wrong.findings = chain->findings;
+    warn_of(found_wrong);
+    return static_cast<int>(ExitClass::verification_failed);
+  }
+  if ((*session)->log().witnesses().demanded() && !cosignatures->quorum_at)
+    return report_to_auditor(sitting, Failure(protocol::LocalCode::log_stale,
+                                   "the witnesses' quorum has not cosigned how this shard ended"));
+  return 0;
+}
+
+int checkpoint(Sitting& sitting, const std::string& max_age, const std::string& shard) {
+  if (!shard.empty() && !max_age.empty())
+    return usage_error(sitting, "--max-age est sans objet avec --shard : une partie close n'est plus confirmée");
+  if (!shard.empty()) return closing_checkpoint(sitting, shard);
   auto age_max = age_max_of(sitting, max_age);
   if (!age_max) return static_cast<int>(ExitClass::usage);
   auto session = sitting.session();
@@ -262,19 +320,7 @@ int checkpoint(Sitting& sitting, const std::string& max_age) {
   if (!shown) return usage_error(sitting, "le journal n'a encore montré aucun point de contrôle");
   auto cosignatures = log.witnesses().read(*shown, sitting.clock().now());
   if (!cosignatures) return report_to_auditor(sitting, cosignatures.error());
-  if (sitting.json()) {
-    std::vector<std::string> witnesses;
-    for (const Cosignatures::By& by : cosignatures->by) witnesses.push_back(by.witness + " " + iso_time(by.at));
-    JsonObject out;
-    out.text("note", shown->note()).number("size", static_cast<std::int64_t>(shown->size().value));
-    out.text("root", to_hex(shown->root())).texts("cosigned", witnesses);
-    if (cosignatures->quorum_at) out.text("quorum_at", iso_time(*cosignatures->quorum_at));
-    out.print();
-  } else {
-    std::fwrite(shown->note().data(), 1, shown->note().size(), stdout);
-    for (const Cosignatures::By& by : cosignatures->by)
-      warn("Confirmé par " + protocol::printable(by.witness) + " le " + paris_minute(by.at));
-  }
+  print_checkpoint(sitting, *shown, *cosignatures);
   if (!heartbeat) return report_to_auditor(sitting, heartbeat.error());
   return 0;
 }
@@ -393,7 +439,11 @@ void add_audit(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->footer("Exemple : pli audit checkpoint > point-de-controle.txt");
   auto shown_age = std::make_shared<std::string>();
   verb->add_option("--max-age", *shown_age, "Confirmé par les témoins depuis moins de : 90s, 10m (par défaut), 24h");
-  verb->callback([&sitting, &verdict, shown_age] { verdict.exit_code = checkpoint(sitting, *shown_age); });
+  auto shard = std::make_shared<std::string>();
+  verb->add_option("--shard", *shard,
+                   "Le dernier d'une partie close du journal : 2026-1 (défaut : celui de la partie en cours)");
+  verb->callback(
+      [&sitting, &verdict, shown_age, shard] { verdict.exit_code = checkpoint(sitting, *shown_age, *shard); });
 }
 
 }  // namespace pli::client::command

@@ -495,12 +495,22 @@ int upgrade_receipts(Sitting& sitting) {
   if (!items) return report(sitting, items.error());
   const auto waiting = std::count_if(items->begin(), items->end(),
                                      [](const OutboxItem& item) { return item.state == OutboxState::receipted; });
+  auto rolled_back = outbox.kept_from_a_rollback();
+  if (!rolled_back) return report(sitting, rolled_back.error());
   if (sitting.json())
-    JsonObject().number("cosigned", static_cast<std::int64_t>(upgraded->size())).number("waiting", waiting).print();
+    JsonObject()
+        .number("cosigned", static_cast<std::int64_t>(upgraded->size()))
+        .number("waiting", waiting)
+        .number("rolled_back", static_cast<std::int64_t>(*rolled_back))
+        .print();
   else if (waiting != 0)
     say(std::to_string(waiting) + " reçu(s) attendent encore que les témoins confirment le journal.");
   else if (upgraded->empty())
     say("Aucun reçu n'attend les témoins.");
+  if (!sitting.json() && *rolled_back != 0)
+    say("Dont " + std::to_string(*rolled_back) +
+        " d'une partie du journal restaurée sur ordre de l'autorité : un témoin qui en a vu la suite ne la confirme "
+        "plus.\nCes reçus restent valables, signés par le journal ; gardez-les.");
   return 0;
 }
 

@@ -545,6 +545,40 @@ TEST_F(ExportTest, AFolderHoldsOneShardAndSaysWhatThePeriodHasInOthers) {
   EXPECT_FALSE(fs::exists(scratch.path() / "none" / "records"));
 }
 
+TEST_F(ExportTest, AnEndedShardIsTakenAwayUnderItsWitnessesOnceTheyHaveCosignedItsEnd) {
+  const ScratchFolder scratch;
+  world_.add_witnesses(3, 2);
+  broker_.witnesses_answering = 2;
+  acts_on("2026-03-21", 3);
+  broker_.end_shard("2026-2");
+  acts_on("2026-03-22", 2);
+  const std::string older = world_.log + "/2026-1";
+  const auto by_its_policy = [&](const fs::path& folder) {
+    const auto policy = audit::WitnessPolicy::parse(as_text(file(folder / "policy")));
+    return std::pair(
+        policy->demands_witnesses(),
+        audit::verify_checkpoint_by(*policy, as_text(file(folder / "checkpoint")), audit::to_seconds(clock_.now()))
+            .has_value());
+  };
+  auto alone = export_shard(scratch.path() / "alone", older);
+  ASSERT_TRUE(alone.has_value()) << why(alone);
+  EXPECT_EQ(by_its_policy(scratch.path() / "alone"), std::pair(false, true)) << "it promises nobody's word";
+  broker_.cosign_ended();
+  auto cosigned = export_shard(scratch.path() / "cosigned", older);
+  ASSERT_TRUE(cosigned.has_value()) << why(cosigned);
+  EXPECT_EQ(by_its_policy(scratch.path() / "cosigned"), std::pair(true, true));
+  ASSERT_EQ(cosigned->report.shards.size(), 2U);
+  EXPECT_TRUE(cosigned->report.shards[0].cosigned);
+  auto newest = export_shard(scratch.path() / "newest", "");
+  ASSERT_TRUE(newest.has_value()) << why(newest);
+  EXPECT_EQ(by_its_policy(scratch.path() / "newest"), std::pair(true, true));
+  // The current shard's policy is good for the one before.
+  const auto policy = audit::WitnessPolicy::parse(as_text(file(scratch.path() / "newest" / "policy")));
+  EXPECT_TRUE(audit::verify_checkpoint_by(*policy, as_text(file(scratch.path() / "cosigned" / "checkpoint")),
+                                          audit::to_seconds(clock_.now()))
+                  .has_value());
+}
+
 TEST_F(ExportTest, TilesAreOfTheCurrentShardAndTheFolderOfOneTakesNoOther) {
   const ScratchFolder scratch;
   auto desk = connected("auditeur");

@@ -328,6 +328,74 @@ TEST_F(WitnessTest, ConfirmsNothingWithoutTheQuorum) {
   EXPECT_EQ(find(*desk, item.id).state, OutboxState::receipted);
 }
 
+TEST_F(WitnessTest, ConfirmsAReceiptOfAShardThatEndedFirst) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem late = receipted_unseen(*desk);
+  const OutboxItem later = receipted_unseen(*desk);
+  broker_.end_shard("2027-1");
+  broker_.witnesses_answering = 3;
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_TRUE(flush(*desk).cosigned.empty()) << "the new shard's witnesses say nothing of how the old one ended";
+  EXPECT_EQ(broker_.upgrades, 0U) << "and no receipt is asked for";
+  broker_.witnesses_answering = 2;
+  broker_.cosign_ended();
+  // Whatever the current shard has by now: it is as large as the other's first leaves only.
+  broker_.witnesses_answering = 0;
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_EQ(flush(*desk).cosigned.size(), 2U);
+  for (const OutboxItem& each : {late, later}) {
+    const OutboxItem after = find(*desk, each.id);
+    EXPECT_EQ(after.state, OutboxState::cosigned);
+    auto receipt = client::verify_receipt_file(after.receipt, world_.log, world_.log_key.public_key());
+    ASSERT_TRUE(receipt.has_value()) << why(receipt);
+    EXPECT_EQ(receipt->origin, world_.log + "/2026-1");
+    EXPECT_TRUE(cosignatures_of(after).quorum_at.has_value());
+  }
+  EXPECT_EQ(broker_.upgrades, 2U);
+}
+
+TEST_F(WitnessTest, SaysWhichReceiptsARollbackKeepsFromBeingConfirmed) {
+  auto desk = connected("r.bellerive");
+  const OutboxItem standing = receipted_unseen(*desk);
+  MemoryBroker backup = broker_;
+  const OutboxItem lost = receipted_unseen(*desk);
+  const std::string last = broker_.checkpoint();
+  backup.roll_back(last, world_.sign_order(backup.order_over(last, "2026-2"), 2), "2026-2");
+  shown_ = &backup;
+  backup.witnesses_answering = 3;
+  ASSERT_TRUE(connect(*desk).has_value());
+  static_cast<void>(flush(*desk));
+  ASSERT_TRUE(connect(*desk).has_value());
+  static_cast<void>(flush(*desk));
+  EXPECT_EQ(find(*desk, standing.id).state, OutboxState::receipted);
+  EXPECT_EQ(find(*desk, lost.id).state, OutboxState::cosigned) << "sent again, into the shard that follows";
+  EXPECT_EQ(client::Outbox(desk->profile, clock_).kept_from_a_rollback().value(), 1U);
+  // Where a quorum saw no more than what stands, it confirms that.
+  backup.cosign_ended();
+  EXPECT_EQ(flush(*desk).cosigned.size(), 1U);
+  EXPECT_EQ(client::Outbox(desk->profile, clock_).kept_from_a_rollback().value(), 0U);
+}
+
+TEST_F(WitnessTest, OnAnEndedShardThatDoesNotVerifyIsKept) {
+  auto desk = connected("r.bellerive");
+  static_cast<void>(receipted_unseen(*desk));
+  broker_.end_shard("2027-1");
+  broker_.witnesses_answering = 3;
+  ASSERT_TRUE(connect(*desk).has_value());
+  broker_.cosign_ended();
+  broker_.bend = [](const protocol::Request&, protocol::ReplyBody& reply) {
+    auto* shard = std::get_if<protocol::ShardReply>(&reply);
+    if (shard == nullptr) return;
+    auto note = audit::parse_note(shard->closed);
+    note->signatures.back().signature[20] ^= 1;
+    shard->closed = audit::to_text(*note);
+  };
+  const auto report = flush(*desk);
+  ASSERT_TRUE(report.stopped);
+  EXPECT_TRUE(is(*report.stopped, LocalCode::receipt_invalid));
+  EXPECT_TRUE(std::filesystem::exists(report.stopped->evidence));
+}
+
 TEST_F(WitnessTest, ConfirmsManyReceiptsInOneGo) {
   auto desk = connected("r.bellerive");
   for (int i = 0; i < 40; ++i) (void)put(*desk, "Corvelle " + std::string(1, static_cast<char>('a' + i % 26)));

@@ -92,14 +92,22 @@ std::string MemoryBroker::checkpoint() const {
 const MemoryBroker::Publication& MemoryBroker::published() {
   const std::size_t answering = std::min(witnesses_answering, world_->witnesses.size());
   if (published_ && answering == 0 && !world_->witnesses.empty()) return *published_;
-  auto note = audit::parse_note(checkpoint());
-  for (std::size_t i = 0; i < answering; ++i) {
+  published_ = Publication{tree_.size(), cosigned(checkpoint())};
+  return *published_;
+}
+
+std::string MemoryBroker::cosigned(const std::string& checkpoint) const {
+  auto note = audit::parse_note(checkpoint);
+  for (std::size_t i = 0; i < std::min(witnesses_answering, world_->witnesses.size()); ++i) {
     const SmallWorld::Witness& witness = world_->witnesses[i];
     note->signatures.push_back(audit::cosign(note->text, "temoin.exemple.fr/" + witness.name, witness.key,
                                              audit::to_seconds(clock_->now() + witnesses_ahead)));
   }
-  published_ = Publication{tree_.size(), audit::to_text(*note)};
-  return *published_;
+  return audit::to_text(*note);
+}
+
+void MemoryBroker::cosign_ended() {
+  for (EndedShard& ended : ended_) ended.closed = cosigned(ended.closed);
 }
 
 std::vector<Digest> MemoryBroker::consistency(TreeSize known, TreeSize shown) const {

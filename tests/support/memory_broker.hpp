@@ -69,6 +69,8 @@ class MemoryBroker {
   [[nodiscard]] std::string origin() const { return world_->log + "/" + shard_; }
   /// A year's end: the shard is closed whole, and the log goes on in `next`.
   void end_shard(const std::string& next);
+  /// So many witnesses as answer have cosigned how each shard ended.
+  void cosign_ended();
   /// This copy is a backup restored: `lost` is the last checkpoint known outside. The authority's order, if any, closes
   /// the shard at what stands, and the log goes on in `next`.
   void roll_back(const std::string& lost, const std::string& order, const std::string& next);
@@ -129,6 +131,7 @@ class MemoryBroker {
   };
   using Peer = crypto::CurvePublic;
 
+  [[nodiscard]] std::string cosigned(const std::string& checkpoint) const;
   /// What stands of the present shard is put away, and the next one begins.
   void open_shard(const std::string& next, const std::string& lost, const std::string& order);
   /// The proof of a leaf of any shard.
