@@ -21,14 +21,25 @@ std::string claimed_origin(std::string_view body) {
 
 Desk::Desk(WitnessStore store, WatchedLogs logs, audit::Witness witness, const Clock& clock,
            std::function<void(DeskEvent)> tell)
-    : logs_(std::move(logs)),
-      witness_(std::move(witness)),
+    : witness_(std::move(witness)),
       clock_(clock),
       tell_(std::move(tell)),
+      logs_(std::make_shared<const WatchedLogs>(std::move(logs))),
       store_(std::move(store)) {}
 
+std::shared_ptr<const WatchedLogs> Desk::watched() const {
+  const std::lock_guard lock(mutex_);
+  return logs_;
+}
+
+void Desk::watch(WatchedLogs logs) {
+  auto fresh = std::make_shared<const WatchedLogs>(std::move(logs));
+  const std::lock_guard lock(mutex_);
+  logs_ = std::move(fresh);
+}
+
 audit::WitnessAnswer Desk::add_checkpoint(std::string_view body) {
-  const auto request = audit::verify_add_checkpoint(body, logs_.keys_of(claimed_origin(body)));
+  const auto request = audit::verify_add_checkpoint(body, watched()->keys_of(claimed_origin(body)));
   if (!request) return request.error();
   const audit::UnixSeconds now = audit::to_seconds(clock_.now());
   if (now.value == 0) return refusal(500, "the witness's clock is wrong");

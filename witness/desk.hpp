@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -30,16 +31,19 @@ class Desk {
   /// kept, 503 when there is no room for another origin. Any thread: signatures are verified side by side, then reading
   /// the state, deciding and writing it happen under one mutex, so that no request undoes another.
   [[nodiscard]] audit::WitnessAnswer add_checkpoint(std::string_view body);
+  /// Other logs are watched from the next request on; what was cosigned of those before stands. Any thread.
+  void watch(WatchedLogs logs);
   /// The checkpoint cosigned last, by its monitoring path. Any thread.
   [[nodiscard]] std::optional<std::string> checkpoint(std::string_view monitoring_path) const;
 
  private:
-  const WatchedLogs logs_;
+  [[nodiscard]] std::shared_ptr<const WatchedLogs> watched() const;
   const audit::Witness witness_;
   const Clock& clock_;
   const std::function<void(DeskEvent)> tell_;
   mutable std::mutex mutex_;
-  WitnessStore store_;  ///< under the mutex
+  std::shared_ptr<const WatchedLogs> logs_;  ///< which one, under the mutex
+  WitnessStore store_;                       ///< under the mutex
 };
 
 }  // namespace pli::witness

@@ -34,17 +34,18 @@ int run_command(int argc, char** argv) {
                        "init --folder w1 --name witness.example/w1");
   init->add_option("--name", options.name, "its name, as a URL without scheme")->required();
   CLI::App* add_log =
-      add("add-log", "watch one log more, from the next start on",
+      add("add-log", "watch one log more; a running witness reads the list on SIGHUP, and at its next start",
           "add-log --folder w1 --vkey broker.example/pli/89/2026-1+1f2e3d4c+AX…\n"
           "  pli-witness add-log --folder w1 --log-name broker.example/pli/89 --log-key <64 hex digits>");
   CLI::Option* vkey = add_log->add_option("--vkey", options.vkey, "the vkey of a log with one origin");
-  CLI::Option* log_name =
-      add_log->add_option("--log-name", options.log_name, "a log of Pli's: every shard <log name>/<year>-<n>");
+  CLI::Option* log_name = add_log->add_option("--log-name", options.log_name,
+                                              "a log of Pli's, without a shard: every shard <log name>/<year>-<n>");
   CLI::Option* log_key = add_log->add_option("--log-key", options.log_key, "its Ed25519 key, in hexadecimal");
   log_name->needs(log_key)->excludes(vkey);
   log_key->needs(log_name);
-  CLI::App* run = add("run", "serve until SIGTERM; one line says when it is ready, and where",
-                      "run --folder w1 --listen 127.0.0.1:8089 --prefix /witness");
+  CLI::App* run =
+      add("run", "serve until SIGTERM; one line says when it is ready, and where; SIGHUP: read the list of logs again",
+          "run --folder w1 --listen 127.0.0.1:8089 --prefix /witness");
   run->add_option("--listen", options.listen, "numeric address:port; port 0 takes a free one")
       ->capture_default_str()
       ->default_val("127.0.0.1:8089");

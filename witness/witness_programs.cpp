@@ -1,7 +1,9 @@
 #include "witness/witness_programs.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "audit/shard_name.hpp"
 #include "audit/text_lines.hpp"
 #include "base/file.hpp"
 #include "crypto/random.hpp"
@@ -30,14 +33,14 @@ struct Failure {
   int code = exit_local_error;
   std::string_view state;
   std::string cause;
-  std::string_view next;
+  std::string next;
 };
 
 template <class T>
 using Outcome = Result<T, Failure>;
 
 Failure failure(int code, std::string_view state, const Error& error, std::string_view next) {
-  return {code, state, error.detail, next};
+  return {code, state, error.detail, std::string(next)};
 }
 
 int report(const Failure& failure, bool as_json) {
@@ -129,8 +132,43 @@ int init_witness(const ProgramOptions& options) {
 
 // ---- add-log -----------------------------------------------------------------------------------------------------
 
+namespace {
+
+/// Whoever adds a line has read those before it: one after the other, each waiting for the one before.
+class ListLock {
+ public:
+  explicit ListLock(const ProgramOptions& options)
+      : fd_(::open((options.folder / "logs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0)
+      if (errno != EINTR) {
+        ::close(fd_);
+        fd_ = -1;
+      }
+  }
+  ~ListLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  ListLock(const ListLock&) = delete;
+  ListLock& operator=(const ListLock&) = delete;
+  [[nodiscard]] bool held() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
 int add_log(const ProgramOptions& options) {
   crypto::initialise();
+  // Taken for a log's name it would watch no shard that can be.
+  if (const auto log = audit::log_of_shard(options.log_name))
+    return report({exit_usage, "LOG", "the name of one shard, not of a log",
+                   "Give `--log-name " + std::string(*log) + "`: every shard of it is watched."},
+                  options.json);
+  const ListLock lock(options);
+  if (!lock.held())
+    return report({exit_local_error, "NO_WITNESS", "the list of logs cannot be locked", std::string(check_folder)},
+                  options.json);
   auto before = read_logs(options);
   if (!before) return report(before.error(), options.json);
   if (auto read = WatchedLogs::parse(*before); !read) return report(logs_failure(read.error()), options.json);
@@ -148,7 +186,8 @@ int add_log(const ProgramOptions& options) {
   if (options.json)
     std::cout << json{{"state", "added"}, {"logs", logs->size()}}.dump() << std::endl;
   else
-    std::cout << "added; " << logs->size() << " in all. A running witness reads it when it next starts." << std::endl;
+    std::cout << "added; " << logs->size()
+              << " in all. A running witness reads the list when it starts and on SIGHUP: kill -HUP <pid>" << std::endl;
   return exit_done;
 }
 
@@ -177,22 +216,26 @@ Failure listen_failure(const Error& error) {
   return failure(exit_local_error, "ADDRESS", error, "Check `--listen` and what else listens there.");
 }
 
-/// SIGTERM and SIGINT as a descriptor. Before the first thread, so that none takes them.
+/// SIGTERM, SIGINT and SIGHUP as a descriptor. Before the first thread, so that none takes them.
 int block_signals() {
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
+  sigaddset(&ends, SIGHUP);
   ::sigprocmask(SIG_BLOCK, &ends, nullptr);
   return ::signalfd(-1, &ends, SFD_CLOEXEC);
 }
 
-/// True when it was a signal that ended it.
-bool wait_for_end(int signals, int failed) {
+enum class Woken { to_end, to_read_the_logs, by_a_failure };
+Woken wait_for_signal(int signals, int failed) {
   std::array<pollfd, 2> fds = {{{signals, POLLIN, 0}, {failed, POLLIN, 0}}};
   while (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
   }
-  return fds[1].revents == 0;
+  if (fds[1].revents != 0) return Woken::by_a_failure;
+  signalfd_siginfo what{};
+  const bool read = ::read(signals, &what, sizeof what) == static_cast<ssize_t>(sizeof what);
+  return read && what.ssi_signo == SIGHUP ? Woken::to_read_the_logs : Woken::to_end;
 }
 
 void say(DeskEvent event, bool as_json) {
@@ -212,6 +255,26 @@ void print_ready(const WitnessServer& server, std::size_t logs, std::size_t orig
   else
     std::cout << "pli-witness ready: " << server.url() << " logs " << logs << " origins " << origins;
   std::cout << std::endl;
+}
+
+}  // namespace
+
+namespace {
+
+/// A list that cannot be read changes nothing: the witness goes on with the one it has.
+void read_logs_again(const ProgramOptions& options, Desk& desk) {
+  const auto lines = read_logs(options);
+  auto logs = lines ? WatchedLogs::parse(*lines) : Result<WatchedLogs>(Error{Errc::io_error, lines.error().cause});
+  if (!logs) {
+    (void)report(logs_failure(logs.error()), options.json);
+    return;
+  }
+  const std::size_t count = logs->size();
+  desk.watch(*std::move(logs));
+  if (options.json)
+    std::cout << json{{"state", "logs_read"}, {"logs", count}}.dump() << std::endl;
+  else
+    std::cout << "pli-witness: logs read again: " << count << std::endl;
 }
 
 }  // namespace
@@ -242,9 +305,10 @@ int run_witness(const ProgramOptions& options) {
                                                  [&](std::string_view path) { return desk.checkpoint(path); }});
   if (!server) return report(listen_failure(server.error()), options.json);
   print_ready(**server, log_count, origin_count, options.json);
-  const bool asked_to = wait_for_end(signals, failed);
+  Woken why = wait_for_signal(signals, failed);
+  for (; why == Woken::to_read_the_logs; why = wait_for_signal(signals, failed)) read_logs_again(options, desk);
   (*server)->stop();
-  if (asked_to) return exit_done;
+  if (why == Woken::to_end) return exit_done;
   return report(
       {exit_local_error, "STATE_UNWRITABLE", "what was to be signed could not be kept; nothing was signed since",
        "Free or mend the disk, then start again: a start reads what was kept."},

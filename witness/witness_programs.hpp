@@ -25,9 +25,10 @@ struct ProgramOptions {
 
 /// Key, state and an empty list of logs. Never twice. Prints the vkey.
 [[nodiscard]] int init_witness(const ProgramOptions& options);
-/// Adds a line to the list of logs, which a witness reads when it starts.
+/// Adds a line to the list of logs, which a witness reads when it starts and on SIGHUP. Two at a time take turns.
 [[nodiscard]] int add_log(const ProgramOptions& options);
-/// Serves until SIGTERM or SIGINT, then stops cleanly. Prints one line when ready, with its address. Ends with
+/// Serves until SIGTERM or SIGINT, then stops cleanly; SIGHUP has it read the list of logs again, and one that cannot
+/// be read changes nothing and is said on standard error. Prints one line when ready, with its address. Ends with
 /// exit_local_error when the state could not be written, with exit_verification_failed when it is missing or damaged.
 [[nodiscard]] int run_witness(const ProgramOptions& options);
 /// vkey, what was cosigned last of each origin and when, evidence. Changes and locks nothing: it may run beside `run`.

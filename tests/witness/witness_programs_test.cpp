@@ -311,6 +311,48 @@ TEST_F(WitnessProgram, RefusesWhatIsNoLogNoNameAndNoAddress) {
   EXPECT_EQ(run({"show", "--folder", (folder_.path() / "nowhere").string()}).code, exit_local_error);
 }
 
+TEST_F(WitnessProgram, TakesNoShardForALogAndNamesTheLog) {
+  init();
+  const Answer refused = on_folder("add-log", {"--log-name", std::string(watched_log) + "/2026-1", "--log-key",
+                                               to_hex(key_of(2).public_key().bytes)});
+  EXPECT_EQ(refused.code, exit_usage) << refused.text;
+  EXPECT_EQ(state_in(refused), "LOG");
+  EXPECT_NE(refused.text.find("`--log-name " + std::string(watched_log) + "`"), std::string::npos) << refused.text;
+  EXPECT_EQ(json::parse(on_folder("show").text)["logs"], 1);
+}
+
+TEST_F(WitnessProgram, ManyLinesAddedAtOnceAreAllThere) {
+  init();
+  constexpr int added = 12;
+  std::vector<std::unique_ptr<Program>> programs;
+  for (int i = 0; i < added; ++i)
+    programs.push_back(std::make_unique<Program>(std::vector<std::string>{
+        "add-log", "--json", "--folder", folder(), "--log-name", "log.example/" + std::to_string(i), "--log-key",
+        to_hex(key_of(1).public_key().bytes)}));
+  for (const auto& program : programs) EXPECT_EQ(program->wait(), exit_done);
+  EXPECT_EQ(json::parse(on_folder("show").text)["logs"], 1 + added);
+}
+
+TEST_F(WitnessProgram, ReadsTheListOfLogsAgainOnSighupAndKeepsTheOneItHasWhereItCannot) {
+  init();
+  GrowingLog other("log.example/other", 3);
+  other.grow(10);
+  Running witness(folder());
+  EXPECT_EQ(HttpTalk(witness.port).post(path, other.body(0, 10))->status, 404);
+  ASSERT_EQ(on_folder("add-log", {"--vkey", audit::to_text(other.key())}).code, exit_done);
+  witness.program.signal(SIGHUP);
+  EXPECT_EQ(json::parse(witness.program.line()), (json{{"state", "logs_read"}, {"logs", 2}}));
+  EXPECT_EQ(HttpTalk(witness.port).post(path, other.body(0, 10))->status, 200);
+  ASSERT_TRUE(write_file_durably(folder_.path() / "w1" / "logs", as_bytes("nonsense\n"), FileMode::owner_only));
+  witness.program.signal(SIGHUP);
+  const json said = json::parse(witness.program.line());
+  EXPECT_EQ(said["state"], "LOGS");
+  EXPECT_NE(said["cause"].get<std::string>().find("line 1"), std::string::npos);
+  EXPECT_EQ(HttpTalk(witness.port).post(path, other.body(10, 10))->status, 200) << "it goes on";
+  witness.program.signal(SIGTERM);
+  EXPECT_EQ(witness.program.wait(), exit_done);
+}
+
 TEST_F(WitnessProgram, HelpsWithAnExampleOfEachVerb) {
   for (const char* verb : {"init", "add-log", "run", "show"}) {
     const Answer help = run({verb, "--help"});
