@@ -1,5 +1,6 @@
 // Design §8, "Shards" (P8, P10): a rollback is accepted by the authority's order alone, a year is closed without one;
 // what stands stays provable, and what was lost is taken again.
+#include "audit/cosignature.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/shard_order.hpp"
 #include "tests/broker/core_fixture.hpp"
