@@ -500,7 +500,8 @@ void Simulation::stop_cleanly() {
 void Simulation::close_shard() {
   house_->close_core();
   unsure_now_ = broker_now();
-  const auto closed = broker::open_next_shard(house_->store(), house_->keys(), house_->settings(), broker_now());
+  const auto closed = broker::open_next_shard(house_->store(), house_->keys(), house_->settings(),
+                                              house_->store().checkpoint(), broker_now());
   if (!closed && !power_is_gone()) return model_.broke("P2", "a shard does not close: " + closed.error().detail);
   say(closed ? "the shard is closed" : "the shard does not close");
   if (!closed || power_is_gone()) return die(true);
