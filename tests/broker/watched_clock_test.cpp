@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
+#include "broker/check_store.hpp"
 #include "protocol/limits.hpp"
+#include "tests/support/broker_house.hpp"
 
 namespace pli::broker {
 namespace {
@@ -86,6 +90,61 @@ TEST_F(WatchedClockTest, FollowsAStepAtTheLimitAndNotOneAboveIt) {
 TEST_F(WatchedClockTest, RunsOnOverASleepOfTheMachine) {
   pass(72h);  // both clocks count it
   EXPECT_EQ(clock.now(), monday + 72h);
+}
+
+/// A machine whose clock is set back and forward all day, by seconds and by years.
+TEST(JumpingClock, LeavesNeverGoBackInTimeAndWorkGoesOn) {
+  constexpr std::uint64_t seed = 20'260'112;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  const testing::Department department;
+  testing::BrokerHouse house(department);
+  ManualClock machine(department.now());
+  std::chrono::milliseconds elapsed{0};
+  const WatchedClock clock(machine, [&] { return elapsed; });
+  constexpr std::chrono::milliseconds jumps[] = {7s, 40min, clock_jump_max, clock_jump_max + 1ms, 26h, 24h * 400};
+  UnixMillis newest = house.now;
+  int opened = 0;
+  for (int step = 0; step < 120; ++step) {
+    const std::chrono::milliseconds passed(random() % 60'000);
+    machine.advance(passed);
+    elapsed += passed;
+    const UnixMillis before = house.now;
+    switch (random() % 4) {
+      case 0: machine.advance(jumps[random() % std::size(jumps)]); break;
+      case 1: machine.advance(-jumps[random() % std::size(jumps)]); break;
+      case 2: machine.set(before + passed); break;
+      default: break;
+    }
+    house.now = clock.now();
+    EXPECT_LE(house.now - before, passed + clock_jump_max);
+    EXPECT_LE(before - house.now, clock_jump_max);
+    testing::Draft draft;
+    draft.created_at = house.now;
+    const testing::Sealed sealed = department.seal(draft);
+    ASSERT_EQ(testing::refusal_in(house.ask(draft.sender, sealed.verified())), "");
+    // By the log's time, which does not go back.
+    newest = std::max(newest, house.now);
+    const bool too_old = house.now < newest - protocol::opening_age_max;
+    ASSERT_EQ(testing::refusal_in(house.ask("ged.1", department.open("ged.1", sealed.id, house.now))),
+              too_old ? "CLOCK_SKEW" : "");
+    opened += too_old ? 0 : 1;
+    if (step % 10 == 0) house.tick();
+    if (step % 40 == 39) house.restart();
+  }
+  EXPECT_GT(opened, 20);
+  UnixMillis last{};
+  for (std::uint64_t i = 0; i < house.store().tree_size().value; ++i) {
+    const auto leaf = house.store().leaf({{i}, {0}});
+    ASSERT_TRUE(leaf.has_value());
+    EXPECT_GE(leaf->leaf.time, last);
+    last = leaf->leaf.time;
+  }
+  CheckOptions options;
+  options.log = department.log();
+  const auto report = check_store(house.database(), house.keys(), options);
+  ASSERT_TRUE(report.has_value());
+  for (const StoreProblem& problem : report->problems) ADD_FAILURE() << problem.name << " " << problem.where;
 }
 
 TEST(TimeSinceBoot, NeverGoesBack) {
