@@ -224,7 +224,11 @@ class CoreState final : public Core {
   [[nodiscard]] bool on_roster(const protocol::Member& member, const RosterRow& roster) const;
   /// Whether the member may know that it exists: sits in its queue, or its organisation sent it or opened its case.
   [[nodiscard]] bool may_know(const protocol::Member& member, const ExchangeRow& row, const ExchangeFacts& facts) const;
+  /// Nobody for an erased one.
+  [[nodiscard]] const protocol::Member* sender_of(const ExchangeRow& row) const;
   [[nodiscard]] bool sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const;
+  /// Or by the same person under another entry.
+  [[nodiscard]] bool sent_by_party_of(const protocol::Member& member, const ExchangeRow& row) const;
   [[nodiscard]] std::optional<Digest> case_id_of(const ExchangeRow& row) const;
   /// Refuses a queue in which the member holds no seat, and every queue under a directory past its term.
   [[nodiscard]] std::optional<Denial> refuse_queue(const protocol::Member& member, std::string_view queue,

@@ -186,12 +186,20 @@ protocol::Decision CoreState::decide(Act act, const protocol::Member& member, co
   return protocol::decide(question);
 }
 
-bool CoreState::sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const {
-  if (row.erased) return false;
+const protocol::Member* CoreState::sender_of(const ExchangeRow& row) const {
+  if (row.erased) return nullptr;
   const auto address = protocol::decode_address(row.address);
-  if (!address) return false;
-  const protocol::Member* sender = directory_->member(address->sender);
+  return address ? directory_->member(address->sender) : nullptr;
+}
+
+bool CoreState::sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const {
+  const protocol::Member* sender = sender_of(row);
   return sender != nullptr && sender->organisation == member.organisation;
+}
+
+bool CoreState::sent_by_party_of(const protocol::Member& member, const ExchangeRow& row) const {
+  const protocol::Member* sender = sender_of(row);
+  return sender != nullptr && (sender->organisation == member.organisation || sender->person == member.person);
 }
 
 bool CoreState::may_know(const protocol::Member& member, const ExchangeRow& row, const ExchangeFacts& facts) const {

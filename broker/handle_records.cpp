@@ -52,7 +52,7 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
   if (delivered && !expired) {
     shown = Shown::queue_member;
   } else if (seated && !reads && !expired) {
-    const bool own = sent_by_organisation_of(member, *row);
+    const bool own = sent_by_party_of(member, *row);
     if (!standing.has(Relation::seated)) {
       shown = own ? Shown::hidden_from_sender : Shown::hidden;
       if (const auto readers = roster(row->roster)) sealed_to = readers->keys;

@@ -114,6 +114,25 @@ TEST_F(Rights, P8WhatAnAuthorsSideSentIsProvenToItAndWhatTheInstanceDoesIsRefuse
   EXPECT_EQ(refusal.text("rule"), "interdit.auteur");
 }
 
+TEST_F(Rights, P8WhatAPersonSentUnderAnotherEntryIsProvenToHimInTheInstance) {
+  enrol("referent.auxerre.bis", "service-elu", {Role::membre_ged}, {"ged/89"});
+  const Sealed report = accept({});
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  const Sealed decision = accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  EXPECT_FALSE(sees("referent.auxerre.bis", report.id));
+  const auto own = house.ask("referent.auxerre.bis", protocol::Prove{report.id});
+  ASSERT_EQ(refusal_in(own), "");
+  const audit::Receipt receipt = verified(std::get<protocol::Proven>(own).proof);
+  EXPECT_EQ(as_text(*receipt.record.find("person")), department.member("referent.auxerre").person);
+  EXPECT_EQ(as_text(*receipt.record.find("person")), department.member("referent.auxerre.bis").person);
+  EXPECT_NE(as_text(*receipt.record.find("organisation")), organisation("referent.auxerre.bis"));
+  EXPECT_NE(receipt.record.find("signature"), nullptr);
+  EXPECT_EQ(refusal_in(house.ask("referent.auxerre.bis", protocol::Prove{decision.id})), "FORBIDDEN(interdit.auteur)");
+  // In a queue where he has no seat he is one of his organisation, and no more.
+  const Sealed structure = accept(step(Kind::signalement_de_structure, "referent.auxerre", "clir/89", {}));
+  EXPECT_EQ(refusal_in(house.ask("referent.auxerre.bis", protocol::Prove{structure.id})), "NOT_FOUND");
+}
+
 // ---- what the sender asked for -------------------------------------------------------------------------------------
 
 TEST_F(Rights, P6WhoIsOfAnOrganisationNamedByNoCopyToIsShownNothingAndOpensNothing) {

@@ -170,7 +170,10 @@ void Department::add_member(const std::string& id, const std::string& organisati
                             std::vector<std::string> seats, const std::string& territory) {
   protocol::Member member;
   member.id = id;
-  member.person = "p." + id;
+  // "x.bis" is the person of "x", under an entry of another organisation.
+  constexpr std::string_view again = ".bis";
+  const bool second = id.size() > again.size() && id.compare(id.size() - again.size(), again.size(), again) == 0;
+  member.person = "p." + (second ? id.substr(0, id.size() - again.size()) : id);
   member.organisation = organisation;
   member.roles = roles_of(roles);
   member.territory = territory;
