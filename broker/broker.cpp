@@ -223,7 +223,10 @@ void Broker::apply(std::vector<VerifiedRequest> batch) {
   const SteadyTime begun = steady_clock::now();
   const std::size_t requests = batch.size();
   asked.reserve(requests);
+  std::vector<crypto::CurvePublic> askers;
+  askers.reserve(requests);
   for (const VerifiedRequest& request : batch) {
+    askers.push_back(request.peer.key);
     if (is_answered_by_core(request.body))
       asked.push_back({request.peer, request.request_id, std::holds_alternative<protocol::GetHealth>(request.body)});
     staged_bytes += Verifier::staged_bytes_of(request);
@@ -241,6 +244,7 @@ void Broker::apply(std::vector<VerifiedRequest> batch) {
     refuse_all(asked);
   }
   verifier_->give_back(staged_bytes);
+  gate_->answered(askers);
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - begun);
   const std::lock_guard lock(vitals_mutex_);
   vitals_.batch_requests.add(requests, batch_request_bounds);

@@ -19,7 +19,7 @@ void Gate::push(std::vector<Incoming> messages) {
     for (Incoming& message : messages) {
       const auto strand = strands_.try_emplace(message.peer.key).first;
       strand->second.waiting.push_back(std::move(message));
-      if (strand->second.running) continue;
+      if (strand->second.running || is_held_back(strand->second)) continue;
       strand->second.running = true;
       ready_.push_back(strand);
       ++woken;
@@ -28,10 +28,42 @@ void Gate::push(std::vector<Incoming> messages) {
   for (std::size_t i = 0; i < std::min(woken, threads_.size()); ++i) more_.notify_one();
 }
 
+void Gate::answered(const std::vector<crypto::CurvePublic>& askers) {
+  std::size_t woken = 0;
+  {
+    std::lock_guard lock(mutex_);
+    for (const crypto::CurvePublic& asker : askers) {
+      const auto strand = strands_.find(asker);
+      if (strand == strands_.end() || strand->second.unanswered == 0) continue;
+      --strand->second.unanswered;
+      if (strand->second.running) continue;
+      const bool waits = !strand->second.waiting.empty();  // the strand may be gone after this
+      rest(strand);
+      woken += waits ? 1 : 0;
+    }
+  }
+  for (std::size_t i = 0; i < std::min(woken, threads_.size()); ++i) more_.notify_one();
+}
+
+/// What becomes of a strand in nobody's hands.
+void Gate::rest(Strands::iterator strand) {
+  Strand& its = strand->second;
+  its.running = !its.waiting.empty() && !is_held_back(its);
+  if (its.running)
+    ready_.push_back(strand);
+  else if (its.waiting.empty() && its.unanswered == 0)
+    strands_.erase(strand);
+}
+
 void Gate::finish() {
   {
     std::lock_guard lock(mutex_);
     finishing_ = true;
+    for (auto strand = strands_.begin(); strand != strands_.end();) {
+      const auto next = std::next(strand);
+      if (!strand->second.running) rest(strand);
+      strand = next;
+    }
   }
   more_.notify_all();
   for (std::thread& thread : threads_)
@@ -47,33 +79,35 @@ void Gate::run() {
     const auto strand = ready_.front();
     ready_.pop_front();
     std::deque<Incoming>& waiting = strand->second.waiting;
-    const auto end = waiting.begin() + static_cast<std::ptrdiff_t>(std::min(waiting.size(), gate_turn_messages_max));
+    std::size_t turn_max = gate_turn_messages_max;
+    if (!finishing_) turn_max = std::min(turn_max, gate_unanswered_max - strand->second.unanswered);
+    const auto end = waiting.begin() + static_cast<std::ptrdiff_t>(std::min(waiting.size(), turn_max));
     std::vector<Incoming> turn(std::make_move_iterator(waiting.begin()), std::make_move_iterator(end));
     waiting.erase(waiting.begin(), end);
 
     lock.unlock();
-    verify_turn(std::move(turn));
+    VerifiedTurn verified = verify_turn(std::move(turn));
+    lock.lock();
+    // Counted before the core can have them, so that it never answers what was not counted.
+    strand->second.unanswered += verified.to_core.size();
+    lock.unlock();
+    if (!verified.to_core.empty()) sinks_.to_core(std::move(verified.to_core));
+    if (!verified.answers.empty()) sinks_.answer(std::move(verified.answers));
     lock.lock();
 
-    if (waiting.empty()) {
-      strands_.erase(strand);
-    } else {
-      ready_.push_back(strand);
-      if (ready_.size() > 1) more_.notify_one();
-    }
+    rest(strand);
+    if (ready_.size() > 1) more_.notify_one();
   }
 }
 
-void Gate::verify_turn(std::vector<Incoming> turn) {
-  std::vector<VerifiedRequest> to_core;
-  std::vector<Outgoing> answers;
+Gate::VerifiedTurn Gate::verify_turn(std::vector<Incoming> turn) {
+  VerifiedTurn out;
   for (Incoming& message : turn) {
     Verdict verdict = verifier_.verify(std::move(message));
-    if (verdict.to_core) to_core.push_back(*std::move(verdict.to_core));
-    if (verdict.answer) answers.push_back(*std::move(verdict.answer));
+    if (verdict.to_core) out.to_core.push_back(*std::move(verdict.to_core));
+    if (verdict.answer) out.answers.push_back(*std::move(verdict.answer));
   }
-  if (!to_core.empty()) sinks_.to_core(std::move(to_core));
-  if (!answers.empty()) sinks_.answer(std::move(answers));
+  return out;
 }
 
 }  // namespace pli::broker

@@ -16,6 +16,9 @@ namespace pli::broker {
 
 /// Messages of one identity verified before the next identity has its turn.
 inline constexpr std::size_t gate_turn_messages_max = 16;
+/// Requests of one identity that the core has not answered yet: its next turn waits for some of them. So a batch holds
+/// no more of one identity, and whoever asks now and then waits behind a short batch, however busy another is.
+inline constexpr std::size_t gate_unanswered_max = 32;
 
 /// Called from the gate's threads.
 struct GateSinks {
@@ -32,17 +35,28 @@ class Gate {
 
   /// Thread: transport. Bounded by what the transport lets in (gate_queue_max).
   void push(std::vector<Incoming> messages);
+  /// The core has done with one request of each of these; named as often as they had requests. Thread: core.
+  void answered(const std::vector<crypto::CurvePublic>& askers);
   /// Verifies what is left and ends the threads. Nothing may be pushed any more.
   void finish();
 
  private:
   struct Strand {
     std::deque<Incoming> waiting;
-    bool running = false;  ///< in the run queue or in a thread's hands
+    std::size_t unanswered = 0;  ///< given to the core
+    bool running = false;        ///< in the run queue or in a thread's hands
   };
   using Strands = std::map<crypto::CurvePublic, Strand>;
   void run();
-  void verify_turn(std::vector<Incoming> turn);
+  [[nodiscard]] bool is_held_back(const Strand& strand) const {
+    return strand.unanswered >= gate_unanswered_max && !finishing_;
+  }
+  void rest(Strands::iterator strand);
+  struct VerifiedTurn {
+    std::vector<VerifiedRequest> to_core;
+    std::vector<Outgoing> answers;
+  };
+  VerifiedTurn verify_turn(std::vector<Incoming> turn);
 
   Verifier& verifier_;
   const GateSinks sinks_;

@@ -148,6 +148,49 @@ TEST(GateLimits, OneIdentityHasATurnOfSixteenAndThenItIsTheOthers) {
                        {greedy, gate_turn_messages_max}, {modest, gate_turn_messages_max}, {greedy, 1}}));
 }
 
+TEST(GateLimits, OneIdentityHasThirtyTwoRequestsUnansweredAndItsNextWaitsForAnAnswer) {
+  World world;
+  TestFolder folder;
+  ManualClock clock(world_time);
+  DirectoryInForce directory(world.directory);
+  auto spool = Spool::open(folder.path() / "spool", {}).value();
+  Verifier verifier(directory, world.release_keys(), *spool, clock, protocol::exchange_bytes_max);
+  std::mutex mutex;
+  std::map<crypto::CurvePublic, std::size_t> given;
+  GateSinks sinks;
+  sinks.to_core = [&](const std::vector<VerifiedRequest>& requests) {
+    std::lock_guard lock(mutex);
+    for (const VerifiedRequest& request : requests) ++given[request.peer.key];
+  };
+  sinks.answer = [](const std::vector<Outgoing>&) { ADD_FAILURE() << "nothing here is answered by the gate"; };
+  const auto greedy = world.referent.public_identity().curve;
+  const auto modest = world.other.public_identity().curve;
+  const auto given_of = [&](const crypto::CurvePublic& key) {
+    std::lock_guard lock(mutex);
+    return given[key];
+  };
+  const auto message_of = [](const crypto::CurvePublic& key) {
+    Incoming message;
+    message.peer = {{0, 0, 0, 0, 1}, key};
+    message.frames = {protocol::encode(protocol::Request{1, protocol::Hello{}})};
+    return message;
+  };
+  Gate gate(verifier, std::move(sinks), 1);
+  std::vector<Incoming> messages;
+  for (std::size_t i = 0; i < gate_unanswered_max + 2; ++i) messages.push_back(message_of(greedy));
+  gate.push(std::move(messages));
+  ASSERT_TRUE(eventually([&] { return given_of(greedy) == gate_unanswered_max; }));
+  std::vector<Incoming> late;
+  late.push_back(message_of(modest));
+  gate.push(std::move(late));  // behind all of the other's, and served first
+  ASSERT_TRUE(eventually([&] { return given_of(modest) == 1; }));
+  EXPECT_EQ(given_of(greedy), gate_unanswered_max);
+  gate.answered({greedy});
+  ASSERT_TRUE(eventually([&] { return given_of(greedy) == gate_unanswered_max + 1; }));
+  gate.finish();
+  EXPECT_EQ(given_of(greedy), gate_unanswered_max + 2) << "finish() leaves nothing behind";
+}
+
 TEST(GateLimits, TheSharedKeysOfFourThousandAndNinetySixSessionsAreKept) {
   std::size_t computed = 0;
   const crypto::BoxPair broker = crypto::BoxPair::generate();
