@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <set>
 #include <thread>
 
@@ -178,22 +177,37 @@ TEST(Vitals, MetricsNameNobodyAndNoCase) {
   vitals.batch_micros.add(700, batch_micros_bounds);
   const std::string metrics = to_metrics(vitals, noon);
   const std::set<std::string> kinds = {"ged", "clir", "cpraf"};
-  const std::regex line(R"line((pli_[a-z_]+)(\{([a-z_]+)="([^"]*)"\})? (-?[0-9]+))line");
+  const auto all_of = [](std::string_view text, std::string_view allowed) {
+    return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
+  };
+  constexpr std::string_view name_chars = "abcdefghijklmnopqrstuvwxyz_";
+  constexpr std::string_view digits = "0123456789";
   std::istringstream lines(metrics);
   std::set<std::string> labels;
   std::size_t count = 0;
   for (std::string text; std::getline(lines, text);) {
     if (text.starts_with("# HELP pli_") || text.starts_with("# TYPE pli_")) continue;
-    std::smatch parts;
-    ASSERT_TRUE(std::regex_match(text, parts, line)) << text;
+    // pli_name 7, or pli_name{label="value"} 7: at most one label, and nothing else on the line.
+    const std::size_t space = text.rfind(' ');
+    ASSERT_NE(space, std::string::npos) << text;
+    std::string_view number = std::string_view(text).substr(space + 1);
+    if (number.starts_with('-')) number.remove_prefix(1);
+    ASSERT_TRUE(all_of(number, digits)) << text;
     ++count;
-    if (!parts[2].matched) continue;
-    labels.insert(parts[3]);
-    if (parts[3] == "instance_kind") {
-      EXPECT_TRUE(kinds.contains(parts[4])) << text;
-    } else {
-      EXPECT_TRUE(std::regex_match(parts[4].str(), std::regex(R"([0-9]+|\+Inf)"))) << text;
-    }
+    const std::string series = text.substr(0, space);
+    const std::size_t brace = series.find('{');
+    ASSERT_TRUE(series.starts_with("pli_") && all_of(series.substr(0, brace), name_chars)) << text;
+    if (brace == std::string::npos) continue;
+    const std::size_t quote = series.find("=\"", brace);
+    ASSERT_TRUE(quote != std::string::npos && series.ends_with("\"}") && quote + 4 < series.size()) << text;
+    const std::string label = series.substr(brace + 1, quote - brace - 1);
+    const std::string value = series.substr(quote + 2, series.size() - quote - 4);
+    ASSERT_TRUE(all_of(label, name_chars)) << text;
+    labels.insert(label);
+    if (label == "instance_kind")
+      EXPECT_TRUE(kinds.contains(value)) << text;
+    else
+      EXPECT_TRUE(value == "+Inf" || all_of(value, digits)) << text;
   }
   EXPECT_EQ(labels, (std::set<std::string>{"instance_kind", "le"}));
   EXPECT_GT(count, 40U);
