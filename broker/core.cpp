@@ -486,6 +486,7 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
     stray_minute_[undecodable ? 0 : 1] = {};
   }
 
+  state_closed(batch);
   state_month(batch);
   if (auto erased = erase_journal(batch); !erased) return erased.error();
 

@@ -73,7 +73,7 @@ void CoreState::find_stated(std::uint32_t over) {
     ++search.next.value;
     if (row->leaf.type != audit::LeafType::registre || !row->leaf.statement) continue;
     const auto statement = protocol::parse_statistics_statement(*row->leaf.statement);
-    if (!statement) continue;
+    if (!statement || !statement->shard.empty()) continue;
     search.found = std::max(search.found, statement->month);
     if (!nothing_between(search.found)) continue;
     stated_through_ = search.found;
@@ -96,31 +96,100 @@ void CoreState::state_month(Batch& batch) {
       counting_.emplace(origin_, month, from);
     if (store_.fault()) return;
   }
-  const LeafIndex to = end_of_month(counting_->month());
-  const LeafIndex from = counting_->from();
-  for (std::size_t left = journal_step; left > 0 && counting_->next() < to; --left) {
-    const std::optional<LeafRow> row = store_.leaf(here(counting_->next().value));
-    if (!row) return;
+  const std::uint32_t month = counting_->month();
+  if (count_month(batch, shard_, counting_, cannot_count_)) stated_through_ = month;
+}
+
+bool CoreState::count_month(Batch& batch, ShardNumber shard, std::optional<protocol::MonthlyStatistics>& counting,
+                            bool& cannot_count) {
+  const std::uint32_t month = counting->month();
+  const LeafIndex to = first_leaf_at(protocol::month_start(protocol::month_after(month)), shard);
+  const LeafIndex from = counting->from();
+  for (std::size_t left = journal_step; left > 0 && counting->next() < to; --left) {
+    const std::optional<LeafRow> row = store_.leaf({counting->next(), shard});
+    if (!row) return false;
     const std::optional<audit::Record> record = stored_record(*row);
     if (!record && !row->record.empty() && row->month >= keys_.oldest_record_month()) {
       // A damaged record: false statistics would stand for ever, these can be made after it was mended.
-      cannot_count_ = true;
-      counting_.reset();
-      return;
+      cannot_count = true;
+      counting.reset();
+      return false;
     }
     const auto fields = record ? protocol::counted_fields(*record) : protocol::CountedFields();
-    counting_->add(row->leaf.type, record ? &fields : nullptr);
+    counting->add(row->leaf.type, record ? &fields : nullptr);
   }
-  if (counting_->next() < to) return;
+  if (counting->next() < to) return false;
   // What is logged from now on has a later time, this leaf's at least: the month is over in the log too.
-  const std::string text = counting_->text();
-  const protocol::StatisticsStatement statement{counting_->month(), from, to, crypto::sha256(as_bytes(text))};
+  const std::string text = counting->text();
+  const protocol::StatisticsStatement statement{month, from, to, crypto::sha256(as_bytes(text)),
+                                                std::string(name_of_closed(shard))};
   Asked asked;
   asked.act = act_statistics;
   asked.statistics = text;
   log(batch, audit::LeafType::registre, make_record(nullptr, asked, {}), std::nullopt, protocol::to_text(statement));
-  stated_through_ = counting_->month();
-  counting_.reset();
+  counting.reset();
+  return true;
+}
+
+void CoreState::find_closed_stated() {
+  ClosedMonths& closed = closed_months_;
+  const ShardNumber before{shard_.value - 1};
+  const std::uint64_t size = size_of(before).value;
+  if (closed.last == 0) {
+    const auto last = store_.leaf({{size - 1}, before});  // a shard has its first leaf from the start
+    if (!last) return;
+    const std::uint32_t month = month_of(last->leaf.time);
+    closed.there = first_leaf_at(protocol::month_start(month), before);
+    if (closed.there.value != 0) {
+      const auto earlier = store_.leaf({{closed.there.value - 1}, before});
+      if (!earlier) return;
+      closed.earlier = month_of(earlier->leaf.time);
+    }
+    closed.last = month;
+  }
+  // A statement is a leaf of a later month: of `earlier` it is there, in `last`. They stand in order, so what is before
+  // `earlier` was stated, or waits for a damaged record for ever.
+  const auto stated = [&](const LeafPlace& place, std::string_view shard) {
+    const std::optional<LeafRow> row = store_.leaf(place);
+    if (!row || row->leaf.type != audit::LeafType::registre || !row->leaf.statement) return;
+    const auto statement = protocol::parse_statistics_statement(*row->leaf.statement);
+    if (statement && statement->shard == shard) closed.found = std::max(closed.found, statement->month);
+  };
+  std::size_t left = journal_step;
+  for (; closed.found < closed.earlier && closed.there.value < size; --left, ++closed.there.value) {
+    if (left == 0) return;
+    stated({closed.there, before}, {});
+  }
+  closed.found = std::max(closed.found, protocol::month_before(closed.earlier == 0 ? closed.last : closed.earlier));
+  // Here, it is among the first leaves, unless none was ever made.
+  const TreeSize end = store_.tree_size();
+  for (; closed.found < closed.last && closed.here.value < end.value; --left, ++closed.here.value) {
+    if (left == 0) return;
+    stated(here(closed.here.value), name_of_closed(before));
+  }
+  closed.through = closed.found;
+}
+
+void CoreState::state_closed(Batch& batch) {
+  ClosedMonths& closed = closed_months_;
+  if (shard_.value == 0 || closed.cannot_count) return;
+  if (!closed.through) find_closed_stated();
+  if (!closed.through || *closed.through >= closed.last) return;
+  const ShardNumber before{shard_.value - 1};
+  while (!closed.counting) {
+    if (*closed.through >= closed.last) return;
+    const std::uint32_t month = protocol::month_after(*closed.through);
+    const LeafIndex from = first_leaf_at(protocol::month_start(month), before);
+    const bool empty = from == first_leaf_at(protocol::month_start(protocol::month_after(month)), before);
+    // Of records that are gone nothing could be counted but their number.
+    if (empty || month < keys_.oldest_record_month())
+      closed.through = month;
+    else
+      closed.counting.emplace(std::string(name_of_closed(before)), month, from);
+    if (store_.fault()) return;
+  }
+  const std::uint32_t month = closed.counting->month();
+  if (count_month(batch, before, closed.counting, closed.cannot_count)) closed.through = month;
 }
 
 // ---- erasure -------------------------------------------------------------------------------------------------------

@@ -192,6 +192,13 @@ class CoreState final : public Core {
   [[nodiscard]] LeafIndex end_of_month(std::uint32_t month) const;  ///< in the current shard
   void find_stated(std::uint32_t over);
   void state_month(Batch& batch);
+  /// What the shard before this one had not stated when it was closed: its last month, and any before it no tick came
+  /// to.
+  void state_closed(Batch& batch);
+  void find_closed_stated();
+  /// Counts on; true when the statement was made.
+  bool count_month(Batch& batch, ShardNumber shard, std::optional<protocol::MonthlyStatistics>& counting,
+                   bool& cannot_count);
   [[nodiscard]] LeafPlace first_left() const;  ///< no record before it that is due and still there
   void log_erasure(Batch& batch, std::uint32_t month, ShardNumber from);
   /// Errors: io_error (the lease file).
@@ -366,6 +373,17 @@ class CoreState final : public Core {
   std::optional<StatedSearch> stated_search_;
   std::optional<protocol::MonthlyStatistics> counting_;
   bool cannot_count_ = false;  ///< a record of the month does not open; until the next start
+  /// The shard before this one.
+  struct ClosedMonths {
+    std::uint32_t last = 0;                ///< month of its last leaf; 0 = not looked at yet
+    std::uint32_t earlier = 0;             ///< of the last leaf before that month; 0 = there is none
+    std::optional<std::uint32_t> through;  ///< stated, there or here; looked for at first
+    std::uint32_t found = 0;
+    LeafIndex there{}, here{};  ///< next to be looked at, in it and in this one
+    std::optional<protocol::MonthlyStatistics> counting;
+    bool cannot_count = false;
+  };
+  ClosedMonths closed_months_;
 
   // Erasure at the journal's term.
   std::optional<LeafPlace> erased_through_;  ///< nothing before it is due; looked for at first

@@ -174,6 +174,81 @@ TEST_F(Journal, AMonthWithADamagedRecordIsNotStatedUntilItIsMended) {
   EXPECT_EQ(statements().size(), 1U);
 }
 
+TEST_F(Journal, TheMonthAShardWasClosedInIsStatedInTheNextOne) {
+  for (int i = 0; i < 6; ++i) accept();
+  house.now = month_start(202602) + 1h;
+  house.tick();
+  for (int i = 0; i < 5; ++i) accept();
+  const std::string closed(house.store().origin());
+  const TreeSize size = house.store().tree_size();
+  const LeafIndex stated_there = statements().front().place.index;
+  house.close_core();
+  ASSERT_TRUE(
+      broker::open_next_shard(house.store(), house.keys(), house.settings(), house.store().checkpoint(), house.now)
+          .has_value());
+  house.restart();
+  const auto in_next = [&] {
+    std::vector<protocol::StatisticsStatement> out;
+    for (std::uint64_t i = 0; i < house.store().tree_size().value; ++i)
+      if (const auto row = house.store().leaf({{i}, {1}}); row && row->leaf.statement)
+        if (auto statement = protocol::parse_statistics_statement(*row->leaf.statement)) out.push_back(*statement);
+    return out;
+  };
+  house.tick();
+  ASSERT_EQ(in_next().size(), 1U) << "at once: nothing is added to a closed shard";
+  const protocol::StatisticsStatement part = in_next().front();
+  EXPECT_EQ(part.shard, closed);
+  EXPECT_EQ(part.month, 202602U);
+  EXPECT_EQ(part.to.value, size.value);
+  EXPECT_EQ(part.from, stated_there) << "January was stated there";
+
+  // An auditor makes the same text from what he is given of the closed shard.
+  auto reply = house.ask("auditeur", protocol::GetRecords{part.from, 64, closed});
+  ASSERT_EQ(refusal_in(reply), "");
+  protocol::MonthlyStatistics again(closed, 202602, part.from);
+  for (const protocol::RecordItem& item : std::get<protocol::Records>(reply).items) {
+    const auto disclosure = audit::decode_disclosure(item.disclosure).value();
+    const auto fields = protocol::counted_fields(disclosure);
+    again.add(audit::decode_leaf(item.leaf)->type, &fields);
+  }
+  EXPECT_EQ(crypto::sha256(as_bytes(again.text())), part.text) << again.text();
+  EXPECT_NE(again.text().find("accepted ged/89 signalement_individuel 5\n"), std::string::npos) << again.text();
+
+  for (int i = 0; i < 2; ++i) {
+    house.now = house.now + 1min;
+    house.restart();
+    house.tick();
+  }
+  EXPECT_EQ(in_next().size(), 1U) << "once";
+  // And the month goes on in this shard, which states its own part.
+  house.now = month_start(202603) + 1h;
+  house.tick();
+  ASSERT_EQ(in_next().size(), 2U);
+  EXPECT_EQ(in_next()[1].shard, "");
+  EXPECT_EQ(in_next()[1].month, 202602U);
+  expect_whole();
+}
+
+TEST_F(Journal, AMonthThatWasOverUnstatedWhenItsShardWasClosedIsStatedToo) {
+  accept();
+  house.now = month_start(202602) + 1h;  // and no tick came
+  accept();
+  house.close_core();
+  ASSERT_TRUE(
+      broker::open_next_shard(house.store(), house.keys(), house.settings(), house.store().checkpoint(), house.now)
+          .has_value());
+  house.restart();
+  house.tick();
+  house.tick();
+  house.tick();
+  std::vector<std::uint32_t> months;
+  for (std::uint64_t i = 0; i < house.store().tree_size().value; ++i)
+    if (const auto row = house.store().leaf({{i}, {1}}); row && row->leaf.statement)
+      if (auto statement = protocol::parse_statistics_statement(*row->leaf.statement))
+        months.push_back(statement->month);
+  EXPECT_EQ(months, (std::vector<std::uint32_t>{202601, 202602}));
+}
+
 // ---- erasure -------------------------------------------------------------------------------------------------------
 
 TEST_F(Journal, P9RecordsGoAtTheirTermAndTheTreeStays) {
