@@ -60,6 +60,11 @@ int run_command(int argc, char** argv) {
   CLI::App* restore = add("restore", "put a backup in place of the database, with the broker stopped",
                           "restore --config broker/broker.toml /mnt/other-disk/pli/FILE");
   restore->add_option("file", options.backup, "what `backup` wrote")->required();
+  CLI::App* statistics =
+      add("statistics", "the monthly statistics the log has stated, and when the next are due; changes nothing",
+          "statistics --config broker/broker.toml --month 2026-11");
+  statistics->add_option("--month", options.month,
+                         "show the text of this month, YYYY-MM, UTC; two of it where a shard was closed within");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -77,6 +82,7 @@ int run_command(int argc, char** argv) {
   if (backup->parsed()) return pli::broker::back_up(options);
   if (health->parsed()) return pli::broker::print_health(options);
   if (restore->parsed()) return pli::broker::restore(options);
+  if (statistics->parsed()) return pli::broker::show_statistics(options);
   return exit_usage;
 }
 

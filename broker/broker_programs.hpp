@@ -1,14 +1,16 @@
 // What `pli-broker` does, without its command line: run, init, check, backup, restore, health, rollback-request,
-// next-shard (design §12). Each
-// prints for an operator, in English, or one JSON object, and returns an exit code by class.
+// next-shard, statistics (design §12). Each prints for an operator, in English, or one JSON object, and returns an exit
+// code by class.
 #pragma once
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 namespace pli::broker {
 
 inline constexpr int exit_done = 0;
+inline constexpr int exit_misused = 2;
 inline constexpr int exit_verification_failed = 4;  ///< a supervisor must not try again: somebody has to look
 inline constexpr int exit_local_error = 5;          ///< the log failed, a file is missing, the endpoint is taken…
 
@@ -21,6 +23,7 @@ struct ProgramOptions {
   std::filesystem::path directory;        ///< init: the first version's signed note
   std::filesystem::path bundle;           ///< init: its entries
   std::filesystem::path backup;           ///< backup: a file or a folder to write to; restore: the file
+  std::string month;                      ///< statistics: "2026-11"; empty = the list
 };
 
 /// Serves until SIGTERM or SIGINT, then stops cleanly. Prints one line when ready. Ends with exit_local_error some time
@@ -48,5 +51,7 @@ struct ProgramOptions {
 /// Verifies a backup, erases again in it what was erased since, keeps what stands in its place aside and puts it there.
 /// Whether it may be served is then for a start to say (P10). Refused beside a running broker.
 [[nodiscard]] int restore(const ProgramOptions& options);
+/// Lists the statistics stated, or shows those of a month. Needs no secret, changes nothing and locks nothing.
+[[nodiscard]] int show_statistics(const ProgramOptions& options);
 
 }  // namespace pli::broker

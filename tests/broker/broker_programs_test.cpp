@@ -23,6 +23,7 @@
 #include "crypto/boxed_key.hpp"
 #include "crypto/hash.hpp"
 #include "protocol/shard_order.hpp"
+#include "protocol/statistics.hpp"
 #include "tests/broker/front_world.hpp"
 #include "tests/support/store_surgery.hpp"
 #include "tests/support/witness_house.hpp"
@@ -447,6 +448,39 @@ TEST_F(BrokerProgram, AShardIsClosedCompleteWhenTheOperatorAsks) {
                         std::filesystem::copy_options::overwrite_existing);
   Run after = run();
   EXPECT_EQ(stop(after), 0);
+}
+
+TEST_F(BrokerProgram, ListsTheStatisticsStatedAndShowsThoseOfAMonth) {
+  ASSERT_EQ(call("init").code, 0);
+  const std::uint32_t now = month_of(SystemClock().now());
+  Answer listed = call("statistics");
+  ASSERT_EQ(listed.code, 0) << listed.said.dump();
+  EXPECT_TRUE(listed.said["months"].empty());
+  EXPECT_EQ(listed.said["next"]["month"], protocol::month_text(now));
+  EXPECT_EQ(listed.said["next"]["late"], false);
+  EXPECT_EQ(listed.said["next"]["due"], protocol::month_start(protocol::month_after(now)).value);
+
+  // Its shard is closed: what the month has of it is stated by the next one's first tick, beside which this reads.
+  ASSERT_EQ(call("next-shard").code, 0);
+  Run running = run();
+  const auto first = std::string(world_log) + "/2026-1";
+  for (int i = 0; i < 600 && call("statistics").said["months"].empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  listed = call("statistics");
+  ASSERT_EQ(listed.said["months"].size(), 1U) << listed.said.dump();
+  EXPECT_EQ(listed.said["months"][0]["origin"], first);
+  EXPECT_NE(listed.said["months"][0]["stated_in"], first);
+  const Answer shown = call("statistics", {"--month", protocol::month_text(now)});
+  ASSERT_EQ(shown.code, 0) << shown.said.dump();
+  ASSERT_EQ(shown.said["parts"].size(), 1U);
+  EXPECT_EQ(shown.said["parts"][0]["text"].get<std::string>().find("pli-statistics/1\nlog " + first + "\n"), 0U);
+  EXPECT_EQ(stop(running), 0);
+
+  const Answer none = call("statistics", {"--month", "2001-01"});
+  EXPECT_EQ(none.code, 5);
+  EXPECT_EQ(none.said["state"], "NOT_STATED");
+  for (const char* bad : {"2026", "2026-13", "202611", "x"})
+    EXPECT_EQ(call("statistics", {"--month", bad}).code, 2) << bad;
 }
 
 TEST_F(BrokerProgram, P10AMissingOrDamagedOutsideCheckpointDoesNotStart) {

@@ -120,7 +120,8 @@ def strangers(department):
             continue
         done = department.run([programs / words[0], *words[1:]], expect=2)
         must(named in done.stderr and "--help" in done.stderr, f"{' '.join(words)}: {named} is named, and what to read next (2)")
-    for verb in ("run", "init", "check", "rollback-request", "next-shard", "backup", "health", "restore"):
+    for verb in ("run", "init", "check", "rollback-request", "next-shard", "backup", "health", "restore",
+                 "statistics"):
         text = department.run([programs / "pli-broker", verb, "--help"]).stdout
         examples = [line for line in text.splitlines() if line.startswith("  pli-broker ")]
         must(len(examples) == 1 and examples[0].startswith(f"  pli-broker {verb} "), f"pli-broker {verb} --help: its own example")
