@@ -290,6 +290,18 @@ TEST_F(RootAttack, AWholeTreeRebuiltUnderNewSignaturesIsFoundByWhoeverSawTheOldO
       << "but an auditor without one sees that nobody signed this";
 }
 
+TEST_F(RootAttack, RecordsErasedByAClockSetAheadAreFoundByTheAuditorsOwn) {
+  // Their term comes as early as root likes, and the log says that it has come.
+  house_.now = house_.now + std::chrono::hours(24 * 31 * 38);
+  for (int i = 0; i < 3; ++i) house_.tick();
+  house_.core().published(house_.core().newest_checkpoint());
+  ASSERT_FALSE(house_.keys().record_key(202601));
+  EXPECT_TRUE(check().empty()) << "the store is whole";
+  const auto found = auditor_.audit(house_);
+  EXPECT_EQ(found.count(Problem::time_ahead), 1U);
+  EXPECT_EQ(found.count(Problem::record_withheld), 1U) << "they were not due";
+}
+
 TEST_F(RootAttack, TheLastHundredLeavesDeletedAreMissedByTheStartTheWitnessAndEveryClient) {
   Person other("auditeur", department_, house_);
   // A hundred acts that nothing else in the database refers to: refusals.
