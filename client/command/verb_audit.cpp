@@ -298,7 +298,7 @@ int closing_checkpoint(Sitting& sitting, const std::string& shard) {
   }
   if ((*session)->log().witnesses().demanded() && !cosignatures->quorum_at)
     return report_to_auditor(sitting, Failure(protocol::LocalCode::log_stale,
-                                   "the witnesses' quorum has not cosigned how this shard ended"));
+                                              "the witnesses' quorum has not cosigned how this shard ended"));
   return 0;
 }
 
