@@ -46,7 +46,7 @@ def refused_words(department, words, *mentions):
     lines, _ = department.pli("auditrice", "audit", *words, expect=2)
     cause = lines[-1]["cause"]
     must(lines[-1]["error"] == "usage" and all(mention in cause for mention in mentions),
-         f"audit {' '.join(words)}: refused, and what may be typed is named (2)")
+         f"audit {' '.join(map(str, words))}: refused, and what may be typed is named (2)")
 
 
 def audit(department):
