@@ -20,6 +20,13 @@
 
 namespace pli::testing {
 
+/// Under sanitizers, which are several times slower, each third point is tried; `./check release` tries them all.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr std::size_t points_stride = 3;
+#else
+inline constexpr std::size_t points_stride = 1;
+#endif
+
 /// PLI_SEED makes a run again, or another one.
 inline std::uint64_t seed() {
   static const std::uint64_t one = [] {
