@@ -11,6 +11,7 @@ namespace {
 /// Leaves looked at by one tick, for each of the two: 2.8 million in a day.
 constexpr std::size_t journal_step = 2000;
 /// Places of records in memory at a time.
+constexpr std::size_t places_read_first = 4;  // most ticks look at the oldest record, and it is kept
 constexpr std::size_t places_read_max = 256;
 
 std::uint32_t months_before(std::uint32_t month, std::uint32_t count) {
@@ -226,8 +227,9 @@ void CoreState::log_erasure(Batch& batch, std::uint32_t month, ShardNumber from)
 Result<void> CoreState::erase_journal(Batch& batch) {
   const std::uint32_t first_kept = months_before(month_of(batch.now), settings_.journal_months);
   if (!erased_through_) erased_through_ = first_left();
-  for (std::size_t left = journal_step; left > 0;) {
-    const std::vector<RecordPlace> places = store_.records_from(*erased_through_, std::min(left, places_read_max));
+  std::size_t page = places_read_first;
+  for (std::size_t left = journal_step; left > 0; page = places_read_max) {
+    const std::vector<RecordPlace> places = store_.records_from(*erased_through_, std::min(left, page));
     if (places.empty()) break;
     for (const RecordPlace& record : places) {
       if (record.month != record_in_clear && record.there) {
