@@ -29,6 +29,11 @@ MOTIF_NOTE = "Point n° 7 de la séance, dossier vert"
 BOLD, DIM, GREEN, RED, END = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
 
 
+def paris_today():
+    """The journal's days are those of Paris, whatever the machine's zone."""
+    return datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Paris")).date()
+
+
 def chapter(title):
     print(f"\n{BOLD}── {title}{END}", flush=True)
 
@@ -325,7 +330,7 @@ def story(department):
             f"un accès, deux champs montrés ({lines[-1]['field_person']}, {lines[-1]['field_motif']}), {lines[-1]['hidden_fields']} cachés")
     department.run(verify + ["receipt", proof] + policy)
     as_told(True, "et la preuve de ces deux champs tient, chez qui ne connaît que la clé du journal et ses témoins")
-    today = datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Paris")).date()
+    today = paris_today()
     period = ["--from", today - datetime.timedelta(days=1), "--to", today]
     pli("auditrice", "audit", "report", *period)
     taken = department.folder / "export"
@@ -399,7 +404,7 @@ def what_to_type(department):
         f"{pli} --home {department.home('secretariat')} inbox",
         f"{pli} --home {department.home('secretariat')} case list",
         f"{pli} --home {department.home('auditrice')} audit verify --max-age 24h",
-        f"{pli} --home {department.home('auditrice')} audit report --from {datetime.date.today()} --to {datetime.date.today()}",
+        f"{pli} --home {department.home('auditrice')} audit report --from {paris_today() - datetime.timedelta(days=1)} --to {paris_today()}",
         f"{department.programs / 'pli-verify'} export {department.folder / 'export'} "
         f"--policy {department.server / 'witnesses.policy'}",
         f"{pli} --home {department.home('referent.sens')} send "
