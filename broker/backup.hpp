@@ -1,5 +1,5 @@
 // Where backups go and what is remembered of the last one. The copying is in store_copy.hpp, the verbs in
-// broker_programs.cpp.
+// program_backup.cpp.
 #pragma once
 
 #include <cstdint>

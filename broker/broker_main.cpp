@@ -1,4 +1,4 @@
-// pli-broker: its command line. What it does is in broker_programs.cpp.
+// pli-broker: its command line. What it does is in program_*.cpp.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>

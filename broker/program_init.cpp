@@ -1,0 +1,115 @@
+#include "broker/broker_programs.hpp"
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "audit/note.hpp"
+#include "base/file.hpp"
+#include "broker/core.hpp"
+#include "broker/program_opening.hpp"
+#include "crypto/random.hpp"
+
+namespace pli::broker {
+namespace {
+
+struct FirstVersion {
+  VerifiedPublish publish;
+  protocol::AuthoritySet trusted;
+};
+
+Outcome<FirstVersion> read_first_version(const ProgramOptions& options) {
+  constexpr std::string_view next = "Give the note and the bundle that `pli directory sign` wrote.";
+  auto note = read_file(options.directory, audit::note_bytes_max);
+  if (!note) return failure(exit_local_error, "DIRECTORY", note.error(), next);
+  auto bundle = read_file(options.bundle, protocol::directory_bundle_bytes_max);
+  if (!bundle) return failure(exit_local_error, "BUNDLE", bundle.error(), next);
+  FirstVersion out;
+  out.publish.note = std::string(as_text(*note));
+  auto changed = protocol::decode_bundle(*bundle);
+  if (!changed) return failure(exit_local_error, "BUNDLE", changed.error(), next);
+  out.publish.changed = *std::move(changed);
+  // The first version vouches for itself; the operator compares the authority keys printed below with the authority's.
+  auto parsed = audit::parse_note(out.publish.note);
+  if (!parsed) return failure(exit_local_error, "DIRECTORY", parsed.error(), next);
+  auto head = protocol::parse_directory_head(parsed->text);
+  if (!head) return failure(exit_local_error, "DIRECTORY", head.error(), next);
+  out.trusted = {head->threshold, head->authorities};
+  return out;
+}
+
+Outcome<void> demand_nothing_there(const Config& config) {
+  std::error_code problem;
+  for (const auto& path : {config.database(), config.outside_checkpoint, config.leases, config.leases_copy}) {
+    if (std::filesystem::exists(path, problem) || problem) {
+      return Failure{exit_local_error, "ALREADY_INITIALISED", path.string() + " is there already",
+                     "A broker is initialised once. If an earlier init was cut short, remove what it left: database, "
+                     "leases, their copy and the outside checkpoint."};
+    }
+  }
+  return {};
+}
+
+Outcome<void> initialise(const Config& config, const FirstVersion& first) {
+  const UnixMillis now = SystemClock().now();
+  for (const auto& folder : {config.data_folder, config.key_folder, config.leases.parent_path(),
+                             config.leases_copy.parent_path(), config.outside_checkpoint.parent_path()}) {
+    if (auto made = create_private_folder(folder); !made)
+      return failure(exit_local_error, "FOLDER", made.error(), "Check the folders' owner and their disks.");
+  }
+  {
+    auto secret = read_secret(config);
+    if (!secret) return secret.error();
+    if (auto made = KeyRing::create(key_paths(config), *secret, now); !made) {
+      return failure(exit_local_error, "KEYS", made.error(),
+                     "curve.key and log.key must lie in `key_folder`: `pli init` makes them.");
+    }
+    auto keys = KeyRing::open(key_paths(config), *std::move(secret), now);
+    if (!keys) return failure(exit_local_error, "KEYS", keys.error(), "Check the key folder.");
+    auto store = open_store(config, true);
+    if (!store) return store.error();
+    auto stored = initialise_store(**store, **keys, core_settings(config), first.publish, first.trusted, now);
+    if (!stored) {
+      return failure(exit_local_error, "DIRECTORY", stored.error(),
+                     "The note must be the first version, signed by its own authorities, over this bundle.");
+    }
+    auto outside = OutsideFile::create(config.outside_checkpoint, (*store)->checkpoint());
+    if (!outside) return failure(exit_local_error, "OUTSIDE_CHECKPOINT", outside.error(), "Check its folder and disk.");
+    if (auto written = (*store)->write_back_all(); !written)
+      return failure(exit_local_error, "DATABASE", written.error(), "Check the data folder's disk.");
+  }
+  return {};
+}
+
+void print_initialised(const Config& config, const FirstVersion& first, bool json) {
+  std::vector<std::string> authorities;
+  for (const audit::VerifierKey& key : first.trusted.keys) authorities.push_back(audit::to_text(key));
+  if (json) {
+    std::cout << nlohmann::json{{"state", "initialised"},
+                                {"origin", config.first_origin()},
+                                {"threshold", first.trusted.threshold},
+                                {"authorities", authorities}}
+                     .dump()
+              << std::endl;
+    return;
+  }
+  std::cout << "pli-broker: initialised " << config.first_origin() << "\n  directory versions need "
+            << first.trusted.threshold << " of these keys; compare them with the authority's own:\n";
+  for (const std::string& key : authorities) std::cout << "    " << key << "\n";
+  std::cout << std::flush;
+}
+
+}  // namespace
+
+int init_broker(const ProgramOptions& options) {
+  crypto::initialise();
+  auto config = read_config(options);
+  if (!config) return report(config.error(), options.json);
+  auto first = read_first_version(options);
+  if (!first) return report(first.error(), options.json);
+  if (auto nothing = demand_nothing_there(*config); !nothing) return report(nothing.error(), options.json);
+  if (auto done = initialise(*config, *first); !done) return report(done.error(), options.json);
+  print_initialised(*config, *first, options.json);
+  return exit_done;
+}
+
+}  // namespace pli::broker

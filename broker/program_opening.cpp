@@ -1,0 +1,134 @@
+#include "broker/program_opening.hpp"
+
+#include "audit/note.hpp"
+#include "broker/startup_secret.hpp"
+#include "broker/watched_clock.hpp"
+
+namespace pli::broker {
+namespace {
+
+Outcome<std::unique_ptr<KeyRing>> read_keys(const Config& config) {
+  auto secret = read_secret(config);
+  if (!secret) return secret.error();
+  auto keys = KeyRing::read(key_paths(config), *std::move(secret));
+  if (!keys) return keys_failure(keys.error());
+  return *std::move(keys);
+}
+
+Outcome<void> demand_standing(Standing wanted, const Config& config, const KeyRing& keys, const Store& store,
+                              const OutsideFile& outside) {
+  const auto compared = compare_with_outside(outside.newest(), config.log, keys.log_key().public_key(), store);
+  if (!compared) return unreadable(compared.error());
+  if (compared->standing == wanted) return {};
+  if (compared->standing != Standing::extends) return standing_failure(*compared);
+  return Failure{exit_local_error, "NO_ROLLBACK", "the database holds all that was published",
+                 "Start without --accept-rollback. An order is accepted once."};
+}
+
+}  // namespace
+
+Outcome<Config> read_config(const ProgramOptions& options) {
+  auto config = load_config(options.config);
+  if (!config)
+    return failure(exit_local_error, "CONFIGURATION", config.error(),
+                   "Compare the file with config/examples/broker.example.toml.");
+  if (options.startup_secret_fd) config->startup_secret = SecretDescriptor{*options.startup_secret_fd};
+  return *std::move(config);
+}
+
+Outcome<crypto::SecretKey> read_secret(const Config& config) {
+  constexpr std::string_view next = "Set `startup_secret`, or give `--startup-secret-fd N`: 32 bytes.";
+  if (!config.startup_secret)
+    return Failure{exit_local_error, "STARTUP_SECRET", "no start-up secret is configured", next};
+  auto secret = load_startup_secret(*config.startup_secret);
+  if (!secret) return failure(exit_local_error, "STARTUP_SECRET", secret.error(), next);
+  return *std::move(secret);
+}
+
+KeyPaths key_paths(const Config& config) { return {config.key_folder, config.leases, config.leases_copy}; }
+
+CoreSettings core_settings(const Config& config) {
+  return {config.log,
+          config.shard,
+          config.limits.exchange_bytes_max,
+          config.limits.disk_reserve_bytes,
+          config.limits.bytes_per_day_max,
+          config.limits.acts_per_day_max,
+          config.limits.journal_months};
+}
+
+Outcome<std::unique_ptr<Store>> open_store(const Config& config, bool create) {
+  StoreOptions options;
+  options.create = create;
+  auto store = Store::open(config.database(), options);
+  if (!store && store.error().code == Errc::conflict) return schema_failure(store.error());
+  if (!store)
+    return failure(exit_local_error, "DATABASE", store.error(),
+                   "Check `data_folder` and its disk. A new broker is started with `pli-broker init`.");
+  return *std::move(store);
+}
+
+Outcome<Opened> open_compared(const Config& config, Standing wanted) {
+  auto outside = OutsideFile::open(config.outside_checkpoint);
+  if (!outside) return outside_failure(outside.error());
+  auto keys = read_keys(config);
+  if (!keys) return keys.error();
+  auto store = open_store(config, false);
+  if (!store) return store.error();
+  if (auto stands = demand_standing(wanted, config, **keys, **store, *outside); !stands) return stands.error();
+  return Opened{*std::move(outside), *std::move(keys), *std::move(store)};
+}
+
+Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store) {
+  constexpr std::string_view next =
+      "Compare `date` with another clock and set it right. If it is right, because the broker stood still for long or "
+      "ran under a wrong clock before, start once with --accept-clock.";
+  UnixMillis newest_leaf;
+  if (const std::uint64_t leaves = store.tree_size().value; leaves > 0)
+    if (const auto last = store.leaf({{leaves - 1}, store.shard()})) newest_leaf = last->leaf.time;
+  auto plausible = demand_plausible_clock(now, keys.newest_lease_made_at(), newest_leaf);
+  if (plausible) return {};
+  const bool ahead = plausible.error().code == Errc::over_limit;
+  return failure(exit_local_error, ahead ? "CLOCK_AHEAD" : "CLOCK_BEHIND", plausible.error(), next);
+}
+
+Failure check_failure(const Error& error) {
+  if (error.code == Errc::conflict) return schema_failure(error);
+  if (error.code == Errc::corruption)
+    return failure(exit_verification_failed, "DATABASE_UNREADABLE", error, "Keep the files; compare with a backup.");
+  return failure(exit_local_error, "DATABASE", error, "Check `data_folder`, its disk and its owner.");
+}
+
+Outcome<Checked> check_file(const Config& config, const std::filesystem::path& file, crypto::SecretKey secret,
+                            const audit::OutsideSlot& outside) {
+  CheckOptions wanted;
+  wanted.log = config.log;
+  if (const auto note = audit::parse_note(outside.note))
+    if (const auto head = audit::parse_tree_head(note->text)) {
+      wanted.origin_wanted = head->origin;
+      wanted.root_wanted = head->size;
+    }
+  std::shared_ptr<const KeyRing> keys;
+  std::optional<Failure> no_keys;
+  const auto read_keys = [&]() -> Result<std::shared_ptr<const KeyRing>> {
+    auto ring = KeyRing::read(key_paths(config), std::move(secret));
+    if (!ring) {
+      no_keys = keys_failure(ring.error());
+      return ring.error();
+    }
+    keys = *std::move(ring);
+    return keys;
+  };
+  auto found = check_store(file, read_keys, wanted);
+  if (no_keys) return *no_keys;
+  if (!found) return check_failure(found.error());
+  const auto root_at = [&](ShardNumber, TreeSize) {
+    return found->root ? Result<Digest>(*found->root) : Result<Digest>(Error{Errc::corruption, "no such tree"});
+  };
+  std::vector<StoredShard> shards;
+  for (const CheckReport::Shard& shard : found->shards) shards.push_back({shard.row, shard.size});
+  auto compared = compare_with_outside(outside, config.log, keys->log_key().public_key(), shards, root_at);
+  return Checked{*std::move(found), keys, std::move(compared)};
+}
+
+}  // namespace pli::broker
