@@ -34,6 +34,11 @@ Result<void> sync(const std::filesystem::path& path, int flags) {
   return {};
 }
 
+bool is_there(const std::filesystem::path& file) {
+  std::error_code problem;
+  return std::filesystem::exists(file, problem);
+}
+
 /// So that nobody else may read it, whatever the umask: SQLite fills an empty file that is there.
 Result<void> create_empty(const std::filesystem::path& path) {
   ::unlink(path.c_str());
@@ -46,7 +51,7 @@ Result<void> create_empty(const std::filesystem::path& path) {
 }  // namespace
 
 Result<std::uint64_t> store_bytes(const std::filesystem::path& file, const std::string& vfs) {
-  if (!std::filesystem::exists(file)) return Error{Errc::not_found, "copy: no database file"};
+  if (!is_there(file)) return Error{Errc::not_found, "copy: no database file"};
   try {
     SQLite::Database database(file.string(), SQLite::OPEN_READONLY, busy_wait_ms, vfs);
     sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
@@ -59,7 +64,7 @@ Result<std::uint64_t> store_bytes(const std::filesystem::path& file, const std::
 
 Result<void> copy_store(const std::filesystem::path& file, const std::filesystem::path& target,
                         const std::string& vfs) {
-  if (!std::filesystem::exists(file)) return Error{Errc::not_found, "copy: no database file"};
+  if (!is_there(file)) return Error{Errc::not_found, "copy: no database file"};
   const std::filesystem::path unfinished = target.string() + ".unfinished";
   if (auto made = create_empty(unfinished); !made) return made;
   const auto give_up = [&](Error error) {

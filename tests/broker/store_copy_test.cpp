@@ -52,7 +52,10 @@ TEST_F(StoreCopy, LeavesWhatStoodThereWhereverTheDiskFails) {
 }
 
 TEST_F(StoreCopy, OfWhatIsNoDatabaseIsRefused) {
-  EXPECT_EQ(broker::copy_store(house.folder() / "absent.db", target()).error().code, Errc::not_found);
+  for (const std::string& absent : {std::string("absent.db"), std::string(300, 'x')}) {
+    EXPECT_EQ(broker::copy_store(house.folder() / absent, target()).error().code, Errc::not_found);
+    EXPECT_EQ(broker::store_bytes(house.folder() / absent).error().code, Errc::not_found);
+  }
   ASSERT_TRUE(write_file_durably(house.folder() / "other", Bytes(9000, 7), FileMode::owner_only).has_value());
   EXPECT_EQ(broker::copy_store(house.folder() / "other", target()).error().code, Errc::corruption);
   EXPECT_FALSE(std::filesystem::exists(target()));
