@@ -53,7 +53,9 @@ Result<std::filesystem::path> backup_file(const std::filesystem::path& wanted, c
     return Error{Errc::not_found, file.parent_path().string() + " is no folder"};
   if (std::filesystem::exists(std::filesystem::symlink_status(file, problem)))
     return Error{Errc::conflict, file.string() + " is there already"};
-  for (const auto& folder : {config.data_folder, config.key_folder, config.leases.parent_path(), config.tiles_folder})
+  for (const auto& folder :
+       {config.data_folder, config.key_folder, config.leases.parent_path(), config.leases_copy.parent_path(),
+        config.outside_checkpoint.parent_path(), config.tiles_folder})
     if (!folder.empty() && is_in(file, folder))
       return Error{Errc::invalid_input, file.string() + " lies in " + folder.string()};
   return file;

@@ -15,7 +15,8 @@ namespace pli::broker {
 
 /// The file a backup is written to: `wanted` itself, or a file of that folder named for the time,
 /// "pli-20260301T120000Z.db". Errors: conflict (something stands there), invalid_input (in a folder that a backup must
-/// not share: the data's own, the keys', the tiles'), not_found (no such folder).
+/// not share: the data's own, the keys', either lease file's, the outside checkpoint's, the tiles'), not_found (no such
+/// folder).
 [[nodiscard]] Result<std::filesystem::path> backup_file(const std::filesystem::path& wanted, const Config& config,
                                                         UnixMillis now);
 

@@ -36,7 +36,8 @@ Failure target_failure(const Error& error) {
   if (error.code == Errc::conflict)
     return failure(exit_local_error, "BACKUP_EXISTS", error, "Name a file that is not there yet, or a folder.");
   return failure(exit_local_error, "BACKUP_TARGET", error,
-                 "Name a folder that is there, on another disk: not the data's, the keys' or the tiles' own.");
+                 "Name a folder that is there, on another disk: not the data's, the keys', the leases', the outside "
+                 "checkpoint's or the tiles' own.");
 }
 
 Failure copy_failure(const Error& error) {

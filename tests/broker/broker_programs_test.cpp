@@ -1209,7 +1209,7 @@ TEST_F(BrokerProgram, P9NoKeyIsInABackup) {
 
 TEST_F(BrokerProgram, ABackupGoesWhereItBelongsOrNowhere) {
   ASSERT_EQ(call("init").code, 0);
-  for (const char* target : {"data/whole.db", "data", "keys/whole.db", "keys"})
+  for (const char* target : {"data/whole.db", "data", "keys/whole.db", "keys", "copy/whole.db", "copy"})
     expect_refused_with("backup", {path(target)}, 5, "BACKUP_TARGET");
   std::filesystem::create_directory_symlink(path("data"), path("elsewhere"));
   expect_refused_with("backup", {path("elsewhere")}, 5, "BACKUP_TARGET");
