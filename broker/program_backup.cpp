@@ -69,13 +69,13 @@ std::string names_of(const CheckReport& found) {
 
 /// Twice: a key that was retired between the copy and the look at the keys is no damage, and not there the second time.
 Outcome<CheckReport> copy_verified(const Config& config, const std::filesystem::path& unverified) {
+  auto secret = read_secret(config);
+  if (!secret) return secret.error();
   for (int look = 0;; ++look) {
-    auto secret = read_secret(config);
-    if (!secret) return secret.error();
     auto outside = OutsideFile::read(config.outside_checkpoint);
     if (!outside) return outside_failure(outside.error());
     if (auto copied = copy_store(config.database(), unverified); !copied) return copy_failure(copied.error());
-    auto checked = check_file(config, unverified, *std::move(secret), *outside);
+    auto checked = check_file(config, unverified, secret->clone(), *outside);
     if (!checked) return checked.error();
     if (!checked->found.problems.empty()) {
       if (look == 0) continue;

@@ -1230,6 +1230,10 @@ TEST_F(BrokerProgram, ABrokenDatabaseIsNotBackedUp) {
   EXPECT_EQ(stop(running), 0);
   testing::run_sql(path("data/pli.db"), "UPDATE leaf SET digest = zeroblob(32) WHERE key = 1");
   expect_refused_with("backup", {path("whole.db")}, 4, "BACKUP_BROKEN");
+  // Looked at twice, and a descriptor gives the secret once.
+  const int secret = ::open(path("startup.secret").c_str(), O_RDONLY);
+  expect_refused_with("backup", {path("whole.db"), "--startup-secret-fd", std::to_string(secret)}, 4, "BACKUP_BROKEN");
+  ::close(secret);
   EXPECT_FALSE(std::filesystem::exists(path("whole.db")));
   EXPECT_FALSE(std::filesystem::exists(path("whole.db.unverified")));
 }
