@@ -68,6 +68,15 @@ bool wait_for(int fd, short events, int stop, SteadyTime deadline) {
   }
 }
 
+/// A queue that is full lets nobody in and refuses nobody: the kernel would ask for minutes.
+bool connect_to(int fd, const Address& at, SteadyTime deadline) {
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&at.bytes), at.size) == 0) return true;
+  if (errno != EINPROGRESS || !wait_for(fd, POLLOUT, -1, deadline)) return false;
+  int problem = 0;
+  socklen_t size = sizeof problem;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 && problem == 0;
+}
+
 bool send_all(int fd, std::string_view bytes, int stop, SteadyTime deadline) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -147,7 +156,13 @@ struct HealthPage::State {
       if (fds[1].revents != 0) return;
       if (fds[0].revents == 0) continue;
       const Socket peer(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-      if (peer.fd() >= 0) serve(peer.fd());
+      if (peer.fd() >= 0) {
+        serve(peer.fd());
+      } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        // Who waits goes on waiting, and the listener is readable all the while.
+        pollfd end = {stop.fd(), POLLIN, 0};
+        (void)::poll(&end, 1, static_cast<int>(health_accept_pause.count()));
+      }
     }
   }
 
@@ -222,16 +237,14 @@ std::uint16_t HealthPage::port() const {
 Result<std::string> fetch_health(const LoopbackAddress& address, std::chrono::milliseconds time) {
   const Error nobody{Errc::unavailable, "nobody answers there"};
   const SteadyTime deadline = steady_clock::now() + time;
-  const Socket socket(::socket(address.six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Address at = address_of(address);
-  if (socket.fd() < 0 || ::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&at.bytes), at.size) != 0)
-    return nobody;
+  const Socket socket(::socket(address.six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (socket.fd() < 0 || !connect_to(socket.fd(), address_of(address), deadline)) return nobody;
   if (!send_all(socket.fd(), "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", -1, deadline)) return nobody;
   const std::string all =
-      receive(socket.fd(), -1, deadline, health_page_bytes_max, [](std::string_view) { return false; });
+      receive(socket.fd(), -1, deadline, health_page_bytes_max + 1, [](std::string_view) { return false; });
   if (all.empty()) return nobody;
   const std::size_t body = all.find(end_of_head);
-  if (all.compare(0, 9, "HTTP/1.1 ") != 0 || body == std::string::npos ||
+  if (all.size() > health_page_bytes_max || all.compare(0, 9, "HTTP/1.1 ") != 0 || body == std::string::npos ||
       (all.compare(9, 3, "200") != 0 && all.compare(9, 3, "503") != 0))
     return Error{Errc::invalid_input, "what answers there is no health page"};
   return all.substr(body + end_of_head.size());

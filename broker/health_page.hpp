@@ -15,9 +15,10 @@
 namespace pli::broker {
 
 inline constexpr std::size_t health_head_bytes_max = 2048;
-inline constexpr std::size_t health_page_bytes_max = 64 * 1024;
-inline constexpr int health_backlog = 8;  ///< connections that wait; the kernel refuses those beyond
+inline constexpr std::size_t health_page_bytes_max = 64 * 1024;  ///< of an answer with its head, to who fetches it
+inline constexpr int health_backlog = 8;  ///< connections that wait; the kernel has those beyond ask again
 inline constexpr std::chrono::milliseconds health_request_time{2000};
+inline constexpr std::chrono::milliseconds health_accept_pause{100};  ///< while the process has no descriptor left
 
 /// "127.0.0.1:9789", "[::1]:9789": a numeric loopback address and a port; 0 is a free one.
 struct LoopbackAddress {
@@ -58,7 +59,7 @@ class HealthPage {
 };
 
 /// GET /health of the broker there: the JSON, whatever its status. Errors: unavailable (nobody answers in time),
-/// invalid_input (it is no such page).
+/// invalid_input (it is no such page, or larger).
 [[nodiscard]] Result<std::string> fetch_health(const LoopbackAddress& address,
                                                std::chrono::milliseconds time = health_request_time);
 

@@ -3,9 +3,13 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -37,17 +41,24 @@ Vitals well() {
 /// A connection that says what it is told to, and what it hears until the peer's end.
 class Caller {
  public:
-  explicit Caller(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Caller(std::uint16_t port) : Caller() { connect(port); }
+  Caller() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  ~Caller() { ::close(fd_); }
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+  void connect(std::uint16_t port) {
     sockaddr_in at{};
     at.sin_family = AF_INET;
     at.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
     at.sin_port = ::htons(port);
     connected_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
   }
-  ~Caller() { ::close(fd_); }
-  Caller(const Caller&) = delete;
-  Caller& operator=(const Caller&) = delete;
+  [[nodiscard]] int fd() const { return fd_; }
   [[nodiscard]] bool connected() const { return connected_; }
+  [[nodiscard]] bool hears_within(std::chrono::milliseconds time) const {
+    pollfd own = {fd_, POLLIN, 0};
+    return ::poll(&own, 1, static_cast<int>(time.count())) == 1;
+  }
   void say(const std::string& text) const { (void)::send(fd_, text.data(), text.size(), MSG_NOSIGNAL); }
   [[nodiscard]] std::string hear() const {
     std::string out;
@@ -123,6 +134,57 @@ TEST(HealthPage, WhoSaysNothingHoldsItForAMomentAlone) {
   EXPECT_EQ(Caller(page->port()).ask("GET /health HTTP/1.1\r\n\r\n").substr(9, 3), "200");
   EXPECT_EQ(silent.hear(), "");
   EXPECT_EQ(dribbling.hear(), "");
+}
+
+TEST(HealthPage, ItsAnswerIsFetchedUpToSixtyFourKibibytesAndNotCut) {
+  std::atomic<std::size_t> body{10'000};
+  const auto page = HealthPage::start({false, 0}, {[&] {
+                                                     return HealthAnswer{true, std::string(body, '0')};
+                                                   },
+                                                   [] { return std::string(); }});
+  ASSERT_TRUE(page.has_value());
+  const std::size_t head = Caller((*page)->port()).ask("GET /health HTTP/1.1\r\n\r\n").size() - body;
+  body = health_page_bytes_max - head;
+  EXPECT_EQ(fetch_health({false, (*page)->port()})->size(), body);
+  ++body;
+  EXPECT_EQ(fetch_health({false, (*page)->port()}).error().code, Errc::invalid_input);
+}
+
+TEST(HealthPage, WhoCannotBeLetInIsNotWaitedForBeyondTheTimeThereIs) {
+  const Caller listener;  // lets one wait and takes nobody
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  ASSERT_EQ(::bind(listener.fd(), reinterpret_cast<const sockaddr*>(&at), size), 0);
+  ASSERT_EQ(::listen(listener.fd(), 0), 0);
+  ASSERT_EQ(::getsockname(listener.fd(), reinterpret_cast<sockaddr*>(&at), &size), 0);
+  const std::uint16_t port = ::ntohs(at.sin_port);
+  const Caller waiting(port);
+  ASSERT_TRUE(waiting.connected());
+  const auto began = std::chrono::steady_clock::now();
+  const auto fetched = fetch_health({false, port}, 200ms);
+  ASSERT_FALSE(fetched.has_value());
+  EXPECT_EQ(fetched.error().code, Errc::unavailable);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);
+}
+
+TEST(HealthPage, WithoutADescriptorLeftItRestsAndServesOnceThereIsOne) {
+  const auto page = page_of(well());
+  Caller caller;
+  rlimit there{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &there), 0);
+  const rlimit none{3, there.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::clock_t before = std::clock();
+  caller.connect(page->port());
+  caller.say("GET /health HTTP/1.1\r\n\r\n");
+  const bool heard = caller.hears_within(400ms);
+  const auto took = std::chrono::milliseconds(1000 * (std::clock() - before) / CLOCKS_PER_SEC);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &there), 0);
+  EXPECT_FALSE(heard);
+  EXPECT_LT(took, 100ms) << "of the processor";
+  EXPECT_EQ(caller.hear().substr(9, 3), "200");
 }
 
 TEST(HealthPage, ServesOneConnectionAtATimeAndEndsWhileOneIsOpen) {
