@@ -784,7 +784,8 @@ Result<CheckReport> check_store(const std::filesystem::path& file, const KeyRing
 
 Result<CheckReport> check_store(const std::filesystem::path& file, const KeySource& read_keys,
                                 const CheckOptions& options) {
-  if (!std::filesystem::exists(file)) return Error{Errc::not_found, "check: no database file"};
+  std::error_code problem;
+  if (!std::filesystem::exists(file, problem)) return Error{Errc::not_found, "check: no database file"};
   try {
     SQLite::Database database(file.string(), SQLite::OPEN_READONLY, 5000, options.vfs);
     database.exec(store_connection_pragmas);
