@@ -112,6 +112,7 @@ Result<void> TileFolder::take_up(TreeSize tree) {
   for (Bytes& hashes : hashes_) hashes.clear();
   fresh_ = true;
   unlooked_ = true;
+  next_name_ = 0;
   auto note = read_file(settings_.folder / checkpoint_name, audit::note_bytes_max);
   if (!note) {
     if (note.error().code == Errc::not_found) return {};
@@ -159,16 +160,8 @@ Result<bool> TileFolder::grow(TreeSize size, const HandedLeaves& handed) {
 
 Result<bool> TileFolder::step(TreeSize size, const HandedLeaves& handed) {
   if (unlooked_) {
-    // By name alone: it is asked for every tile of the log at once.
-    const auto is_lost = [&](const std::string& path) {
-      return ::access((settings_.folder / path).c_str(), F_OK) != 0;
-    };
-    for (std::uint64_t bundle = 0; bundle < size_.value / audit::tile_width; ++bundle) {
-      bool lost = is_lost(audit::to_path(audit::BundleId{bundle, audit::tile_width}));
-      for (const audit::TileId& tile : tiles_completed_by(bundle)) lost = lost || is_lost(audit::to_path(tile));
-      if (!lost) continue;
-      if (auto mended = mend(bundle); !mended) return mended.error();
-    }
+    const auto found = find_lost();
+    if (!found || !*found) return found;
     unlooked_ = false;
   }
   if (size == size_ && !fresh_) return true;
@@ -230,6 +223,22 @@ Result<bool> TileFolder::step(TreeSize size, const HandedLeaves& handed) {
   size_ = {until};
   fresh_ = fresh_ && !whole;
   return whole;
+}
+
+/// True once every full tile and bundle was looked for: by name alone, since the whole log's are asked for at once.
+/// What is made anew for it is bounded as any step is.
+Result<bool> TileFolder::find_lost() {
+  const auto is_lost = [&](const std::string& path) { return ::access((settings_.folder / path).c_str(), F_OK) != 0; };
+  std::uint64_t made = 0;
+  for (; next_name_ < size_.value / audit::tile_width; ++next_name_) {
+    bool lost = is_lost(audit::to_path(audit::BundleId{next_name_, audit::tile_width}));
+    for (const audit::TileId& tile : tiles_completed_by(next_name_)) lost = lost || is_lost(audit::to_path(tile));
+    if (!lost) continue;
+    if (made == step_bundles) return false;
+    if (auto mended = mend(next_name_); !mended) return mended.error();
+    ++made;
+  }
+  return true;
 }
 
 Result<void> TileFolder::look(std::uint64_t bundles) {

@@ -57,7 +57,7 @@ class TileFolder {
   /// ever. What was lost is made anew. Errors: those of grow().
   [[nodiscard]] Result<void> look(std::uint64_t bundles);
   /// Full bundles and tiles that were lost and made anew, since last asked: what was taken up is looked for by name in
-  /// the first step after.
+  /// the first steps after.
   [[nodiscard]] std::size_t take_mended() { return std::exchange(mended_, 0); }
 
   /// The checkpoint that is served, whose tree grow() has made durable. Durable when it returns. Errors: io_error.
@@ -76,6 +76,7 @@ class TileFolder {
   TileFolder(Settings settings, LogSource source);
   [[nodiscard]] Result<void> take_up(TreeSize tree);
   [[nodiscard]] Result<bool> step(TreeSize size, const HandedLeaves& handed);
+  [[nodiscard]] Result<bool> find_lost();
   [[nodiscard]] Result<void> mend(std::uint64_t bundle);
   [[nodiscard]] Result<void> write(const std::vector<File>& files);
   [[nodiscard]] Result<void> drop_partials(const std::vector<File>& files) const;
@@ -86,6 +87,7 @@ class TileFolder {
   TreeSize size_{};
   bool fresh_ = true;            ///< taken up, and the edge of the published tree not yet looked at
   bool unlooked_ = true;         ///< taken up, and its full tiles not yet looked for
+  std::uint64_t next_name_ = 0;  ///< bundle
   std::uint64_t next_look_ = 0;  ///< bundle
   std::size_t mended_ = 0;
   bool stale_ = false;                                ///< a step failed: what is in memory may not be what stands there

@@ -266,6 +266,21 @@ TEST_F(Tiles, MuchIsCaughtUpInStepsOfBoundedSize) {
   EXPECT_EQ(most_read_, step);
 }
 
+TEST_F(Tiles, P7AFolderThatLostAllButItsCheckpointIsMadeAnewInStepsOfBoundedSize) {
+  constexpr std::uint64_t size = 3 * TileFolder::step_bundles * audit::tile_width + 10;
+  log_of(size);
+  ASSERT_TRUE(publish(open(), size));
+  const auto whole = files();
+  std::filesystem::remove_all(path_ / "tile");
+  TileFolder folder = open().value();
+  std::size_t steps = 1;
+  for (; !folder.grow({size}, {}).value(); ++steps)
+    EXPECT_LE(folder.take_mended(), 2 * TileFolder::step_bundles) << "bundles, and what each completes";
+  EXPECT_EQ(steps, 3U);
+  EXPECT_EQ(files(), whole);
+  expect_served(size);
+}
+
 TEST_F(Tiles, LeavesHandedOverAreNotReadFromTheStore) {
   log_of(600);
   TileFolder folder = open().value();
