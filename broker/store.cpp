@@ -319,8 +319,13 @@ struct Store::State {
 
   /// What was taken away under the open database closes the store, as a failed write does.
   void demand_whole_files() {
-    if (!files || closed()) return;
-    if (auto whole = files->demand_whole(wal_frames); !whole) close(whole.error().code, whole.error().detail);
+    if (files && !closed()) close_unless(files->demand_whole(wal_frames));
+  }
+  void demand_whole_wal() {
+    if (files && !closed()) close_unless(files->demand_wal(wal_frames));
+  }
+  void close_unless(const Result<void>& whole) {
+    if (!whole) close(whole.error().code, whole.error().detail);
   }
   void load_tail();
   void write_meta(Statements& s);
@@ -1179,8 +1184,7 @@ Result<void> Transaction::commit() {
     state.guarded([&](Store::State::Statements& s) {
       state.write_tail_slice(s);
       state.write_meta(s);
-      // Before, for what is appended now would make up the length of what was cut.
-      state.demand_whole_files();
+      state.demand_whole_wal();
       if (state.closed()) return false;
       Query(s.commit).run();
       state.demand_whole_files();

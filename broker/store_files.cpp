@@ -29,17 +29,27 @@ Result<StoreFiles> StoreFiles::look_at(const std::filesystem::path& database) {
 }
 
 Result<void> StoreFiles::demand_whole(int wal_frames) {
-  files_[1].bytes_least = wal_frames == 0 ? 0 : wal_header_bytes + wal_frames * wal_frame_bytes;
-  for (File& file : files_) {
-    struct stat there {};
-    if (::stat(file.path.c_str(), &there) != 0 || there.st_dev != file.device || there.st_ino != file.inode)
-      return Error{Errc::corruption, "store: a file of the database was removed or replaced while it was open"};
-    if (there.st_size < file.bytes_least)
-      return Error{Errc::corruption, "store: a file of the database was cut while it was open"};
-    // The database only grows (auto_vacuum is off); the others begin anew.
-    if (&file == &files_[0]) file.bytes_least = there.st_size;
-  }
+  // The database only grows (auto_vacuum is off); the others begin anew.
+  const auto database = demand_file(files_[0], database_bytes_);
+  if (!database) return database.error();
+  database_bytes_ = *database;
+  if (auto wal = demand_wal(wal_frames); !wal) return wal;
+  if (auto memory = demand_file(files_[2], 0); !memory) return memory.error();
   return {};
+}
+
+Result<void> StoreFiles::demand_wal(int wal_frames) const {
+  const std::int64_t least = wal_frames == 0 ? 0 : wal_header_bytes + wal_frames * wal_frame_bytes;
+  if (auto wal = demand_file(files_[1], least); !wal) return wal.error();
+  return {};
+}
+
+Result<std::int64_t> StoreFiles::demand_file(const File& file, std::int64_t least) {
+  struct stat there {};
+  if (::stat(file.path.c_str(), &there) != 0 || there.st_dev != file.device || there.st_ino != file.inode)
+    return Error{Errc::corruption, "store: a file of the database was removed or replaced while it was open"};
+  if (there.st_size < least) return Error{Errc::corruption, "store: a file of the database was cut while it was open"};
+  return there.st_size;
 }
 
 }  // namespace pli::broker

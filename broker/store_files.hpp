@@ -20,15 +20,19 @@ class StoreFiles {
   /// The same three files stand there under their names, the database no shorter than ever seen, the WAL no shorter
   /// than so many frames. Three calls of stat. Errors: corruption.
   [[nodiscard]] Result<void> demand_whole(int wal_frames);
+  /// The WAL alone, before it is appended to: what is appended would make up the length of what was cut. One call.
+  [[nodiscard]] Result<void> demand_wal(int wal_frames) const;
 
  private:
   struct File {
     std::filesystem::path path;
     dev_t device = 0;
     ino_t inode = 0;
-    std::int64_t bytes_least = 0;
   };
+  /// Its length.
+  [[nodiscard]] static Result<std::int64_t> demand_file(const File& file, std::int64_t least);
   std::array<File, 3> files_;  ///< database, WAL, shared memory
+  std::int64_t database_bytes_ = 0;
 };
 
 }  // namespace pli::broker
