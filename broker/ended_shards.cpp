@@ -130,7 +130,7 @@ EndedShards::Asked EndedShards::ask(EndedShard& shard) {
   if (round.alarm) {
     const bool given_up = shard.known > shard.size && round.alarm->what == audit::WitnessAlarm::rolled_back;
     // More was published than the order names. The order stands, and members who saw it have the proof.
-    if (given_up)
+    if (given_up && !std::exchange(given_up_, true))
       log(LogLevel::error, "a witness has cosigned more of an ended shard than its order gave up",
           {{"witness", LocalText{round.alarm->name}}});
     if (given_up) return Asked::not_yet;

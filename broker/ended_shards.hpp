@@ -74,6 +74,7 @@ class EndedShards {
   const EndedShardsSinks sinks_;
   bool missing_ = false;  ///< its thread's, and so is what follows
   bool unwritten_ = false;
+  bool given_up_ = false;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool ending_ = false;         ///< under it

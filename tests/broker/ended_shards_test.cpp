@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "base/file.hpp"
+#include "broker/log.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/witness_house.hpp"
@@ -182,6 +185,7 @@ TEST_F(Ended, ByAnOrderShortOfWhatAWitnessSawStayWithoutItsWordAndStopNothing) {
   one.behave(Conduct::ahead);
   keep_tiles(closed_size, note());
   const std::string before = served();
+  ASSERT_TRUE(open_log({folder_.path() / "log", false}));
   for (const std::uint64_t seen : {closed_size + 20, closed_size + 21}) {
     one.claim_size({seen});
     const std::size_t asked = one.asked();
@@ -189,8 +193,14 @@ TEST_F(Ended, ByAnOrderShortOfWhatAWitnessSawStayWithoutItsWordAndStopNothing) {
     ASSERT_TRUE(eventually([&] { return one.asked() >= asked + 3; }));
     asking_.reset();
   }
+  close_log();
   EXPECT_TRUE(confirmed().empty());
   EXPECT_TRUE(stopped().empty()) << "the order stands";
+  std::ifstream lines(folder_.path() / "log" / "pli-broker.log");
+  std::size_t told = 0;
+  for (std::string line; std::getline(lines, line);)
+    told += line.find("more of an ended shard than its order gave up") == std::string::npos ? 0 : 1;
+  EXPECT_EQ(told, 1U) << "once in a run, and only of one that saw more than is known";
   EXPECT_EQ(served(), before);
   // One that saw no more than what stands confirms it as ever.
   one.behave(Conduct::honest);
