@@ -225,11 +225,18 @@ void Publisher::complete_closed_tiles(SteadyTime now) {
     const auto served = shard.tiles.published() ? size_of(*shard.tiles.published()) : Result<TreeSize>(TreeSize{});
     // One of that very tree may bear cosignatures.
     if (!served || *served < shard.size) kept = shard.tiles.publish(shard.closed);
-    if (kept) return publication_.closed_tiles.pop_back();
+    if (kept) {
+      if (std::exchange(uncompleted_, false)) log(LogLevel::info, "tiles of a closed shard are completed after all");
+      return publication_.closed_tiles.pop_back();
+    }
   }
   if (grown && kept) return;
+  // Of what is published now it says nothing, and keeps none of it waiting.
   next_completion_ = now + times_.between;
-  failed("tiles of a closed shard", grown ? kept.error() : grown.error(), now);
+  if (std::exchange(uncompleted_, true)) return;
+  const Error& error = grown ? kept.error() : grown.error();
+  log(LogLevel::error, "tiles of a closed shard not completed",
+      {{"reason", error.code}, {"detail", LocalText{error.detail}}});
 }
 
 void Publisher::publish(const std::string& note, SteadyTime now) {

@@ -120,6 +120,7 @@ class Publisher {
   bool round_open_ = false;
   bool catching_up_ = false;
   bool unwritten_ = false;
+  bool uncompleted_ = false;
   bool missing_ = false;
   bool stopped_ = false;
   std::thread thread_;

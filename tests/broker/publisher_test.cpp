@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "base/file.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -417,6 +419,37 @@ TEST_F(Publishes, P7TheTilesOfAClosedShardAreCompletedBesideWhatIsPublished) {
   EXPECT_TRUE(whole);
   EXPECT_TRUE(std::filesystem::exists(folder / "tile/entries/002.p/188"));
   EXPECT_TRUE(eventually([&] { return size_of(told_.last()) == 1; })) << "and nobody waited";
+}
+
+TEST_F(Publishes, WhatIsNewThoughTheTilesOfAClosedShardCannotBeCompleted) {
+  const audit::VerifierKey closed{std::string(origin).substr(0, std::string(origin).size() - 1) + "0",
+                                  audit::KeyType::ed25519, key_.public_key()};
+  const std::string closing =
+      audit::sign_checkpoint({closed.name, {700}, audit::root_at({700}, tree_.source()).value()}, key_);
+  const auto folder = folder_.path() / "closed";
+  std::atomic<int> tries{0};
+  auto unfinished = TileFolder::open({folder, closed, {}}, {700},
+                                     {[&](LeafIndex first, std::size_t count) -> Result<std::vector<std::string>> {
+                                        ++tries;
+                                        return leaves(first.value, first.value + count).leaves;
+                                      },
+                                      tree_.source()})
+                        .value();
+  const auto in_the_way = folder / "tile/entries/002.p/188";
+  std::filesystem::create_directories(in_the_way);
+  Publication publication = outside_only();
+  publication.tiles = tiles();
+  publication.closed_tiles.push_back({std::move(unfinished), {700}, closing});
+  Publisher publisher(std::move(publication), note(1), quick(), sinks());
+  ASSERT_TRUE(eventually([&] { return size_of(told_.last()) == 1 && tries >= 3; }));
+  EXPECT_EQ(publisher.state(), Publishing::going_on);
+  publisher.offer(note(2), leaves(1, 2));
+  EXPECT_TRUE(eventually([&] { return size_of(told_.last()) == 2; }));
+  std::filesystem::remove(in_the_way);
+  EXPECT_TRUE(eventually([&] {
+    const auto served = read_file(folder / "checkpoint", 4096);
+    return served && as_text(*served) == closing;
+  }));
 }
 
 TEST_F(Publishes, P10AWitnessIsAskedWhetherItKnowsALaterShard) {
