@@ -9,8 +9,6 @@
 
 namespace {
 
-constexpr int exit_usage = 2;
-
 constexpr const char* footer =
     R"(Exit codes: 0 done, 2 usage, 4 verification failed (do not restart unlooked), 5 local error.
 
@@ -72,7 +70,7 @@ int run_command(int argc, char** argv) {
     const auto parsed = app.get_subcommands();
     std::cerr << pli::misused("pli-broker", error.what(), parsed.empty() ? "" : parsed.front()->get_name(),
                               app.remaining(true));
-    return exit_usage;
+    return pli::broker::exit_usage;
   }
   if (run->parsed()) return pli::broker::run_broker(options);
   if (init->parsed()) return pli::broker::init_broker(options);
@@ -83,7 +81,7 @@ int run_command(int argc, char** argv) {
   if (health->parsed()) return pli::broker::print_health(options);
   if (restore->parsed()) return pli::broker::restore(options);
   if (statistics->parsed()) return pli::broker::show_statistics(options);
-  return exit_usage;
+  return pli::broker::exit_usage;
 }
 
 }  // namespace

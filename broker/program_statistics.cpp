@@ -85,7 +85,7 @@ int print_month(const StatedMonths& stated, std::uint32_t month, bool json) {
 int show_statistics(const ProgramOptions& options) {
   const auto month = options.month.empty() ? std::nullopt : protocol::month_of_text(options.month);
   if (!options.month.empty() && !month)
-    return report({exit_misused, "USAGE", "--month is not YYYY-MM", "For example --month 2026-11."}, options.json);
+    return report({exit_usage, "USAGE", "--month is not YYYY-MM", "For example --month 2026-11."}, options.json);
   crypto::initialise();
   auto config = read_config(options);
   if (!config) return report(config.error(), options.json);
