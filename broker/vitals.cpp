@@ -15,8 +15,10 @@ constexpr std::array<std::string_view, 7> serving_states = {"ok",
                                                             "DIRECTORY_ENDS",
                                                             "BACKUP_LATE"};
 
-/// The state's name, without the number that may follow it.
-std::string_view name_of_state(std::string_view state) { return state.substr(0, state.find(' ')); }
+bool serves(std::string_view state) {
+  const std::string_view name = state.substr(0, state.find(' '));  // a number may follow it
+  return std::find(serving_states.begin(), serving_states.end(), name) != serving_states.end();
+}
 
 std::int64_t seconds(std::chrono::milliseconds time) { return time.count() / 1000; }
 /// Since `then`; -1 when it never was.
@@ -62,8 +64,10 @@ std::string kind_label(protocol::QueueKind kind) {
 }  // namespace
 
 std::string state_of(const Vitals& vitals, UnixMillis now) {
-  if (vitals.state == "STARTING") return vitals.state;
-  if (now - vitals.told_at > core_quiet_max && vitals.state == "ok") return "CORE_STALLED";
+  if (!serves(vitals.state)) return vitals.state;
+  // Whatever else it told: nothing is taken now.
+  if (now - vitals.told_at > core_quiet_max) return "CORE_STALLED";
+  if (now >= vitals.directory_not_after) return "DIRECTORY_ENDED";
   if (vitals.state != "ok") return vitals.state;
   if (vitals.directory_not_after - now < directory_left_min) return "DIRECTORY_ENDS";
   // A broker of yesterday owes none yet.
@@ -72,10 +76,7 @@ std::string state_of(const Vitals& vitals, UnixMillis now) {
   return "ok";
 }
 
-bool is_serving(const Vitals& vitals, UnixMillis now) {
-  const std::string state = state_of(vitals, now);
-  return std::find(serving_states.begin(), serving_states.end(), name_of_state(state)) != serving_states.end();
-}
+bool is_serving(const Vitals& vitals, UnixMillis now) { return serves(state_of(vitals, now)); }
 
 std::string to_json(const Vitals& vitals, UnixMillis now) {
   nlohmann::ordered_json out = {{"state", state_of(vitals, now)}, {"serving", is_serving(vitals, now)}};

@@ -74,7 +74,8 @@ inline constexpr std::chrono::milliseconds core_quiet_max = std::chrono::seconds
 inline constexpr std::chrono::milliseconds backup_age_max = std::chrono::hours(48);
 inline constexpr std::chrono::milliseconds directory_left_min = std::chrono::hours(24 * 10);
 
-/// "ok", the core's own state, CORE_STALLED, or what is late: DIRECTORY_ENDS, BACKUP_LATE.
+/// The worst that is known: a core's own state that serves nobody, CORE_STALLED, DIRECTORY_ENDED, another of its
+/// states, what is late (DIRECTORY_ENDS, BACKUP_LATE), "ok".
 [[nodiscard]] std::string state_of(const Vitals& vitals, UnixMillis now);
 /// Whether it still does what it is there for: 200 or 503.
 [[nodiscard]] bool is_serving(const Vitals& vitals, UnixMillis now);

@@ -306,8 +306,21 @@ TEST(Vitals, TheStateIsTheWorstThatIsKnown) {
   vitals.state = "DISK_RESERVE";
   EXPECT_EQ(state_of(vitals, noon), "DISK_RESERVE");
   EXPECT_FALSE(is_serving(vitals, noon));
-  vitals.state = "RELEASE_DAMAGED 3";
-  EXPECT_TRUE(is_serving(vitals, noon));
+  // A state that serves says nothing of a core that hangs, nor of a directory under which all is refused.
+  for (const char* state : {"RELEASE_DAMAGED 3", "WITNESSES_MISSING"}) {
+    vitals = well();
+    vitals.state = state;
+    EXPECT_EQ(state_of(vitals, noon), state);
+    EXPECT_TRUE(is_serving(vitals, noon));
+    vitals.directory_not_after = noon + 1ms;
+    EXPECT_TRUE(is_serving(vitals, noon));
+    vitals.directory_not_after = noon;
+    EXPECT_EQ(state_of(vitals, noon), "DIRECTORY_ENDED");
+    EXPECT_FALSE(is_serving(vitals, noon));
+    vitals.told_at = noon - core_quiet_max - 1ms;
+    EXPECT_EQ(state_of(vitals, noon), "CORE_STALLED");
+    EXPECT_FALSE(is_serving(vitals, noon));
+  }
 }
 
 TEST(Vitals, AreToldThoughTheCoreIsHeldAndWhenItsLogFails) {
