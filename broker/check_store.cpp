@@ -662,7 +662,10 @@ class Checker {
           "access.of", where);
       const auto lease = keys_.lease(static_cast<std::uint32_t>(number_at(rows, 2)));
       if (!lease) {
-        problem("access.lease", where);
+        if (options_.leases_may_be_gone)
+          ++report_.leases_gone;
+        else
+          problem("access.lease", where);
         continue;
       }
       const auto release_key = crypto::unlease_release_key(blob_at(rows, 3), digest_at(rows, 4), *lease);

@@ -29,8 +29,9 @@ struct CheckOptions {
   std::string log;         ///< origin without the shard
   bool signatures = true;  ///< verify each exchange's Ed25519 signature: most of the time it takes
   std::size_t problems_max = 1000;
-  std::string origin_wanted;  ///< the report says the root of this shard's first…
-  TreeSize root_wanted{};     ///< …so many leaves
+  bool leases_may_be_gone = false;  ///< an old copy's: such R are counted, and no problem
+  std::string origin_wanted;        ///< the report says the root of this shard's first…
+  TreeSize root_wanted{};           ///< …so many leaves
 };
 
 struct CheckReport {
@@ -42,6 +43,7 @@ struct CheckReport {
   };
   std::vector<Shard> shards;           ///< oldest first; at least one
   std::optional<Digest> root;          ///< of `root_wanted` leaves; nothing when there are fewer
+  std::uint64_t leases_gone = 0;       ///< R under leases that are not there, where they may be gone
   std::vector<StoreProblem> problems;  ///< empty = the store is whole
 };
 

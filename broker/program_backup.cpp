@@ -104,10 +104,8 @@ struct Restored {
 /// Whether the copy may be put in place: all of it is whole, but for R under leases that have had their time.
 Outcome<Restored> judge(const Checked& checked) {
   Restored out;
-  for (const StoreProblem& problem : checked.found.problems) {
-    if (problem.name != "access.lease") return damaged_backup(names_of(checked.found));
-    ++out.unreadable;
-  }
+  if (!checked.found.problems.empty()) return damaged_backup(names_of(checked.found));
+  out.unreadable = checked.found.leases_gone;
   if (!checked.compared) return damaged_backup(checked.compared.error().detail);
   out.compared = *checked.compared;
   if (out.compared.standing != Standing::extends && out.compared.standing != Standing::rolled_back)
@@ -150,7 +148,9 @@ Outcome<Restored> put_in_place(const Config& config, const std::filesystem::path
   if (!migrated)
     return migrated.error().code == Errc::conflict ? schema_failure(migrated.error())
                                                    : damaged_backup(migrated.error().detail);
-  auto checked = check_file(config, working.path(), std::move(secret), outside.newest());
+  CheckOptions old;
+  old.leases_may_be_gone = true;
+  auto checked = check_file(config, working.path(), std::move(secret), outside.newest(), old);
   if (!checked)
     return checked.error().state == "DATABASE_UNREADABLE" ? damaged_backup(checked.error().cause) : checked.error();
   auto restored = judge(*checked);

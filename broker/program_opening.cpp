@@ -100,8 +100,7 @@ Failure check_failure(const Error& error) {
 }
 
 Outcome<Checked> check_file(const Config& config, const std::filesystem::path& file, crypto::SecretKey secret,
-                            const audit::OutsideSlot& outside) {
-  CheckOptions wanted;
+                            const audit::OutsideSlot& outside, CheckOptions wanted) {
   wanted.log = config.log;
   if (const auto note = audit::parse_note(outside.note))
     if (const auto head = audit::parse_tree_head(note->text)) {

@@ -42,7 +42,8 @@ struct Checked {
 };
 /// A store's file, this one or a copy of it, under the keys there are when its snapshot is taken.
 [[nodiscard]] Outcome<Checked> check_file(const Config& config, const std::filesystem::path& file,
-                                          crypto::SecretKey secret, const audit::OutsideSlot& outside);
+                                          crypto::SecretKey secret, const audit::OutsideSlot& outside,
+                                          CheckOptions wanted = {});
 [[nodiscard]] Failure check_failure(const Error& error);
 
 }  // namespace pli::broker

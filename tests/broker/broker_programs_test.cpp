@@ -1108,6 +1108,31 @@ TEST_F(BrokerProgram, ADamagedBackupIsRefusedAndNothingIsChanged) {
   EXPECT_EQ(files_in({"data", "keys", "copy"}), before);
 }
 
+TEST_F(BrokerProgram, ABackupThatHasOutlivedItsLeasesIsPutBackAndSaysHowManyOpenForNobody) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  for (int i = 0; i < 2; ++i) (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  ASSERT_EQ(call("backup", {path("old.db")}).code, 0);
+  testing::run_sql(path("old.db"), "UPDATE access_part SET lease = 99");
+  std::filesystem::copy(path("old.db"), path("damaged.db"));
+  testing::run_sql(path("damaged.db"), "INSERT INTO finger VALUES (0, 5, 99)");
+  expect_refused_with("restore", {path("damaged.db")}, 4, "BACKUP_DAMAGED");
+  const Answer restored = call("restore", {path("old.db")});
+  ASSERT_EQ(restored.code, 0) << restored.said.dump();
+  EXPECT_EQ(restored.said["unreadable"], 2);
+  EXPECT_EQ(restored.said["standing"], "extends");
+}
+
+TEST_F(BrokerProgram, ABackupThatCannotBeRememberedIsThereAndSaidSo) {
+  ASSERT_EQ(call("init").code, 0);
+  std::filesystem::create_directory(path("data/backup.last"));
+  expect_refused_with("backup", {path("whole.db")}, 5, "BACKUP_NOT_REMEMBERED");
+  EXPECT_EQ(call("restore", {path("whole.db")}).said["standing"], "extends");
+}
+
 TEST_F(BrokerProgram, ABackupOfAnOlderSchemaIsBroughtUpToDate) {
   ASSERT_EQ(call("init").code, 0);
   Run running = run();

@@ -241,9 +241,32 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
 
 TEST_F(CheckStore, SaysWhatCannotBeReadAtAll) {
   EXPECT_EQ(broker::check_store(house.folder() / "nothing.db", house.keys(), {}).error().code, Errc::not_found);
+  const std::filesystem::path too_long = house.folder() / std::string(300, 'x');
+  EXPECT_EQ(broker::check_store(too_long, house.keys(), {}).error().code, Errc::not_found);
   const std::filesystem::path other = house.folder() / "other.db";
   { std::ofstream(other) << "not a database at all, whatever its name may say about it"; }
   EXPECT_EQ(broker::check_store(other, house.keys(), {}).error().code, Errc::corruption);
+}
+
+TEST_F(CheckStore, LeasesOfAnOldCopyThatAreGoneAreCountedAndHideNothing) {
+  house.close();
+  run_sql(house.database(), "UPDATE access_part SET lease = 99");
+  broker::CheckOptions options;
+  options.log = department.log();
+  options.problems_max = 1;
+  const auto check = [&] {
+    const auto keys = broker::KeyRing::open(house.key_paths(), test_startup_secret(), house.now);
+    return broker::check_store(house.database(), **keys, options).value();
+  };
+  EXPECT_EQ(check().problems.at(0).name, "access.lease");
+  options.leases_may_be_gone = true;
+  const auto parts = static_cast<std::uint64_t>(query_number(house.database(), "SELECT count(*) FROM access_part"));
+  ASSERT_GT(parts, 1U);
+  EXPECT_EQ(check().leases_gone, parts);
+  EXPECT_TRUE(check().problems.empty());
+  // What is looked at after them.
+  run_sql(house.database(), "UPDATE cursor SET number = 99");
+  EXPECT_EQ(check().problems.at(0).name, "cursor.range");
 }
 
 // ---- many requests, good and bad, in random batches ---------------------------------------------------------------
