@@ -6,10 +6,10 @@ import re
 import sys
 
 SAID_IN = ["broker/*.cpp", "witness/*.cpp", "protocol/error_catalogue.cpp"]
-WORD = re.compile(r'"([A-Z][A-Z_]{3,})[" ]')
+WORD = re.compile(r'"([A-Z][A-Z_]{2,})[" ]')
 # SQL, HTTP and the environment: words in capitals that no operator is told.
-NO_STATES = {"BEGIN", "COMMIT", "CREATE", "CREDENTIALS_DIRECTORY", "CURVE", "DELETE", "HEAD", "INSERT", "JSON", "LEFT", "POST",
-             "PRAGMA", "ROLLBACK", "SELECT", "UPDATE", "VACUUM", "WHERE"}
+NO_STATES = {"AND", "BEGIN", "COMMIT", "CREATE", "CREDENTIALS_DIRECTORY", "CURVE", "DELETE", "GET", "HEAD", "INSERT", "JSON", "LEFT",
+             "NOT", "POST", "PRAGMA", "ROLLBACK", "SELECT", "UPDATE", "VACUUM", "WHERE"}
 
 
 def listed(text):
@@ -18,7 +18,7 @@ def listed(text):
     for part in re.split(r"^## ", text, flags=re.M):
         if part.startswith(("States", "Codes that clients are answered")):
             for row in re.findall(r"^\| (`.*?) \|", part, re.M):
-                out |= set(re.findall(r"`([A-Z][A-Z_]{3,})`", row))
+                out |= set(re.findall(r"`([A-Z][A-Z_]{2,})`", row))
     return out
 
 

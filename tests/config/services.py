@@ -2,7 +2,8 @@
 """The services are what systemd takes them for, and as shut in as they were made.
 
 Asks Debian's systemd-analyze, offline: the exposure of each unit, that it verifies, and that the settings somebody would
-loosen first are there. Exits with 77, which the test takes for skipped, only where systemd-analyze is not installed.
+loosen first are there; and that the folders a unit writes to are its user's before it first runs, for the keys are put there
+and `init` writes there by hand. Exits with 77, which the test takes for skipped, only where systemd-analyze is not installed.
 """
 import argparse
 import pathlib
@@ -21,6 +22,17 @@ LINES = {
 }
 
 
+FOLDERS = pathlib.Path(__file__).parents[2] / "config/systemd/pli.tmpfiles"
+
+
+def written(text):
+    """The folders a unit may write to, its log's apart."""
+    for name in re.findall(r"^StateDirectory=(.*)$", text, re.M):
+        yield from (f"/var/lib/{folder}" for folder in name.split())
+    for name in re.findall(r"^ReadWritePaths=-?(.*)$", text, re.M):
+        yield from name.split()
+
+
 def say(words):
     print(words)
     return 1
@@ -34,6 +46,7 @@ def main():
         print("skipped: systemd-analyze is not installed")
         return SKIPPED
     wrong = 0
+    made = {words[1]: words[3] for words in map(str.split, FOLDERS.read_text().splitlines()) if words[0] == "d"}
     for name, most in EXPOSURE_MAX.items():
         unit = folder / name
         text = unit.read_text()
@@ -42,6 +55,10 @@ def main():
         for line in LINES[name]:
             if line not in text.splitlines():
                 wrong += say(f"{name}: without {line}")
+        user = re.search(r"^User=(.*)$", text, re.M)[1]
+        for path in written(text):
+            if made.get(path) != user:
+                wrong += say(f"{name}: {path} is not {user}'s before the first start: {FOLDERS.name}")
         pause = re.search(r"^RestartSec=(\d+)ms$", text, re.M)
         if "Restart=" in text and (pause is None or int(pause[1]) >= 1000):
             wrong += say(f"{name}: not back within a second")
