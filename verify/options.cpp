@@ -32,7 +32,7 @@ constexpr std::array<Command, 6> commands = {{
      "pli-verify export 2026-03 --policy witnesses.policy"},
     {"evidence", "FILE", 1,
      "Evidence of a fork kept by a client: whether its two notes prove that the log signed two trees.",
-     "pli-verify evidence log-forked-1.txt --log-key 8a88e3dd..."},
+     "pli-verify evidence 1795822905831-log-forked.txt --log-key 8a88e3dd..."},
 }};
 
 constexpr std::string_view options_text =

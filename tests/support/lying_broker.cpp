@@ -33,7 +33,7 @@ int misuse(const char* problem) {
       "      on standard input, so that the client has a past; ends with its input.\n"
       "\n"
       "Example: (sleep 5; echo lie; sleep 60) | pli-lying-broker run rewind trial\n"
-      "         pli --profile trial/ged.un --passphrase-file trial/passphrase inbox\n",
+      "         pli --home trial/ged.un --passphrase-file trial/passphrase inbox\n",
       problem);
   return 2;
 }
