@@ -91,7 +91,7 @@ Outcome<void> accept_rollback(const Config& config, const Opened& opened, const 
   const Rollback rollback{opened.outside.newest().note, std::string(as_text(*order))};
   auto accepted = broker::accept_rollback(*opened.store, *opened.keys, core_settings(config), rollback, now);
   if (!accepted) return order_failure(accepted.error());
-  log(LogLevel::warning, "rollback accepted by order: a new shard is open");
+  log(LogLevel::warning, "rollback accepted by order: a new shard is open, make a backup");
   return {};
 }
 
