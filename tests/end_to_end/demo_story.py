@@ -135,6 +135,7 @@ def story(department):
         tell(department.start_witness(temoin))
     tell(department.start_broker())
     as_told(True, "il a refusé une clé inconnue avant d'accepter quiconque")
+    as_told(published(department), "les deux témoins ont confirmé le début du journal : on peut sceller")
 
     chapter("Les communes signalent")
     forms = []
@@ -376,6 +377,17 @@ def story(department):
 
     tell("")
     tell(f"Histoire racontée en {time.monotonic() - started:.0f} s.")
+
+
+def published(department):
+    """Waits for the first checkpoint both witnesses cosigned: before it no client seals anything."""
+    words = [department.programs / "pli-broker", "health", "--json", "--config", department.server / "broker.toml"]
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if json.loads(department.run(words, expect=(0, 5)).stdout).get("published_age_seconds", -1) >= 0:
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def confirmed(pli, who):
