@@ -13,7 +13,7 @@ constexpr const char* footer =
     R"(Exit codes: 0 done, 2 usage, 4 verification failed (do not restart unlooked), 5 local error.
 
 Example, for a folder that `pli init` made:
-  pli-broker init --config broker/broker.toml --directory directory-1.note --bundle directory-1.bundle
+  pli-broker init --config broker/broker.toml --directory 000001.note --bundle 000001.bundle
   pli-broker run --config broker/broker.toml --startup-secret-fd 3 3</run/pli/startup.secret)";
 
 int run_command(int argc, char** argv) {
@@ -45,7 +45,7 @@ int run_command(int argc, char** argv) {
   shard->add_flag("--accept-clock", options.accept_clock,
                   "although the machine's clock is far from the newest key and leaf: it was compared with another");
   CLI::App* init = add("init", "make database, leases and outside checkpoint, once, from the first directory version",
-                       "init --config broker/broker.toml --directory directory-1.note --bundle directory-1.bundle");
+                       "init --config broker/broker.toml --directory 000001.note --bundle 000001.bundle");
   init->add_option("--directory", options.directory, "the first version's signed note")->required();
   init->add_option("--bundle", options.bundle, "its entries")->required();
   CLI::App* check = add("check", "read everything and compare it with the log; changes nothing",

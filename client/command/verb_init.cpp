@@ -134,8 +134,8 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   std::string authority = made->authority.string();
   say("  pli directory enrol CARD --authority " + authority +
       " --id ... --role ... --organisation ...   (each member)");
-  say("  pli directory sign --authority " + authority + "    (" + std::to_string(options.threshold) +
-      " times, one key each)");
+  say("  pli directory sign --authority " + authority + " --key KEY    (" + std::to_string(options.threshold) +
+      " times, one key each; without --key those in the folder sign)");
   say("  pli directory publish --authority " + authority + " --offline");
   say("  pli-broker init --config " + (made->broker / "broker.toml").string() + " --directory NOTE --bundle FILE");
   return 0;

@@ -590,11 +590,11 @@ void add_send(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       "Exemple : pli send signalement.json --attach photo.jpg\n"
       "Modèles de formulaires : config/forms. Serveur injoignable : l'envoi est gardé, scellé (code de sortie 3).");
   verb->add_option("form", options->form, "Formulaire JSON, ou - pour l'entrée standard")->required();
-  verb->add_option("--attach", options->attachments, "Pièce jointe ; 5 au plus")->allow_extra_args(false);
+  verb->add_option("--attach", options->attachments, "Pièce jointe (répétable) ; 5 au plus")->allow_extra_args(false);
   verb->add_option("--queue", options->queue, "File de destination (par défaut : selon la commune du formulaire)");
   verb->add_option("--case", options->case_id, "Dossier concerné : son numéro, 8 caractères au moins");
   verb->add_option("--handling", options->handling,
-                   "Condition : ged-only, ask-before-transfer, eyes-only, no-copy-to:ORG")
+                   "Condition (répétable) : ged-only, ask-before-transfer, eyes-only, no-copy-to:ORG")
       ->allow_extra_args(false);
   verb->callback([&sitting, &verdict, options] { verdict.exit_code = send(sitting, *options); });
 }
