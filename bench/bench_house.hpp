@@ -12,6 +12,8 @@ namespace pli::bench {
 
 using clock = std::chrono::steady_clock;
 
+inline constexpr double bytes_per_mib = 1024 * 1024;
+
 struct HouseOptions {
   std::size_t senders = 16;  ///< référents, each of a commune
   std::size_t bytes = 2048;  ///< of an exchange's payload, about

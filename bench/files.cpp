@@ -4,20 +4,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <vector>
 
 #include "bench/bench_house.hpp"
+#include "bench/median.hpp"
 #include "bench/raw_cipher.hpp"
 #include "bench/scenarios.hpp"
 #include "crypto/random.hpp"
 #include "tests/support/temporary_folder.hpp"
-
-#include <nlohmann/json.hpp>
 
 extern char** environ;
 
@@ -36,11 +35,6 @@ double seconds_of(const std::string& command) {
       ::waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
     throw std::runtime_error("failed: " + command);
   return std::chrono::duration<double>(clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 std::string first_line_with(const std::filesystem::path& file, const std::string& prefix) {

@@ -1,5 +1,6 @@
 // pli-bench floors: the table of floors, each beside what the machine itself can do in the same run.
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "bench/closed_loop.hpp"
 #include "bench/machine_limits.hpp"
@@ -7,13 +8,10 @@
 #include "bench/scenarios.hpp"
 #include "bench/sealer.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace pli::bench {
 namespace {
 
 constexpr std::size_t one_in_flight_count = 2000;
-constexpr double mib = 1024 * 1024;
 
 nlohmann::json to_json(const ClosedLoopResult& result) {
   nlohmann::json out = result.times.to_json();
@@ -68,7 +66,6 @@ double disk_beyond_sealed(const FloorOptions& floors) {
   (void)submit_followed(house, floors.senders, count, floors.in_flight, floors.bytes, 10);
   house.broker().stop();
   const std::uint64_t after = house.broker().disk_bytes();
-  house.broker().start();
   return static_cast<double>(after - before) / static_cast<double>(count) - static_cast<double>(sealed);
 }
 
@@ -83,8 +80,8 @@ nlohmann::json measure_floors(const FloorOptions& floors, const ScenarioOptions&
   const ClosedLoopResult followed =
       submit_followed(house, floors.senders, floors.count, floors.in_flight, floors.bytes, 10);
   const Paced paced = run_paced(house, floors.paced_per_second, floors.paced_seconds, floors.bytes, options);
-  const double resident = static_cast<double>(house.broker().resident_bytes()) / mib;
-  const double idle = static_cast<double>(house.idle_bytes()) / mib;
+  const double resident = static_cast<double>(house.broker().resident_bytes()) / bytes_per_mib;
+  const double idle = static_cast<double>(house.idle_bytes()) / bytes_per_mib;
   const double disk = disk_beyond_sealed(floors);
 
   const double one_bound = limits.fdatasync_us + limits.ed25519_verify_us + limits.curve_round_trip_us;

@@ -30,7 +30,6 @@ constexpr double quiet_per_second = 0.5;  ///< each
 constexpr std::size_t ordinary_bytes = 2048;
 constexpr std::size_t greedy_load = 4000;  ///< sealed once, then sent again and again
 constexpr std::size_t half_open_sockets = 400;
-constexpr double mib = 1024 * 1024;
 
 const char* const phases[] = {"alone",     "greedy office",      "unknown keys",
                               "half-open", "garbage and giants", "followers that never read"};
@@ -126,7 +125,8 @@ class Crowd {
   }
 
   void knock_as_a_stranger() {
-    testing::RawClient first(house_.broker().endpoint(), house_.broker().curve(), crypto::SecretKey::random(32));
+    // One who is let in holds the I/O thread they share: of one refused again and again nobody would read the events.
+    const auto first = house_.connect(BenchHouse::sender(quiet_offices + 1));
     while (still()) {
       testing::RawClient::Options options;
       options.beside = &first;
@@ -235,13 +235,13 @@ nlohmann::json measure_hostile(std::size_t seconds_each, const ScenarioOptions& 
     if (!options.json)
       std::printf("%-28s %5.2f x   %s\n%-28s %llu errors; broker resident at most %.0f MiB; %llu acts of theirs\n",
                   phases[i], ratio, times.to_text().c_str(), "", static_cast<unsigned long long>(reports[i].errors()),
-                  static_cast<double>(resident[i]) / mib, static_cast<unsigned long long>(crowd.done(i)));
+                  static_cast<double>(resident[i]) / bytes_per_mib, static_cast<unsigned long long>(crowd.done(i)));
     out.push_back({{"phase", phases[i]},
                    {"p99_ratio", ratio},
                    {"submit", times.to_json()},
                    {"errors", reports[i].errors()},
                    {"refusals", reports[i].refusals},
-                   {"resident_peak_mib", static_cast<double>(resident[i]) / mib},
+                   {"resident_peak_mib", static_cast<double>(resident[i]) / bytes_per_mib},
                    {"hostile_acts", crowd.done(i)}});
   }
   return {{"seconds_each", seconds_each}, {"phases", out}};

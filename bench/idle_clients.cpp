@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <thread>
 
@@ -10,13 +11,10 @@
 #include "bench/sealer.hpp"
 #include "protocol/limits.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace pli::bench {
 namespace {
 
 constexpr std::size_t submits = 1000;
-constexpr double mib = 1024 * 1024;
 
 /// Four descriptors to each of our clients.
 void raise_descriptor_limit() {
@@ -59,15 +57,15 @@ nlohmann::json measure_idle_clients(std::size_t clients, const ScenarioOptions& 
     std::printf(
         "%zu clients connected in %.1f s; broker resident %.1f MiB before, %.1f MiB after (%.1f KiB each); idle CPU "
         "%.1f %%\n",
-        clients, connecting, static_cast<double>(before) / mib, static_cast<double>(after) / mib,
+        clients, connecting, static_cast<double>(before) / bytes_per_mib, static_cast<double>(after) / bytes_per_mib,
         static_cast<double>(after - before) / 1024 / static_cast<double>(clients), idle_cpu);
     std::printf("one in flight, alone         %s\n", alone.times.to_text().c_str());
     std::printf("one in flight, among them    %s\n", among.times.to_text().c_str());
   }
   return {{"clients", clients},
           {"connecting_s", connecting},
-          {"resident_before_mib", static_cast<double>(before) / mib},
-          {"resident_after_mib", static_cast<double>(after) / mib},
+          {"resident_before_mib", static_cast<double>(before) / bytes_per_mib},
+          {"resident_after_mib", static_cast<double>(after) / bytes_per_mib},
           {"idle_cpu_percent", idle_cpu},
           {"alone", alone.times.to_json()},
           {"among_them", among.times.to_json()}};

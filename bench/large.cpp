@@ -1,5 +1,6 @@
 // pli-bench large: what does not ride inside a request: staged in chunks, submitted, opened, fetched.
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "bench/scenarios.hpp"
@@ -7,12 +8,8 @@
 #include "crypto/hash.hpp"
 #include "protocol/limits.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace pli::bench {
 namespace {
-
-constexpr double mib = 1024 * 1024;
 
 /// Opens, then fetches the payload chunk by chunk, several in flight. Throws when it is not what was sent.
 void fetch(testing::RawClient& client, const BenchHouse& house, const protocol::ExchangeId& exchange,
@@ -83,13 +80,13 @@ nlohmann::json measure_large(std::size_t bytes, std::size_t count, const Scenari
     });
   for (const Sent& each : sent)
     timed(fetching, fetching_s, [&] { fetch(member, house, each.exchange, each.part, each.size); });
-  const double total = static_cast<double>(bytes * count) / mib;
+  const double total = static_cast<double>(bytes * count) / bytes_per_mib;
   if (!options.json) {
-    std::printf("%zu exchanges of %.1f MiB\n", count, static_cast<double>(bytes) / mib);
+    std::printf("%zu exchanges of %.1f MiB\n", count, static_cast<double>(bytes) / bytes_per_mib);
     std::printf("  accepted   %6.1f MiB/s   %s\n", total / sending_s, sending.to_text().c_str());
     std::printf("  fetched    %6.1f MiB/s   %s\n", total / fetching_s, fetching.to_text().c_str());
-    std::printf("  broker resident: %.0f MiB idle, %.0f MiB at most\n", static_cast<double>(house.idle_bytes()) / mib,
-                static_cast<double>(peak) / mib);
+    std::printf("  broker resident: %.0f MiB idle, %.0f MiB at most\n",
+                static_cast<double>(house.idle_bytes()) / bytes_per_mib, static_cast<double>(peak) / bytes_per_mib);
   }
   return {{"bytes", bytes},
           {"count", count},
@@ -97,8 +94,8 @@ nlohmann::json measure_large(std::size_t bytes, std::size_t count, const Scenari
           {"accepted", sending.to_json()},
           {"fetched_mib_per_s", total / fetching_s},
           {"fetched", fetching.to_json()},
-          {"resident_idle_mib", static_cast<double>(house.idle_bytes()) / mib},
-          {"resident_peak_mib", static_cast<double>(peak) / mib}};
+          {"resident_idle_mib", static_cast<double>(house.idle_bytes()) / bytes_per_mib},
+          {"resident_peak_mib", static_cast<double>(peak) / bytes_per_mib}};
 }
 
 }  // namespace pli::bench

@@ -1,8 +1,6 @@
 // bench-log: what a long log costs: opening it, appending to it, proving from it, writing its tiles anew. A store of
 // its own in the temporary folder, filled with leaves and records of the usual size; no network.
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "audit/inclusion.hpp"
+#include "bench/page_cache.hpp"
 #include "broker/core_tree.hpp"
 #include "broker/store_reader.hpp"
 #include "broker/tile_folder.hpp"
@@ -108,7 +107,8 @@ class LogBench {
     std::vector<double> out;
     for (std::size_t i = 0; i < times; ++i) {
       house_.close();
-      if (cold) drop_from_cache();
+      if (cold)
+        for (const char* suffix : {"", "-wal"}) bench::drop_from_page_cache(house_.database().string() + suffix);
       out.push_back(milliseconds_of([&] {
         if (auto opened = house_.open(); !opened) throw std::runtime_error(opened.error().detail);
       }));
@@ -153,16 +153,6 @@ class LogBench {
   }
 
  private:
-  void drop_from_cache() const {
-    for (const char* suffix : {"", "-wal"}) {
-      const int fd = ::open((house_.database().string() + suffix).c_str(), O_RDONLY | O_CLOEXEC);
-      if (fd < 0) continue;
-      ::fsync(fd);
-      ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-      ::close(fd);
-    }
-  }
-
   Department department_;
   BrokerHouse house_;
 };

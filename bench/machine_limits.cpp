@@ -9,6 +9,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "bench/median.hpp"
 #include "crypto/identity.hpp"
 #include "crypto/statement.hpp"
 
@@ -18,12 +19,6 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 double micros(clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
 
 double measure_fdatasync(const std::filesystem::path& folder) {
   auto path = folder / "fdatasync.bench";

@@ -3,16 +3,15 @@
 // The average is the whole country's on one broker at a hundred times today's volume (domain study: a million
 // signalements a year, 0.16/s in office hours, and 50 to 100 log records for each): far beyond one département, so
 // that what is shown here is room, not need.
-#include <algorithm>
 #include <cstdio>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <random>
 
+#include "bench/median.hpp"
 #include "bench/open_loop.hpp"
 #include "bench/scenarios.hpp"
 #include "bench/sealer.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace pli::bench {
 namespace {
@@ -23,7 +22,6 @@ constexpr std::size_t senders = 8;
 constexpr std::size_t ordinary_bytes = 2048;
 constexpr std::size_t attachment_bytes = 400'000;  ///< a scanned page or two
 constexpr std::size_t remembered = 4096;           ///< accepted exchanges that members go on opening
-constexpr double mib = 1024 * 1024;
 
 // A second of the average day.
 constexpr double submits = 0.20;
@@ -43,22 +41,22 @@ class Lately {
     if (ids_.size() < remembered)
       ids_.push_back(id);
     else
-      ids_[at_++ % remembered] = id;
+      ids_[overwritten_++ % remembered] = id;
   }
   std::optional<protocol::ExchangeId> any(std::mt19937_64& random) const {
     std::lock_guard lock(mutex_);
     if (ids_.empty()) return std::nullopt;
     return ids_[random() % ids_.size()];
   }
-  std::size_t size() const {
+  std::size_t size() const {  // of all there were
     std::lock_guard lock(mutex_);
-    return std::max(ids_.size(), at_);
+    return ids_.size() + overwritten_;
   }
 
  private:
   mutable std::mutex mutex_;
   std::vector<protocol::ExchangeId> ids_;
-  std::size_t at_ = 0;
+  std::size_t overwritten_ = 0;
 };
 
 /// The people of the day and what they do.
@@ -139,11 +137,6 @@ void print(const std::string& title, const LoadReport& report) {
   if (report.unanswered > 0) std::printf("  unanswered: %llu\n", static_cast<unsigned long long>(report.unanswered));
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[values.size() / 2];
-}
-
 }  // namespace
 
 nlohmann::json measure_office_day(std::size_t minutes, double times, const ScenarioOptions& options) {
@@ -154,7 +147,7 @@ nlohmann::json measure_office_day(std::size_t minutes, double times, const Scena
   const double cpu = house.broker().cpu_seconds();
   const LoadReport report = load.run([&](std::size_t second) {
     if (second % 10 != 0) return;
-    resident.push_back(static_cast<double>(house.broker().resident_bytes()) / mib);
+    resident.push_back(static_cast<double>(house.broker().resident_bytes()) / bytes_per_mib);
     if (second % 60 == 0)
       std::fprintf(stderr, "minute %zu of %zu: broker resident %.1f MiB\n", second / 60, minutes, resident.back());
   })[0];

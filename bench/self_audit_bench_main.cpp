@@ -11,13 +11,16 @@
 #include <thread>
 #include <vector>
 
+#include "bench/median.hpp"
 #include "broker/self_audit.hpp"
+#include "crypto/random.hpp"
 #include "tests/support/broker_house.hpp"
 
 namespace {
 
 using namespace pli;
 using namespace pli::testing;
+using pli::bench::median;
 using clock = std::chrono::steady_clock;
 
 constexpr std::size_t batch_requests = 64;
@@ -98,11 +101,6 @@ class SelfAuditBench {
   std::uint64_t steps_ = 0;
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -114,7 +112,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 99));
   app.add_option("--batches", batches, "of 64 exchanges in a round")->check(CLI::Range(1, 10000));
   app.add_flag("--json", json, "one JSON object");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& asked) {
+    return app.exit(asked) == 0 ? 0 : 2;
+  }
+  pli::crypto::initialise();
   try {
     SelfAuditBench bench;
     std::vector<double> off;
@@ -157,7 +160,7 @@ int main(int argc, char** argv) {
     }
   } catch (const std::exception& e) {
     std::fprintf(stderr, "bench-self-audit: %s\n", e.what());
-    return 5;
+    return 1;
   }
   return 0;
 }

@@ -1,15 +1,13 @@
 // pli-bench start: how long a broker with a long log takes from its start to its ready line.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "bench/closed_loop.hpp"
+#include "bench/median.hpp"
+#include "bench/page_cache.hpp"
 #include "bench/scenarios.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace pli::bench {
 namespace {
@@ -17,22 +15,6 @@ namespace {
 constexpr std::size_t starts = 5;
 constexpr std::size_t exchanges = 1024;
 constexpr std::size_t openings_a_round = 65'536;
-
-void drop_from_cache(const std::filesystem::path& folder) {
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (!entry.is_regular_file()) continue;
-    const int fd = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) continue;
-    ::fsync(fd);
-    ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    ::close(fd);
-  }
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 }  // namespace
 
@@ -52,7 +34,9 @@ nlohmann::json measure_start(std::size_t leaves, const ScenarioOptions& options)
     std::vector<double> times;
     for (std::size_t i = 0; i < starts; ++i) {
       house.broker().stop();
-      if (cold) drop_from_cache(house.broker().data());
+      if (cold)
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(house.broker().data()))
+          if (entry.is_regular_file()) drop_from_page_cache(entry.path());
       const auto start = clock::now();
       house.broker().start();
       times.push_back(std::chrono::duration<double, std::milli>(clock::now() - start).count());

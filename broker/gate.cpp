@@ -85,29 +85,33 @@ void Gate::run() {
     std::vector<Incoming> turn(std::make_move_iterator(waiting.begin()), std::make_move_iterator(end));
     waiting.erase(waiting.begin(), end);
 
-    lock.unlock();
-    VerifiedTurn verified = verify_turn(std::move(turn));
-    lock.lock();
     // Counted before the core can have them, so that it never answers what was not counted.
-    strand->second.unanswered += verified.to_core.size();
+    const std::size_t taken = turn.size();
+    strand->second.unanswered += taken;
+
     lock.unlock();
-    if (!verified.to_core.empty()) sinks_.to_core(std::move(verified.to_core));
-    if (!verified.answers.empty()) sinks_.answer(std::move(verified.answers));
+    const std::size_t given = verify_turn(std::move(turn));
     lock.lock();
 
+    strand->second.unanswered -= taken - given;
     rest(strand);
     if (ready_.size() > 1) more_.notify_one();
   }
 }
 
-Gate::VerifiedTurn Gate::verify_turn(std::vector<Incoming> turn) {
-  VerifiedTurn out;
+/// How many went on to the core.
+std::size_t Gate::verify_turn(std::vector<Incoming> turn) {
+  std::vector<VerifiedRequest> to_core;
+  std::vector<Outgoing> answers;
   for (Incoming& message : turn) {
     Verdict verdict = verifier_.verify(std::move(message));
-    if (verdict.to_core) out.to_core.push_back(*std::move(verdict.to_core));
-    if (verdict.answer) out.answers.push_back(*std::move(verdict.answer));
+    if (verdict.to_core) to_core.push_back(*std::move(verdict.to_core));
+    if (verdict.answer) answers.push_back(*std::move(verdict.answer));
   }
-  return out;
+  const std::size_t given = to_core.size();
+  if (!to_core.empty()) sinks_.to_core(std::move(to_core));
+  if (!answers.empty()) sinks_.answer(std::move(answers));
+  return given;
 }
 
 }  // namespace pli::broker

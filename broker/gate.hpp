@@ -43,7 +43,7 @@ class Gate {
  private:
   struct Strand {
     std::deque<Incoming> waiting;
-    std::size_t unanswered = 0;  ///< given to the core
+    std::size_t unanswered = 0;  ///< being verified, or with the core
     bool running = false;        ///< in the run queue or in a thread's hands
   };
   using Strands = std::map<crypto::CurvePublic, Strand>;
@@ -52,11 +52,7 @@ class Gate {
     return strand.unanswered >= gate_unanswered_max && !finishing_;
   }
   void rest(Strands::iterator strand);
-  struct VerifiedTurn {
-    std::vector<VerifiedRequest> to_core;
-    std::vector<Outgoing> answers;
-  };
-  VerifiedTurn verify_turn(std::vector<Incoming> turn);
+  std::size_t verify_turn(std::vector<Incoming> turn);
 
   Verifier& verifier_;
   const GateSinks sinks_;
