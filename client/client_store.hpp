@@ -103,7 +103,7 @@ struct OutboxRow {
 
 class ClientStore {
  public:
-  /// Brings an older format up to date. Errors: io_error, corruption (not ours, or a later format).
+  /// Brings an older format up to date. Errors: those of bring_up_to_date().
   [[nodiscard]] static Result<std::unique_ptr<ClientStore>> open(const std::filesystem::path& file);
   ~ClientStore();
   ClientStore(const ClientStore&) = delete;

@@ -52,7 +52,8 @@ ExitClass exit_class(const Failure& failure) {
     case LocalCode::no_identity:
     case LocalCode::wrong_passphrase:
     case LocalCode::passphrase_file_open:
-    case LocalCode::local_store: return ExitClass::local_error;
+    case LocalCode::local_store:
+    case LocalCode::profile_later: return ExitClass::local_error;
     case LocalCode::fingerprint_differs:
     case LocalCode::wrong_broker_key:
     case LocalCode::receipt_invalid:

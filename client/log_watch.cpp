@@ -302,11 +302,11 @@ Outcome<void> LogWatch::compare_foreign(const Ask& ask, const AskShard& ask_shar
       if (!answer) return answer.error();
       auto now_shown = verify_log_note(answer->checkpoint, log_, log_key_);
       if (!now_shown) return now_shown.error();
-      // The log may just have gone on in its next shard: the next connection passes to it, and compares there.
-      if (now_shown->head().origin != last_->head().origin && now - foreign.seen_at <= foreign_grace) continue;
-      // Asked from what is published, it shows that until it has published more: ours is held against the log by what
+      // The log may just have gone on in its next shard: the next connection passes to it, and compares there. Or,
+      // asked from what is published, it shows that until it has published more: ours is held against the log by what
       // is asked from ours, and this is compared once it can be.
-      if (now_shown->size() < last_->size() && now - foreign.seen_at <= foreign_grace) continue;
+      const bool behind = now_shown->head().origin != last_->head().origin || now_shown->size() < last_->size();
+      if (behind && now - foreign.seen_at <= foreign_grace) continue;
       if (now_shown->size() < last_->size()) return shrunk(last_->note(), now_shown->note());
       if (now_shown->head().origin != last_->head().origin ||
           !audit::verify_consistency(theirs->size(), theirs->root(), now_shown->size(), now_shown->root(),

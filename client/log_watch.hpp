@@ -29,7 +29,7 @@ namespace pli::client {
 [[nodiscard]] audit::VerifierKey log_verifier(std::string_view origin, const crypto::SignPublic& log_key);
 
 /// A receipt may leave before its checkpoint is published; longer than this the log may not stay smaller than a
-/// checkpoint it signed (design §8: published at least each minute).
+/// checkpoint it signed, nor show less to one question than to another (design §8: published at least each minute).
 inline constexpr std::chrono::minutes foreign_grace{3};
 
 /// Shards passed at one time: more than a contract has years and bad days. The next connection goes on from there.
@@ -89,6 +89,8 @@ class LogWatch {
   /// log shows after foreign_grace, cosigned after that where witnesses are demanded, is log_shrunk; one that is no
   /// prefix of it, log_forked. Evidence: both notes. Either is an alarm (alarm.hpp) and forgotten as a checkpoint; what
   /// was receipted under it waits to be sent again.
+  /// What is shown to who asks from a published size is what is published, perhaps less than last(): the foreign
+  /// checkpoint then waits; after foreign_grace it is log_shrunk, with last() for evidence, and is compared again.
   /// One of a shard before ours is compared with how that one ended.
   using Ask = std::function<Outcome<protocol::CheckpointReply>(TreeSize known)>;
   [[nodiscard]] Outcome<void> compare_foreign(const Ask& ask, const AskShard& ask_shard,

@@ -382,12 +382,14 @@ class Flush {
           item.state == OutboxState::queued || item.state == OutboxState::sealed || item.state == OutboxState::sent;
       if (!waits) continue;
       order_.add(item);
-      (awaits_case(item) ? refused_before : waiting_).push_back({item.id, 0});
+      const bool depends = !protocol::row_of(item.kind)->opens_case && was_receipted(profile_, item);
+      (awaits_case(item) ? refused_before : waiting_).push_back({item.id, 0, depends});
       total_ += item.bytes;
     }
     // Last, and not always from the same one on: no few of them hold the others up for ever.
     if (!refused_before.empty()) {
-      const std::size_t first = crypto::random_array<1>()[0] % refused_before.size();
+      const auto drawn = crypto::random_array<2>();
+      const std::size_t first = (std::size_t{drawn[0]} << 8 | drawn[1]) % refused_before.size();
       std::rotate(refused_before.begin(), refused_before.begin() + static_cast<std::ptrdiff_t>(first),
                   refused_before.end());
       waiting_.insert(waiting_.end(), refused_before.begin(), refused_before.end());
@@ -400,9 +402,11 @@ class Flush {
     }
     while (!report_.stopped && !(waiting_.empty() && flying_.empty())) {
       while (!report_.stopped && flying_.size() < window) {
-        const auto next = std::find_if(waiting_.begin(), waiting_.end(),
-                                       [&](const Waiting& each) { return !order_.blocked(each.id); });
-        if (next == waiting_.end()) break;  // all of it depends on what is on its way
+        const bool room = has_room();
+        const auto next = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& each) {
+          return (room || !each.depends) && !order_.blocked(each.id);
+        });
+        if (next == waiting_.end()) break;  // all of it depends on what is on its way, or on how that is answered
         const Waiting ready = *next;
         waiting_.erase(next);
         if (auto sent = send(ready); !sent) report_.stopped = sent.error();
@@ -443,6 +447,7 @@ class Flush {
   struct Waiting {
     std::int64_t id = 0;
     int reseals = 0;
+    bool depends = false;  ///< receipted once, and on what may have been lost since: a refusal is not its end
   };
   struct Sent {
     Waiting waiting;
@@ -451,6 +456,15 @@ class Flush {
     protocol::Envelope envelope;  ///< as sent: parts that were staged are empty
     int busy = 0;
   };
+
+  [[nodiscard]] bool asked_enough() const { return awaiting_refused_ >= awaiting_refused_max; }
+  /// Whether one more that depends may be taken up: were all of them on their way refused, it would not be one too
+  /// many. After so many refusals they are no longer asked for.
+  [[nodiscard]] bool has_room() const {
+    const auto on_their_way =
+        std::count_if(flying_.begin(), flying_.end(), [](const Sent& each) { return each.waiting.depends; });
+    return asked_enough() || awaiting_refused_ + static_cast<std::size_t>(on_their_way) < awaiting_refused_max;
+  }
 
   /// Errors stop the flush; what concerns this item alone is in the report.
   Outcome<void> send(const Waiting& waiting) {
@@ -461,12 +475,11 @@ class Flush {
       return {};
     }
     OutboxRow row = std::move(**found);
-    if (awaiting_refused_ >= awaiting_refused_max && !protocol::row_of(row.item.kind)->opens_case &&
-        was_receipted(profile_, row.item)) {
+    if (waiting.depends && asked_enough()) {
       note(std::move(row.item), waiting, Failure(LocalCode::awaits_case, "asked for at the next flush"));
       return {};
     }
-    auto possible = has_what_it_needs(row.item);
+    auto possible = has_what_it_needs(row.item, waiting);
     if (!possible) return possible.error();
     if (!*possible) {
       order_.miss(order_.current(row.item.case_id));
@@ -506,11 +519,11 @@ class Flush {
   }
 
   /// Whether what an item depends on is there, as far as that can be known without a refusal, which would be recorded.
-  Outcome<bool> has_what_it_needs(const OutboxItem& item) {
+  Outcome<bool> has_what_it_needs(const OutboxItem& item, const Waiting& waiting) {
     const Digest of_case = order_.current(item.case_id);
     if (of_case == Digest{} || order_.is_received(of_case)) return true;
     if (order_.is_missing(of_case)) return false;
-    if (!was_receipted(profile_, item)) return true;
+    if (!waiting.depends) return true;
     if (!shown_cases_) {
       auto cases = list_cases(session_);
       if (!cases) return cases.error();

@@ -53,6 +53,7 @@ struct OutboxItem {
 };
 
 /// Refusals of what waits so, in one flush: they are recorded, and counted by the broker (refusals_per_minute_max).
+/// What may yet be refused so is in flight no more often than is left of them.
 inline constexpr std::size_t awaiting_refused_max = 8;
 /// Whether it was receipted once, and waits for something that the broker lost as well.
 [[nodiscard]] bool awaits_case(const OutboxItem& item);

@@ -60,6 +60,7 @@ Outcome<Profile> Profile::open(const std::filesystem::path& folder) {
     if (auto closed = close_to_others(part); !closed) return closed.error();
   }
   auto store = ClientStore::open(folder / "state.db");
+  if (!store && store.error().code == Errc::conflict) return local(LocalCode::profile_later, store.error());
   if (!store) return store_failure(store.error());
   return Profile(folder, std::move(*store));
 }

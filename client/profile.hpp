@@ -44,8 +44,8 @@ class Profile {
  public:
   /// $PLI_HOME, else ~/.pli.
   [[nodiscard]] static std::filesystem::path default_folder();
-  /// Makes the folder where there is none; takes it from everybody but its owner. Errors: local_store (also a folder of
-  /// somebody else's that others can read).
+  /// Makes the folder where there is none; takes it from everybody but its owner. Errors: profile_later (a later
+  /// program wrote it; it is left as it is), local_store (also a folder of somebody else's that others can read).
   [[nodiscard]] static Outcome<Profile> open(const std::filesystem::path& folder);
   Profile(Profile&&) noexcept;
   ~Profile();

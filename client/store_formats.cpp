@@ -27,18 +27,6 @@ CREATE TABLE foreign_checkpoint (
   seen_at INTEGER NOT NULL,
   PRIMARY KEY (size, root)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE alarm (
-  code         TEXT NOT NULL,
-  subject      TEXT NOT NULL,
-  claimed      INTEGER NOT NULL,
-  words        TEXT NOT NULL,
-  evidence     TEXT NOT NULL,
-  exchange     BLOB NOT NULL,
-  seen_at      INTEGER NOT NULL,
-  acknowledged INTEGER NOT NULL DEFAULT 0,
-  reported     INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (code, subject, claimed)
-) STRICT, WITHOUT ROWID;
 CREATE TABLE entry (            -- of the directory version in directory_note
   position INTEGER PRIMARY KEY,
   entry    BLOB NOT NULL,
@@ -59,14 +47,6 @@ CREATE TABLE queue (
   proven       INTEGER NOT NULL DEFAULT 0,
   handed_over  INTEGER NOT NULL DEFAULT 0,
   walk_from    INTEGER                        -- after a rollback, until it has been walked anew
-) STRICT, WITHOUT ROWID;
-CREATE TABLE claimed_head (     -- what senders say of queues, until it has been compared
-  queue    TEXT NOT NULL,
-  number   INTEGER NOT NULL,
-  head     BLOB NOT NULL,
-  exchange BLOB NOT NULL,
-  sender   TEXT NOT NULL,
-  PRIMARY KEY (queue, number, head, exchange)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE received (
   queue         TEXT NOT NULL,
@@ -118,7 +98,31 @@ CREATE TABLE replaced (         -- sealings refused as stale, by which a later o
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-/// Also the step from version 4.
+/// Also the step from format 1.
+const char* const alarm_tables = R"sql(
+CREATE TABLE alarm (
+  code         TEXT NOT NULL,
+  subject      TEXT NOT NULL,
+  claimed      INTEGER NOT NULL,
+  words        TEXT NOT NULL,
+  evidence     TEXT NOT NULL,
+  exchange     BLOB NOT NULL,
+  seen_at      INTEGER NOT NULL,
+  acknowledged INTEGER NOT NULL DEFAULT 0,
+  reported     INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (code, subject, claimed)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE claimed_head (     -- what senders say of queues, until it has been compared
+  queue    TEXT NOT NULL,
+  number   INTEGER NOT NULL,
+  head     BLOB NOT NULL,
+  exchange BLOB NOT NULL,
+  sender   TEXT NOT NULL,
+  PRIMARY KEY (queue, number, head, exchange)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+/// Also the step from format 4.
 const char* const shard_tables = R"sql(
 CREATE TABLE shard (            -- those whose end was seen
   origin           TEXT PRIMARY KEY,
@@ -153,7 +157,7 @@ CREATE TABLE superseded (       -- rows of `received` lost in a rollback of that
 CREATE INDEX superseded_exchange ON superseded (exchange);
 )sql";
 
-/// Also the step from version 5, which had two forms.
+/// Also the step from format 5, which had two forms.
 const char* const version_table = R"sql(
 CREATE TABLE IF NOT EXISTS directory_version (  -- every one this profile verified
   number      INTEGER PRIMARY KEY,
@@ -165,35 +169,15 @@ CREATE TABLE IF NOT EXISTS directory_version (  -- every one this profile verifi
 
 /// Step n makes format n + 2 of format n + 1. What was there stays as it is.
 void from_format_1(SQLite::Database& db) {
-  // Whose sender was proven was held to the key in force. Shown is what was acknowledged; the rest comes once more.
-  db.exec(R"sql(
-CREATE TABLE alarm (
-  code         TEXT NOT NULL,
-  subject      TEXT NOT NULL,
-  claimed      INTEGER NOT NULL,
-  words        TEXT NOT NULL,
-  evidence     TEXT NOT NULL,
-  exchange     BLOB NOT NULL,
-  seen_at      INTEGER NOT NULL,
-  acknowledged INTEGER NOT NULL DEFAULT 0,
-  reported     INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (code, subject, claimed)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE claimed_head (
-  queue    TEXT NOT NULL,
-  number   INTEGER NOT NULL,
-  head     BLOB NOT NULL,
-  exchange BLOB NOT NULL,
-  sender   TEXT NOT NULL,
-  PRIMARY KEY (queue, number, head, exchange)
-) STRICT, WITHOUT ROWID;
-ALTER TABLE queue ADD COLUMN proven INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE queue ADD COLUMN handed_over INTEGER NOT NULL DEFAULT 0;
-UPDATE queue SET handed_over = acknowledged;
-ALTER TABLE received RENAME COLUMN sender_proven TO sender_status;
-ALTER TABLE outbox ADD COLUMN receipt_size INTEGER;
-ALTER TABLE outbox ADD COLUMN receipt_root BLOB;
-)sql");
+  db.exec(alarm_tables);
+  db.exec("ALTER TABLE queue ADD COLUMN proven INTEGER NOT NULL DEFAULT 0");
+  // Shown is what was acknowledged; the rest comes once more.
+  db.exec("ALTER TABLE queue ADD COLUMN handed_over INTEGER NOT NULL DEFAULT 0");
+  db.exec("UPDATE queue SET handed_over = acknowledged");
+  // Whose sender was proven was held to the key in force.
+  db.exec("ALTER TABLE received RENAME COLUMN sender_proven TO sender_status");
+  db.exec("ALTER TABLE outbox ADD COLUMN receipt_size INTEGER");
+  db.exec("ALTER TABLE outbox ADD COLUMN receipt_root BLOB");
 }
 void from_format_2(SQLite::Database& db) {
   // A receipt of then has no leaf, and the directory no place: both are asked for again.
@@ -278,9 +262,10 @@ Result<void> migrate(SQLite::Database& db, const std::filesystem::path& file) {
   SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
   const int now = format_in(db);
   if (now == format) return {};  // another program was faster
-  if (now != before) return Error{Errc::conflict, "another program is migrating state.db"};
+  if (now != before) return Error{Errc::unavailable, "another program is migrating state.db"};
   if (before == 0) {
     db.exec(schema);
+    db.exec(alarm_tables);
     db.exec(shard_tables);
     db.exec(version_table);
     db.exec("PRAGMA application_id = " + std::to_string(application_id));

@@ -15,8 +15,8 @@ inline constexpr std::chrono::hours kept_copy_time{24 * 35};
 [[nodiscard]] std::filesystem::path kept_copy(const std::filesystem::path& file, int of_format);
 
 /// Makes the file, or brings it to today's format in one transaction, after keeping a copy. Another program may have it
-/// open, of today's format. Errors: conflict (a later program wrote it), corruption (not ours), io_error; the file is
-/// then as it was.
+/// open, of today's format. Errors: conflict (a later program wrote it), corruption (not ours), unavailable (another
+/// program is at it), io_error; the file is then as it was.
 [[nodiscard]] Result<void> bring_up_to_date(const std::filesystem::path& file);
 
 }  // namespace pli::client

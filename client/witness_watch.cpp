@@ -105,8 +105,7 @@ Outcome<void> WitnessWatch::check_sealing(const std::optional<DirectoryPlace>& p
   if (!kept_) return stale("the witnesses' quorum never cosigned a checkpoint we were shown");
   if (standing(now) == Standing::stale) return stale("the last checkpoint the witnesses' quorum cosigned is too old");
   if (!place) return stale("the directory's place in the log is not known");
-  const std::string log = kept_->origin.substr(0, kept_->origin.rfind('/'));
-  if (protocol::shard_of(place->origin, log) > protocol::shard_of(kept_->origin, log))
+  if (protocol::shard_of(place->origin, log_) > protocol::shard_of(kept_->origin, log_))
     return stale("the witnesses' quorum has cosigned nothing yet of the shard that holds the directory's version");
   // An earlier shard's last tree is named in the first leaf of the one the witnesses cosign.
   if (place->origin == kept_->origin && place->leaf.value >= kept_->size.value)

@@ -369,7 +369,7 @@ struct LocalRow {
   std::string_view name;
   Texts texts;
 };
-constexpr std::array<LocalRow, 42> local_rows = {{
+constexpr std::array<LocalRow, 43> local_rows = {{
     {LocalCode::unreachable,
      "unreachable",
      {"Le serveur ne répond pas.",
@@ -553,6 +553,11 @@ constexpr std::array<LocalRow, 42> local_rows = {{
       "Vérifiez la place sur le disque et les droits du dossier, puis recommencez. L'envoi n'est pas compté comme "
       "parti.",
       "The client's own store cannot be read or written.", "Check free space and permissions."}},
+    {LocalCode::profile_later,
+     "profile_later",
+     {"Les fichiers de ce poste ont été écrits par une version de pli plus récente que celle-ci. Rien n'a changé.",
+      "Installez ici cette version, ou une plus récente, puis recommencez.",
+      "A later pli wrote this profile's state.db; it was left as it is.", "Install that version or a later one here."}},
     {LocalCode::no_identity,
      "no_identity",
      {"Il n'y a pas encore d'identité sur ce poste. Rien n'a été envoyé.",

@@ -84,6 +84,7 @@ enum class LocalCode : std::uint8_t {
   queue_vacant,
   awaits_case,
   local_store,
+  profile_later,
   no_identity,
   file_missing,
   passphrase_file_open,

@@ -823,7 +823,8 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       ->allow_extra_args(false);
   verb->add_option("--remove", signers->remove, "Name of a key that no longer signs; may be given several times")
       ->allow_extra_args(false);
-  verb->add_option("--threshold", signers->threshold, "How many of them sign a version")->check(CLI::Range(1, 16));
+  verb->add_option("--threshold", signers->threshold, "How many of them sign a version")
+      ->check(CLI::Range(std::size_t{1}, protocol::authorities_max));
   verb->add_option("--work-factor", signers->work_factor, "scrypt work factor of keys made (18; lower only for trials)")
       ->check(CLI::Range(1, 20));
   verb->callback([&sitting, &verdict, signers] { verdict.exit_code = change_authorities(sitting, *signers); });

@@ -615,7 +615,7 @@ void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   retry->add_option("envoi", *retried, "Rang ou numéro dans pli outbox list")->required();
   retry->callback([&sitting, &verdict, retried] { verdict.exit_code = retry_item(sitting, *retried); });
   auto discarded = std::make_shared<std::string>();
-  auto* discard = group->add_subcommand("discard", "Oublier un envoi refusé ou jamais scellé");
+  auto* discard = group->add_subcommand("discard", "Oublier un envoi refusé, jamais scellé, ou qui en attend un autre");
   discard->footer("Exemple : pli outbox discard 3f9a2c71");
   discard->add_option("envoi", *discarded, "Rang ou numéro dans pli outbox list")->required();
   discard->callback([&sitting, &verdict, discarded] { verdict.exit_code = discard_item(sitting, *discarded); });

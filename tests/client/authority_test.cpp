@@ -534,7 +534,31 @@ TEST_F(AuthorityTest, AsksForNoAuthoritiesThatCannotBe) {
   EXPECT_FAILS_WITH(with([](auto& set) { set.keys.push_back(set.keys[0]); }), LocalCode::usage);
   EXPECT_FAILS_WITH(with([](auto& set) { set.keys[0].key = crypto::SigningKey::generate().public_key(); }),
                     LocalCode::usage);
+  const auto as_many_as = [&](std::size_t count) {
+    return with([&](auto& set) {
+      for (std::size_t i = set.keys.size(); i < count; ++i)
+        set.keys.push_back({"exemple.fr/autorite/" + std::to_string(i), audit::KeyType::ed25519,
+                            crypto::SigningKey::generate().public_key()});
+    });
+  };
+  EXPECT_FAILS_WITH(as_many_as(protocol::authorities_max + 1), LocalCode::usage);
   EXPECT_EQ(*authority.authorities_next(), before);
+  EXPECT_TRUE(as_many_as(protocol::authorities_max).has_value());
+  EXPECT_EQ(authority.authorities_next()->keys.size(), protocol::authorities_max);
+}
+
+TEST_F(AuthorityTest, AskingForOtherAuthoritiesThrowsAwayWhatWasBeingSigned) {
+  Authority authority = open(init());
+  protocol::AuthoritySet wanted = authority.facts().authorities;
+  wanted.threshold = wanted.keys.size();
+  ASSERT_TRUE(authority.prepare(spring, in(30)).has_value());
+  ASSERT_TRUE(authority.sign(authority.key_files()[0], secret("prefet")).has_value());
+  ASSERT_TRUE(authority.change_authorities(wanted).has_value());
+  auto pending = authority.pending();
+  ASSERT_TRUE(pending.has_value());
+  EXPECT_FALSE(pending->has_value()) << "it names those before, and published it would end what was asked for";
+  ASSERT_TRUE(authority.prepare(spring, in(30)).has_value());
+  EXPECT_EQ((*authority.pending())->head.threshold, wanted.threshold);
 }
 
 TEST_F(AuthorityTest, AVersionLastsThirtyDaysAtMost) {

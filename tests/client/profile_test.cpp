@@ -159,7 +159,7 @@ TEST_F(ProfileTest, AnOlderStateFileIsBroughtUpToDateAndALaterOneLeftAlone) {
   }
   EXPECT_TRUE(open().store().unproven_hidden("ged/89", 8)->empty());
   set_format(file, 99);
-  EXPECT_FAILS_WITH(client::Profile::open(folder_.path() / "profil"), LocalCode::local_store);
+  EXPECT_FAILS_WITH(client::Profile::open(folder_.path() / "profil"), LocalCode::profile_later);
 }
 
 TEST_F(ProfileTest, AStateFileOfEachEarlierFormatIsBroughtUpToDateAndACopyOfItKept) {

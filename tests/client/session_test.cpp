@@ -114,6 +114,53 @@ TEST_F(SessionTest, P10NoticesARollbackBehindAReceipt) {
   EXPECT_FAILS_WITH(connect(*desk), LocalCode::log_shrunk);
 }
 
+/// Asked from no more than what is published, the broker shows that; ours is larger by a leaf.
+class PublishedBehindTest : public SessionTest {
+ protected:
+  PublishedBehindTest() {
+    const std::string met = broker_.checkpoint();
+    broker_.add_noise_leaf();
+    published_ = std::make_unique<MemoryBroker>(broker_);
+    broker_.add_noise_leaf();
+    desk_ = connected("ged.un");
+    EXPECT_TRUE(desk_->session->log().note_foreign(met, clock_.now()).has_value());
+    broker_.instead = [this](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+      const auto* asked = std::get_if<protocol::GetCheckpoint>(&request.body);
+      if (asked == nullptr || published_->size() < asked->known_size) return std::nullopt;
+      return published_->handle(desk_->keys.current.public_identity().curve, request);
+    };
+  }
+  [[nodiscard]] std::size_t waiting() const { return desk_->profile.store().foreign_checkpoints()->size(); }
+
+  std::unique_ptr<MemoryBroker> published_;
+  std::unique_ptr<Desk> desk_;
+};
+
+TEST_F(PublishedBehindTest, P10WaitsForWhatIsPublishedBeforeItCallsTheLogShrunk) {
+  EXPECT_TRUE(desk_->session->check_log().has_value());
+  EXPECT_EQ(waiting(), 1U);
+  clock_.advance(client::foreign_grace);
+  EXPECT_TRUE(desk_->session->check_log().has_value());
+  EXPECT_EQ(waiting(), 1U) << "not compared yet";
+  clock_.advance(std::chrono::milliseconds(1));
+  auto refused = desk_->session->check_log();
+  EXPECT_FAILS_WITH(refused, LocalCode::log_shrunk);
+  const audit::Evidence kept{broker_.checkpoint(), published_->checkpoint()};
+  EXPECT_EQ(evidence_of(refused.error()), kept);
+}
+
+TEST_F(PublishedBehindTest, P7ComparesOnceWhatIsPublishedHasCaughtUp) {
+  EXPECT_TRUE(desk_->session->check_log().has_value());
+  broker_.instead = nullptr;
+  EXPECT_TRUE(desk_->session->check_log().has_value());
+  EXPECT_EQ(waiting(), 0U);
+}
+
+TEST_F(PublishedBehindTest, P10FindsAtOnceThatTheLogShrankByWhatIsAskedFromOurs) {
+  shown_ = published_.get();
+  EXPECT_FAILS_WITH(desk_->session->check_log(), LocalCode::log_shrunk);
+}
+
 TEST_F(SessionTest, P7ComparesEveryReceiptWithTheLogEverybodySees) {
   auto desk = connected("r.bellerive");
   MemoryBroker aside = broker_;

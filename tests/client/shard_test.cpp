@@ -520,10 +520,16 @@ TEST_F(DependenceTest, AsksSoOftenInOneFlushAndForTheRestAtTheNext) {
   backup.refuse_submit = [](const protocol::Address&) {
     return protocol::Refusal{Code::illegal_transition, "recu,decide", 0};
   };
-  const auto flushed = flush(*member);
-  EXPECT_EQ(flushed.done.size(), reports.size());
-  EXPECT_LE(backup.submits - before, reports.size());
+  EXPECT_EQ(flush(*member).done.size(), reports.size());
+  EXPECT_EQ(backup.submits - before, client::awaiting_refused_max) << "one more was not asked for";
   for (const auto& item : decided) EXPECT_NE(find(*member, item.id).state, client::OutboxState::refused);
+  EXPECT_FALSE(client::awaits_case(find(*member, decided.back().id)));
+  // As many as may be are all asked for.
+  ASSERT_TRUE(client::Outbox(member->profile, clock_).discard(decided.front().id).has_value());
+  EXPECT_EQ(flush(*member).done.size(), client::awaiting_refused_max);
+  EXPECT_EQ(backup.submits - before, 2 * client::awaiting_refused_max);
+  EXPECT_TRUE(client::awaits_case(find(*member, decided.back().id)));
+  decided.erase(decided.begin());
   backup.refuse_submit = {};
   ASSERT_FALSE(flush(*member).stopped);
   for (const auto& item : decided) EXPECT_EQ(find(*member, item.id).state, client::OutboxState::receipted);

@@ -569,7 +569,7 @@ TEST_F(WitnessTest, RefusesAProfileOfALaterFormat) {
                         std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
   set_format(elsewhere.path() / "state.db", 99);
   auto profile = client::Profile::open(elsewhere.path());
-  EXPECT_FAILS_WITH(profile, LocalCode::local_store);
+  EXPECT_FAILS_WITH(profile, LocalCode::profile_later);
 }
 
 // ---- what an auditor asks of the newest checkpoint -------------------------------------------------------------

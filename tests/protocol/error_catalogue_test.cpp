@@ -176,6 +176,7 @@ TEST(ErrorCatalogue, TellsTheCommonestMistakesApartByNamesScriptsCanRelyOn) {
       {LocalCode::queue_vacant, "queue_vacant"},
       {LocalCode::awaits_case, "awaits_case"},
       {LocalCode::passphrase_short, "passphrase_short"},
+      {LocalCode::profile_later, "profile_later"},
       {LocalCode::invitation_other_keys, "invitation_other_keys"},
       {LocalCode::departement_unknown, "departement_unknown"},
   };
