@@ -16,7 +16,7 @@
 #include "client/outbox.hpp"
 #include "crypto/secret_box.hpp"
 #include "protocol/form.hpp"
-#include "tests/attack/house_connection.hpp"
+#include "tests/support/house_connection.hpp"
 #include "tests/support/small_world.hpp"
 #include "tests/support/store_surgery.hpp"
 
@@ -43,10 +43,11 @@ template <class T>
 class Person {
  public:
   Person(std::string member, const Department& department, BrokerHouse& house)
-      : member_(std::move(member)), department_(department), clock_(house.now), profile_(make_profile(house)) {
-    const crypto::Identity& identity = department.identity(member_);
-    keys_.current = crypto::Identity::from_seed(identity.seed().clone());
-  }
+      : member_(std::move(member)),
+        department_(department),
+        clock_(house.now),
+        profile_(enrolled(house)),
+        keys_(keys_of(department, member_)) {}
   Outcome<std::unique_ptr<client::Session>> connect(BrokerHouse& house) {
     return client::Session::open(profile_, keys_, clock_,
                                  std::make_unique<HouseConnection>(house, department_, member_));
@@ -91,21 +92,9 @@ class Person {
   }
 
  private:
-  client::Profile make_profile(BrokerHouse& house) {
-    auto profile = client::Profile::open(folder_.path());
+  client::Profile enrolled(BrokerHouse& house) {
+    auto profile = enrolled_profile(folder_.path(), house, department_, member_);
     EXPECT_TRUE(profile) << why(profile);
-    const crypto::Identity identity = crypto::Identity::from_seed(department_.identity(member_).seed().clone());
-    constexpr int quick_work_factor = 2;
-    EXPECT_TRUE(profile->write_identity(identity, passphrase(), quick_work_factor));
-    protocol::Invitation invitation;
-    invitation.contract = house.core().directory()->verified()->head().contract;
-    invitation.member = member_;
-    invitation.log = department_.log();
-    invitation.log_key = house.log_key().key;
-    invitation.endpoint = "tcp://127.0.0.1:9";
-    invitation.authorities = department_.authorities();
-    invitation.directory = DirectoryNumber{1};
-    EXPECT_TRUE(profile->accept_invitation(protocol::to_text(invitation)));
     return std::move(*profile);
   }
   std::string member_;
@@ -113,7 +102,7 @@ class Person {
   ManualClock clock_;
   ScratchFolder folder_;
   client::Profile profile_;
-  client::Keys keys_{crypto::Identity::generate(), {}};
+  client::Keys keys_;
 };
 
 class RootAttack : public ::testing::Test {

@@ -1141,8 +1141,7 @@ TEST_F(BrokerProgram, ABackupOfAnOlderSchemaIsBroughtUpToDate) {
   (void)submit(client, world_.seal(world_.referent, "a.martin"));
   EXPECT_EQ(stop(running), 0);
   ASSERT_EQ(call("backup", {path("old.db")}).code, 0);
-  std::ifstream then(std::string(PLI_SOURCE_DIR) + "/tests/support/old_schemas/broker-1.sql");
-  testing::put_back_to_schema(path("old.db"), std::string(std::istreambuf_iterator<char>(then), {}), 1);
+  testing::put_back_to_schema(path("old.db"), "broker-1.sql", 1);
   const Bytes before = *read_file(path("old.db"), 64 << 20);
   const Answer restored = call("restore", {path("old.db")});
   ASSERT_EQ(restored.code, 0) << restored.said.dump();

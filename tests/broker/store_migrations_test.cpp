@@ -1,8 +1,5 @@
 #include "broker/store_migrations.hpp"
 
-#include <fstream>
-#include <sstream>
-
 #include "base/file.hpp"
 #include "broker/store_schema.hpp"
 #include "tests/broker/core_fixture.hpp"
@@ -10,15 +7,6 @@
 
 namespace pli::testing {
 namespace {
-
-/// tests/support/old_schemas/README.md
-std::string schema_of_then(const char* name) {
-  std::ifstream file(std::string(PLI_SOURCE_DIR) + "/tests/support/old_schemas/" + name);
-  std::ostringstream text;
-  text << file.rdbuf();
-  EXPECT_FALSE(text.str().empty()) << name;
-  return text.str();
-}
 
 class StoreMigrations : public CoreTest {
  protected:
@@ -49,7 +37,7 @@ class StoreMigrations : public CoreTest {
   void expect_brought_up_to_date(const char* name) {
     const std::string todays = schema_text(house.database());
     const auto before = table_digests(house.database());
-    put_back_to_schema(house.database(), schema_of_then(name), 1);
+    put_back_to_schema(house.database(), name, 1);
     ASSERT_NE(schema_text(house.database()), todays);
     const std::string then = schema_text(house.database());
 
@@ -95,7 +83,7 @@ TEST_F(StoreMigrations, RefuseASchemaThatNeverWas) {
 }
 
 TEST_F(StoreMigrations, AreDoneOnceAndThenNotAtAll) {
-  put_back_to_schema(house.database(), schema_of_then("broker-1.sql"), 1);
+  put_back_to_schema(house.database(), "broker-1.sql", 1);
   ASSERT_TRUE(broker::migrate_store(house.database()).has_value());
   std::filesystem::remove(broker::kept_copy(house.database(), 1));
   ASSERT_TRUE(broker::migrate_store(house.database()).has_value());
@@ -103,7 +91,7 @@ TEST_F(StoreMigrations, AreDoneOnceAndThenNotAtAll) {
 }
 
 TEST_F(StoreMigrations, ADiskThatFailsLeavesTheOldSchemaOrTheNewOne) {
-  put_back_to_schema(house.database(), schema_of_then("broker-1-suspension.sql"), 1);
+  put_back_to_schema(house.database(), "broker-1-suspension.sql", 1);
   const std::string file = house.database().string();
   ASSERT_FALSE(std::filesystem::exists(file + "-wal")) << "all of it is in the one file";
   const DiskImage then = {{file, *read_file(file, 64 << 20)}};

@@ -140,16 +140,13 @@ TEST_F(FailingDisk, P8WhatAShortReadHasSpoiltIsNoticed) {
       expect_closed_for_good();
     }
     end(Ending::process_killed);
-    broker::CheckOptions options;
-    options.log = department_.log();
-    options.vfs = disk_.name();
     const auto opened = house_.open();
     if (!opened) {
       EXPECT_EQ(opened.error().code, Errc::corruption) << opened.error().detail;
       ++later;
       continue;
     }
-    const auto report = broker::check_store(house_.database(), house_.keys(), options);
+    const auto report = checked();
     if (!report || !report->problems.empty()) {
       ++later;
       continue;
@@ -199,10 +196,7 @@ TEST_F(FailingDisk, P10WhatASyncThatLiedHasLostIsNoticed) {
           ++rolled_back;
           continue;
         }
-        broker::CheckOptions options;
-        options.log = department_.log();
-        options.vfs = disk_.name();
-        const auto report = broker::check_store(house_.database(), house_.keys(), options);
+        const auto report = checked();
         if (!report || !report->problems.empty()) {
           ++by_check;
           continue;

@@ -194,13 +194,17 @@ class ScriptedBroker : public ::testing::Test {
     EXPECT_FALSE(house_.core().tick(house_.now).has_value());
   }
 
-  /// `signatures`: most of the time it takes.
-  void expect_whole(bool signatures) {
+  /// As `pli-broker check` looks. `signatures`: most of the time it takes.
+  Result<broker::CheckReport> checked(bool signatures = true) {
     broker::CheckOptions options;
     options.log = department_.log();
     options.signatures = signatures;
     options.vfs = vfs_;
-    const auto report = broker::check_store(house_.database(), house_.keys(), options);
+    return broker::check_store(house_.database(), house_.keys(), options);
+  }
+
+  void expect_whole(bool signatures) {
+    const auto report = checked(signatures);
     ASSERT_TRUE(report.has_value()) << report.error().detail;
     for (const broker::StoreProblem& problem : report->problems) ADD_FAILURE() << problem.name << " " << problem.where;
   }

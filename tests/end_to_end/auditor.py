@@ -10,9 +10,8 @@ import pathlib
 import sqlite3
 import sys
 import time
-import zoneinfo
 
-from departement import SOURCE, must, play
+from departement import SOURCE, must, paris_today, play
 
 FORM = SOURCE / "config" / "forms" / "signalement-individuel-simple.json"
 NOTE = "réunion de jeudi, point numéro trois"
@@ -84,7 +83,7 @@ def audit(department):
     everything = told_once(lambda lines: any(line["act"] == "refus" for line in lines), "list")
     opening = [line for line in everything if line["act"] == "consultation"]
     must(len(opening) == 2 and all(line["field_exchange"] == exchange for line in opening), "every opening is in the journal")
-    today = datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Paris")).date()
+    today = paris_today()
     day, before = str(today), str(today - datetime.timedelta(days=1))
     for words, count in ((["--act", "consultation"], 2), (["--person", "b.aubry", "--act", "Consultation"], 2),
                          (["--member", "b.aubry", "--motif", "evaluation"], 1), (["--motif", "extraction"], 0),

@@ -15,9 +15,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-import zoneinfo
 
-from departement import PASSPHRASE, SOURCE, WORK_FACTOR, Departement, NotAsTold, communes
+from departement import PASSPHRASE, SOURCE, WORK_FACTOR, Departement, NotAsTold, communes, paris_today
 
 DEPARTEMENT = "89"
 
@@ -27,11 +26,6 @@ CLIR = ["l.kieffer", "m.lacombe", "n.marchal", "o.noel", "p.oudin", "q.prieur"]
 MOTIF_NOTE = "Point n° 7 de la séance, dossier vert"
 
 BOLD, DIM, GREEN, RED, END = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
-
-
-def paris_today():
-    """The journal's days are those of Paris, whatever the machine's zone."""
-    return datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Paris")).date()
 
 
 def chapter(title):

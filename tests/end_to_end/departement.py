@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import datetime
 import json
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import zoneinfo
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 WORK_FACTOR = "10"  # 18 in life; lower here so that sixty unlockings do not take minutes
@@ -18,6 +20,11 @@ PASSPHRASE = "sept-lampes-eteintes-au-port"
 
 class NotAsTold(Exception):
     pass
+
+
+def paris_today():
+    """The journal's days are those of Paris, whatever the machine's zone."""
+    return datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Paris")).date()
 
 
 def must(condition, what):

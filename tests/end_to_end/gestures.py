@@ -14,7 +14,7 @@ import sys
 import time
 
 import demo_story
-from departement import SOURCE, WORK_FACTOR, Departement, must, play
+from departement import SOURCE, WORK_FACTOR, Departement, must, paris_today, play
 
 FORMS = SOURCE / "config" / "forms"
 SIMPLE = FORMS / "signalement-individuel-simple.json"
@@ -407,7 +407,7 @@ def rollback(department):
     listed, _ = department.pli("auditrice", "audit", "list", "--act", "registre")
     must([record["shard"] for record in listed if record["leaf"] == 0] == [origin.rsplit("/", 1)[1] for origin in origins],
          "audit list goes through them in their order")
-    day = datetime.date.today()
+    day = paris_today()
     period = ["--from", str(day - datetime.timedelta(days=1)), "--to", str(day + datetime.timedelta(days=1))]
     folder = department.folder / "older-shard"
     exported = last(department.pli("auditrice", "audit", "export", folder, *period, "--shard", origins[0].rsplit("/", 1)[1]))

@@ -5,11 +5,12 @@ away: what came last is confirmed all the same once they are back, and the journ
 Exits non-zero at the first step that is not as it must be.
 """
 
+import datetime
 import json
 import sys
 import time
 
-from departement import SOURCE, must, play
+from departement import SOURCE, must, paris_today, play
 
 FORM = SOURCE / "config" / "forms" / "signalement-individuel-simple.json"
 WITNESSES = ("w1", "w2")
@@ -106,14 +107,16 @@ def year_ends(department, nothing_waits):
     second = next_shard(department)
     must(second["cosigned"] is True, "with them there a shard is closed under their word")
     department.start_broker()
-    today = time.strftime("%Y-%m-%d")
+    today = paris_today()
     names = [one.rsplit("/", 1)[1] for one in (first["closed"], second["closed"], second["origin"])]
     folders = []
 
     def exported(shard):
         folder = department.folder / f"export-{shard}-{len(folders)}"
         folders.append(folder)
-        pli("auditrice", "audit", "export", folder, "--from", today, "--to", today, "--shard", shard)
+        taken = pli("auditrice", "audit", "export", folder, "--from", today - datetime.timedelta(days=1), "--to", today,
+                    "--shard", shard)[0][-1]
+        must(taken["records"] > 0, f"{shard}: {taken['records']} records are taken away")
         return folder
 
     policy = department.folder / "lecteur.policy"

@@ -27,6 +27,7 @@ using broker::VerifiedBody;
 
 constexpr std::size_t steps_max = 48;
 constexpr std::size_t batch_max = 6;
+constexpr std::array<const char*, 3> plain_handling = {"ged-only", "ask-before-transfer", "eyes-only"};
 
 /// The fuzzer's bytes, as choices; zeros once they are spent.
 class Choices {
@@ -158,6 +159,13 @@ class Run {
     return stranger;
   }
   std::string queue() { return choices_.below(8) == 0 ? choices_.text(40) : choices_.of(world_.queues); }
+  std::string shard() {
+    switch (choices_.below(3)) {
+      case 0: return world_.department.origin();
+      case 1: return world_.department.log() + "/2026-" + std::to_string(choices_.below(4));
+      default: return "";
+    }
+  }
   Digest exchange() {
     if (!accepted_.empty() && choices_.below(8) != 0) return choices_.of(accepted_);
     return choices_.below(2) == 0 ? Digest{} : crypto::sha256(as_bytes(choices_.text(4)));
@@ -174,9 +182,12 @@ class Run {
     const auto* row = protocol::row_of(draft.kind);
     if (row->names_case != (choices_.below(8) == 0)) draft.case_id = exchange();
     if (choices_.below(3) == 0) draft.in_reply_to = exchange();
+    // Whatever else stands there the gate does not decode.
     if (choices_.below(4) == 0)
-      draft.handling = {"sans." + choices_.text(6), "seulement." + choices_.of(world_.members)};
-    if (choices_.below(4) == 0) draft.attributes = {{choices_.text(8), choices_.text(12)}};
+      draft.handling = {choices_.of(plain_handling),
+                        "no-copy-to:" + world_.department.member(choices_.of(world_.members)).organisation};
+    if (draft.kind == protocol::Kind::anomalie)
+      draft.attributes = {{"code", std::string(choices_.of(protocol::anomaly_codes()))}};
     draft.created_at = house_.now + std::chrono::milliseconds(choices_.below(4) == 0 ? choices_.number(4) : 0);
     Sealed sealed = world_.department.seal(draft);
     sealed.address.directory = directory_;
@@ -248,18 +259,17 @@ class Run {
         protocol::Prove prove;
         prove.exchange = exchange();
         if (choices_.below(2) == 0) prove.leaf = LeafIndex{choices_.count_near(size)};
-        prove.shard = choices_.below(3) == 0 ? choices_.text(20) : "";
+        prove.shard = shard();
         prove.published = choices_.below(2) == 0;
         return prove;
       }
       case 18:
         return protocol::GetRecords{LeafIndex{choices_.count_near(size)},
-                                    static_cast<std::uint32_t>(choices_.count_near(64)),
-                                    choices_.below(4) == 0 ? choices_.text(20) : ""};
+                                    static_cast<std::uint32_t>(choices_.count_near(64)), shard()};
       default:
         switch (choices_.below(4)) {
           case 0: return protocol::GetHealth{};
-          case 1: return protocol::GetShard{choices_.text(20), TreeSize{choices_.count_near(size)}};
+          case 1: return protocol::GetShard{shard(), TreeSize{choices_.count_near(size)}};
           case 2: return broker::GateRefusal{{protocol::Code::bad_signature, {}, {}}, "submit", exchange()};
           default: return broker::Unattributed{};
         }

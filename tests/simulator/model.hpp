@@ -52,7 +52,7 @@ class Model {
   /// From here until the next call is one batch: replies without a leaf are judged by every state it went through.
   void begin_batch(UnixMillis now);
   void open_shard(std::string origin);
-  /// The next leaf. Nothing of its record where it was dropped at its term.
+  /// The next leaf, with its record.
   void take_leaf(const std::string& leaf, const audit::Record& record);
   [[nodiscard]] TreeSize size() const { return shards_.back().tree.size(); }
   [[nodiscard]] UnixMillis last_leaf_time() const { return last_leaf_time_; }
@@ -114,7 +114,6 @@ class Model {
   [[nodiscard]] bool in_force(const std::string& member, UnixMillis now) const {
     return in_force(views_.back(), member, now) != nullptr;
   }
-  [[nodiscard]] bool expired(UnixMillis now) const { return expired(views_.back(), now); }
 
  private:
   struct Suspended {

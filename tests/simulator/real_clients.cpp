@@ -5,7 +5,7 @@
 #include "client/auditor.hpp"
 #include "client/inbox.hpp"
 #include "client/session.hpp"
-#include "tests/attack/house_connection.hpp"
+#include "tests/support/house_connection.hpp"
 #include "tests/support/small_world.hpp"
 
 namespace pli::testing {
@@ -22,7 +22,7 @@ UnixMillis time_of(BrokerHouse& house) {
 class Client {
  public:
   Client(BrokerHouse& house, const Department& department, const std::string& member)
-      : clock_(time_of(house)), keys_{copy_of(department, member), {}} {
+      : clock_(time_of(house)), keys_(keys_of(department, member)) {
     open(house, department, member);
   }
   [[nodiscard]] const std::optional<std::string>& failure() const { return failure_; }
@@ -33,29 +33,13 @@ class Client {
 
  private:
   void open(BrokerHouse& house, const Department& department, const std::string& member) {
-    auto profile = client::Profile::open(folder_.path());
+    auto profile = enrolled_profile(folder_.path(), house, department, member);
     if (!profile) return fail("profile", profile.error());
     profile_.emplace(*std::move(profile));
-    constexpr int quick_work_factor = 2;
-    if (auto written = profile_->write_identity(copy_of(department, member), passphrase(), quick_work_factor); !written)
-      return fail("identity", written.error());
-    protocol::Invitation invitation;
-    invitation.contract = house.core().directory()->verified()->head().contract;
-    invitation.member = member;
-    invitation.log = department.log();
-    invitation.log_key = house.log_key().key;
-    invitation.endpoint = "tcp://127.0.0.1:9";
-    invitation.authorities = department.authorities();
-    invitation.directory = DirectoryNumber{1};
-    if (auto accepted = profile_->accept_invitation(protocol::to_text(invitation)); !accepted)
-      return fail("invitation", accepted.error());
     auto session =
         client::Session::open(*profile_, keys_, clock_, std::make_unique<HouseConnection>(house, department, member));
     if (!session) return fail("session", session.error());
     session_ = *std::move(session);
-  }
-  static crypto::Identity copy_of(const Department& department, const std::string& member) {
-    return crypto::Identity::from_seed(department.identity(member).seed().clone());
   }
   ManualClock clock_;
   ScratchFolder folder_;

@@ -11,7 +11,6 @@
 #include "crypto/header_unlock.hpp"
 #include "crypto/random.hpp"
 #include "crypto/statement.hpp"
-#include "protocol/limits.hpp"
 #include "tests/simulator/real_clients.hpp"
 #include "tests/support/seeded_random.hpp"
 
@@ -28,7 +27,7 @@ constexpr std::int64_t hour = 60 * minute;
 constexpr std::int64_t day = 24 * hour;
 
 constexpr std::uint64_t plenty = std::uint64_t{1} << 40;
-/// An outbox asks again after so long; what is not in one is asked a few times and given up.
+/// Whoever is not answered asks again after so long, a few times; what is in an outbox, once more in the calm.
 constexpr std::int64_t asked_again_after = 20 * second;
 constexpr int attempts_max = 4;
 /// In the calm: so often an outbox is flushed before somebody was let down.
@@ -90,24 +89,6 @@ void Tally::add(const Tally& more) {
   versions += more.versions;
   shards += more.shards;
 }
-
-/// What a process of the broker holds beside core and store.
-struct Simulation::Front {
-  Front(BrokerHouse& house)
-      : clock(house.now),
-        directory(house.core().directory()),
-        spool(must(broker::Spool::open(house.folder() / "spool", {}), "spool")),
-        verifier(directory,
-                 {[&house](std::uint32_t month, const crypto::BoxPublic& key) {
-                    return house.keys().release_shared(month, key);
-                  },
-                  [&house](std::uint32_t month) { return house.keys().release_public(month); }},
-                 *spool, clock, protocol::exchange_bytes_max) {}
-  ManualClock clock;
-  broker::DirectoryInForce directory;
-  std::unique_ptr<broker::Spool> spool;
-  broker::Verifier verifier;
-};
 
 Simulation::Seeded::Seeded(std::uint64_t seed) {
   static const bool once = [] {
@@ -476,7 +457,7 @@ void Simulation::start() {
 }
 
 void Simulation::open_front() {
-  front_ = std::make_unique<Front>(*house_);
+  front_ = std::make_unique<HouseFront>(*house_);
   free_at_ = time_;
 }
 
@@ -600,7 +581,6 @@ std::optional<protocol::ExchangeId> Simulation::some_case(Dice& dice) const {
 void Simulation::perform(const Step& step) {
   run_until(time_ + step.after.count());
   if (model_.breach()) return;
-  step_ = step.index;
   ++tally_.steps;
   // Numbers and randomness of this step are its own, whichever steps stand before it.
   last_request_ = std::uint64_t{step.index} * 1000;
@@ -992,10 +972,7 @@ void Simulation::settle() {
     for (const auto& [number, ask] : asks_)
       if (ask.kept && !ask.done) waiting.push_back(number);
     if (waiting.empty()) break;
-    for (const std::uint64_t number : waiting) {
-      if (asks_.at(number).attempts > 1000) continue;
-      post(number);
-    }
+    for (const std::uint64_t number : waiting) post(number);
     run_until(time_ + 61 * second);
   }
   for (const auto& [number, ask] : asks_)
@@ -1058,7 +1035,6 @@ Outcome simulate(std::uint64_t seed, const Plan& plan, std::ostream* trace) {
   for (const Step& step : plan) {
     if (simulation.breach()) break;
     simulation.perform(step);
-    ++out.steps;
   }
   simulation.settle();
   out.breach = simulation.breach();

@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "broker/gate_verify.hpp"
 #include "tests/simulator/dice.hpp"
 #include "tests/simulator/model.hpp"
 #include "tests/simulator/plan.hpp"
 #include "tests/support/broker_house.hpp"
 #include "tests/support/faulty_disk.hpp"
+#include "tests/support/house_front.hpp"
 
 namespace pli::testing {
 
@@ -71,14 +71,12 @@ class Simulation {
     bool done = false;
     bool must_hold = false;  ///< nothing that may happen excuses a refusal
     std::function<void()> seal_anew;
-    Bytes content;
   };
   struct Flying {
     broker::Peer peer;
     std::string member;
     Bytes bytes;
   };
-  struct Front;
 
   // Time and the network.
   void say(const std::string& line);
@@ -137,7 +135,6 @@ class Simulation {
   std::map<std::pair<std::int64_t, std::uint64_t>, std::function<void()>> events_;
   std::uint64_t event_number_ = 0;
   std::uint64_t fate_ = 0;
-  std::uint64_t step_ = 0;
   bool calm_ = false;
   std::set<std::string> parted_;
 
@@ -145,7 +142,7 @@ class Simulation {
   FaultyDisk disk_;
   std::uint64_t free_bytes_ = 0;
   std::unique_ptr<BrokerHouse> house_;
-  std::unique_ptr<Front> front_;
+  std::unique_ptr<HouseFront> front_;
   Model model_;
   std::uint64_t incarnation_ = 1;
   bool cut_armed_ = false;
@@ -175,7 +172,6 @@ class Simulation {
 /// What became of one plan.
 struct Outcome {
   std::optional<Breach> breach;
-  std::size_t steps = 0;  ///< performed before it broke
   Tally tally;
   std::uint64_t trace_digest = 0;
 };

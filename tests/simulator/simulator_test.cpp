@@ -2,7 +2,6 @@
 // the broker keeps its promises over thousands of seeds is run by pli-sim (CMakeLists.txt).
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <sstream>
 
 #include "tests/simulator/planted.hpp"
@@ -52,6 +51,21 @@ TEST(Simulator, ReplaysASeedExactlyToTheLastEvent) {
 
 TEST(Simulator, AnotherSeedIsAnotherStory) {
   EXPECT_NE(simulate(1, make_plan(1)).trace_digest, simulate(2, make_plan(2)).trace_digest);
+}
+
+/// A simulation in which nothing is sent, cut off or read breaks no promise either.
+TEST(Simulator, MeetsEverythingItCountsWithinFortySeeds) {
+  constexpr std::uint64_t seeds = 40;
+  Tally sum;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) sum.add(simulate(seed, make_plan(seed)).tally);
+  EXPECT_GT(sum.receipted, seeds);
+  EXPECT_GT(sum.read, seeds);
+  EXPECT_GT(sum.refusals, seeds);
+  EXPECT_GT(sum.crashes, seeds / 2);
+  EXPECT_GT(sum.cut_in_commit, 0U);
+  EXPECT_GT(sum.unsure, 0U) << "a batch that stood though nobody was told";
+  EXPECT_GT(sum.versions, 2 * seeds);
+  EXPECT_GT(sum.shards, seeds) << "a shard that was closed";
 }
 
 class Shrinking : public Planted {};

@@ -105,7 +105,7 @@ struct FaultyDisk::State {
   std::uint64_t fault_calls = 0;
   bool failed = false;
   std::uint64_t bytes_max = std::numeric_limits<std::uint64_t>::max();
-  std::uint64_t changes = 0, writes = 0, syncs = 0, reads = 0, power_cuts = 0;
+  std::uint64_t changes = 0, syncs = 0, reads = 0, power_cuts = 0;
 
   bool one_in(std::uint64_t count) { return random() % count == 0; }
 
@@ -257,7 +257,6 @@ int x_write(sqlite3_file* f, const void* from, int n, sqlite3_int64 at) {
     return SQLITE_OK;
   }
   ++disk.changes;
-  ++disk.writes;
   const auto fault = disk.trips(DiskFault::Calls::changes);
   if (!fault) {
     const std::uint64_t end = write.at + write.bytes.size();
@@ -568,10 +567,6 @@ void FaultyDisk::kill_process() {
 std::uint64_t FaultyDisk::changes() const {
   const std::lock_guard lock(state_->mutex);
   return state_->changes;
-}
-std::uint64_t FaultyDisk::writes() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->writes;
 }
 std::uint64_t FaultyDisk::syncs() const {
   const std::lock_guard lock(state_->mutex);

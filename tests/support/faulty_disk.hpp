@@ -74,7 +74,6 @@ class FaultyDisk {
 
   // Counted since the disk was made, temporary files left out.
   [[nodiscard]] std::uint64_t changes() const;  ///< writes, truncates, syncs, deletes: what DiskFault.at counts
-  [[nodiscard]] std::uint64_t writes() const;
   [[nodiscard]] std::uint64_t syncs() const;
   [[nodiscard]] std::uint64_t reads() const;
   [[nodiscard]] std::uint64_t power_cuts() const;

@@ -72,21 +72,26 @@ std::int64_t query_number(const std::filesystem::path& database, const std::stri
   }
 }
 
-void put_back_to_schema(const std::filesystem::path& database, const std::string& schema_sql, int version) {
+void put_back_to_schema(const std::filesystem::path& database, const std::string& schema, int version,
+                        const std::map<std::string, std::string>& renamed) {
+  std::ifstream file(std::string(PLI_SOURCE_DIR) + "/tests/support/old_schemas/" + schema);
+  const std::string tables_of_then((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (tables_of_then.empty()) give_up(std::runtime_error("no such schema: " + schema));
   try {
     const std::filesystem::path today = database.string() + ".today";
+    std::string as_today;
     {
       SQLite::Database db(database.string(), SQLite::OPEN_READWRITE);
+      for (const std::string pragma : {"page_size", "journal_mode", "application_id"})
+        as_today += "PRAGMA " + pragma + " = " + db.execAndGet("PRAGMA " + pragma).getString() + ";";
       db.exec("PRAGMA journal_mode = DELETE");  // one file, nothing left in a WAL
     }
     std::filesystem::rename(database, today);
     SQLite::Database db(database.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-    db.exec("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL");
-    db.exec("ATTACH '" + today.string() + "' AS today");
-    const std::int64_t application = db.execAndGet("PRAGMA today.application_id").getInt64();
-    db.exec(schema_sql);
-    db.exec("PRAGMA application_id = " + std::to_string(application));
+    db.exec(as_today);
+    db.exec(tables_of_then);
     db.exec("PRAGMA user_version = " + std::to_string(version));
+    db.exec("ATTACH '" + today.string() + "' AS today");
     std::vector<std::string> copies;
     {
       SQLite::Statement tables(db,
@@ -96,7 +101,11 @@ void put_back_to_schema(const std::filesystem::path& database, const std::string
       while (tables.executeStep()) {
         const std::string name = tables.getColumn(0).getString();
         const std::string columns = tables.getColumn(1).getString();
-        copies.push_back("INSERT INTO main." + name + " (" + columns + ") SELECT " + columns + " FROM today." + name);
+        std::string of_today = columns;
+        for (const auto& [then, now] : renamed)
+          if (const auto at = of_today.find('"' + then + '"'); at != std::string::npos)
+            of_today.replace(at + 1, then.size(), now);
+        copies.push_back("INSERT INTO main." + name + " (" + columns + ") SELECT " + of_today + " FROM today." + name);
       }
     }
     for (const std::string& copy : copies) db.exec(copy);

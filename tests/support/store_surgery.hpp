@@ -18,9 +18,10 @@ void run_sql(const std::filesystem::path& database, const std::string& sql, cons
 [[nodiscard]] std::int64_t query_number(const std::filesystem::path& database, const std::string& sql,
                                         const std::string& vfs = {});
 
-/// Puts the file back to an older schema: the tables that `schema_sql` makes, with what of today's they hold. Nobody
-/// may have it open.
-void put_back_to_schema(const std::filesystem::path& database, const std::string& schema_sql, int version);
+/// Puts the file back to an older schema, one of tests/support/old_schemas by its file's name: the tables of then, with
+/// what of today's they hold. `renamed`: columns that have another name since. Nobody may have it open.
+void put_back_to_schema(const std::filesystem::path& database, const std::string& schema, int version,
+                        const std::map<std::string, std::string>& renamed = {});
 /// The SQL of every table and index, in order of their names.
 [[nodiscard]] std::string schema_text(const std::filesystem::path& database);
 

@@ -1,30 +1,15 @@
-#include "tests/attack/house_connection.hpp"
+#include "tests/support/house_connection.hpp"
 
 #include <stdexcept>
 
-#include "protocol/limits.hpp"
+#include "protocol/card.hpp"
+#include "tests/support/house_front.hpp"
+#include "tests/support/small_world.hpp"
 
 namespace pli::testing {
 
-struct HouseConnection::Front {
-  explicit Front(BrokerHouse& house)
-      : clock(house.now),
-        directory(house.core().directory()),
-        spool(broker::Spool::open(house.folder() / "spool", {}).value()),
-        verifier(directory,
-                 {[&house](std::uint32_t month, const crypto::BoxPublic& key) {
-                    return house.keys().release_shared(month, key);
-                  },
-                  [&house](std::uint32_t month) { return house.keys().release_public(month); }},
-                 *spool, clock, protocol::exchange_bytes_max) {}
-  ManualClock clock;
-  broker::DirectoryInForce directory;
-  std::unique_ptr<broker::Spool> spool;
-  broker::Verifier verifier;
-};
-
 HouseConnection::HouseConnection(BrokerHouse& house, const Department& department, std::string member)
-    : house_(house), peer_(department.peer(member)), front_(std::make_unique<Front>(house)) {}
+    : house_(house), peer_(department.peer(member)), front_(std::make_unique<HouseFront>(house)) {}
 HouseConnection::~HouseConnection() = default;
 
 client::Outcome<std::uint64_t> HouseConnection::post(protocol::RequestBody body) {
@@ -64,6 +49,30 @@ client::Outcome<protocol::ReplyBody> HouseConnection::take(std::uint64_t request
 
 client::Outcome<std::optional<protocol::Pushed>> HouseConnection::take_push(std::chrono::milliseconds) {
   return std::optional<protocol::Pushed>();
+}
+
+client::Keys keys_of(const Department& department, const std::string& member) {
+  return {crypto::Identity::from_seed(department.identity(member).seed().clone()), {}};
+}
+
+client::Outcome<client::Profile> enrolled_profile(const std::filesystem::path& folder, BrokerHouse& house,
+                                                  const Department& department, const std::string& member) {
+  auto profile = client::Profile::open(folder);
+  if (!profile) return profile.error();
+  constexpr int quick_work_factor = 2;
+  if (auto written = profile->write_identity(keys_of(department, member).current, passphrase(), quick_work_factor);
+      !written)
+    return written.error();
+  protocol::Invitation invitation;
+  invitation.contract = house.core().directory()->verified()->head().contract;
+  invitation.member = member;
+  invitation.log = department.log();
+  invitation.log_key = house.log_key().key;
+  invitation.endpoint = "tcp://127.0.0.1:9";
+  invitation.authorities = department.authorities();
+  invitation.directory = DirectoryNumber{1};
+  if (auto accepted = profile->accept_invitation(protocol::to_text(invitation)); !accepted) return accepted.error();
+  return profile;
 }
 
 }  // namespace pli::testing
