@@ -42,8 +42,8 @@ bool has_its_attributes(const Address& address) {
     if (!is_attribute(row->kind, each->first, each->second) || std::any_of(attributes.begin(), each, same_name))
       return false;
   }
-  // An anomaly without its cause would tell the auditors nothing.
-  return row->kind != Kind::anomalie || !attributes.empty();
+  // An anomaly without its cause would tell the auditors nothing, an inscription without its day the instance nothing.
+  return attribute_name(row->kind).empty() || !attributes.empty();
 }
 
 /// Year · 100 + month.

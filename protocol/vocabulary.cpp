@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "audit/note.hpp"
@@ -13,6 +14,7 @@ namespace {
 constexpr std::size_t token_bytes_max = 64;
 constexpr std::size_t log_name_bytes_max = 80;
 constexpr std::size_t dns_label_bytes_max = 63;
+constexpr int last_year = 2199;
 
 constexpr std::array<std::string_view, role_count> role_names = {
     "referent", "maire",   "secretariat", "membre_ged", "membre_clir", "membre_cpraf",
@@ -25,7 +27,7 @@ using audit::LeafType;
 constexpr bool opens = true;  // the two ways a kind stands to a case
 constexpr bool names = true;
 constexpr bool no = false;
-constexpr std::array<KindRow, 19> kinds = {{
+constexpr std::array<KindRow, 23> kinds = {{
     {Kind::signalement_individuel, "signalement_individuel", LeafType::collecte, opens, no,
      "Signalement d'une personne"},
     {Kind::signalement_de_structure, "signalement_de_structure", LeafType::collecte, opens, no,
@@ -40,12 +42,16 @@ constexpr std::array<KindRow, 19> kinds = {{
     {Kind::information_nominative, "information_nominative", LeafType::communication, no, names,
      "Information nominative"},
     {Kind::point_de_situation, "point_de_situation", LeafType::communication, opens, no, "Point de situation"},
+    {Kind::report_du_retour, "report_du_retour", LeafType::modification, no, names, "Report du retour d'information"},
     {Kind::transmission, "transmission", LeafType::transfert, no, names, "Transmission"},
     {Kind::orientation_cpraf, "orientation_cpraf", LeafType::transfert, no, names, "Orientation vers la CPRAF"},
     {Kind::agrement, "agrement", LeafType::agrement, no, names, "Accord"},
     {Kind::inscription, "inscription", LeafType::modification, no, names, "Inscription à l'ordre du jour"},
     {Kind::decision, "decision", LeafType::modification, no, names, "Décision"},
     {Kind::cloture, "cloture", LeafType::modification, no, names, "Clôture"},
+    {Kind::recevabilite, "recevabilite", LeafType::modification, no, names, "Avis de recevabilité"},
+    {Kind::mise_en_evaluation, "mise_en_evaluation", LeafType::modification, no, names, "Mise en évaluation"},
+    {Kind::recusation, "recusation", LeafType::modification, no, names, "Récusation d'un membre"},
     {Kind::acces, "acces", LeafType::communication, no, names, "Accès donné à un autre membre"},
     {Kind::anomalie, "anomalie", LeafType::verification, no, no, "Anomalie constatée à l'ouverture"},
     {Kind::information_de_volet, "information_de_volet", LeafType::collecte, opens, no,
@@ -78,6 +84,8 @@ constexpr std::array<std::string_view, 12> anomalies = {"address_mismatch", "no_
                                                         "release_mismatch", "file_key_mismatch", "payload_mismatch",
                                                         "sender_unproven",  "log_forked",        "queue_withheld",
                                                         "queue_reordered",  "queue_hidden",      "directory_stale"};
+
+constexpr std::array<std::string_view, 2> admissibility = {"recevable", "hors_perimetre"};
 
 constexpr std::array<std::string_view, 3> plain_handling = {"ged-only", "ask-before-transfer", "eyes-only"};
 constexpr std::string_view no_copy_prefix = "no-copy-to:";
@@ -231,9 +239,42 @@ std::string_view french(Motif motif) {
 
 std::span<const std::string_view> anomaly_codes() { return anomalies; }
 
+std::span<const std::string_view> admissibility_words() { return admissibility; }
+
+std::string_view attribute_name(Kind kind) {
+  switch (kind) {
+    case Kind::anomalie: return "code";
+    case Kind::recevabilite: return "avis";
+    case Kind::inscription:
+    case Kind::report_du_retour: return "date";
+    default: return {};
+  }
+}
+
 bool is_attribute(Kind kind, std::string_view name, std::string_view value) {
-  return kind == Kind::anomalie && name == "code" &&
-         std::find(anomalies.begin(), anomalies.end(), value) != anomalies.end();
+  if (name.empty() || name != attribute_name(kind)) return false;
+  const auto listed = [&](const auto& list) { return std::find(list.begin(), list.end(), value) != list.end(); };
+  if (kind == Kind::anomalie) return listed(anomalies);
+  if (kind == Kind::recevabilite) return listed(admissibility);
+  return day_of(value).has_value();
+}
+
+std::optional<UnixMillis> day_of(std::string_view text) {
+  const auto number = [&](std::size_t at, std::size_t digits) {
+    int out = 0;
+    for (const char c : text.substr(at, digits)) out = is_digit(c) && out >= 0 ? 10 * out + (c - '0') : -1;
+    return out;
+  };
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+  const int year = number(0, 4);
+  const int month = number(5, 2);
+  const int day = number(8, 2);
+  if (year < 1970 || year > last_year || month < 1 || day < 1) return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return std::nullopt;
+  const auto since = std::chrono::sys_days(date).time_since_epoch();
+  return UnixMillis{std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
 }
 
 bool is_handling(std::string_view text) {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "audit/leaf.hpp"
+#include "base/clock.hpp"
 
 namespace pli::protocol {
 
@@ -68,12 +69,16 @@ enum class Kind : std::uint16_t {
   retour = 11,
   information_nominative = 12,
   point_de_situation = 13,
+  report_du_retour = 14,  ///< the retour waits, with a reason and the day that is looked at again
   transmission = 20,
   orientation_cpraf = 21,
   agrement = 22,
   inscription = 23,
   decision = 24,
   cloture = 25,
+  recevabilite = 26,          ///< in or out of scope
+  mise_en_evaluation = 27,    ///< the séance has taken it up (docs/decisions/0013)
+  recusation = 28,            ///< a member takes no further part in the case
   acces = 30,                 ///< an access part: a new header around the same file key (design §5)
   anomalie = 31,              ///< a recipient reports what he had to refuse (docs/decisions/0004)
   information_de_volet = 40,  ///< posted by a tool of another volet
@@ -113,9 +118,16 @@ enum class Motif : std::uint8_t {
 [[nodiscard]] std::span<const Motif> all_motifs();
 [[nodiscard]] std::string_view french(Motif motif);
 
-/// What stands in clear beside the address, a closed list for each kind: `anomalie` has "code", one of anomaly_codes().
+/// What stands in clear beside the address, a closed list for each kind: `anomalie` has "code", one of anomaly_codes();
+/// `recevabilite` "avis", one of admissibility_words(); `inscription` "date", the day of the séance; `report_du_retour`
+/// "date", the day that it is looked at again.
 [[nodiscard]] bool is_attribute(Kind kind, std::string_view name, std::string_view value);
+/// The attribute without which an exchange of this kind says nothing; empty for a kind that has none.
+[[nodiscard]] std::string_view attribute_name(Kind kind);
 [[nodiscard]] std::span<const std::string_view> anomaly_codes();
+[[nodiscard]] std::span<const std::string_view> admissibility_words();  ///< "recevable", "hors_perimetre"
+/// Midnight, UTC, of a day of the calendar from 1970 to 2199 written YYYY-MM-DD.
+[[nodiscard]] std::optional<UnixMillis> day_of(std::string_view text);
 
 /// Sender's conditions, in clear in the address (design §5): "ged-only", "ask-before-transfer", "eyes-only",
 /// "no-copy-to:<organisation>".

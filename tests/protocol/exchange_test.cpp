@@ -74,6 +74,11 @@ TEST(Address, CarriesTheCauseOfAnAnomalyAndNothingElseInClear) {
   Address address = some_address();
   address.kind = static_cast<std::uint16_t>(Kind::anomalie);
   EXPECT_EQ(failure_of(address), "invalid_input attributes");  // a cause must be named
+  for (Kind kind : {Kind::recevabilite, Kind::inscription, Kind::report_du_retour}) {
+    Address bare = address;
+    bare.kind = static_cast<std::uint16_t>(kind);
+    EXPECT_EQ(failure_of(bare), "invalid_input attributes") << row_of(kind)->name;
+  }
   address.attributes = {{"code", "bad_padding"}};
   EXPECT_EQ(failure_of(address), "");
   expect_strict(encode(address), decode_address);

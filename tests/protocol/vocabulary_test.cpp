@@ -105,12 +105,16 @@ TEST(Vocabulary, NamesEveryKindOnceAndSaysHowTheJournalCallsIt) {
       {"retour", {11, LeafType::communication}},
       {"information_nominative", {12, LeafType::communication}},
       {"point_de_situation", {13, LeafType::communication}},
+      {"report_du_retour", {14, LeafType::modification}},
       {"transmission", {20, LeafType::transfert}},
       {"orientation_cpraf", {21, LeafType::transfert}},
       {"agrement", {22, LeafType::agrement}},
       {"inscription", {23, LeafType::modification}},
       {"decision", {24, LeafType::modification}},
       {"cloture", {25, LeafType::modification}},
+      {"recevabilite", {26, LeafType::modification}},
+      {"mise_en_evaluation", {27, LeafType::modification}},
+      {"recusation", {28, LeafType::modification}},
       {"acces", {30, LeafType::communication}},
       {"anomalie", {31, LeafType::verification}},
       {"information_de_volet", {40, LeafType::collecte}},
@@ -162,7 +166,38 @@ TEST(Vocabulary, ReadsBackUrgenciesAndMotifs) {
   EXPECT_EQ(motif_of("curiosite"), std::nullopt);
 }
 
-TEST(Vocabulary, HasOneAttributeAndForAnomaliesOnly) {
+TEST(Vocabulary, HasOneAttributeForEachOfFourKindsAndNoneForTheOthers) {
+  const std::map<Kind, std::pair<std::string_view, std::string_view>> expected = {
+      {Kind::anomalie, {"code", "address_mismatch"}},
+      {Kind::recevabilite, {"avis", "recevable"}},
+      {Kind::inscription, {"date", "2026-03-12"}},
+      {Kind::report_du_retour, {"date", "2026-03-12"}}};
+  for (const KindRow& row : kind_table()) {
+    const auto own = expected.find(row.kind);
+    EXPECT_EQ(attribute_name(row.kind), own == expected.end() ? "" : own->second.first) << row.name;
+    for (const auto& [kind, attribute] : expected)
+      EXPECT_EQ(is_attribute(row.kind, attribute.first, attribute.second),
+                own != expected.end() && own->second == attribute)
+          << row.name << " " << attribute.first;
+    EXPECT_FALSE(is_attribute(row.kind, "", "")) << row.name;
+  }
+  EXPECT_TRUE(is_attribute(Kind::recevabilite, "avis", "hors_perimetre"));
+  for (const char* bad : {"", "Recevable", "sans_suite", "recevable "})
+    EXPECT_FALSE(is_attribute(Kind::recevabilite, "avis", bad)) << bad;
+  for (const char* bad :
+       {"", "2026-3-12", "2026-02-29", "2026-13-01", "2026-00-10", "2026-01-00", "2026-01-32", "1969-12-31",
+        "2200-01-01", "2026/01/01", "20260101", "2026-01-01 ", "+026-01-01", "2026-01--1", "demain"})
+    EXPECT_FALSE(is_attribute(Kind::inscription, "date", bad)) << bad;
+}
+
+TEST(Vocabulary, ReadsADayOfTheCalendarAsItsMidnight) {
+  EXPECT_EQ(day_of("1970-01-01"), UnixMillis{0});
+  EXPECT_EQ(day_of("1970-01-02"), UnixMillis{86'400'000});
+  EXPECT_EQ(day_of("2024-02-29"), UnixMillis{1'709'164'800'000});
+  EXPECT_EQ(day_of("2199-12-31"), UnixMillis{7'258'032'000'000});
+}
+
+TEST(Vocabulary, KnowsTheCausesOfAnAnomalyAsFailuresOfTheClient) {
   for (const KindRow& row : kind_table())
     for (std::string_view code : anomaly_codes()) {
       EXPECT_EQ(is_attribute(row.kind, "code", code), row.kind == Kind::anomalie) << row.name;
