@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,6 +71,9 @@ class Form {
   Bytes bytes_;
   std::vector<Attachment> attachments_;
 };
+
+/// Every kind that has a form.
+[[nodiscard]] std::span<const Kind> form_kinds();
 
 /// The closed lists, for help texts and tests.
 [[nodiscard]] std::vector<std::string_view> retour_codes();

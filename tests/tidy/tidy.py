@@ -37,7 +37,7 @@ SEAMS = {
     "ZeroMQ": (r"zmq(_addon)?\.h(pp)?$",
                ["broker/transport*.cpp", "client/connection*.cpp", "bench/*", "tests/support/*"]),
     "SQLite": (r"(sqlite3\.h$|SQLiteCpp/)", ["broker/*store*.cpp", "client/*store*.cpp", "tests/support/*"]),
-    "protobuf": (r"(google/protobuf/|(.*/)?[a-z_]+\.pb\.h$)", ["protocol/codec*.cpp"]),
+    "protobuf": (r"(google/protobuf/|(.*/)?[a-z_]+\.pb\.h$)", ["protocol/codec*.cpp", "tests/protocol/*schema*.cpp"]),
     "spdlog": (r"(spdlog|fmt)/", ["broker/*.cpp", "client/*.cpp", "bench/*.cpp"]),
     "toml++": (r"toml(\+\+/|\.hpp$)", ["broker/*config*.cpp", "client/*config*.cpp", "client/*contract*.cpp"]),
     "CLI11": (r"CLI/", ["client/command*.cpp", "client/command/*.cpp", "*/main.cpp", "*/*_main.cpp"]),
