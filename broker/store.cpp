@@ -141,8 +141,8 @@ ExchangeRow exchange_of(const Query& query) {
 
 constexpr const char* case_columns =
     "SELECT number, queue, kind, state, opened, person, organisation, opened_at, updated_at, exchanges, "
-    "party_updated_at, "
-    "party_exchanges FROM case_file ";
+    "party_updated_at, party_exchanges, resumes, out_of_scope, session_at, decided_at, review_at, told_at, closed_at, "
+    "recused, noticed_at, term_at, held_until FROM case_file ";
 
 CaseRow case_of(const Query& query) {
   CaseRow row;
@@ -158,7 +158,25 @@ CaseRow case_of(const Query& query) {
   row.exchanges = query.small(9);
   row.party_updated_at.value = query.integer(10);
   row.party_exchanges = query.small(11);
+  row.resumes = static_cast<std::uint8_t>(query.integer(12));
+  row.out_of_scope = query.integer(13) != 0;
+  row.session_at.value = query.integer(14);
+  row.decided_at.value = query.integer(15);
+  row.review_at.value = query.integer(16);
+  row.told_at.value = query.integer(17);
+  row.closed_at.value = query.integer(18);
+  row.recused = query.small(19);
+  row.noticed_at.value = query.integer(20);
+  row.term_at.value = query.integer(21);
+  row.held_until.value = query.integer(22);
   return row;
+}
+
+/// The columns that a case's road and its end fill.
+void bind_road(Query& query, const CaseRow& row) {
+  query << std::int64_t{row.resumes} << std::int64_t{row.out_of_scope} << row.session_at.value << row.decided_at.value
+        << row.review_at.value << row.told_at.value << row.closed_at.value << row.recused << row.noticed_at.value
+        << row.term_at.value << row.held_until.value;
 }
 
 RosterRow roster_of(const Query& query) {
@@ -247,7 +265,9 @@ struct Store::State {
     SQLite::Statement begin, commit, rollback, epoch, set_meta;
     SQLite::Statement exchange, exchange_id, exchange_nonce, exchange_seal, links, add_exchange, add_piece, piece;
     SQLite::Statement add_access, release_under, access_own, access_added, access_after;
-    SQLite::Statement add_case, update_case, case_file;
+    SQLite::Statement add_case, update_case;
+    SQLite::Statement add_recusal, recused, withhold, release_withheld, withheld;
+    SQLite::Statement case_file;
     SQLite::Statement finger, add_finger, add_queue, add_roster, roster, find_roster, cursor, set_cursor;
     SQLite::Statement add_leaf, leaf, records_from, drop_record, add_opening, opening, openings, drop_openings;
     SQLite::Statement newest_directory, add_directory, add_entry, entries, add_suspension, suspensions;
@@ -366,10 +386,19 @@ Store::State::Statements::Statements(SQLite::Database& db)
       add_case(
           db,
           "INSERT INTO case_file (number, queue, kind, state, opened, person, organisation, opened_at, updated_at, "
-          "exchanges, party_updated_at, party_exchanges) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      update_case(db,
-                  "UPDATE case_file SET state = ?, opened = ?, updated_at = ?, exchanges = ?, party_updated_at = ?, "
-                  "party_exchanges = ? WHERE number = ?"),
+          "exchanges, party_updated_at, party_exchanges, resumes, out_of_scope, session_at, decided_at, review_at, "
+          "told_at, closed_at, recused, noticed_at, term_at, held_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+          "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      update_case(
+          db,
+          "UPDATE case_file SET state = ?, opened = ?, updated_at = ?, exchanges = ?, party_updated_at = ?, "
+          "party_exchanges = ?, resumes = ?, out_of_scope = ?, session_at = ?, decided_at = ?, review_at = ?, "
+          "told_at = ?, closed_at = ?, recused = ?, noticed_at = ?, term_at = ?, held_until = ? WHERE number = ?"),
+      add_recusal(db, "INSERT INTO recusal (case_number, person) VALUES (?, ?)"),
+      recused(db, "SELECT person FROM recusal WHERE case_number = ?"),
+      withhold(db, "INSERT INTO withheld (number, until) VALUES (?, ?)"),
+      release_withheld(db, "DELETE FROM withheld WHERE number = ?"),
+      withheld(db, "SELECT number, until FROM withheld ORDER BY number"),
       case_file(db, std::string(case_columns) + "WHERE number = ?"),
       finger(db, "SELECT number FROM finger WHERE what = ? AND key = ? AND number > ? ORDER BY number LIMIT ?"),
       add_finger(db, "INSERT OR IGNORE INTO finger (what, key, number) VALUES (?, ?, ?)"),
@@ -735,6 +764,25 @@ std::vector<CaseRow> Store::cases_of_instance(QueueKey queue, ExchangeNumber aft
   });
 }
 
+std::vector<std::string> Store::recused(ExchangeNumber first) const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<std::string> persons;
+    Query query(s.recused);
+    query << first.value;
+    while (query.step()) persons.push_back(query.text(0));
+    return persons;
+  });
+}
+
+std::vector<WithheldRow> Store::withheld() const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<WithheldRow> rows;
+    Query query(s.withheld);
+    while (query.step()) rows.push_back({{query.number(0)}, {query.integer(1)}});
+    return rows;
+  });
+}
+
 std::vector<Store::QueueRow> Store::queues() const {
   return state_->guarded([&](State::Statements&) {
     std::vector<QueueRow> rows;
@@ -994,6 +1042,7 @@ void Transaction::add_case(const CaseRow& row) {
     query << row.number.value << row.queue.value << std::int64_t{row.kind} << std::int64_t{row.state}
           << std::int64_t{row.opened} << row.person << row.organisation << row.opened_at.value << row.updated_at.value
           << row.exchanges << row.party_updated_at.value << row.party_exchanges;
+    bind_road(query, row);
     query.run();
   });
   state_->tail.add({Finger::party, finger_key(row.organisation), row.number.value});
@@ -1004,7 +1053,33 @@ void Transaction::update_case(const CaseRow& row) {
   state_->write([&](Store::State::Statements& s) {
     Query query(s.update_case);
     query << std::int64_t{row.state} << std::int64_t{row.opened} << row.updated_at.value << row.exchanges
-          << row.party_updated_at.value << row.party_exchanges << row.number.value;
+          << row.party_updated_at.value << row.party_exchanges;
+    bind_road(query, row);
+    query << row.number.value;
+    query.run();
+  });
+}
+
+void Transaction::add_recusal(ExchangeNumber first, std::string_view person) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.add_recusal);
+    query << first.value << std::string(person);
+    query.run();
+  });
+}
+
+void Transaction::withhold(const WithheldRow& row) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.withhold);
+    query << row.number.value << row.until.value;
+    query.run();
+  });
+}
+
+void Transaction::release_withheld(ExchangeNumber number) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.release_withheld);
+    query << number.value;
     query.run();
   });
 }

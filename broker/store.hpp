@@ -82,6 +82,25 @@ struct CaseRow {
   std::uint32_t exchanges = 0;
   UnixMillis party_updated_at{};  ///< what the first sender's organisation may know of: its own and those sent to it
   std::uint32_t party_exchanges = 0;
+  std::uint8_t resumes = 0;   ///< the state a complement leads back to; none unless one was asked for
+  bool out_of_scope = false;  ///< as it was last found
+  // When, 0 for not yet:
+  UnixMillis session_at{};  ///< the day of its séance
+  UnixMillis decided_at{};
+  UnixMillis review_at{};  ///< the day on which a deferred retour is looked at again
+  UnixMillis told_at{};    ///< from then on its collectivité sees the retour
+  UnixMillis closed_at{};
+  std::uint32_t recused = 0;  ///< how many persons take no further part
+  // The erasure's:
+  UnixMillis noticed_at{};
+  UnixMillis term_at{};
+  UnixMillis held_until{};
+};
+
+/// An exchange that its queue is not shown yet, and when it is.
+struct WithheldRow {
+  ExchangeNumber number;
+  UnixMillis until{};
 };
 
 struct RosterRow {
@@ -204,6 +223,10 @@ class Store {
   [[nodiscard]] std::vector<CaseRow> cases_of_instance(QueueKey queue, ExchangeNumber after,
                                                        std::size_t items_max) const;
 
+  /// Persons, in no order that matters.
+  [[nodiscard]] std::vector<std::string> recused(ExchangeNumber first) const;
+  [[nodiscard]] std::vector<WithheldRow> withheld() const;  ///< in order of acceptance
+
   struct QueueRow {
     QueueKey key;
     std::string name;
@@ -256,6 +279,9 @@ class Transaction {
   void release_under(ExchangeNumber number, std::uint32_t lease, ByteView leased);  ///< R under a newer lease
   void add_case(const CaseRow& row);
   void update_case(const CaseRow& row);
+  void add_recusal(ExchangeNumber first, std::string_view person);
+  void withhold(const WithheldRow& row);
+  void release_withheld(ExchangeNumber number);
   [[nodiscard]] QueueKey add_queue(std::string_view name);
   [[nodiscard]] RosterKey add_roster(const Digest& digest, const std::vector<crypto::AgePublic>& keys);
   void set_cursor(std::string_view member, QueueKey queue, QueueNumber number);

@@ -34,9 +34,53 @@ DROP TABLE shard_before;
 )sql");
 }
 
+/// A case gets what its road needs. One that was answered has been told at once; when it was decided is known no more.
+void from_schema_2(SQLite::Database& db) {
+  db.exec(R"sql(
+ALTER TABLE case_file RENAME TO case_file_before;
+CREATE TABLE case_file (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  queue INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  opened INTEGER NOT NULL,
+  person TEXT NOT NULL,
+  organisation TEXT NOT NULL,
+  opened_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  exchanges INTEGER NOT NULL,
+  party_updated_at INTEGER NOT NULL,
+  party_exchanges INTEGER NOT NULL,
+  resumes INTEGER NOT NULL,
+  out_of_scope INTEGER NOT NULL,
+  session_at INTEGER NOT NULL,
+  decided_at INTEGER NOT NULL,
+  review_at INTEGER NOT NULL,
+  told_at INTEGER NOT NULL,
+  closed_at INTEGER NOT NULL,
+  recused INTEGER NOT NULL,
+  noticed_at INTEGER NOT NULL,
+  term_at INTEGER NOT NULL,
+  held_until INTEGER NOT NULL
+) STRICT;
+CREATE TABLE recusal (
+  case_number INTEGER NOT NULL REFERENCES case_file (number),
+  person TEXT NOT NULL,
+  PRIMARY KEY (case_number, person)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE withheld (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  until INTEGER NOT NULL
+) STRICT;
+INSERT INTO case_file
+  SELECT *, 0, 0, 0, 0, 0, CASE WHEN state >= 9 THEN party_updated_at ELSE 0 END, 0, 0, 0, 0, 0 FROM case_file_before;
+DROP TABLE case_file_before;
+)sql");
+}
+
 /// Step n makes schema n + 2 of schema n + 1.
 using Step = void (*)(SQLite::Database&);
-constexpr Step steps[] = {from_schema_1};
+constexpr Step steps[] = {from_schema_1, from_schema_2};
 static_assert(std::size(steps) + 1 == store_schema_version, "a step for each schema there was");
 
 std::int64_t schema_of(SQLite::Database& db) { return db.execAndGet("PRAGMA user_version").getInt64(); }

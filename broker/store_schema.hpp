@@ -5,7 +5,7 @@
 
 namespace pli::broker {
 
-inline constexpr std::int64_t store_schema_version = 2;
+inline constexpr std::int64_t store_schema_version = 3;
 inline constexpr std::int64_t store_application_id = 0x504c4931;  // "PLI1"
 
 /// A piece's key is exchange · 2^12 + position.
@@ -98,7 +98,27 @@ CREATE TABLE case_file (
   updated_at INTEGER NOT NULL,
   exchanges INTEGER NOT NULL,
   party_updated_at INTEGER NOT NULL,
-  party_exchanges INTEGER NOT NULL
+  party_exchanges INTEGER NOT NULL,
+  resumes INTEGER NOT NULL,
+  out_of_scope INTEGER NOT NULL,
+  session_at INTEGER NOT NULL,
+  decided_at INTEGER NOT NULL,
+  review_at INTEGER NOT NULL,
+  told_at INTEGER NOT NULL,
+  closed_at INTEGER NOT NULL,
+  recused INTEGER NOT NULL,
+  noticed_at INTEGER NOT NULL,
+  term_at INTEGER NOT NULL,
+  held_until INTEGER NOT NULL
+) STRICT;
+CREATE TABLE recusal (
+  case_number INTEGER NOT NULL REFERENCES case_file (number),
+  person TEXT NOT NULL,
+  PRIMARY KEY (case_number, person)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE withheld (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  until INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE finger (
   what INTEGER NOT NULL,

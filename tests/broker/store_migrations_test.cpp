@@ -34,10 +34,10 @@ class StoreMigrations : public CoreTest {
     for (const auto& problem : report->problems) names.push_back(problem.name);
     return names;
   }
-  void expect_brought_up_to_date(const char* name) {
+  void expect_brought_up_to_date(const char* name, int schema = 1) {
     const std::string todays = schema_text(house.database());
     const auto before = table_digests(house.database());
-    put_back_to_schema(house.database(), name, 1);
+    put_back_to_schema(house.database(), name, schema);
     ASSERT_NE(schema_text(house.database()), todays);
     const std::string then = schema_text(house.database());
 
@@ -49,9 +49,9 @@ class StoreMigrations : public CoreTest {
     after["meta"] = before.at("meta");  // the writer epoch
     EXPECT_EQ(after, before);
 
-    const auto kept = broker::kept_copy(house.database(), 1);
+    const auto kept = broker::kept_copy(house.database(), schema);
     EXPECT_EQ(std::filesystem::status(kept).permissions() & std::filesystem::perms::mask, std::filesystem::perms(0600));
-    EXPECT_EQ(query_number(kept, "PRAGMA user_version"), 1);
+    EXPECT_EQ(query_number(kept, "PRAGMA user_version"), schema);
     EXPECT_EQ(schema_text(kept), then) << "the copy is of before";
     EXPECT_EQ(table_digests(kept).at("exchange"), before.at("exchange"));
     accept({});
@@ -65,6 +65,16 @@ TEST_F(StoreMigrations, BringASchemaWithSuspensionsUpToDateAndKeepThem) {
   suspend();
   expect_brought_up_to_date("broker-1-suspension.sql");
   EXPECT_EQ(query_number(house.database(), "SELECT count(*) FROM suspension"), 1);
+}
+
+TEST_F(StoreMigrations, BringASchemaWithoutTheRoadOfACaseUpToDate) { expect_brought_up_to_date("broker-2.sql", 2); }
+
+TEST_F(StoreMigrations, TakeAnAnsweredCaseAsOneWhoseCollectiviteHasBeenTold) {
+  run_sql(house.database(), "UPDATE case_file SET state = 9, party_updated_at = 1234567 WHERE number = 1");
+  put_back_to_schema(house.database(), "broker-2.sql", 2);
+  ASSERT_TRUE(broker::migrate_store(house.database()).has_value());
+  EXPECT_EQ(query_number(house.database(), "SELECT told_at FROM case_file WHERE number = 1"), 1234567);
+  EXPECT_EQ(query_number(house.database(), "SELECT told_at FROM case_file WHERE number = 2"), 0);
 }
 
 TEST_F(StoreMigrations, LeaveALaterSchemaAlone) {

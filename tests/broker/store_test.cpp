@@ -106,6 +106,54 @@ TEST_F(StoreTest, IsNotMadeUnlessToldSo) {
   EXPECT_FALSE(std::filesystem::exists(file));
 }
 
+TEST_F(StoreTest, KeepsWhatTheRoadOfACaseNeedsAndWhoTakesNoPartInIt) {
+  CaseRow changed;
+  {
+    auto store = open();
+    found(*store);
+    Transaction tx = begin(*store);
+    add(tx, 1);
+    ASSERT_TRUE(tx.commit().has_value());
+    changed = *store->case_file({1});
+    EXPECT_EQ(changed.told_at, UnixMillis{0});
+    EXPECT_EQ(changed.recused, 0U);
+    changed.resumes = 5;
+    changed.out_of_scope = true;
+    changed.session_at = {1};
+    changed.decided_at = {2};
+    changed.review_at = {3};
+    changed.told_at = {4};
+    changed.closed_at = {5};
+    changed.recused = 2;
+    changed.noticed_at = {6};
+    changed.term_at = {7};
+    changed.held_until = {8};
+    Transaction more = begin(*store);
+    more.update_case(changed);
+    more.add_recusal({1}, "a.martin");
+    more.add_recusal({1}, "b.petit");
+    more.withhold({{1}, {86'400'000}});
+    ASSERT_TRUE(more.commit().has_value());
+  }
+  auto store = open();
+  const auto kept = store->case_file({1});
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(
+      std::tie(kept->resumes, kept->out_of_scope, kept->session_at, kept->decided_at, kept->review_at, kept->told_at),
+      std::tie(changed.resumes, changed.out_of_scope, changed.session_at, changed.decided_at, changed.review_at,
+               changed.told_at));
+  EXPECT_EQ(std::tie(kept->closed_at, kept->recused, kept->noticed_at, kept->term_at, kept->held_until),
+            std::tie(changed.closed_at, changed.recused, changed.noticed_at, changed.term_at, changed.held_until));
+  EXPECT_EQ(store->recused({1}), (std::vector<std::string>{"a.martin", "b.petit"}));
+  EXPECT_EQ(store->recused({2}), std::vector<std::string>{});
+  ASSERT_EQ(store->withheld().size(), 1U);
+  EXPECT_EQ(store->withheld().front().until, UnixMillis{86'400'000});
+  Transaction tx = begin(*store);
+  tx.release_withheld({1});
+  ASSERT_TRUE(tx.commit().has_value());
+  EXPECT_TRUE(store->withheld().empty());
+}
+
 TEST_F(StoreTest, RefusesAFileThatIsNotItsOwn) {
   { auto store = open(); }
   testing::run_sql(file, "PRAGMA user_version = 7");
