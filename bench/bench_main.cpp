@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/command_line.hpp"
+#include "base/version.hpp"
 #include "bench/scenarios.hpp"
 #include "crypto/random.hpp"
 #include "protocol/limits.hpp"
@@ -50,6 +51,7 @@ int main(int argc, char** argv) {
   app.footer(
       "Examples:\n  pli-bench --count 16000 --json\n  pli-bench office-day --minutes 60 --times 20\n"
       "Each subcommand has --help; without one, the floors are measured.");
+  app.set_version_flag("--version", pli::version_line("pli-bench"), "The program's version");
   app.require_subcommand(0, 1);
   app.fallthrough();
   app.add_flag("--json", options.json, "One JSON object");
@@ -125,7 +127,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& asked) {
-    if (asked.get_exit_code() == 0) return app.exit(asked);  // --help
+    if (asked.get_exit_code() == 0) return app.exit(asked);  // --help, --version
     const auto parsed = app.get_subcommands();
     const std::string verb = parsed.empty() ? "" : parsed.front()->get_name();
     std::fputs(pli::misused("pli-bench", asked.what(), verb, app.remaining(true)).c_str(), stderr);

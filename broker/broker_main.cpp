@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "base/command_line.hpp"
+#include "base/version.hpp"
 #include "broker/broker_programs.hpp"
 
 namespace {
@@ -19,6 +20,7 @@ Example, for a folder that `pli init` made:
 int run_command(int argc, char** argv) {
   CLI::App app{"One département's broker: accepts sealed exchanges, keeps their queues and their log.", "pli-broker"};
   app.footer(footer);
+  app.set_version_flag("--version", pli::version_line("pli-broker"), "the program's version");
   app.require_subcommand(1);
   pli::broker::ProgramOptions options;
   const auto add = [&](const char* name, const char* description, const char* example) {
@@ -66,7 +68,7 @@ int run_command(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     const auto parsed = app.get_subcommands();
     std::cerr << pli::misused("pli-broker", error.what(), parsed.empty() ? "" : parsed.front()->get_name(),
                               app.remaining(true));

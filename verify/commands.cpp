@@ -4,6 +4,7 @@
 
 #include "audit/evidence.hpp"
 #include "audit/proof_file.hpp"
+#include "base/version.hpp"
 #include "verify/export.hpp"
 
 namespace pli::verify {
@@ -187,6 +188,7 @@ Ended run(const std::vector<std::string>& arguments, const Clock& clock, const P
     return refused("", json, options.error(), report);
   }
   if (options->help) return {Exit::verified, help_of(options->command), ""};
+  if (options->version) return {Exit::verified, version_line("pli-verify") + "\n", ""};
   const auto shown = obey(*options, clock, progress, report);
   if (!shown) return refused(options->command, options->json, shown.error(), report);
   if (options->json) return {shown->exit, report.as_json(options->command, shown->exit, nullptr), ""};

@@ -45,6 +45,7 @@ constexpr std::string_view options_text =
     "  --now MS           the time to judge by, in milliseconds since 1970; the machine's when not given\n"
     "  --json             one JSON object on standard output\n"
     "  --help             this text; after a command, its own\n"
+    "  --version          the program's version\n"
     "\n"
     "Exit code: 0 verified; 1 evidence that proves no fork by itself; 2 usage; 4 verification failed;\n"
     "5 a file could not be read, nothing was found out.\n";
@@ -111,6 +112,8 @@ Outcome<Options> read_options(const std::vector<std::string>& arguments) {
       options.json = true;
     } else if (word == "--help" || word == "-h") {
       options.help = true;
+    } else if (word == "--version") {
+      options.version = true;
     } else if (word.size() > 1 && word[0] == '-') {
       const std::size_t equals = word.find('=');
       const bool joined = equals != std::string::npos;
@@ -123,7 +126,7 @@ Outcome<Options> read_options(const std::vector<std::string>& arguments) {
       options.operands.push_back(word);
     }
   }
-  if (options.help) return options;
+  if (options.help || options.version) return options;
   if (auto complete = check(options); !complete) return complete.error();
   return options;
 }

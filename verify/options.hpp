@@ -20,6 +20,7 @@ struct Options {
   std::optional<std::uint64_t> now;      ///< milliseconds
   bool json = false;
   bool help = false;
+  bool version = false;
 };
 
 /// Errors: usage.

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "base/command_line.hpp"
+#include "base/version.hpp"
 #include "witness/witness_programs.hpp"
 
 namespace {
@@ -21,6 +22,7 @@ Example, of a witness for one log of Pli's, all its years:
 int run_command(int argc, char** argv) {
   CLI::App app{"A witness of transparency logs: cosigns what only grows (C2SP tlog-witness).", "pli-witness"};
   app.footer(footer);
+  app.set_version_flag("--version", pli::version_line("pli-witness"), "the program's version");
   app.require_subcommand(1);
   pli::witness::ProgramOptions options;
   const auto add = [&](const char* name, const char* description, const char* example) {
@@ -57,7 +59,7 @@ int run_command(int argc, char** argv) {
     if (add_log->parsed() && options.vkey.empty() && options.log_name.empty())
       throw CLI::RequiredError("--vkey, or --log-name and --log-key");
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     const auto parsed = app.get_subcommands();
     std::cerr << pli::misused("pli-witness", error.what(), parsed.empty() ? "" : parsed.front()->get_name(),
                               app.remaining(true));

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "base/version.hpp"
 #include "client/command/help_format.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
@@ -148,7 +149,7 @@ int parse_and_run(CLI::App& app, Verdict& verdict, const std::vector<std::string
     parse();
     return verdict.exit_code;
   } catch (const CLI::ParseError& asked) {
-    if (asked.get_exit_code() == 0) return app.exit(asked);  // --help
+    if (asked.get_exit_code() == 0) return app.exit(asked);  // --help, --version
     json = json || std::find(words.begin(), words.end(), "--json") != words.end();
     return report_parse_error(app, asked, words, language_of(app, words), json);
   }
@@ -234,6 +235,7 @@ int run_program(int argc, char** argv) {
     Verdict verdict;
     CLI::App app{"Pli : échanges scellés entre collectivités, GED et CLIR", "pli"};
     add_verbs(app, sitting, verdict, false);
+    app.set_version_flag("--version", version_line("pli"), "Afficher la version du programme");
     app.add_option("--home", sitting.options().home, "Dossier du profil (défaut : $PLI_HOME, sinon ~/.pli)");
     app.add_option("--passphrase-file", sitting.options().passphrase_file,
                    "Fichier de la phrase de passe, lisible de vous seul (chmod 600)");

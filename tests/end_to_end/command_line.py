@@ -127,6 +127,17 @@ def strangers(department):
         must(len(examples) == 1 and examples[0].startswith(f"  pli-broker {verb} "), f"pli-broker {verb} --help: its own example")
 
 
+def versions(department):
+    """Each program says the version that the project is of."""
+    project = (SOURCE / "CMakeLists.txt").read_text(encoding="utf-8")
+    version = re.search(r"^project\(pli VERSION ([0-9.]+) ", project, re.M)[1]
+    for name in ("pli", "pli-broker", "pli-witness", "pli-verify", "pli-bench"):
+        if name == "pli-bench" and not (department.programs / name).exists():  # built with the benches alone
+            continue
+        said = department.run([department.programs / name, "--version"]).stdout
+        must(said == f"{name} {version}\n", f"{name} --version: {version}")
+
+
 def witnesses(department):
     """Who has to confirm the log: from the authority's file into invitations, and asked of a receipt."""
     invitation = SOURCE / "tests" / "fuzz" / "corpus" / "protocol_invitation" / "two_witnesses"
@@ -202,6 +213,7 @@ def command_line(department):
     done = run([pli, "directory", "sign"], expect=2)
     must("Wrong command line" in done.stderr, "or in English for an authority")
     strangers(department)
+    versions(department)
     for number, known in (("99", False), ("20", False), ("2a", True), ("976", True), ("89x", False)):
         folder = department.folder / f"dept-{number}"
         done = run([pli, "--json", "--passphrase-file", department.passphrase, "init", folder, "--departement", number,
