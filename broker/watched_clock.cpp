@@ -39,7 +39,8 @@ UnixMillis WatchedClock::now() const {
     jumped_ = jumped;
     if (jumped)
       log(LogLevel::error, "the machine's clock jumped and is not followed: set it right, or start again",
-          {{"seconds", static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(step).count())}});
+          {{"way", told > expected ? Word("forward") : Word("back")},
+           {"seconds", static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(step).count())}});
     else
       log(LogLevel::info, "the machine's clock is right again");
   }

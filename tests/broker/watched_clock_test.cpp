@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "broker/check_store.hpp"
+#include "broker/log.hpp"
 #include "protocol/limits.hpp"
 #include "tests/support/broker_house.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace pli::broker {
 namespace {
@@ -90,6 +94,33 @@ TEST_F(WatchedClockTest, FollowsAStepAtTheLimitAndNotOneAboveIt) {
 TEST_F(WatchedClockTest, RunsOnOverASleepOfTheMachine) {
   pass(72h);  // both clocks count it
   EXPECT_EQ(clock.now(), monday + 72h);
+}
+
+TEST_F(WatchedClockTest, TellsTheOperatorWhichWayItJumpedHowFarAndWhenItIsRightAgain) {
+  const testing::TemporaryFolder folder;
+  ASSERT_TRUE(open_log({folder.path(), false}));
+  for (const std::chrono::milliseconds jump : {std::chrono::milliseconds(26h), -std::chrono::milliseconds(90min)}) {
+    const UnixMillis right = clock.now();
+    machine.advance(jump);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(clock.now(), right);
+    machine.set(right);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(clock.now(), right);
+  }
+  close_log();
+  std::ifstream file(folder.path() / "pli-broker.log");
+  std::vector<nlohmann::json> said;
+  for (std::string line; std::getline(file, line);) {
+    said.push_back(nlohmann::json::parse(line));
+    said.back().erase("time");
+  }
+  constexpr const char* jumped = "the machine's clock jumped and is not followed: set it right, or start again";
+  const nlohmann::json back_again = {{"level", "info"}, {"event", "the machine's clock is right again"}};
+  EXPECT_EQ(said, (std::vector<nlohmann::json>{
+                      {{"level", "error"}, {"event", jumped}, {"way", "forward"}, {"seconds", 26 * 3600}},
+                      back_again,
+                      {{"level", "error"}, {"event", jumped}, {"way", "back"}, {"seconds", 90 * 60}},
+                      back_again,
+                  }));
 }
 
 /// A machine whose clock is set back and forward all day, by seconds and by years.
