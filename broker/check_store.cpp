@@ -54,6 +54,7 @@ struct Carried {
   std::size_t shard = 0;
   audit::TreeEdge edge;
   std::int64_t last_time = 0;
+  std::uint64_t leaves = 0;     ///< looked at, of all shards
   std::uint64_t exchange = 0;   ///< the last looked at
   std::uint64_t last_leaf = 0;  ///< key of its acceptance
   std::map<std::uint64_t, QueueSeen> queues;
@@ -166,6 +167,7 @@ class Checker {
     std::size_t looked_at = 0;
     while (rows.executeStep()) {
       ++looked_at;
+      ++at_.leaves;
       // A key of a later shard ends this one, wherever it stands.
       for (; leaf_place(number_at(rows, 0)).shard.value > shard && shard + 1 < shards_.size(); ++shard) {
         end_of_shard(shard, edge);
@@ -867,6 +869,8 @@ Result<std::uint64_t> StoreSweep::rows() {
     return read_error(e);
   }
 }
+
+std::uint64_t StoreSweep::looked_at() const { return state_->at.leaves + state_->at.exchange; }
 
 Result<StoreSweep::Step> StoreSweep::step(std::size_t rows_max, std::uint64_t bytes_max) {
   State& state = *state_;

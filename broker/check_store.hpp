@@ -71,7 +71,8 @@ class StoreSweep {
   StoreSweep(const StoreSweep&) = delete;
   StoreSweep& operator=(const StoreSweep&) = delete;
 
-  [[nodiscard]] Result<std::uint64_t> rows();  ///< leaves and exchanges there are, about
+  [[nodiscard]] Result<std::uint64_t> rows();     ///< leaves and exchanges there are, about
+  [[nodiscard]] std::uint64_t looked_at() const;  ///< of them, so far
 
   struct Step {
     bool done = false;                    ///< these were the last

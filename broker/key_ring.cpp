@@ -331,6 +331,11 @@ std::optional<crypto::BoxPublic> KeyRing::release_public(std::uint32_t epoch) co
   return found->second.public_key();
 }
 
+UnixMillis KeyRing::newest_release_ends_at() const {
+  const std::lock_guard lock(release_mutex_);
+  return release_.empty() ? UnixMillis{} : end_of_month(release_.rbegin()->first) + protocol::lease_life;
+}
+
 Result<void> KeyRing::write_leases() {
   ++leases_.generation;
   if (auto written = write_both_copies(paths_, leases_, startup_); !written) return written;

@@ -1,8 +1,8 @@
 // The broker's secrets while it runs (design §4, §9): CURVE and log keys, the release keys of the months, the weekly
 // lease keys and the monthly record keys. On disk each is boxed under the start-up secret, in a key folder outside the
 // data folder; the lease file is kept twice, on two media where there are two.
-// Release keys are read by the gate's threads too, and `for_checking` by the self-audit's; everything else is the
-// core's.
+// Release keys are read by the gate's and the health page's threads too, and `for_checking` by the self-audit's;
+// everything else is the core's.
 #pragma once
 
 #include <filesystem>
@@ -99,6 +99,8 @@ class KeyRing {
   /// Thread-safe.
   [[nodiscard]] Result<crypto::BoxKey> release_shared(std::uint32_t epoch, const crypto::BoxPublic& session) const;
   [[nodiscard]] std::optional<crypto::BoxPublic> release_public(std::uint32_t epoch) const;
+  /// When the newest release key will be destroyed; 0 when there is none. Thread-safe.
+  [[nodiscard]] UnixMillis newest_release_ends_at() const;
 
   struct LeaseRef {
     std::uint32_t id = 0;

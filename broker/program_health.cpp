@@ -23,9 +23,11 @@ void print_vitals(const nlohmann::json& page) {
   std::cout << "  exchanges          " << number("exchanges") << ", leaves of this shard " << number("leaves")
             << "\n  directory          " << number("directory") << ", ends in "
             << number("directory_left_seconds") / 86400 << " d\n  published          " << age("published_age_seconds")
-            << "\n  self-audit         " << age("self_audit_age_seconds") << "\n  backup             "
+            << "\n  self-audit         " << age("self_audit_age_seconds") << ", at row "
+            << number("self_audit_rows_looked_at") << " of " << number("self_audit_rows") << "\n  backup             "
             << age("backup_age_seconds") << "\n  newest lease key   " << age("lease_age_seconds")
-            << "\n  disk free          " << number("disk_free_bytes") / (1024 * 1024) << " MiB, WAL "
+            << "\n  newest release key gone in " << number("release_key_left_seconds") / 86400
+            << " d\n  disk free          " << number("disk_free_bytes") / (1024 * 1024) << " MiB, WAL "
             << number("wal_bytes") / (1024 * 1024) << " MiB\n  connections        " << number("connections")
             << ", requests under way " << number("under_way") << "\n  since the start    accepted "
             << number("accepted") << ", opened " << number("opened") << ", refused " << number("refused") << "\n";

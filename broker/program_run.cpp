@@ -105,12 +105,17 @@ Outcome<void> bring_forward(OutsideFile& outside, const Store& store) {
 }
 
 /// What the page tells: of the broker, of the machine, and of the database beside it.
-HealthSources health_sources(const Config& config, const Broker& broker, const KeyRing& keys, const Clock& clock) {
+HealthSources health_sources(const Config& config, const Broker& broker, const KeyRing& keys, const SelfAudit& audit,
+                             const Clock& clock) {
   const auto store = std::make_shared<StoreVitals>(config.database());
   const auto free_bytes = free_bytes_beside(config.database());
-  const auto look = [=, &config, &broker, &keys] {
+  const auto look = [=, &config, &broker, &keys, &audit] {
     Vitals vitals = broker.vitals();
     vitals.lease_made_at = keys.for_checking().leases->leases.back().made_at;
+    vitals.release_ends_at = keys.newest_release_ends_at();
+    const SweepProgress progress = audit.progress();
+    vitals.audit_rows = progress.rows;
+    vitals.audit_rows_looked_at = progress.looked_at;
     vitals.disk_free_bytes = free_bytes();
     std::error_code none;
     const auto wal = std::filesystem::file_size(config.database().string() + "-wal", none);
@@ -183,7 +188,7 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
 
   std::unique_ptr<HealthPage> page;
   if (config.health_listen) {
-    auto listening = HealthPage::start(*config.health_listen, health_sources(config, **broker, *keys, clock));
+    auto listening = HealthPage::start(*config.health_listen, health_sources(config, **broker, *keys, *audit, clock));
     if (!listening)
       return report(failure(exit_local_error, "HEALTH_LISTEN", listening.error(),
                             "Check `health_listen` and what else listens there."),

@@ -43,6 +43,8 @@ SelfAudit::Pass SelfAudit::sweep_once() {
   if (!sweep) return failed(sweep.error());
   const auto rows = (*sweep)->rows();
   if (!rows) return failed(rows.error());
+  looked_at_ = 0;
+  rows_ = *rows;
   const auto pause = self_audit_pause(settings_.period, *rows);
   for (;;) {
     if (!wait(pause)) return Pass::stopped;
@@ -52,6 +54,7 @@ SelfAudit::Pass SelfAudit::sweep_once() {
       sinks_.damaged(*step->problem);
       return Pass::damaged;
     }
+    looked_at_ = (*sweep)->looked_at();
     if (step->done) return Pass::swept;
   }
 }

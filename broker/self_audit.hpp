@@ -2,6 +2,7 @@
 // checks of `pli-broker check` (check_store.hpp), on a thread and a connection of its own. It writes nothing.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -38,11 +39,18 @@ struct SelfAuditSinks {
   std::function<void(const Error&)> unreadable;      ///< could not be read just now; tried again
 };
 
+struct SweepProgress {
+  std::uint64_t looked_at = 0;
+  std::uint64_t rows = 0;
+};
+
 class SelfAudit {
  public:
   /// `clock` outlives it.
   SelfAudit(SelfAuditSettings settings, StoreSweep::Keys keys, const Clock& clock, SelfAuditSinks sinks);
   ~SelfAudit();  ///< Ends within a step.
+  /// Of the sweep under way, or of the last one: rows looked at, of about so many. Any thread.
+  [[nodiscard]] SweepProgress progress() const { return {looked_at_, rows_}; }
   SelfAudit(const SelfAudit&) = delete;
   SelfAudit& operator=(const SelfAudit&) = delete;
 
@@ -61,6 +69,8 @@ class SelfAudit {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
+  std::atomic<std::uint64_t> looked_at_{0};
+  std::atomic<std::uint64_t> rows_{0};
   std::thread thread_;
 };
 

@@ -21,6 +21,8 @@ bool serves(std::string_view state) {
 }
 
 std::int64_t seconds(std::chrono::milliseconds time) { return time.count() / 1000; }
+/// Until `then`, less than nothing when it has passed; -1 when it is unknown.
+std::int64_t left(UnixMillis then, UnixMillis now) { return then.value == 0 ? -1 : seconds(then - now); }
 /// Since `then`; -1 when it never was.
 std::int64_t age(UnixMillis then, UnixMillis now) { return then.value == 0 ? -1 : seconds(now - then); }
 
@@ -89,8 +91,11 @@ std::string to_json(const Vitals& vitals, UnixMillis now) {
   out["directory_left_seconds"] = seconds(vitals.directory_not_after - now);
   out["published_age_seconds"] = age(vitals.published_at, now);
   out["self_audit_age_seconds"] = age(vitals.swept_at, now);
+  out["self_audit_rows"] = vitals.audit_rows;
+  out["self_audit_rows_looked_at"] = vitals.audit_rows_looked_at;
   out["backup_age_seconds"] = age(vitals.backup_at, now);
   out["lease_age_seconds"] = age(vitals.lease_made_at, now);
+  out["release_key_left_seconds"] = left(vitals.release_ends_at, now);
   out["disk_free_bytes"] = vitals.disk_free_bytes;
   out["wal_bytes"] = vitals.wal_bytes;
   out["connections"] = vitals.connections;
@@ -120,9 +125,15 @@ std::string to_metrics(const Vitals& vitals, UnixMillis now) {
             age(vitals.published_at, now));
   out.gauge("pli_self_audit_age_seconds", "Since the store was last read over whole; -1 not since the start",
             age(vitals.swept_at, now));
+  out.gauge("pli_self_audit_rows", "Rows of the sweep under way, or of the last one",
+            static_cast<std::int64_t>(vitals.audit_rows));
+  out.gauge("pli_self_audit_rows_looked_at", "Of these, looked at",
+            static_cast<std::int64_t>(vitals.audit_rows_looked_at));
   out.gauge("pli_backup_age_seconds", "Since the last verified backup; -1 none is remembered",
             age(vitals.backup_at, now));
   out.gauge("pli_lease_age_seconds", "Since the newest lease key was made; -1 unknown", age(vitals.lease_made_at, now));
+  out.gauge("pli_release_key_left_seconds", "Until the newest release key is destroyed; -1 there is none",
+            left(vitals.release_ends_at, now));
   out.gauge("pli_disk_free_bytes", "On the database's disk", static_cast<std::int64_t>(vitals.disk_free_bytes));
   out.gauge("pli_wal_bytes", "The write-ahead log's file", static_cast<std::int64_t>(vitals.wal_bytes));
   out.gauge("pli_connections", "Connections that have spoken", static_cast<std::int64_t>(vitals.connections));

@@ -45,14 +45,17 @@ struct Vitals {
   std::string damage;              ///< the broken invariant, of DAMAGED
   UnixMillis told_at{};            ///< when the core's thread last said anything
   UnixMillis started_at{};
-  UnixMillis published_at{};  ///< 0: nothing since the start
-  UnixMillis swept_at{};      ///< end of the last whole self-audit; 0: none since the start
-  std::uint64_t leaves = 0;   ///< of the current shard
+  UnixMillis published_at{};               ///< 0: nothing since the start
+  UnixMillis swept_at{};                   ///< end of the last whole self-audit; 0: none since the start
+  std::uint64_t audit_rows = 0;            ///< of the self-audit under way, or of the last one, about
+  std::uint64_t audit_rows_looked_at = 0;  ///< of them, so far
+  std::uint64_t leaves = 0;                ///< of the current shard
   std::uint64_t exchanges = 0;
   std::uint64_t directory = 0;
   UnixMillis directory_not_after{};
-  UnixMillis lease_made_at{};  ///< the newest; 0: unknown
-  std::uint64_t accepted = 0;  ///< since the start, like what follows
+  UnixMillis lease_made_at{};    ///< the newest; 0: unknown
+  UnixMillis release_ends_at{};  ///< when the newest release key is destroyed; 0: there is none
+  std::uint64_t accepted = 0;    ///< since the start, like what follows
   std::uint64_t opened = 0;
   std::uint64_t refused = 0;
   Histogram<batch_request_bounds.size()> batch_requests;

@@ -1281,6 +1281,15 @@ TEST_F(BrokerProgram, TellsHowItDoesOnItsPage) {
   EXPECT_EQ(told.said["unread"]["clir"]["oldest_seconds"], -1);
   EXPECT_EQ(told.said["backup_age_seconds"], -1);
   EXPECT_GE(told.said["lease_age_seconds"].get<int>(), 0);
+  // Of this month: what it opens ends with the month and five weeks.
+  EXPECT_GE(told.said["release_key_left_seconds"].get<int>(), 35 * 86'400);
+  EXPECT_LE(told.said["release_key_left_seconds"].get<int>(), (31 + 35) * 86'400);
+  EXPECT_TRUE(eventually([&] {
+    told = call("health");
+    return told.said["self_audit_age_seconds"] != -1;
+  }));
+  EXPECT_GT(told.said["self_audit_rows"].get<int>(), 2);
+  EXPECT_GE(told.said["self_audit_rows_looked_at"], told.said["self_audit_rows"]);
   EXPECT_GT(told.said["disk_free_bytes"].get<std::uint64_t>(), 0U);
   EXPECT_GT(told.said["wal_bytes"].get<std::uint64_t>(), 0U);
   ASSERT_EQ(call("backup", {path("whole.db")}).code, 0);

@@ -33,6 +33,9 @@ Vitals well() {
   out.published_at = noon - 2s;
   out.backup_at = noon - 10h;
   out.directory_not_after = noon + 20 * 24h;
+  out.audit_rows = 5'000;
+  out.audit_rows_looked_at = 640;
+  out.release_ends_at = noon + 40 * 24h;
   out.unread.emplace();
   (*out.unread)[0] = {2, noon - 3h};
   return out;
@@ -275,6 +278,22 @@ TEST(Vitals, MetricsNameNobodyAndNoCase) {
   EXPECT_NE(metrics.find("\npli_batch_requests_bucket{le=\"2\"} 0\npli_batch_requests_bucket{le=\"4\"} 1\n"),
             std::string::npos);
   EXPECT_NE(metrics.find("\npli_batch_microseconds_sum 700\n"), std::string::npos);
+}
+
+TEST(Vitals, TellHowFarTheSelfAuditIsAndWhenTheReleaseKeyEnds) {
+  Vitals vitals = well();
+  const std::string metrics = to_metrics(vitals, noon);
+  EXPECT_NE(metrics.find("\npli_self_audit_rows 5000\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_self_audit_rows_looked_at 640\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_release_key_left_seconds 3456000\n"), std::string::npos);
+  const auto told = nlohmann::json::parse(to_json(vitals, noon));
+  EXPECT_EQ(told["self_audit_rows"], 5000);
+  EXPECT_EQ(told["self_audit_rows_looked_at"], 640);
+  EXPECT_EQ(told["release_key_left_seconds"], 3'456'000);
+  vitals.release_ends_at = noon - 3s;
+  EXPECT_NE(to_metrics(vitals, noon).find("\npli_release_key_left_seconds -3\n"), std::string::npos);
+  vitals.release_ends_at = {};
+  EXPECT_NE(to_metrics(vitals, noon).find("\npli_release_key_left_seconds -1\n"), std::string::npos);
 }
 
 TEST(Vitals, TheStateIsTheWorstThatIsKnown) {

@@ -192,7 +192,9 @@ TEST_F(KeyRingTest, EachMonthHasAReleasePairThatGoesFiveWeeksAfterItsEnd) {
   EXPECT_EQ(january.epoch, 202601U);
   const UnixMillis february{1'769'904'000'000};  // 1 February 2026, 00:00 UTC
   EXPECT_EQ(ring->current_release(february - 1ms)->epoch, 202601U);
+  EXPECT_EQ(ring->newest_release_ends_at(), february + 35 * day);
   EXPECT_EQ(ring->current_release(february)->epoch, 202602U);
+  EXPECT_EQ(ring->newest_release_ends_at(), february + (28 + 35) * day);
   const crypto::BoxPair session = crypto::BoxPair::generate();
   const auto shared = ring->release_shared(202601, session.public_key());
   ASSERT_TRUE(shared.has_value());

@@ -91,6 +91,21 @@ TEST_F(SelfAuditTest, FlagsNothingOfAWholeStoreWhateverItsSteps) {
             house.store().tree_size().value + house.store().exchange_count());
 }
 
+TEST_F(SelfAuditTest, CountsWhatItHasLookedAt) {
+  accept();
+  accept();
+  auto sweep = *StoreSweep::open(house.database(), keys(), department.log());
+  const std::uint64_t leaves = house.store().tree_size().value;
+  EXPECT_EQ(sweep->looked_at(), 0U);
+  ASSERT_TRUE(sweep->step(1, broker::self_audit_bytes));
+  EXPECT_EQ(sweep->looked_at(), 1U);
+  ASSERT_TRUE(sweep->step(leaves, broker::self_audit_bytes));
+  EXPECT_EQ(sweep->looked_at(), leaves);
+  for (bool done = false; !done;) done = sweep->step(1, broker::self_audit_bytes).value().done;
+  EXPECT_EQ(sweep->looked_at(), leaves + 2);
+  EXPECT_EQ(sweep->rows().value(), leaves + 2);
+}
+
 TEST_F(SelfAuditTest, FindsAFlippedByteAndNamesWhereItStands) {
   for (int i = 0; i < 3; ++i) accept();
   house.close();
