@@ -375,6 +375,7 @@ Vitals Broker::vitals() const {
   out.connections = counts.connections;
   out.under_way = counts.under_way;
   out.handshakes_refused = counts.handshakes_refused;
+  out.turned_away = counts.turned_away;
   return out;
 }
 

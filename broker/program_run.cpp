@@ -1,6 +1,7 @@
 #include "broker/broker_programs.hpp"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include <array>
@@ -65,6 +66,20 @@ Outcome<std::unique_ptr<Broker>> start(const Config& config, Core& core, const K
       return failure(exit_local_error, "LOG_UNAVAILABLE", broker.error(),
                      "Check the disks and run `pli-broker check`.");
   }
+}
+
+/// A broker at rest holds about 60; below this it would meet the limit before a department's clients are connected, and
+/// libzmq ends a process that cannot make its own.
+constexpr rlim_t descriptors_min = 256;
+
+/// What the system lets this process have at most is what the transport will ask for.
+Outcome<void> demand_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= descriptors_min) return {};
+  return Failure{exit_local_error, "DESCRIPTORS",
+                 "the system allows this process " + std::to_string(limit.rlim_max) + " descriptors; it needs " +
+                     std::to_string(descriptors_min) + " at least, one for each connection among them",
+                 "Raise LimitNOFILE= of the service, or `ulimit -Hn`."};
 }
 
 /// SIGTERM and SIGINT as a descriptor. Before the first thread, so that none takes them.
@@ -154,6 +169,7 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
   const SystemClock machine;
   const WatchedClock clock(machine);
   const bool accepting = !options.accept_rollback.empty();
+  if (auto enough = demand_descriptors(); !enough) return report(enough.error(), options.json);
   auto opened = open_compared(config, accepting ? Standing::rolled_back : Standing::extends);
   if (!opened) return report(opened.error(), options.json);
   auto& [outside, keys, store] = *opened;

@@ -12,6 +12,7 @@
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <zmq.hpp>
 
 #include "broker/hand_over.hpp"
@@ -41,6 +42,11 @@ constexpr std::uint32_t own_busy_retry_ms = 20;
 constexpr std::uint32_t busy_retry_ms = 100;
 constexpr std::uint32_t no_seat_retry_ms = 1000;
 constexpr auto seat_check_every = std::chrono::seconds(1);
+// Descriptors that no connection gets: the spool's parts, the health page, the files of a moment. libzmq, when it finds
+// none for a connection that waits, asks again and again without a pause.
+constexpr rlim_t descriptors_spare_max = 640;
+constexpr rlim_t descriptors_spare_share = 8;  // of all there are, where there are few
+constexpr auto shortage_told_every = std::chrono::minutes(1);
 // ROUTER does not say when a full connection has room again, so while one is full it is tried now and then.
 constexpr auto retry_first = std::chrono::milliseconds(1);
 constexpr auto retry_last = std::chrono::milliseconds(100);
@@ -64,6 +70,14 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// The system gives out the lowest that is free, so a new one tells how many are taken.
+bool is_spare(int fd) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  const rlim_t spare = std::min(descriptors_spare_max, limit.rlim_cur / descriptors_spare_share);
+  return static_cast<rlim_t>(fd) >= limit.rlim_cur - spare;
 }
 
 protocol::Refusal busy(std::uint32_t retry_after_ms) { return {protocol::Code::busy, "", retry_after_ms}; }
@@ -109,6 +123,7 @@ struct Transport::State {
   void read_monitor();
   void drop_connection(const std::string& id);
   void cut_unseated();
+  void turn_away();
   void answer_now(Connection& connection, std::uint64_t request, protocol::Refusal refusal);
   void send_out(Outgoing message);
   enum class Sent { done, full, gone };
@@ -138,6 +153,8 @@ struct Transport::State {
   std::unordered_map<int, std::string> by_fd;
   std::unordered_map<int, SteadyTime> unseated;  ///< when it was accepted; has not spoken, or found no place
   SteadyTime next_seat_check{};
+  std::unordered_set<int> unwanted;  ///< accepted with a descriptor that is to be spared
+  SteadyTime next_shortage_told{};
   std::map<crypto::CurvePublic, Identity> identities;
   std::size_t under_way = 0;
   std::size_t backlogged = 0;
@@ -145,6 +162,7 @@ struct Transport::State {
   steady_clock::duration retry_after = retry_first;
   bool receiving = true;
   std::uint64_t handshakes_refused = 0;
+  std::uint64_t turned_away = 0;
   std::uint64_t answers_dropped = 0;
 
   std::atomic<bool> stop_asked{false};
@@ -308,6 +326,7 @@ void Transport::State::serve() {
     if (items[0].revents != 0) receive_some();
     if (backlogged > 0) retry_backlogs();
     cut_unseated();
+    if (!unwanted.empty()) turn_away();
     show_counts();
     if (finishing) {
       if (!end) end = steady_clock::now() + settings.linger;
@@ -318,7 +337,7 @@ void Transport::State::serve() {
 
 void Transport::State::show_counts() {
   std::lock_guard lock(counts_mutex);
-  shown = {connections.size(), under_way, handshakes_refused, answers_dropped, kept_bytes};
+  shown = {connections.size(), under_way, handshakes_refused, turned_away, answers_dropped, kept_bytes};
 }
 
 // ---- in ----------------------------------------------------------------------------------------------------------
@@ -427,8 +446,10 @@ void Transport::State::read_monitor() {
     const int fd = static_cast<int>(value);
     if (number == ZMQ_EVENT_ACCEPTED) {
       unseated[fd] = steady_clock::now();
+      if (is_spare(fd)) unwanted.insert(fd);
     } else if (number == ZMQ_EVENT_DISCONNECTED) {
       unseated.erase(fd);
+      unwanted.erase(fd);
       if (auto known = by_fd.find(fd); known != by_fd.end()) drop_connection(std::string(known->second));
     } else {
       ++handshakes_refused;
@@ -465,6 +486,19 @@ void Transport::State::cut_unseated() {
     (void)::shutdown(it->first, SHUT_RDWR);
     it = unseated.erase(it);
   }
+}
+
+void Transport::State::turn_away() {
+  for (const int fd : unwanted) {
+    (void)::shutdown(fd, SHUT_RDWR);  // as above
+    unseated.erase(fd);
+    ++turned_away;
+  }
+  unwanted.clear();
+  const SteadyTime now = steady_clock::now();
+  if (now < next_shortage_told) return;
+  next_shortage_told = now + shortage_told_every;
+  log(LogLevel::warning, "short of descriptors: new connections are turned away");
 }
 
 // ---- out ---------------------------------------------------------------------------------------------------------

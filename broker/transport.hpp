@@ -51,6 +51,7 @@ struct TransportCounts {
   std::uint64_t connections = 0;  ///< that have spoken and are not known to be gone
   std::uint64_t under_way = 0;
   std::uint64_t handshakes_refused = 0;
+  std::uint64_t turned_away = 0;      ///< accepted with one of the last descriptors, and ended at once
   std::uint64_t answers_dropped = 0;  ///< the peer was gone, or read nothing for too long
   std::uint64_t kept_bytes = 0;       ///< in the backlogs of all connections
 };

@@ -3,16 +3,19 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "base/file.hpp"
 #include "crypto/boxed_key.hpp"
@@ -22,13 +25,15 @@ extern char** environ;
 namespace pli::testing {
 namespace {
 
+constexpr auto line_within = std::chrono::minutes(1);
+
 [[noreturn]] void give_up(const char* what) {
   std::fprintf(stderr, "real broker: %s\n", what);
   std::abort();
 }
 
 /// A port nobody listens on now; the broker binds it a moment later.
-int free_port() {
+std::uint16_t free_port() {
   int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -72,7 +77,7 @@ int exit_code_of(pid_t pid) {
 
 }  // namespace
 
-RealBroker::RealBroker(const Department& department, std::string program, bool with_tiles)
+RealBroker::RealBroker(const Department& department, std::string program, bool with_tiles, RealBrokerExtras extras)
     : program_(std::move(program)) {
   const auto& folder = folder_.path();
   for (const char* name : {"data", "keys", "copy", "log"}) std::filesystem::create_directory(folder / name);
@@ -85,14 +90,16 @@ RealBroker::RealBroker(const Department& department, std::string program, bool w
   write(folder / "keys" / "curve.key", as_bytes(crypto::box_key("curve", curve, startup)));
   write(folder / "keys" / "log.key", as_bytes(crypto::box_key("log", log, startup)));
   endpoint_ = "tcp://127.0.0.1:" + std::to_string(free_port());
-  std::string config = "endpoint = \"" + endpoint_ + "\"\nlog = \"" + department.log() + "\"\nshard = \"" +
-                       Department::shard() +
-                       "\"\ndata_folder = \"data\"\nkey_folder = \"keys\"\nleases = \"keys/leases\"\n"
-                       "leases_copy = \"copy/leases\"\noutside_checkpoint = \"copy/checkpoint\"\nlog_folder = \"log\"\n"
-                       "startup_secret = \"startup.secret\"\n" +
-                       (with_tiles ? "tiles_folder = \"tiles\"\n" : "") +
-                       // Few senders stand for a whole département here.
-                       "[limits]\nbytes_per_day_max = 1099511627776\nacts_per_day_max = 1000000000\n";
+  if (extras.health_page) health_port_ = free_port();
+  std::string config =
+      "endpoint = \"" + endpoint_ + "\"\nlog = \"" + department.log() + "\"\nshard = \"" + Department::shard() +
+      "\"\ndata_folder = \"data\"\nkey_folder = \"keys\"\nleases = \"keys/leases\"\n"
+      "leases_copy = \"copy/leases\"\noutside_checkpoint = \"copy/checkpoint\"\nlog_folder = \"log\"\n"
+      "startup_secret = \"startup.secret\"\n" +
+      (with_tiles ? "tiles_folder = \"tiles\"\n" : "") +
+      (extras.health_page ? "health_listen = \"127.0.0.1:" + std::to_string(health_port_) + "\"\n" : "") +
+      // Few senders stand for a whole département here.
+      "[limits]\nbytes_per_day_max = 1099511627776\nacts_per_day_max = 1000000000\n" + extras.limits;
   write(folder / "broker.toml", as_bytes(config));
   broker::VerifiedPublish first = department.first_version();
   write(folder / "directory.note", as_bytes(first.note));
@@ -104,20 +111,57 @@ RealBroker::RealBroker(const Department& department, std::string program, bool w
 
 RealBroker::~RealBroker() {
   if (pid_ > 0) kill_nine();
+  if (out_ >= 0) ::close(out_);
 }
 
 int RealBroker::run(const std::vector<std::string>& words) const { return exit_code_of(spawn(program_, words, -1)); }
 
 void RealBroker::start() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) give_up("pipe");
-  pid_ = spawn(program_, {"run", "--config", (folder_.path() / "broker.toml").string()}, ends[1]);
+  if (try_start("").find("\"ready\"") == std::string::npos) give_up("pli-broker did not become ready");
+}
+
+std::string RealBroker::try_start(const std::string& before) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) give_up("pipe");
+  const std::vector<std::string> run = {"run", "--json", "--config", (folder_.path() / "broker.toml").string()};
+  std::vector<std::string> by_shell = {"-c", before + "; exec \"$0\" \"$@\"", program_};
+  by_shell.insert(by_shell.end(), run.begin(), run.end());
+  pid_ = before.empty() ? spawn(program_, run, ends[1]) : spawn("/bin/sh", by_shell, ends[1]);
   ::close(ends[1]);
-  char c = 0;
-  while (::read(ends[0], &c, 1) == 1 && c != '\n') {
+  if (out_ >= 0) ::close(out_);
+  out_ = ends[0];
+  return line();
+}
+
+std::string RealBroker::line() const {
+  const auto deadline = std::chrono::steady_clock::now() + line_within;
+  std::string out;
+  for (;;) {
+    const auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd readable{out_, POLLIN, 0};
+    char c = 0;
+    if (rest.count() <= 0 || ::poll(&readable, 1, static_cast<int>(rest.count())) <= 0 || ::read(out_, &c, 1) != 1 ||
+        c == '\n')
+      return out;
+    out += c;
   }
-  ::close(ends[0]);
-  if (c != '\n') give_up("pli-broker did not become ready");
+}
+
+std::optional<int> RealBroker::wait_for_end(std::chrono::milliseconds time) {
+  const auto deadline = std::chrono::steady_clock::now() + time;
+  int status = 0;
+  while (::waitpid(pid_, &status, WNOHANG) == 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+std::size_t RealBroker::descriptors() const {
+  std::error_code problem;
+  const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid_) + "/fd", problem);
+  return static_cast<std::size_t>(std::distance(begin(open), end(open)));
 }
 
 void RealBroker::kill_nine() {
