@@ -2,6 +2,8 @@
 // a disk that is full. It names what is wrong, loses no receipt (P2, P8), and goes on when there is enough again.
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
@@ -15,6 +17,7 @@
 #include <sstream>
 
 #include "broker/health_page.hpp"
+#include "tests/support/endless_message.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/raw_client.hpp"
 #include "tests/support/real_broker.hpp"
@@ -25,6 +28,27 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 using std::chrono::steady_clock;
+
+/// Sanitizers make everything several times slower, and need more of everything.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+std::string text_of(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// What the broker's unit says after `name`.
+std::string setting_of_unit(const std::string& name) {
+  std::istringstream unit(text_of(std::filesystem::path(PLI_SOURCE_DIR) / "config/systemd/pli-broker.service.in"));
+  for (std::string line; std::getline(unit, line);)
+    if (line.starts_with(name + "=")) return line.substr(name.size() + 1);
+  ADD_FAILURE() << "the unit has no " << name;
+  return "0";
+}
 
 class BrokerLimits : public ::testing::Test {
  protected:
@@ -178,6 +202,249 @@ TEST_F(Descriptors, P8WithoutThemItServesWhoIsConnectedAndTakesTheOthersOnceTher
   greet(later);
   broker_.stop();
   EXPECT_EQ(broker_.check(), 0);
+}
+
+// ---- memory ------------------------------------------------------------------------------------------------------
+
+constexpr std::size_t stream_frame_bytes = 64 * 1024;
+
+/// A control group of our own with so much memory and no swap, where the kernel has one and we may make it.
+class MemoryGroup {
+ public:
+  static std::unique_ptr<MemoryGroup> make(std::uint64_t bytes) {
+    const std::string name = "pli-test-" + std::to_string(::getpid());
+    const std::filesystem::path root = "/sys/fs/cgroup";
+    for (auto& [kind, group, limit, swap, no_swap] : std::array<Kind, 2>{{
+             {"cgroup v2", root / name, "memory.max", "memory.swap.max", "0"},
+             {"cgroup v1", root / "memory" / name, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes",
+              std::to_string(bytes)},
+         }}) {
+      std::error_code problem;
+      if (!std::filesystem::create_directory(group, problem)) continue;
+      std::unique_ptr<MemoryGroup> made(new MemoryGroup(kind, group));
+      if (std::filesystem::exists(group / limit, problem) && write(group / limit, std::to_string(bytes)) &&
+          std::filesystem::exists(group / "cgroup.procs", problem)) {
+        write(group / swap, no_swap);
+        return made;
+      }
+    }
+    return nullptr;
+  }
+  ~MemoryGroup() {
+    std::error_code problem;
+    // Not before the kernel has taken leave of the last process.
+    EXPECT_TRUE(eventually([&] { return ::rmdir(group_.c_str()) == 0 || errno == ENOENT; })) << group_;
+  }
+  MemoryGroup(const MemoryGroup&) = delete;
+  MemoryGroup& operator=(const MemoryGroup&) = delete;
+  [[nodiscard]] const std::string& kind() const { return kind_; }
+  /// What a shell does to belong to it.
+  [[nodiscard]] std::string join() const { return "echo $$ > " + (group_ / "cgroup.procs").string(); }
+
+ private:
+  struct Kind {
+    std::string kind;
+    std::filesystem::path group;
+    std::string limit;
+    std::string swap;
+    std::string no_swap;
+  };
+  MemoryGroup(std::string kind, std::filesystem::path group) : kind_(std::move(kind)), group_(std::move(group)) {}
+  static bool write(const std::filesystem::path& file, const std::string& text) {
+    std::ofstream out(file);
+    out << text << std::flush;
+    return out.good();
+  }
+  std::string kind_;
+  std::filesystem::path group_;
+};
+
+class Memory : public BrokerLimits {
+ protected:
+  void receipt_some(RawClient& client) {
+    greet(client);
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(submit(client, seal())) << refused_;
+  }
+  /// Whatever became of the broker, it serves and nothing is lost.
+  void expect_whole() {
+    auto client = connect("referent.auxerre");
+    greet(client);
+    EXPECT_TRUE(submit(client, seal())) << refused_;
+    expect_every_receipt_stands(client);
+    broker_.stop();
+    EXPECT_EQ(broker_.check(), 0);
+  }
+  [[nodiscard]] EndlessMessage enrolled() {
+    return EndlessMessage(broker_.endpoint(), broker_.curve(), department_.identity("referent.sens").curve_secret());
+  }
+};
+
+/// As systemd would have it, by the figures of the broker's unit.
+TEST_F(Memory, P8AnEndlessMessageMeetsTheUnitsLimitAndTheBrokerIsBackWithinASecond) {
+  const std::string limit = setting_of_unit("MemoryMax");
+  ASSERT_TRUE(limit.ends_with("G")) << limit;
+  const std::uint64_t bytes = std::stoull(limit) << 30;
+  const std::string pause = setting_of_unit("RestartSec");
+  ASSERT_TRUE(pause.ends_with("ms")) << pause;
+  EXPECT_EQ(setting_of_unit("Restart"), "on-failure");
+  const auto group = MemoryGroup::make(bytes);
+  if (group == nullptr) {
+    std::cout << "no control group can be made here: the next test, under a limit of addresses, stands alone\n";
+    return;
+  }
+  std::cout << "under " << group->kind() << ", " << limit << "\n";
+  ASSERT_EQ(state_of(try_start(group->join())), "ready");
+  auto client = connect("referent.auxerre");
+  receipt_some(client);
+
+  const auto began = steady_clock::now();
+  EndlessMessage endless = enrolled();
+  const auto sent = endless.send(stream_frame_bytes, 120s);
+  const auto ended = broker_.wait_for_end(20s);
+  const auto killed = steady_clock::now();
+  EXPECT_TRUE(sent.cut);
+  EXPECT_EQ(ended, -SIGKILL);
+  std::this_thread::sleep_for(std::chrono::milliseconds(std::stoll(pause)));
+  ASSERT_EQ(state_of(try_start(group->join())), "ready");
+  const auto back = steady_clock::now() - killed;
+  EXPECT_LT(back, sanitized ? 10s : 1s);
+  std::cout << "killed after " << (sent.bytes >> 20) << " MiB and "
+            << std::chrono::duration_cast<std::chrono::milliseconds>(killed - began).count() << " ms, ready "
+            << std::chrono::duration_cast<std::chrono::milliseconds>(back).count() << " ms later\n";
+  expect_whole();
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they take their addresses beforehand
+/// Where no group can be made. A limit of addresses kills nobody: libzmq ends the connection for which it finds no
+/// memory, or whoever asks at that moment ends the broker.
+TEST_F(Memory, P8UnderALimitOfAddressesAnEndlessMessageCostsItsConnectionOrARestart) {
+  broker_.start();
+  auto client = connect("referent.auxerre");
+  receipt_some(client);
+  std::istringstream statm(text_of("/proc/" + std::to_string(broker_.pid()) + "/statm"));
+  rlim_t pages = 0;
+  statm >> pages;
+  rlimit before{};
+  ASSERT_EQ(::prlimit(broker_.pid(), RLIMIT_AS, nullptr, &before), 0);
+  rlimit limit = before;
+  limit.rlim_cur = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (256U << 20);
+  ASSERT_EQ(::prlimit(broker_.pid(), RLIMIT_AS, &limit, nullptr), 0);
+
+  EndlessMessage endless = enrolled();
+  const auto sent = endless.send(stream_frame_bytes, 120s);
+  EXPECT_TRUE(sent.cut);
+  if (const auto ended = broker_.wait_for_end(2s)) {
+    std::cout << "ended by signal " << -*ended << " after " << (sent.bytes >> 20) << " MiB\n";
+    EXPECT_LT(*ended, 0);
+    broker_.start();
+  } else {
+    std::cout << "the connection was ended after " << (sent.bytes >> 20) << " MiB\n";
+    ASSERT_EQ(::prlimit(broker_.pid(), RLIMIT_AS, &before, nullptr), 0);
+  }
+  expect_whole();
+}
+#endif
+
+// ---- room on the disk --------------------------------------------------------------------------------------------
+
+class Room : public BrokerLimits {
+ protected:
+  Room() : BrokerLimits("disk_reserve_bytes = 134217728\nlog_unavailable_seconds = 3\n") {}
+  ~Room() override {
+    if (mounted_) (void)::umount2(broker_.data().c_str(), MNT_DETACH);
+  }
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+
+  /// Moves the data folder onto a filesystem of its own of this size, which goes with the test's thread whatever
+  /// becomes of it. False where the kernel does not let us.
+  bool move_to_small_disk(const std::string& size) {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+    const std::filesystem::path data = broker_.data();
+    const std::filesystem::path aside = data.string() + ".aside";
+    std::filesystem::rename(data, aside);
+    std::filesystem::create_directory(data);
+    mounted_ = ::mount("pli-test", data.c_str(), "tmpfs", 0, ("mode=0700,size=" + size).c_str()) == 0;
+    std::filesystem::copy(aside, data, std::filesystem::copy_options::recursive);
+    return mounted_;
+  }
+  void fill() {
+    std::ofstream out(filler(), std::ios::binary);
+    const std::string block(64 * 1024, 'x');
+    while (out.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+    }
+    EXPECT_LT(std::filesystem::space(broker_.data()).available, block.size());
+  }
+  [[nodiscard]] std::filesystem::path filler() const { return broker_.data() / "somebody-elses-file"; }
+  /// The log cannot be written: named on the page and to clients, and the broker ends so that it is started again.
+  void expect_log_unavailable(RawClient& client) {
+    EXPECT_TRUE(eventually([&] {
+      (void)submit(client, seal());
+      return health()["state"] == "LOG_UNAVAILABLE";
+    })) << health().dump();
+    EXPECT_EQ(health()["serving"], false);
+    EXPECT_FALSE(submit(client, seal()));
+    EXPECT_EQ(refused_, "LOG_UNAVAILABLE");
+    EXPECT_EQ(health()["state"], "LOG_UNAVAILABLE") << "the page answers all the while";
+    EXPECT_EQ(state_of(json::parse(broker_.line(), nullptr, false)), "LOG_UNAVAILABLE");
+    EXPECT_EQ(broker_.wait_for_end(20s), 5);
+  }
+  void expect_it_goes_on() {
+    broker_.start();
+    auto client = connect("referent.auxerre");
+    greet(client);
+    expect_every_receipt_stands(client);
+    EXPECT_TRUE(submit(client, seal())) << refused_;
+    EXPECT_EQ(health()["state"], "ok");
+    broker_.stop();
+    EXPECT_EQ(broker_.check(), 0);
+  }
+  bool mounted_ = false;
+};
+
+TEST_F(Room, P2OnAFullDiskTheLogIsUnavailableByNameAndNoReceiptIsLostOnceThereIsRoom) {
+  if (!move_to_small_disk("192m")) {
+    std::cout << "no filesystem can be mounted here: the next test, under a limit of file sizes, stands alone\n";
+    return;
+  }
+  broker_.start();
+  auto client = connect("referent.auxerre");
+  greet(client);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(submit(client, seal(20'000))) << refused_;
+  // First the reserve: nothing more is taken, and what is there is read.
+  std::ofstream(filler()).close();
+  std::filesystem::resize_file(filler(), 0);
+  while (std::filesystem::space(broker_.data()).available > (100U << 20)) {
+    std::ofstream out(filler(), std::ios::binary | std::ios::app);
+    out << std::string(1 << 20, 'x');
+  }
+  EXPECT_FALSE(submit(client, seal()));
+  EXPECT_EQ(refused_, "LOG_UNAVAILABLE");
+  EXPECT_TRUE(eventually([&] { return health()["state"] == "DISK_RESERVE"; })) << health().dump();
+  expect_every_receipt_stands(client);
+  // Then the reserve itself.
+  fill();
+  expect_log_unavailable(client);
+  const json said = try_start();
+  EXPECT_EQ(state_of(said), "DATABASE") << said.dump();
+  EXPECT_NE(said.value("cause", "").find("disk is full"), std::string::npos) << said.dump();
+  EXPECT_EQ(broker_.wait_for_end(20s), 5) << said.dump();
+  std::filesystem::remove(filler());
+  expect_it_goes_on();
+}
+
+/// Where nothing can be mounted: the files themselves may grow no further.
+TEST_F(Room, P2WhenItsFilesMayNotGrowTheLogIsUnavailableByNameAndNoReceiptIsLost) {
+  ASSERT_EQ(state_of(try_start("trap '' XFSZ")), "ready");
+  auto client = connect("referent.auxerre");
+  greet(client);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(submit(client, seal(20'000))) << refused_;
+  rlimit limit{};
+  ASSERT_EQ(::prlimit(broker_.pid(), RLIMIT_FSIZE, nullptr, &limit), 0);
+  limit.rlim_cur = std::filesystem::file_size(broker_.data() / "pli.db-wal");
+  ASSERT_EQ(::prlimit(broker_.pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+  expect_log_unavailable(client);
+  expect_it_goes_on();
 }
 
 }  // namespace
