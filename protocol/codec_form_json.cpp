@@ -59,9 +59,11 @@ class JsonReader {
     const auto text = take_text(field.name);
     if (!text || *text == unknown_text) return;
     out = *text;
-    if (line == Line::commune)  // Corsica's letter, typed small
-      for (char& c : out)
-        if (c == 'a' || c == 'b') c = static_cast<char>(c - 'a' + 'A');
+    if (line != Line::commune && line != Line::departement) return;
+    for (char& c : out) {  // Corsica's letter, large in a commune's code and small in a département's
+      if (line == Line::commune && (c == 'a' || c == 'b')) c = static_cast<char>(c - 'a' + 'A');
+      if (line == Line::departement && (c == 'A' || c == 'B')) c = static_cast<char>(c - 'A' + 'a');
+    }
   }
 
   void text(const Field& field, std::string& out, Need) {
@@ -146,7 +148,8 @@ class JsonReader {
   std::vector<std::string_view> expected_;
 };
 
-/// Parses, and finds what a parser would let pass: a name given twice, nesting without end.
+/// Parses, and finds what a parser would let pass: a name given twice, nesting without end. Comments are let pass: an
+/// officer begins from a commented blank.
 Json parse_json(std::string_view text, Problems& problems) {
   std::vector<std::set<std::string>> names;
   bool twice = false;
@@ -163,7 +166,7 @@ Json parse_json(std::string_view text, Problems& problems) {
     if (depth > json_depth_max) deep = true;
     return true;
   };
-  Json out = Json::parse(text, watch, /*allow_exceptions=*/false);
+  Json out = Json::parse(text, watch, /*allow_exceptions=*/false, /*ignore_comments=*/true);
   if (out.is_discarded()) {
     problems.add("", "ce n'est pas du JSON lisible ; vérifiez virgules, guillemets et encodage UTF-8.");
   } else if (twice) {
@@ -249,6 +252,111 @@ std::string escape_steering(const std::string& json) {
   return out;
 }
 
+// ---- a blank to begin from ---------------------------------------------------------------------------------------
+
+constexpr std::string_view warning =
+    "ni religion, ni origine, ni santé, ni passé judiciaire, ni nom qui n'ait pas son champ";
+
+/// Every field there is, with what it takes in a comment above it. What is obligatory is left empty, and so refused as
+/// long as nobody has filled it.
+class BlankWriter {
+ public:
+  BlankWriter(std::string margin, Comments comments) : margin_(std::move(margin)), comments_(comments) {}
+
+  void choice(const Field& field, int&, Choices list, Need need) {
+    put(field, need, "l'une de : " + values_of(list, need), empty(need));
+  }
+  void choices(const Field& field, std::vector<int>&, Choices list, Need need) {
+    put(field, need, "aucune ou plusieurs de : " + values_of(list, Need::required), "[]");
+  }
+  void line(const Field& field, std::string&, Line line, Need need) { put(field, need, rule_of(line), empty(need)); }
+  void text(const Field& field, std::string&, Need need) {
+    put(field, need, std::to_string(free_text_chars_max) + " caractères au plus ; " + std::string(warning), "\"\"");
+  }
+  void date(const Field& field, std::uint32_t&, When when, Need need) {
+    put(field, need, when == When::coming ? "AAAA-MM-JJ, à venir" : "AAAA-MM-JJ", empty(need));
+  }
+  template <class T>
+  void object(const Field& field, std::optional<T>&, Need need) {
+    if constexpr (requires { T::kind; }) {
+      if (T::kind != Kind::signalement_individuel) {
+        if (comments_ == Comments::with)
+          lines_.push_back({margin_ + "// ou \"" + std::string(field.name) + "\": { … }, comme dans pli form show " +
+                                std::string(field.name),
+                            false});
+        return;
+      }
+      put(field, need, "le contenu corrigé, entier", blank_of<T>(margin_ + "  "));
+    } else {
+      put(field, need, need == Need::optional ? "retirez tout le bloc s'il ne sert pas" : "",
+          blank_of<T>(margin_ + "  "));
+    }
+  }
+  template <class T>
+  void list(const Field& field, std::vector<T>&, std::size_t limit) {
+    const std::string inner = margin_ + "    ";
+    put(field, Need::optional, std::to_string(limit) + " au plus ; [] s'il n'y en a pas",
+        "[\n" + inner + blank_of<T>(inner) + "\n" + margin_ + "  ]");
+  }
+
+  void put(const Field& field, Need need, const std::string& rule, const std::string& json) {
+    if (comments_ == Comments::with) {
+      std::string comment = margin_ + "  // " + std::string(field.label);
+      if (need == Need::required) comment += " (obligatoire)";
+      lines_.push_back({comment + (rule.empty() ? "" : " : " + rule), false});
+    }
+    lines_.push_back({margin_ + "  \"" + std::string(field.name) + "\": " + json, true});
+  }
+
+  [[nodiscard]] std::string written() const {
+    std::size_t fields = static_cast<std::size_t>(
+        std::count_if(lines_.begin(), lines_.end(), [](const Row& line) { return line.is_field; }));
+    std::string out = "{\n";
+    for (const Row& line : lines_) {
+      out += line.text;
+      if (line.is_field && --fields != 0) out += ",";
+      out += "\n";
+    }
+    return out + margin_ + "}";
+  }
+
+ private:
+  struct Row {
+    std::string text;
+    bool is_field;
+  };
+
+  template <class T>
+  [[nodiscard]] std::string blank_of(std::string margin) const {
+    T blank;
+    BlankWriter writer(std::move(margin), comments_);
+    visit(writer, blank);
+    return writer.written();
+  }
+
+  static std::string empty(Need need) {
+    return need == Need::required ? "\"\"" : "\"" + std::string(unknown_text) + "\"";
+  }
+
+  static std::string rule_of(Line line) {
+    switch (line) {
+      case Line::any: return std::to_string(line_chars_max) + " caractères au plus";
+      case Line::brief: return std::to_string(form_brief_bytes_max) + " octets au plus ; " + std::string(warning);
+      case Line::commune: return "code INSEE à cinq caractères";
+      case Line::departement: return "« 21 », « 2a », « 971 »";
+      case Line::siren: return "neuf chiffres";
+      case Line::rna: return "W et neuf chiffres";
+      case Line::reference: return "lettres sans accent, chiffres, . _ - /";
+      case Line::exchange: return "son numéro entier, 64 caractères";
+    }
+    return {};
+  }
+
+  std::vector<Row> lines_;
+  std::string margin_;
+  Comments comments_;
+};
+
 }  // namespace
 
 std::optional<Content> from_json(std::string_view json, Problems& problems) {
@@ -278,6 +386,23 @@ std::string to_json(Content content) {
   writer.put("type", row_of(kind_of(content))->name);
   visit(writer, content);
   return escape_steering(writer.json().dump(2)) + "\n";
+}
+
+std::string blank_form(Kind kind, Comments comments) {
+  auto content = content_of(kind);
+  if (!content) return {};
+  const KindRow& row = *row_of(kind);
+  BlankWriter writer("", comments);
+  std::string out;
+  if (comments == Comments::with) {
+    out += "// " + std::string(row.french) + " : " + std::string(route_of(kind)) + "\n";
+    out += "// Remplissez, puis : pli send " + std::string(row.name) + ".json" +
+           (row.names_case ? " --case NUMERO" : "") +
+           "\n// Partout où vous ne savez pas : inconnu. Ces commentaires peuvent rester.\n";
+  }
+  writer.put({0, "type", "Type"}, Need::required, "ne le changez pas", "\"" + std::string(row.name) + "\"");
+  visit(writer, *content);
+  return out + writer.written() + "\n";
 }
 
 }  // namespace pli::protocol

@@ -7,6 +7,7 @@
 #include "protocol/exchange.hpp"
 #include "protocol/form_check.hpp"
 #include "protocol/form_content.hpp"
+#include "protocol/form_date.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/printable.hpp"
 
@@ -96,9 +97,44 @@ Result<Bytes> made(Content content) {
   return to_content(content);
 }
 
-std::vector<std::string_view> names_of(Choices list) {
-  std::vector<std::string_view> out;
-  for (const Choice& choice : list) out.push_back(choice.name);
+/// The values of one field, by its name.
+class ListFinder {
+ public:
+  explicit ListFinder(std::string_view name) : name_(name) {}
+  void choice(const Field& field, int&, Choices list, Need) { look(field, list); }
+  void choices(const Field& field, std::vector<int>&, Choices list, Need) { look(field, list); }
+  void line(const Field&, std::string&, Line, Need) {}
+  void text(const Field&, std::string&, Need) {}
+  void date(const Field&, std::uint32_t&, When, Need) {}
+  template <class T>
+  void object(const Field&, std::optional<T>&, Need) {}
+  template <class T>
+  void list(const Field&, std::vector<T>&, std::size_t) {}
+  [[nodiscard]] Choices found() const { return found_; }
+
+ private:
+  void look(const Field& field, Choices list) {
+    if (field.name == name_) found_ = list;
+  }
+  std::string_view name_;
+  Choices found_;
+};
+
+/// Calls `use` with the content a rectification carries.
+template <class Use>
+void with_corrected(const Rectification& form, Use use) {
+  if (form.individuel) use(*form.individuel);
+  if (form.de_structure) use(*form.de_structure);
+  if (form.complement) use(*form.complement);
+  if (form.accompagnement) use(*form.accompagnement);
+  if (form.de_volet) use(*form.de_volet);
+}
+
+/// What a form says once corrected: a rectification's content, or the form itself.
+Content effective(const Content& content) {
+  Content out = content;
+  if (const auto* rectification = std::get_if<Rectification>(&content))
+    with_corrected(*rectification, [&out](const auto& corrected) { out = corrected; });
   return out;
 }
 
@@ -210,12 +246,43 @@ std::string Form::to_french_text() const {
 }
 
 std::string Form::commune() const {
-  return std::visit([](const auto& form) { return commune_of(form); }, reread(kind_, bytes_));
+  return std::visit([](const auto& form) { return commune_of(form); }, effective(reread(kind_, bytes_)));
 }
 
 Urgency Form::urgency() const {
-  const bool urgent = std::visit([](const auto& form) { return is_urgent(form); }, reread(kind_, bytes_));
+  const bool urgent = std::visit([](const auto& form) { return is_urgent(form); }, effective(reread(kind_, bytes_)));
   return urgent ? Urgency::urgente : Urgency::normale;
+}
+
+std::optional<Digest> Form::named_exchange() const {
+  return std::visit(
+      [](const auto& form) -> std::optional<Digest> {
+        if constexpr (requires { form.exchange; })
+          if (const auto bytes = from_hex(form.exchange)) return to_array<sizeof(Digest)>(*bytes);
+        return std::nullopt;
+      },
+      reread(kind_, bytes_));
+}
+
+std::vector<std::pair<std::string, std::string>> Form::attributes() const {
+  const Content content = reread(kind_, bytes_);
+  std::string value;
+  if (const auto* form = std::get_if<Recevabilite>(&content))
+    value = find_number(avis_de_recevabilite, form->answer)->name;
+  else if (const auto* inscription = std::get_if<Inscription>(&content))
+    value = typed_date(inscription->sitting);
+  else if (const auto* deferral = std::get_if<ReportDuRetour>(&content))
+    value = typed_date(deferral->review);
+  if (value.empty()) return {};
+  return {{std::string(attribute_name(kind_)), value}};
+}
+
+std::optional<std::vector<FormChange>> Form::changes_from(const Form& before) const {
+  if (kind_ != Kind::rectification) return std::nullopt;
+  const Content after = effective(reread(kind_, bytes_));
+  const Content first = effective(reread(before.kind_, before.bytes_));
+  if (kind_of(after) != kind_of(first)) return std::nullopt;
+  return changes_between(first, after);
 }
 
 Result<void> Form::attach(Attachment attachment) {
@@ -236,7 +303,22 @@ Result<void> Form::attach(Attachment attachment) {
   return {};
 }
 
-std::vector<std::string_view> retour_codes() { return names_of(codes_retour); }
-std::vector<std::string_view> decision_outcomes() { return names_of(issues); }
+std::string_view route_of(Kind kind) {
+  const auto content = content_of(kind);
+  return content ? std::visit([](const auto& form) { return form.route; }, *content) : std::string_view{};
+}
+
+std::vector<std::string_view> choices_of(Kind kind, std::string_view field) {
+  std::vector<std::string_view> out;
+  auto content = content_of(kind);
+  if (!content) return out;
+  ListFinder finder(field);
+  visit(finder, *content);
+  for (const Choice& choice : finder.found()) out.push_back(choice.name);
+  return out;
+}
+
+std::vector<std::string_view> retour_codes() { return choices_of(Kind::retour, "code"); }
+std::vector<std::string_view> decision_outcomes() { return choices_of(Kind::decision, "issue"); }
 
 }  // namespace pli::protocol

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -31,14 +32,25 @@ struct Attachment {
   bool operator==(const Attachment&) const = default;
 };
 
+/// One field that a rectification changes. No value: the field's part is not there at all.
+struct FormChange {
+  std::string field;   ///< "personnes[0].nom"
+  std::string french;  ///< "Personnes 1, Nom"
+  std::optional<std::string> before;
+  std::optional<std::string> after;
+  bool operator==(const FormChange&) const = default;
+};
+/// For the screen, what a sender wrote made safe to show.
+[[nodiscard]] std::string to_french_text(const std::vector<FormChange>& changes);
+
 /// One form, kept as its protobuf bytes.
 class Form {
  public:
-  /// Reads a JSON form ("type": "signalement_individuel", …). Unknown fields and values outside a closed list are
-  /// refused; every problem found is reported, not only the first. `is_known_commune` answers for INSEE codes.
-  /// With `now`, no date may lie after the latest day it is then anywhere (UTC+14); without, only the calendar is
-  /// checked. A field that does not exist is named by its place ("faits[0].(champ 3)"), never by what was typed. Error:
-  /// the list of problems, never empty.
+  /// Reads a JSON form ("type": "signalement_individuel", …), comments allowed. Unknown fields and values outside a
+  /// closed list are refused; every problem found is reported, not only the first. `is_known_commune` answers for INSEE
+  /// codes. With `now`, no date may lie after the latest day it is then anywhere (UTC+14); without, only the calendar
+  /// is checked. A field that does not exist is named by its place ("faits[0].(champ 3)"), never by what was typed.
+  /// Error: the list of problems, never empty.
   using KnownCommune = bool (*)(void* context, std::string_view code);  ///< null = any well-formed code
   [[nodiscard]] static Result<Form, std::vector<FormProblem>> from_json(std::string_view json,
                                                                         KnownCommune is_known_commune, void* context,
@@ -59,6 +71,13 @@ class Form {
   [[nodiscard]] std::string commune()
       const;  ///< INSEE code that routes it: residence or address, "2A004"; may be empty
   [[nodiscard]] Urgency urgency() const;
+  /// The exchange it is about, as its author named it: the address's in-reply-to says the same. None: it names none.
+  [[nodiscard]] std::optional<Digest> named_exchange() const;
+  /// What its kind says in clear beside the address (vocabulary.hpp, attribute_name): the address says the same.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> attributes() const;
+  /// What this rectification changes in `before`: the exchange it names, or an earlier rectification of it. Nothing
+  /// when this is no rectification of a form of that type.
+  [[nodiscard]] std::optional<std::vector<FormChange>> changes_from(const Form& before) const;
   [[nodiscard]] const std::vector<Attachment>& attachments() const { return attachments_; }
   /// Errors: over_limit (attachments_max, exchange_bytes_max), invalid_input (name, also one given twice; media type).
   [[nodiscard]] Result<void> attach(Attachment attachment);
@@ -74,8 +93,17 @@ class Form {
 
 /// Every kind that has a form.
 [[nodiscard]] std::span<const Kind> form_kinds();
+/// From whom to whom such a form goes, in French. Empty: the kind has no form.
+[[nodiscard]] std::string_view route_of(Kind kind);
+
+/// A form to fill, in JSON: every field, what is obligatory left empty, and with comments that say what each takes.
+/// Empty: the kind has no form.
+enum class Comments { with, without };
+[[nodiscard]] std::string blank_form(Kind kind, Comments comments);
 
 /// The closed lists, for help texts and tests.
+/// Those of one field of a form, empty when it is no closed list there.
+[[nodiscard]] std::vector<std::string_view> choices_of(Kind kind, std::string_view field);
 [[nodiscard]] std::vector<std::string_view> retour_codes();
 [[nodiscard]] std::vector<std::string_view> decision_outcomes();
 

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "protocol/form_lists.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/vocabulary.hpp"
@@ -24,8 +25,9 @@ struct Field {
   std::string_view label;  ///< as read
 };
 enum class Need { required, optional };
-enum class Line { any, commune, siren, rna, reference };  ///< what a line of text must look like
-enum class When { fact, birth };
+/// What a line of text must look like. `brief` is the short free line beside a closed list (form_brief_bytes_max).
+enum class Line { any, brief, commune, departement, siren, rna, reference, exchange };
+enum class When { fact, birth, past, coming };
 
 // ---- the parts that forms share ----------------------------------------------------------------------------------
 
@@ -127,6 +129,7 @@ inline constexpr std::string_view appraisal_label = "APPRÉCIATIONS DE L'ÉMETTE
 
 struct SignalementIndividuel {
   static constexpr Kind kind = Kind::signalement_individuel;
+  static constexpr std::string_view route = "collectivité → GED";
   std::optional<Sender> sender;
   std::vector<Person> persons;
   std::vector<Fact> facts;
@@ -142,6 +145,7 @@ void visit(V& v, SignalementIndividuel& form) {
 
 struct SignalementDeStructure {
   static constexpr Kind kind = Kind::signalement_de_structure;
+  static constexpr std::string_view route = "collectivité → CLIR";
   std::optional<Sender> sender;
   std::optional<Structure> structure;
   std::vector<Fact> facts;
@@ -157,6 +161,7 @@ void visit(V& v, SignalementDeStructure& form) {
 
 struct Complement {
   static constexpr Kind kind = Kind::complement;
+  static constexpr std::string_view route = "collectivité → instance qui tient le dossier";
   std::vector<Person> persons;
   std::optional<Structure> structure;
   std::vector<Fact> facts;
@@ -170,35 +175,34 @@ void visit(V& v, Complement& form) {
   v.object({4, "appreciation", appraisal_label}, form.appraisal, Need::optional);
 }
 
-// ---- to a collectivité -------------------------------------------------------------------------------------------
-
-/// No code tells the outcome: "sans suite" and "pris en compte" look alike until released (design §10).
-struct Retour {
-  static constexpr Kind kind = Kind::retour;
-  int code = 0;
+struct PropositionAccompagnement {
+  static constexpr Kind kind = Kind::proposition_accompagnement;
+  static constexpr std::string_view route = "collectivité → CPRAF";
+  std::optional<Sender> sender;
+  std::vector<Person> persons;
+  std::vector<int> needs;
+  int informed = 0;
+  int agrees = 0;
+  std::vector<Fact> facts;
+  std::optional<Appraisal> appraisal;
 };
 template <class V>
-void visit(V& v, Retour& form) {
-  v.choice({1, "code", "Retour"}, form.code, codes_retour, Need::required);
-}
-
-// ---- within the instance -----------------------------------------------------------------------------------------
-
-struct Decision {
-  static constexpr Kind kind = Kind::decision;
-  int outcome = 0;
-  std::string reason;
-};
-template <class V>
-void visit(V& v, Decision& form) {
-  v.choice({1, "issue", "Issue"}, form.outcome, issues, Need::required);
-  v.text({2, "motif", "Motif"}, form.reason, Need::required);
+void visit(V& v, PropositionAccompagnement& form) {
+  v.object({1, "emetteur", "Émetteur"}, form.sender, Need::required);
+  v.list({2, "personnes", "Personnes"}, form.persons, form_persons_max);
+  v.choices({3, "besoins", "Besoins"}, form.needs, besoins, Need::optional);
+  v.choice({4, "personne_informee", "La personne ou sa famille est informée de la proposition"}, form.informed, oui_non,
+           Need::optional);
+  v.choice({5, "personne_d_accord", "Elle est d'accord"}, form.agrees, oui_non, Need::optional);
+  v.list({6, "faits", facts_label}, form.facts, form_facts_max);
+  v.object({7, "appreciation", appraisal_label}, form.appraisal, Need::optional);
 }
 
 // ---- from another volet of the contract --------------------------------------------------------------------------
 
 struct InformationDeVolet {
   static constexpr Kind kind = Kind::information_de_volet;
+  static constexpr std::string_view route = "outil d'un autre volet → GED ou CLIR";
   int volet = 0;
   std::string subject;
   std::string reference;  ///< the posting tool's own
@@ -222,11 +226,260 @@ void visit(V& v, InformationDeVolet& form) {
   v.object({9, "appreciation", appraisal_label}, form.appraisal, Need::optional);
 }
 
+// ---- about what was sent -----------------------------------------------------------------------------------------
+
+struct Retrait {
+  static constexpr Kind kind = Kind::retrait;
+  static constexpr std::string_view route = "auteur → instance qui tient le dossier";
+  int motif = 0;
+  std::string detail;
+};
+template <class V>
+void visit(V& v, Retrait& form) {
+  v.choice({1, "motif", "Motif"}, form.motif, motifs_retrait, Need::required);
+  v.line({2, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
+}
+
+/// The whole content as it should have been, by the rules of its own type, and not the changed fields alone: who reads
+/// the case later needs nothing else, and what changed is shown to whoever may open both (Form::changes_from). Exactly
+/// one content.
+struct Rectification {
+  static constexpr Kind kind = Kind::rectification;
+  static constexpr std::string_view route = "auteur → ceux qui ont reçu l'envoi corrigé";
+  std::string exchange;
+  int motif = 0;
+  std::optional<SignalementIndividuel> individuel;
+  std::optional<SignalementDeStructure> de_structure;
+  std::optional<Complement> complement;
+  std::optional<PropositionAccompagnement> accompagnement;
+  std::optional<InformationDeVolet> de_volet;
+};
+template <class V>
+void visit(V& v, Rectification& form) {
+  v.line({1, "echange", "Envoi corrigé"}, form.exchange, Line::exchange, Need::required);
+  v.choice({2, "motif", "Motif"}, form.motif, motifs_rectification, Need::required);
+  v.object({3, "signalement_individuel", "SIGNALEMENT D'UNE PERSONNE, CORRIGÉ"}, form.individuel, Need::optional);
+  v.object({4, "signalement_de_structure", "SIGNALEMENT D'UNE STRUCTURE, CORRIGÉ"}, form.de_structure, Need::optional);
+  v.object({5, "complement", "COMPLÉMENT CORRIGÉ"}, form.complement, Need::optional);
+  v.object({6, "proposition_accompagnement", "PROPOSITION D'ACCOMPAGNEMENT CORRIGÉE"}, form.accompagnement,
+           Need::optional);
+  v.object({7, "information_de_volet", "INFORMATION D'UN AUTRE VOLET, CORRIGÉE"}, form.de_volet, Need::optional);
+}
+
+// ---- to a collectivité -------------------------------------------------------------------------------------------
+
+/// What is asked for, by category. The free line goes to the collectivité: it says nothing of the examination.
+struct DemandeDeComplement {
+  static constexpr Kind kind = Kind::demande_de_complement;
+  static constexpr std::string_view route = "secrétariat → collectivité";
+  std::vector<int> asked;
+  std::string detail;
+  std::uint32_t before = 0;
+};
+template <class V>
+void visit(V& v, DemandeDeComplement& form) {
+  v.choices({1, "demandes", "Ce qui est demandé"}, form.asked, demandes, Need::required);
+  v.line({2, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
+  v.date({3, "avant_le", "Réponse souhaitée avant le"}, form.before, When::coming, Need::optional);
+}
+
+/// No code tells the outcome: "sans suite" and "pris en compte" look alike until released (design §10).
+struct Retour {
+  static constexpr Kind kind = Kind::retour;
+  static constexpr std::string_view route = "secrétariat → collectivité";
+  int code = 0;
+};
+template <class V>
+void visit(V& v, Retour& form) {
+  v.choice({1, "code", "Retour"}, form.code, codes_retour, Need::required);
+}
+
+/// To the maire in person, held until both agreements are there (design §10): one person or one structure, a few facts,
+/// a term. No appraisal.
+struct InformationNominative {
+  static constexpr Kind kind = Kind::information_nominative;
+  static constexpr std::string_view route = "préfet → maire en personne, service et parquet";
+  int ground = 0;
+  std::vector<Person> persons;
+  std::optional<Structure> structure;
+  std::vector<Fact> facts;
+  std::uint32_t until = 0;
+};
+template <class V>
+void visit(V& v, InformationNominative& form) {
+  v.choice({1, "cas", "Cas qui la permet"}, form.ground, cas_nominatifs, Need::required);
+  v.list({2, "personnes", "Personne"}, form.persons, nominative_persons_max);
+  v.object({3, "structure", "Structure"}, form.structure, Need::optional);
+  v.list({4, "faits", facts_label}, form.facts, nominative_facts_max);
+  v.date({5, "valable_jusqu_au", "Valable jusqu'au"}, form.until, When::coming, Need::required);
+}
+
+/// General: neither a person nor a structure has a field here.
+struct PointDeSituation {
+  static constexpr Kind kind = Kind::point_de_situation;
+  static constexpr std::string_view route = "préfet → collectivité";
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+  std::vector<int> subjects;
+  std::string words;
+  std::string contact;
+  std::uint32_t next = 0;
+};
+template <class V>
+void visit(V& v, PointDeSituation& form) {
+  v.date({1, "du", "Du"}, form.from, When::past, Need::required);
+  v.date({2, "au", "Au"}, form.to, When::past, Need::required);
+  v.choices({3, "themes", "Thèmes"}, form.subjects, themes, Need::required);
+  v.text({4, "texte", "Situation générale"}, form.words, Need::required);
+  v.line({5, "interlocuteur", "Interlocuteur de proximité"}, form.contact, Line::any, Need::optional);
+  v.date({6, "prochain_le", "Prochain point le"}, form.next, When::coming, Need::optional);
+}
+
+// ---- within the instance -----------------------------------------------------------------------------------------
+
+struct Recevabilite {
+  static constexpr Kind kind = Kind::recevabilite;
+  static constexpr std::string_view route = "secrétariat → membres de l'instance";
+  int answer = 0;
+  int motif = 0;
+};
+template <class V>
+void visit(V& v, Recevabilite& form) {
+  v.choice({1, "avis", "Avis"}, form.answer, avis_de_recevabilite, Need::required);
+  v.choice({2, "motif", "Motif, hors périmètre"}, form.motif, motifs_hors_perimetre, Need::optional);
+}
+
+struct Inscription {
+  static constexpr Kind kind = Kind::inscription;
+  static constexpr std::string_view route = "secrétariat → membres de l'instance";
+  int instance = 0;
+  std::uint32_t sitting = 0;
+  std::string detail;
+};
+template <class V>
+void visit(V& v, Inscription& form) {
+  v.choice({1, "instance", "Instance"}, form.instance, instances, Need::required);
+  v.date({2, "seance", "Séance du"}, form.sitting, When::coming, Need::required);
+  v.line({3, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
+}
+
+struct MiseEnEvaluation {
+  static constexpr Kind kind = Kind::mise_en_evaluation;
+  static constexpr std::string_view route = "secrétariat → membres de l'instance";
+  std::uint32_t sitting = 0;
+  std::string detail;
+};
+template <class V>
+void visit(V& v, MiseEnEvaluation& form) {
+  v.date({1, "seance", "Séance du"}, form.sitting, When::past, Need::required);
+  v.line({2, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
+}
+
+/// Why the member takes no further part, and nothing of the case.
+struct Recusation {
+  static constexpr Kind kind = Kind::recusation;
+  static constexpr std::string_view route = "membre → instance";
+  int motif = 0;
+};
+template <class V>
+void visit(V& v, Recusation& form) {
+  v.choice({1, "motif", "Motif"}, form.motif, motifs_recusation, Need::required);
+}
+
+struct Decision {
+  static constexpr Kind kind = Kind::decision;
+  static constexpr std::string_view route = "secrétariat → membres de l'instance";
+  int outcome = 0;
+  std::string reason;
+};
+template <class V>
+void visit(V& v, Decision& form) {
+  v.choice({1, "issue", "Issue"}, form.outcome, issues, Need::required);
+  v.text({2, "motif", "Motif"}, form.reason, Need::required);
+}
+
+/// The retour waits: why, for the instance alone, and until when.
+struct ReportDuRetour {
+  static constexpr Kind kind = Kind::report_du_retour;
+  static constexpr std::string_view route = "secrétariat → membres de l'instance";
+  int motif = 0;
+  std::uint32_t review = 0;
+};
+template <class V>
+void visit(V& v, ReportDuRetour& form) {
+  v.choice({1, "motif", "Motif"}, form.motif, motifs_report, Need::required);
+  v.date({2, "reexamen_le", "Réexamen le"}, form.review, When::coming, Need::required);
+}
+
+/// Chain of custody: why the file changes hands. What is handed over rides in `acces` exchanges.
+struct Transmission {
+  static constexpr Kind kind = Kind::transmission;
+  static constexpr std::string_view route = "secrétariat → GED, CLIR, ou instance d'un autre département";
+  int destination = 0;
+  std::string departement;
+  int motif = 0;
+  std::string exchange;  ///< empty: the whole case
+  std::string detail;
+};
+template <class V>
+void visit(V& v, Transmission& form) {
+  v.choice({1, "vers", "Vers"}, form.destination, destinations, Need::required);
+  v.line({2, "departement", "Département"}, form.departement, Line::departement, Need::optional);
+  v.choice({3, "motif", "Motif"}, form.motif, motifs_transmission, Need::required);
+  v.line({4, "echange", "Envoi transmis"}, form.exchange, Line::exchange, Need::optional);
+  v.line({5, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
+}
+
+struct OrientationCpraf {
+  static constexpr Kind kind = Kind::orientation_cpraf;
+  static constexpr std::string_view route = "secrétariat → CPRAF";
+  int motif = 0;
+  std::vector<int> needs;
+  std::string detail;
+};
+template <class V>
+void visit(V& v, OrientationCpraf& form) {
+  v.choice({1, "motif", "Motif"}, form.motif, motifs_orientation, Need::required);
+  v.choices({2, "besoins", "Besoins"}, form.needs, besoins, Need::optional);
+  v.line({3, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
+}
+
+/// One of the two without which an information nominative stays held. It names that exchange and no other.
+struct Agrement {
+  static constexpr Kind kind = Kind::agrement;
+  static constexpr std::string_view route = "service ou parquet → instance";
+  std::string exchange;
+  int capacity = 0;
+  int answer = 0;
+  std::uint32_t until = 0;
+};
+template <class V>
+void visit(V& v, Agrement& form) {
+  v.line({1, "echange", "Envoi concerné"}, form.exchange, Line::exchange, Need::required);
+  v.choice({2, "qualite", "Au titre du"}, form.capacity, qualites, Need::required);
+  v.choice({3, "avis", "Avis"}, form.answer, avis_agrement, Need::required);
+  v.date({4, "jusqu_au", "Valable jusqu'au"}, form.until, When::coming, Need::optional);
+}
+
+struct Cloture {
+  static constexpr Kind kind = Kind::cloture;
+  static constexpr std::string_view route = "secrétariat → membres de l'instance";
+  int motif = 0;
+  std::uint32_t review = 0;
+};
+template <class V>
+void visit(V& v, Cloture& form) {
+  v.choice({1, "motif", "Motif"}, form.motif, motifs_cloture, Need::required);
+  v.date({2, "reexamen_le", "Réexamen le"}, form.review, When::coming, Need::optional);
+}
+
 // ---- all of them -------------------------------------------------------------------------------------------------
 
 /// In the order of their kinds' numbers.
-using Content =
-    std::variant<SignalementIndividuel, SignalementDeStructure, Complement, Retour, Decision, InformationDeVolet>;
+using Content = std::variant<SignalementIndividuel, SignalementDeStructure, Complement, Retrait, Rectification,
+                             PropositionAccompagnement, DemandeDeComplement, Retour, InformationNominative,
+                             PointDeSituation, ReportDuRetour, Transmission, OrientationCpraf, Agrement, Inscription,
+                             Decision, Cloture, Recevabilite, MiseEnEvaluation, Recusation, InformationDeVolet>;
 
 template <class V>
 void visit(V& v, Content& content) {
@@ -249,5 +502,9 @@ void visit(V& v, Content& content) {
 [[nodiscard]] std::optional<Content> from_protobuf(Kind kind, ByteView bytes);
 [[nodiscard]] std::string to_json(Content content);
 [[nodiscard]] std::string to_french_text(Content content);
+
+struct FormChange;
+/// Field by field, in the order they are read; forms of one kind.
+[[nodiscard]] std::vector<FormChange> changes_between(Content before, Content after);
 
 }  // namespace pli::protocol

@@ -16,6 +16,11 @@ std::uint32_t number_of(std::chrono::year_month_day date) {
          static_cast<unsigned>(date.day());
 }
 
+std::uint32_t date_at(UnixMillis now, std::chrono::hours offset) {
+  using namespace std::chrono;
+  return number_of(year_month_day(floor<days>(sys_time<milliseconds>{milliseconds(now.value) + offset})));
+}
+
 }  // namespace
 
 bool is_date(std::uint32_t number) { return number >= 1900'00'00 && number < 2200'00'00 && date_of(number).ok(); }
@@ -47,10 +52,7 @@ std::string french_date(std::uint32_t number) {
   return out + " " + std::to_string(number / 10000);
 }
 
-std::uint32_t latest_date(UnixMillis now) {
-  using namespace std::chrono;
-  const sys_time<milliseconds> ahead{milliseconds(now.value) + 14h};
-  return number_of(year_month_day(floor<days>(ahead)));
-}
+std::uint32_t latest_date(UnixMillis now) { return date_at(now, std::chrono::hours(14)); }
+std::uint32_t earliest_date(UnixMillis now) { return date_at(now, -std::chrono::hours(12)); }
 
 }  // namespace pli::protocol

@@ -15,5 +15,7 @@ namespace pli::protocol {
 [[nodiscard]] std::string french_date(std::uint32_t number);    ///< "12 mars 2026"
 /// The latest date it can be anywhere: no clock is more than 14 hours ahead of UTC, and Pli serves offices overseas.
 [[nodiscard]] std::uint32_t latest_date(UnixMillis now);
+/// The earliest: no clock is more than 12 hours behind.
+[[nodiscard]] std::uint32_t earliest_date(UnixMillis now);
 
 }  // namespace pli::protocol

@@ -136,6 +136,126 @@ inline constexpr std::array<Choice, 4> volets = {{
     {4, "transport", "transport"},
 }};
 
+inline constexpr std::array<Choice, 5> motifs_retrait = {{
+    {1, "envoi_par_erreur", "envoyé par erreur"},
+    {2, "erreur_sur_l_objet", "erreur sur la personne ou la structure"},
+    {3, "faits_infirmes", "faits infirmés"},
+    {4, "doublon", "déjà signalé par ailleurs"},
+    {5, "droit_des_personnes", "exercice des droits de la personne concernée"},
+}};
+inline constexpr std::array<Choice, 4> motifs_rectification = {{
+    {1, "erreur_de_saisie", "erreur de saisie"},
+    {2, "identite_erronee", "identité erronée"},
+    {3, "faits_infirmes", "faits infirmés"},
+    {4, "droit_de_rectification", "exercice du droit de rectification de la personne concernée"},
+}};
+inline constexpr std::array<Choice, 7> besoins = {{
+    {1, "soutien_educatif", "soutien éducatif"},
+    {2, "soutien_a_la_parentalite", "soutien à la parentalité"},
+    {3, "mediation_familiale", "médiation familiale"},
+    {4, "scolarite", "scolarité"},
+    {5, "insertion_professionnelle", "insertion professionnelle"},
+    {6, "logement", "logement"},
+    {7, "acces_aux_droits", "accès aux droits"},
+}};
+inline constexpr std::array<Choice, 10> demandes = {{
+    {1, "identite", "identité de la personne"},
+    {2, "residence", "commune de résidence"},
+    {3, "date_des_faits", "date des faits"},
+    {4, "lieu_des_faits", "lieu des faits"},
+    {5, "source_des_faits", "comment les faits sont connus"},
+    {6, "faits_nouveaux", "faits nouveaux"},
+    {7, "document", "document cité"},
+    {8, "demarches", "démarches déjà faites"},
+    {9, "identite_de_la_structure", "nom, adresse ou numéro de la structure"},
+    {10, "liens_municipaux", "liens de la structure avec la commune"},
+}};
+inline constexpr std::array<Choice, 6> cas_nominatifs = {{
+    {1, "retour_sur_signalement", "retour sur un signalement du maire"},
+    {2, "agent_ou_candidat", "agent de la collectivité, ou candidat à un emploi"},
+    {3, "suivi_social", "personne suivie par un service social de la collectivité"},
+    {4, "subvention", "subvention demandée ou versée"},
+    {5, "pret_de_local", "prêt ou location d'un local communal"},
+    {6, "commerce", "commerce ou établissement de la commune"},
+}};
+inline constexpr std::array<Choice, 7> themes = {{
+    {1, "menace", "évolution de la menace"},
+    {2, "discours_et_diffusion", "discours et diffusion"},
+    {3, "associations_et_sport", "associations et sport"},
+    {4, "ecoles", "écoles"},
+    {5, "commerces", "commerces et établissements"},
+    {6, "prevention_et_accompagnement", "prévention et accompagnement"},
+    {7, "dispositif_et_interlocuteurs", "instances, interlocuteurs et moyens"},
+}};
+inline constexpr std::array<Choice, 3> destinations = {{
+    {1, "ged", "GED du département"},
+    {2, "clir", "CLIR du département"},
+    {3, "autre_departement", "instance d'un autre département"},
+}};
+inline constexpr std::array<Choice, 5> motifs_transmission = {{
+    {1, "concerne_une_personne", "le dossier concerne une personne"},
+    {2, "concerne_une_structure", "le dossier concerne une structure"},
+    {3, "personne_et_structure", "le dossier concerne une personne et une structure"},
+    {4, "residence", "la personne réside dans un autre département"},
+    {5, "adresse", "la structure est dans un autre département"},
+}};
+inline constexpr std::array<Choice, 5> motifs_orientation = {{
+    {1, "situation_sans_projet_violent", "situation de rupture sans projet violent"},
+    {2, "demande_de_la_personne", "à la demande de la personne"},
+    {3, "demande_de_la_famille", "à la demande de la famille"},
+    {4, "personne_mineure", "personne mineure"},
+    {5, "fin_de_suivi", "suite d'un suivi qui prend fin"},
+}};
+inline constexpr std::array<Choice, 2> qualites = {{
+    {1, "service", "service"},
+    {2, "parquet", "parquet"},
+}};
+inline constexpr std::array<Choice, 2> avis_agrement = {{
+    {1, "accord", "accord"},
+    {2, "refus", "refus"},
+}};
+inline constexpr std::array<Choice, 3> instances = {{
+    {1, "ged", "GED"},
+    {2, "clir", "CLIR"},
+    {3, "cpraf", "CPRAF"},
+}};
+inline constexpr std::array<Choice, 7> motifs_cloture = {{
+    {1, "hors_perimetre", "hors périmètre"},
+    {2, "sans_suite", "sans suite"},
+    {3, "suivi_termine", "suivi terminé"},
+    {4, "accompagnement_termine", "accompagnement terminé"},
+    {5, "transmis", "transmis à une autre instance ou à un service"},
+    {6, "retire", "retiré par son auteur"},
+    {7, "retour_differe", "retour différé"},
+}};
+
+inline constexpr std::array<Choice, 2> avis_de_recevabilite = {{
+    {1, "recevable", "recevable"},
+    {2, "hors_perimetre", "hors périmètre"},
+}};
+inline constexpr std::array<Choice, 6> motifs_hors_perimetre = {{
+    {1, "sans_lien_avec_l_objet", "sans lien avec la radicalisation ou le séparatisme"},
+    {2, "delinquance_sans_lien", "relève de la délinquance, sans autre lien"},
+    {3, "litige_prive", "litige privé"},
+    {4, "faits_insuffisants", "faits insuffisants après demande de complément"},
+    {5, "autre_departement", "relève d'un autre département"},
+    {6, "deja_traite", "déjà traité dans un autre dossier"},
+}};
+inline constexpr std::array<Choice, 5> motifs_report = {{
+    {1, "attente_d_un_accord", "un accord est attendu"},
+    {2, "attente_d_un_complement", "un complément est attendu"},
+    {3, "attente_d_une_seance", "une séance est attendue"},
+    {4, "protection_d_une_personne", "protection d'une personne"},
+    {5, "operation_en_cours", "une opération d'un service est en cours"},
+}};
+inline constexpr std::array<Choice, 5> motifs_recusation = {{
+    {1, "lien_personnel", "lien personnel ou familial"},
+    {2, "lien_professionnel", "lien professionnel ou hiérarchique"},
+    {3, "lien_avec_la_structure", "lien avec la structure"},
+    {4, "auteur_du_signalement", "a participé au signalement"},
+    {5, "cite_dans_le_dossier", "est cité dans le dossier"},
+}};
+
 [[nodiscard]] constexpr const Choice* find_number(Choices list, int number) {
   for (const Choice& choice : list)
     if (choice.number == number) return &choice;

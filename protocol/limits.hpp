@@ -110,7 +110,11 @@ inline constexpr std::size_t attachment_name_bytes_max = 120;
 inline constexpr std::size_t media_type_bytes_max = 100;
 inline constexpr std::size_t free_text_chars_max = 1000;  ///< short on purpose
 inline constexpr std::size_t line_chars_max = 200;        ///< a name, a place, an address
+inline constexpr std::size_t form_brief_bytes_max = 240;  ///< the free line beside a closed list
 inline constexpr std::size_t form_facts_max = 20;
 inline constexpr std::size_t form_persons_max = 8;
+inline constexpr std::size_t nominative_persons_max = 1;  ///< named to a maire
+inline constexpr std::size_t nominative_facts_max = 3;
+inline constexpr std::chrono::milliseconds nominative_life_max = 90LL * 24 * 3600 * 1000ms;
 
 }  // namespace pli::protocol

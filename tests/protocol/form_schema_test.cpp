@@ -54,8 +54,23 @@ const std::map<Kind, Rewrite> messages = {
     {Kind::signalement_individuel, rewritten<form::SignalementIndividuel>},
     {Kind::signalement_de_structure, rewritten<form::SignalementDeStructure>},
     {Kind::complement, rewritten<form::Complement>},
+    {Kind::retrait, rewritten<form::Retrait>},
+    {Kind::rectification, rewritten<form::Rectification>},
+    {Kind::proposition_accompagnement, rewritten<form::PropositionAccompagnement>},
+    {Kind::demande_de_complement, rewritten<form::DemandeDeComplement>},
     {Kind::retour, rewritten<form::Retour>},
+    {Kind::information_nominative, rewritten<form::InformationNominative>},
+    {Kind::point_de_situation, rewritten<form::PointDeSituation>},
+    {Kind::report_du_retour, rewritten<form::ReportDuRetour>},
+    {Kind::transmission, rewritten<form::Transmission>},
+    {Kind::orientation_cpraf, rewritten<form::OrientationCpraf>},
+    {Kind::agrement, rewritten<form::Agrement>},
+    {Kind::inscription, rewritten<form::Inscription>},
     {Kind::decision, rewritten<form::Decision>},
+    {Kind::cloture, rewritten<form::Cloture>},
+    {Kind::recevabilite, rewritten<form::Recevabilite>},
+    {Kind::mise_en_evaluation, rewritten<form::MiseEnEvaluation>},
+    {Kind::recusation, rewritten<form::Recusation>},
     {Kind::information_de_volet, rewritten<form::InformationDeVolet>},
 };
 
@@ -128,6 +143,23 @@ TEST(FormSchema, EachListHasAsManyValuesThereAsHere) {
   expect_list(fondements, form::Fondement_ARRAYSIZE, form::Fondement_IsValid);
   expect_list(codes_retour, form::CodeRetour_ARRAYSIZE, form::CodeRetour_IsValid);
   expect_list(issues, form::Issue_ARRAYSIZE, form::Issue_IsValid);
+  expect_list(besoins, form::Besoin_ARRAYSIZE, form::Besoin_IsValid);
+  expect_list(motifs_retrait, form::MotifRetrait_ARRAYSIZE, form::MotifRetrait_IsValid);
+  expect_list(motifs_rectification, form::MotifRectification_ARRAYSIZE, form::MotifRectification_IsValid);
+  expect_list(demandes, form::Demande_ARRAYSIZE, form::Demande_IsValid);
+  expect_list(cas_nominatifs, form::CasNominatif_ARRAYSIZE, form::CasNominatif_IsValid);
+  expect_list(themes, form::Theme_ARRAYSIZE, form::Theme_IsValid);
+  expect_list(avis_de_recevabilite, form::AvisRecevabilite_ARRAYSIZE, form::AvisRecevabilite_IsValid);
+  expect_list(motifs_hors_perimetre, form::MotifHorsPerimetre_ARRAYSIZE, form::MotifHorsPerimetre_IsValid);
+  expect_list(instances, form::Instance_ARRAYSIZE, form::Instance_IsValid);
+  expect_list(motifs_recusation, form::MotifRecusation_ARRAYSIZE, form::MotifRecusation_IsValid);
+  expect_list(motifs_report, form::MotifReport_ARRAYSIZE, form::MotifReport_IsValid);
+  expect_list(destinations, form::Destination_ARRAYSIZE, form::Destination_IsValid);
+  expect_list(motifs_transmission, form::MotifTransmission_ARRAYSIZE, form::MotifTransmission_IsValid);
+  expect_list(motifs_orientation, form::MotifOrientation_ARRAYSIZE, form::MotifOrientation_IsValid);
+  expect_list(qualites, form::Qualite_ARRAYSIZE, form::Qualite_IsValid);
+  expect_list(avis_agrement, form::AvisAgrement_ARRAYSIZE, form::AvisAgrement_IsValid);
+  expect_list(motifs_cloture, form::MotifCloture_ARRAYSIZE, form::MotifCloture_IsValid);
   expect_list(volets, form::Volet_ARRAYSIZE, form::Volet_IsValid);
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "base/file.hpp"
 #include "config/commune_table.hpp"
+#include "protocol/form_lists.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/printable.hpp"
 
@@ -135,23 +137,26 @@ TEST(FormExamples, EveryTypeHasOne) {
     ASSERT_TRUE(form) << path;
     kinds.insert(form->kind());
   }
-  EXPECT_EQ(kinds, (std::set<Kind>{Kind::signalement_individuel, Kind::signalement_de_structure, Kind::complement,
-                                   Kind::retour, Kind::decision, Kind::information_de_volet}));
+  EXPECT_EQ(kinds, std::set<Kind>(form_kinds().begin(), form_kinds().end()));
 }
 
-/// Takes // comments out; a quoted string may hold slashes.
-std::string without_comments(const std::string& text) {
-  std::string out;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
-    if (!quoted && text.compare(i, 2, "//") == 0) {
-      i = text.find('\n', i);
-      if (i == std::string::npos) break;
-    }
-    out += text[i];
+TEST(FormExamples, EveryKindButAccessAndAnomalyHasAForm) {
+  for (const KindRow& row : kind_table()) {
+    const bool has = std::count(form_kinds().begin(), form_kinds().end(), row.kind) == 1;
+    EXPECT_EQ(has, row.kind != Kind::acces && row.kind != Kind::anomalie) << row.name;
+    EXPECT_EQ(route_of(row.kind).empty(), !has) << row.name;
+    EXPECT_EQ(blank_form(row.kind, Comments::with).empty(), !has) << row.name;
   }
-  return out;
+}
+
+TEST(FormExamples, EachOfTheFourOtherVoletsHasOne) {
+  std::set<std::string> volets_seen;
+  for (const fs::path& path : json_files("forms")) {
+    const auto json = nlohmann::json::parse(file_text(path));
+    if (json["type"] == "information_de_volet") volets_seen.insert(json["volet"]);
+  }
+  EXPECT_EQ(volets_seen,
+            (std::set<std::string>{"securite_interieure", "justice", "prevention_delinquance", "transport"}));
 }
 
 TEST(FormExamples, TheCommentedTemplateOfEachTypeIsAForm) {
@@ -161,58 +166,97 @@ TEST(FormExamples, TheCommentedTemplateOfEachTypeIsAForm) {
     at += 9;
     const std::size_t end = readme.find("```", at);
     ASSERT_NE(end, std::string::npos);
-    const std::string json = without_comments(readme.substr(at, end - at));
+    const std::string json = readme.substr(at, end - at);
     auto form = read_form(json, noon);
     ASSERT_TRUE(form) << all_fields(problems_of(json, noon)) << "\n" << json;
     EXPECT_TRUE(kinds.insert(form->kind()).second);
     at = end;
   }
-  EXPECT_EQ(kinds.size(), 6U);
+  EXPECT_EQ(kinds, std::set<Kind>(form_kinds().begin(), form_kinds().end()));
 }
 
 TEST(FormExamples, TheReadmeListsEveryValueThatExists) {
   const std::string readme = file_text(source / "config/forms/README.md");
-  for (std::string_view code : retour_codes())
-    EXPECT_NE(readme.find("`" + std::string(code) + "`"), std::string::npos) << code;
-  for (std::string_view code : decision_outcomes())
-    EXPECT_NE(readme.find("`" + std::string(code) + "`"), std::string::npos) << code;
-  // Every other list shows itself when a value is wrong.
-  auto listed = [&](const std::string& json, const std::string& field) {
-    for (const FormProblem& problem : problems_of(json)) {
-      if (problem.field != field) continue;
-      const std::size_t colon = problem.french.rfind(": ");
-      ASSERT_NE(colon, std::string::npos) << problem.french;
-      std::stringstream values(problem.french.substr(colon + 2));
-      int count = 0;
-      for (std::string value; std::getline(values, value, ','); ++count) {
-        value.erase(std::remove_if(value.begin(), value.end(), [](char c) { return c == ' ' || c == '.'; }),
-                    value.end());
-        EXPECT_NE(readme.find("`" + value + "`"), std::string::npos) << field << ": " << value;
-      }
-      EXPECT_GT(count, 1) << field;
-      return;
+  const std::vector<Choices> lists = {connaissances,
+                                      frequences,
+                                      temoins,
+                                      domaines,
+                                      urgences,
+                                      categories,
+                                      tranches_age,
+                                      oui_non,
+                                      natures,
+                                      liens_municipaux,
+                                      origines,
+                                      demarches,
+                                      autres_canaux,
+                                      fondements,
+                                      codes_retour,
+                                      issues,
+                                      volets,
+                                      motifs_retrait,
+                                      besoins,
+                                      demandes,
+                                      motifs_rectification,
+                                      cas_nominatifs,
+                                      themes,
+                                      destinations,
+                                      motifs_orientation,
+                                      motifs_transmission,
+                                      qualites,
+                                      avis_agrement,
+                                      instances,
+                                      motifs_cloture,
+                                      motifs_report,
+                                      avis_de_recevabilite,
+                                      motifs_hors_perimetre,
+                                      motifs_recusation};
+  for (const Choices& list : lists)
+    for (const Choice& choice : list) {
+      EXPECT_NE(readme.find("`" + std::string(choice.name) + "`"), std::string::npos) << choice.name;
+      EXPECT_FALSE(choice.french.empty());
+      EXPECT_EQ(find_name(list, choice.name), &choice) << "a name given twice";
     }
-    FAIL() << "no problem at " << field;
-  };
-  for (const char* field : {"connaissance", "frequence", "temoin"})
-    listed(with_fact(R"({")" + std::string(field) + R"(": "zzz"})").json(), "faits[0]." + std::string(field));
-  for (const char* field : {"categorie", "tranche_age", "mineur"})
-    listed(with_person(R"({")" + std::string(field) + R"(": "zzz"})").json(), "personnes[0]." + std::string(field));
-  for (const char* field : {"origine", "autre_canal", "fondement"}) {
-    Parts parts;
-    parts.sender = R"({")" + std::string(field) + R"(": "zzz"})";
-    listed(parts.json(), "emetteur." + std::string(field));
+}
+
+TEST(FormBlank, IsWhatSendAcceptsOnceWhatIsObligatoryIsFilled) {
+  for (Kind kind : form_kinds()) {
+    const std::string blank = blank_form(kind, Comments::with);
+    const auto problems = problems_of(blank, noon);
+    EXPECT_FALSE(problems.empty()) << blank << "nobody has filled anything";
+    for (const FormProblem& problem : problems) {
+      EXPECT_EQ(problem.field.find("(champ"), std::string::npos) << problem.field << "\n" << blank;
+      EXPECT_EQ(problem.french.find("JSON"), std::string::npos) << blank;
+      // A field at fault stands there obligatory and empty, or is the whole (a dated fact, a person signalled).
+      const std::string name = problem.field.substr(problem.field.rfind('.') + 1);
+      const bool left_empty = blank.find("\"" + name + "\": \"\"") != std::string::npos ||
+                              blank.find("\"" + name + "\": []") != std::string::npos;
+      const bool whole = name == "faits" || name == "personnes" || problem.field.empty();
+      EXPECT_TRUE(left_empty || whole) << problem.field << "\n" << blank;
+    }
   }
-  Parts parts;
-  parts.sender = R"({"service": "S", "demarches": ["zzz"]})";
-  listed(parts.json(), "emetteur.demarches[0]");
-  parts = {};
-  parts.more = R"(, "appreciation": {"domaines": ["zzz"], "urgence": "zzz"})";
-  listed(parts.json(), "appreciation.domaines[0]");
-  listed(parts.json(), "appreciation.urgence");
-  listed(structure_form(R"({"nature": "zzz", "liens_municipaux": ["zzz"]})"), "structure.nature");
-  listed(structure_form(R"({"nature": "zzz", "liens_municipaux": ["zzz"]})"), "structure.liens_municipaux[0]");
-  listed(R"({"type": "information_de_volet", "volet": "zzz"})", "volet");
+}
+
+TEST(FormBlank, HasEveryFieldOfTheExamplesAndSaysTheSameWithoutComments) {
+  for (const char* folder : {"forms", "demo"})
+    for (const fs::path& path : json_files(folder)) {
+      const auto json = nlohmann::ordered_json::parse(file_text(path));
+      const std::string blank = blank_form(*kind_of(json["type"].get<std::string>()), Comments::with);
+      for (const auto& [name, value] : json.items())
+        EXPECT_NE(blank.find("\"" + name + "\""), std::string::npos) << path << ": " << name;
+    }
+  for (Kind kind : form_kinds()) {
+    const std::string bare = blank_form(kind, Comments::without);
+    EXPECT_EQ(nlohmann::ordered_json::parse(bare),
+              nlohmann::ordered_json::parse(blank_form(kind, Comments::with), nullptr, true, true));
+    EXPECT_EQ(bare.find("//"), std::string::npos) << bare;
+  }
+}
+
+TEST(FormBlank, WarnsBesideEachFreeText) {
+  for (Kind kind : {Kind::signalement_individuel, Kind::retrait, Kind::decision, Kind::point_de_situation})
+    EXPECT_NE(blank_form(kind, Comments::with).find("ni religion"), std::string::npos) << row_of(kind)->name;
+  EXPECT_EQ(blank_form(Kind::retour, Comments::with).find("ni religion"), std::string::npos) << "it has no free text";
 }
 
 TEST(DemoPlan, NamesEachFormOnceAndOnlyFilesThatAreThere) {
@@ -278,6 +322,7 @@ TEST(FormSchema, HasNoFieldForReligionEthnicityHealthJudicialHistoryOrScore) {
   }
   std::transform(fields.begin(), fields.end(), fields.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (Kind kind : form_kinds()) fields += blank_form(kind, Comments::without);  // and none under another name in JSON
   ASSERT_NE(fields.find("date_naissance"), std::string::npos);
   for (const char* forbidden : {"religi", "confession", "croyance", "pratique",   "ethni",  "nationalit",  "race",
                                 "sante",  "medical",    "psych",    "judiciaire", "casier", "condamn",     "antecedent",
@@ -399,6 +444,61 @@ TEST(FormCheck, NamesTheFieldAtFault) {
       {R"({"type": "retour", "code": "examen_termine", "commentaire": "x"})", "(champ 3)"},
       {R"({"type": "decision", "issue": "sans_suite"})", "motif"},
       {R"({"type": "decision", "motif": "x"})", "issue"},
+      {R"({"type": "retrait"})", "motif"},
+      {R"({"type": "retrait", "motif": "inconnu"})", "motif"},
+      {R"({"type": "retrait", "motif": "doublon", "commentaire": "x"})", "(champ 3)"},
+      {R"({"type": "rectification", "motif": "erreur_de_saisie"})", "echange"},
+      {R"({"type": "rectification", "echange": "3f9a2c71"})", "echange"},
+      {R"({"type": "rectification", "echange": ")" + std::string(64, 'G') + "\"}", "echange"},
+      {R"({"type": "rectification", "echange": "x"})", ""},  // no content
+      {R"({"type": "rectification", "complement": {}, "signalement_de_structure": {}})", ""},
+      {R"({"type": "rectification", "complement": {}})", "complement.faits", LocalCode::missing_dated_fact},
+      {R"({"type": "rectification", "signalement_individuel": {"emetteur": {}}})",
+       "signalement_individuel.emetteur.service"},
+      {R"({"type": "rectification", "signalement_individuel": {"personnes": []}})", "signalement_individuel.personnes"},
+      {R"({"type": "rectification", "signalement_individuel": {"type": "signalement_individuel"}})",
+       "signalement_individuel.(champ 1)"},
+      {R"({"type": "rectification", "retour": {"code": "examen_termine"}})", "(champ 2)"},
+      {R"({"type": "proposition_accompagnement"})", "emetteur"},
+      {R"({"type": "proposition_accompagnement", "personnes": []})", "personnes"},
+      {R"({"type": "proposition_accompagnement", "besoins": ["soins"]})", "besoins[0]"},
+      {R"({"type": "proposition_accompagnement"})", "faits", LocalCode::missing_dated_fact},
+      {R"({"type": "demande_de_complement"})", "demandes"},
+      {R"({"type": "demande_de_complement", "demandes": []})", "demandes"},
+      {R"({"type": "information_nominative"})", "cas"},
+      {R"({"type": "information_nominative"})", "personnes"},
+      {R"({"type": "information_nominative"})", "valable_jusqu_au"},
+      {R"({"type": "information_nominative"})", "faits", LocalCode::missing_dated_fact},
+      {R"({"type": "information_nominative", "valable_jusqu_au": "inconnu"})", "valable_jusqu_au"},
+      {R"({"type": "information_nominative", "personnes": [{"categorie": "temoin"}], "structure": {"nature": "autre_commerce"}})",
+       "personnes"},
+      {R"({"type": "information_nominative", "appreciation": {}})", "(champ 2)"},
+      {R"({"type": "point_de_situation", "personnes": []})", "(champ 2)"},
+      {R"({"type": "point_de_situation", "structure": {}})", "(champ 2)"},
+      {R"({"type": "point_de_situation"})", "texte"},
+      {R"({"type": "point_de_situation", "du": "2025-02-01", "au": "2025-01-31"})", "au"},
+      {R"({"type": "transmission", "vers": "cpraf"})", "vers"},
+      {R"({"type": "transmission", "vers": "autre_departement"})", "departement"},
+      {R"({"type": "transmission", "vers": "ged", "departement": "21"})", "departement"},
+      {R"({"type": "transmission", "departement": "21231"})", "departement"},
+      {R"({"type": "transmission", "departement": "Côte-d'Or"})", "departement"},
+      {R"({"type": "orientation_cpraf", "motif": "autre"})", "motif"},
+      {R"({"type": "agrement", "qualite": "maire"})", "qualite"},
+      {R"({"type": "agrement", "avis": "inconnu"})", "avis"},
+      {R"({"type": "agrement"})", "echange"},
+      {R"({"type": "agrement", "avis": "refus", "jusqu_au": "2025-08-31"})", "jusqu_au"},
+      {R"({"type": "inscription", "instance": "ged"})", "seance"},
+      {R"({"type": "inscription", "seance": "2025-06-26"})", "instance"},
+      {R"({"type": "mise_en_evaluation"})", "seance"},
+      {R"({"type": "cloture", "motif": "retour_differe"})", "reexamen_le"},
+      {R"({"type": "cloture", "motif": "sans_suite", "reexamen_le": "2025-08-31"})", "reexamen_le"},
+      {R"({"type": "recevabilite"})", "avis"},
+      {R"({"type": "recevabilite", "avis": "hors_perimetre"})", "motif"},
+      {R"({"type": "recevabilite", "avis": "recevable", "motif": "litige_prive"})", "motif"},
+      {R"({"type": "report_du_retour", "motif": "attente_d_un_accord"})", "reexamen_le"},
+      {R"({"type": "report_du_retour", "reexamen_le": "2025-08-31"})", "motif"},
+      {R"({"type": "recusation"})", "motif"},
+      {R"({"type": "recusation", "motif": "lien_personnel", "precision": "x"})", "(champ 3)"},
       {R"({"type": "information_de_volet", "objet": "x"})", "volet"},
       {R"({"type": "information_de_volet", "volet": "transport"})", "objet"},
       {R"({"type": "information_de_volet", "volet": "transport", "objet": "x", "reference": "a b"})", "reference"},
@@ -520,10 +620,23 @@ TEST(FormCheck, NoFactIsDatedAfterTodayAnywhere) {
             "personnes[0].date_naissance");
 }
 
+TEST(FormCheck, CommentsAreLetPassAndContentInThemIsNot) {
+  EXPECT_TRUE(read_form("// un mot\n{\"type\": \"retour\", // son code :\n\"code\": \"examen_termine\"}\n"));
+  EXPECT_FALSE(read_form("{\"type\": \"retour\" // \"code\": \"examen_termine\"\n}"));
+  auto form =
+      read_form(with_fact(R"({"date": "2025-03-12", "connaissance": "rapporte", "description": "a // b"})").json());
+  ASSERT_TRUE(form);
+  EXPECT_NE(form->to_json().find("a // b"), std::string::npos) << "no comment within quotes";
+}
+
 TEST(FormCheck, CorsicaMayBeTypedSmall) {
   auto form = read_form(with_person(R"({"categorie": "personne_signalee", "commune": "2a004"})").json());
   ASSERT_TRUE(form);
   EXPECT_EQ(form->commune(), "2A004");
+  form =
+      read_form(R"({"type": "transmission", "vers": "autre_departement", "departement": "2A", "motif": "residence"})");
+  ASSERT_TRUE(form);
+  EXPECT_NE(form->to_json().find(R"("departement": "2a")"), std::string::npos);
 }
 
 TEST(FormCheck, WithoutATableAnyWellFormedCodePasses) {
@@ -597,6 +710,155 @@ TEST(FormDecision, IsAClosedOutcomeWithAShortReason) {
   EXPECT_FALSE(Form::decision("sans_suite", "\xff"));
   EXPECT_TRUE(Form::decision("sans_suite", std::string(free_text_chars_max, 'x')));
   EXPECT_FALSE(Form::decision("sans_suite", std::string(free_text_chars_max + 1, 'x')));
+}
+
+// ---- the other types ---------------------------------------------------------------------------------------------
+
+std::string nominative(const std::string& until, std::size_t persons = 1, std::size_t facts = 1) {
+  std::string out = R"({"type": "information_nominative", "cas": "commerce", "personnes": [)";
+  for (std::size_t i = 0; i < persons; ++i)
+    out += std::string(i == 0 ? "" : ",") + R"({"categorie": "personne_signalee"})";
+  out += R"(], "faits": [)";
+  for (std::size_t i = 0; i < facts; ++i)
+    out += std::string(i == 0 ? "" : ",") +
+           R"({"date": "2025-03-12", "connaissance": "rapporte", "description": "Un fait."})";
+  return out + R"(], "valable_jusqu_au": ")" + until + "\"}";
+}
+
+TEST(FormNominative, NamesOnePersonWithAFewFactsForAtMostNinetyDays) {
+  EXPECT_EQ(nominative_life_max, std::chrono::hours(24 * 90));
+  EXPECT_EQ(all_fields(problems_of(nominative("2025-09-14"), noon)), "") << "90 days on, where it is the 16th already";
+  EXPECT_EQ(all_fields(problems_of(nominative("2025-09-15"), noon)), "valable_jusqu_au");
+  EXPECT_EQ(all_fields(problems_of(nominative("2025-06-15"), noon)), "");
+  EXPECT_EQ(all_fields(problems_of(nominative("2025-06-14"), noon)), "valable_jusqu_au");
+  EXPECT_EQ(all_fields(problems_of(nominative("2025-07-01", nominative_persons_max, nominative_facts_max))), "");
+  EXPECT_EQ(all_fields(problems_of(nominative("2025-07-01", nominative_persons_max + 1, 1))), "personnes");
+  EXPECT_EQ(all_fields(problems_of(nominative("2025-07-01", 1, nominative_facts_max + 1))), "faits");
+}
+
+TEST(FormBrief, IsATextOfTwoHundredAndFortyBytes) {
+  auto retrait = [](const std::string& detail) {
+    return R"({"type": "retrait", "motif": "doublon", "precision": ")" + detail + "\"}";
+  };
+  EXPECT_EQ(all_fields(problems_of(retrait(std::string(line_chars_max, 'x')))), "");
+  std::string detail;
+  while (detail.size() < form_brief_bytes_max) detail += "é";
+  EXPECT_EQ(all_fields(problems_of(retrait(detail))), "");
+  detail.replace(0, 2, "xyz");
+  ASSERT_EQ(detail.size(), form_brief_bytes_max + 1);
+  EXPECT_EQ(all_fields(problems_of(retrait(detail))), "precision");
+  EXPECT_EQ(all_fields(problems_of(retrait("a\\nb"))), "precision") << "one line";
+}
+
+TEST(FormDates, WhatIsToComeIsNotInThePastAnywhere) {
+  auto inscribed = [](const std::string& date) {
+    return R"({"type": "inscription", "instance": "clir", "seance": ")" + date + "\"}";
+  };
+  const UnixMillis morning{noon.value - 3 * 3'600'000};  // 09:00 UTC on the 15th: still the 14th at UTC-12
+  EXPECT_EQ(all_fields(problems_of(inscribed("2025-06-14"), morning)), "");
+  EXPECT_EQ(all_fields(problems_of(inscribed("2025-06-13"), morning)), "seance");
+  EXPECT_EQ(all_fields(problems_of(inscribed("2025-06-13"))), "") << "without a clock only the calendar is checked";
+  EXPECT_EQ(all_fields(problems_of(inscribed("inconnu"))), "seance");
+  auto taken_up = [](const std::string& date) {
+    return R"({"type": "mise_en_evaluation", "seance": ")" + date + "\"}";
+  };
+  EXPECT_EQ(all_fields(problems_of(taken_up("2025-06-15"), morning)), "");
+  EXPECT_EQ(all_fields(problems_of(taken_up("2025-06-16"), morning)), "seance");
+}
+
+TEST(FormAddress, SaysInClearWhatItsKindMustAndNothingMore) {
+  std::map<Kind, std::vector<std::pair<std::string, std::string>>> said;
+  for (const fs::path& path : json_files("forms")) {
+    auto form = read_form(file_text(path));
+    ASSERT_TRUE(form) << path;
+    for (const auto& [name, value] : form->attributes())
+      EXPECT_TRUE(is_attribute(form->kind(), name, value)) << path << ": " << name << "=" << value;
+    EXPECT_EQ(form->attributes().empty(), attribute_name(form->kind()).empty()) << path;
+    said[form->kind()] = form->attributes();
+  }
+  using Said = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(said[Kind::inscription], (Said{{"date", "2025-06-26"}}));
+  EXPECT_EQ(said[Kind::report_du_retour], (Said{{"date", "2025-07-10"}}));
+  EXPECT_EQ(said[Kind::recevabilite], (Said{{"avis", "recevable"}}));
+}
+
+TEST(FormAddress, NamesTheExchangeItsAuthorNamed) {
+  const std::string id = "00ff" + std::string(60, 'a');
+  auto form = read_form(R"({"type": "agrement", "echange": ")" + id + R"(", "qualite": "service", "avis": "accord"})");
+  ASSERT_TRUE(form);
+  ASSERT_TRUE(form->named_exchange());
+  EXPECT_EQ(to_hex(*form->named_exchange()), id);
+  form = read_form(R"({"type": "transmission", "vers": "ged", "motif": "concerne_une_personne"})");
+  ASSERT_TRUE(form);
+  EXPECT_EQ(form->named_exchange(), std::nullopt) << "the whole case";
+  EXPECT_EQ(good().named_exchange(), std::nullopt);
+}
+
+Form rectified(const std::string& content) {
+  auto form = read_form(R"({"type": "rectification", "echange": ")" + std::string(64, 'a') +
+                        R"(", "motif": "erreur_de_saisie", )" + content + "}");
+  PLI_INVARIANT(form.has_value());
+  return *std::move(form);
+}
+
+TEST(FormRectification, CarriesTheWholeContentAndRoutesAndPressesAsIt) {
+  const Form form = rectified(
+      R"("signalement_individuel": {"emetteur": {"service": "S"}, "personnes": [{"categorie": "personne_signalee", "commune": "89025"}],
+         "faits": [{"date": "2025-01-01", "connaissance": "rapporte", "description": "x"}], "appreciation": {"urgence": "urgente"}})");
+  EXPECT_EQ(form.commune(), "89025");
+  EXPECT_EQ(form.urgency(), Urgency::urgente);
+  const std::string text = form.to_french_text();
+  EXPECT_LT(text.find("FAITS"), text.find("APPRÉCIATIONS")) << text;
+}
+
+TEST(FormRectification, ShowsWhatItChangesFieldByField) {
+  const Form before = good();
+  const Form after = rectified(
+      R"("signalement_individuel": {"emetteur": {"service": "Police municipale", "origine": "habitant"},
+         "personnes": [{"categorie": "personne_signalee", "nom": "Corveille", "commune": "89024"}, {"categorie": "temoin"}],
+         "faits": [{"date": "2025-03-13", "connaissance": "rapporte", "description": "Un fait.\nUn détail."}]})");
+  const auto changes = after.changes_from(before);
+  ASSERT_TRUE(changes);
+  std::map<std::string, FormChange> by_field;
+  for (const FormChange& change : *changes) by_field[change.field] = change;
+  EXPECT_EQ(by_field["personnes[0].nom"],
+            (FormChange{"personnes[0].nom", "Personnes 1, Nom", "Corvelle", "Corveille"}));
+  EXPECT_EQ(by_field["faits[0].date"].before, "12 mars 2025");
+  EXPECT_EQ(by_field["faits[0].date"].after, "13 mars 2025");
+  EXPECT_EQ(by_field["personnes[1].categorie"].before, std::nullopt);
+  EXPECT_EQ(by_field.count("emetteur.service"), 0U) << "what stays is not shown";
+  EXPECT_EQ(changes->size(), 3U + 7U) << "name, date, description, and each field of the person added";
+  const std::string text = to_french_text(*changes);
+  EXPECT_NE(text.find("  Personnes 1, Nom\n    avant | Corvelle\n    après | Corveille\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("    après | Un fait.\n    après | Un détail.\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("avant | (n'y était pas)"), std::string::npos) << text;
+  // Of an earlier rectification, and back.
+  const Form back =
+      rectified(R"("signalement_individuel": {"emetteur": {"service": "Police municipale", "origine": "habitant"},
+         "personnes": [{"categorie": "personne_signalee", "nom": "Corveille", "commune": "89024"}],
+         "faits": [{"date": "2025-03-13", "connaissance": "rapporte", "description": "Un fait.\nUn détail."}]})");
+  const auto removed = back.changes_from(after);
+  ASSERT_TRUE(removed);
+  ASSERT_EQ(removed->size(), 7U);
+  EXPECT_EQ(removed->front().after, std::nullopt);
+  EXPECT_EQ(to_french_text({}), "CE QUI CHANGE\n  rien\n");
+}
+
+TEST(FormRectification, ComparesFormsOfOneTypeOnly) {
+  const Form complement =
+      rectified(R"("complement": {"faits": [{"date": "2025-01-01", "connaissance": "rapporte", "description": "x"}]})");
+  EXPECT_FALSE(complement.changes_from(good()));
+  EXPECT_FALSE(good().changes_from(good())) << "it corrects nothing";
+  const auto none = complement.changes_from(complement);
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(none->empty());
+}
+
+TEST(FormLists, AreFoundByTheFieldThatTakesThem) {
+  EXPECT_EQ(choices_of(Kind::demande_de_complement, "demandes").size(), demandes.size());
+  EXPECT_EQ(choices_of(Kind::agrement, "avis"), (std::vector<std::string_view>{"accord", "refus"}));
+  EXPECT_TRUE(choices_of(Kind::agrement, "echange").empty());
+  EXPECT_TRUE(choices_of(Kind::acces, "motif").empty());
 }
 
 // ---- attachments -------------------------------------------------------------------------------------------------

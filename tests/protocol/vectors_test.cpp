@@ -629,8 +629,11 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"media_type_bytes_max", media_type_bytes_max},
       {"free_text_chars_max", free_text_chars_max},
       {"line_chars_max", line_chars_max},
+      {"form_brief_bytes_max", form_brief_bytes_max},
       {"form_facts_max", form_facts_max},
       {"form_persons_max", form_persons_max},
+      {"nominative_persons_max", nominative_persons_max},
+      {"nominative_facts_max", nominative_facts_max},
   };
   std::map<std::string, std::size_t> printed;
   for (const auto& cells : table_under("### Limits")) printed[words_in_quotes(cells[0]).at(0)] = std::stoull(cells[1]);
