@@ -376,6 +376,7 @@ Vitals Broker::vitals() const {
   out.under_way = counts.under_way;
   out.handshakes_refused = counts.handshakes_refused;
   out.turned_away = counts.turned_away;
+  out.endless = counts.endless;
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "broker/transport.hpp"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -41,7 +43,7 @@ constexpr auto refusal_window = std::chrono::minutes(1);
 constexpr std::uint32_t own_busy_retry_ms = 20;
 constexpr std::uint32_t busy_retry_ms = 100;
 constexpr std::uint32_t no_seat_retry_ms = 1000;
-constexpr auto seat_check_every = std::chrono::seconds(1);
+constexpr auto look_every = std::chrono::seconds(1);
 // Descriptors that no connection gets: the spool's parts, the health page, the files of a moment. libzmq, when it finds
 // none for a connection that waits, asks again and again without a pause.
 constexpr rlim_t descriptors_spare_max = 640;
@@ -80,6 +82,15 @@ bool is_spare(int fd) {
   return static_cast<rlim_t>(fd) >= limit.rlim_cur - spare;
 }
 
+/// What came on a connection since it was made; nothing where it is none of TCP's.
+std::optional<std::uint64_t> bytes_received(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  constexpr std::size_t needed = offsetof(tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received;
+  return size < needed ? std::nullopt : std::optional<std::uint64_t>(info.tcpi_bytes_received);
+}
+
 protocol::Refusal busy(std::uint32_t retry_after_ms) { return {protocol::Code::busy, "", retry_after_ms}; }
 
 struct Connection {
@@ -89,6 +100,12 @@ struct Connection {
   std::size_t backlog_bytes = 0;
   std::optional<std::uint64_t> cut_follow;  ///< ended for slowness: what is still pushed for it is too late
   bool notice_due = false;                  ///< and its follower does not know
+};
+
+/// Of one descriptor, from its acceptance on.
+struct Intake {
+  std::uint64_t bytes = 0;  ///< that had come when it was last seen to have sent a whole message
+  bool spoke = false;       ///< since
 };
 
 struct Identity {
@@ -122,7 +139,9 @@ struct Transport::State {
   Connection* connection_of(ByteView id, int fd, const crypto::CurvePublic& key);
   void read_monitor();
   void drop_connection(const std::string& id);
-  void cut_unseated();
+  void look_at_connections();
+  void cut_unseated(SteadyTime now);
+  void cut_endless();
   void turn_away();
   void answer_now(Connection& connection, std::uint64_t request, protocol::Refusal refusal);
   void send_out(Outgoing message);
@@ -152,7 +171,8 @@ struct Transport::State {
   std::unordered_map<std::string, Connection> connections;
   std::unordered_map<int, std::string> by_fd;
   std::unordered_map<int, SteadyTime> unseated;  ///< when it was accepted; has not spoken, or found no place
-  SteadyTime next_seat_check{};
+  std::unordered_map<int, Intake> intakes;
+  SteadyTime next_look{};
   std::unordered_set<int> unwanted;  ///< accepted with a descriptor that is to be spared
   SteadyTime next_shortage_told{};
   std::map<crypto::CurvePublic, Identity> identities;
@@ -163,6 +183,7 @@ struct Transport::State {
   bool receiving = true;
   std::uint64_t handshakes_refused = 0;
   std::uint64_t turned_away = 0;
+  std::uint64_t endless = 0;
   std::uint64_t answers_dropped = 0;
 
   std::atomic<bool> stop_asked{false};
@@ -305,7 +326,7 @@ void Transport::State::serve() {
   std::optional<SteadyTime> end;
   for (;;) {
     auto wait = std::chrono::milliseconds(-1);
-    if (!unseated.empty()) wait = seat_check_every;
+    if (!intakes.empty()) wait = look_every;
     if (backlogged > 0) wait = std::chrono::ceil<std::chrono::milliseconds>(retry_after);
     std::array<zmq::pollitem_t, 3> items = {{{socket.handle(), 0, ZMQ_POLLIN, 0},
                                              {monitor.handle(), 0, ZMQ_POLLIN, 0},
@@ -325,7 +346,7 @@ void Transport::State::serve() {
     if (items[1].revents != 0) read_monitor();
     if (items[0].revents != 0) receive_some();
     if (backlogged > 0) retry_backlogs();
-    cut_unseated();
+    look_at_connections();
     if (!unwanted.empty()) turn_away();
     show_counts();
     if (finishing) {
@@ -337,7 +358,7 @@ void Transport::State::serve() {
 
 void Transport::State::show_counts() {
   std::lock_guard lock(counts_mutex);
-  shown = {connections.size(), under_way, handshakes_refused, turned_away, answers_dropped, kept_bytes};
+  shown = {connections.size(), under_way, handshakes_refused, turned_away, endless, answers_dropped, kept_bytes};
 }
 
 // ---- in ----------------------------------------------------------------------------------------------------------
@@ -382,6 +403,7 @@ bool Transport::State::receive_one(std::vector<Incoming>& batch) {
 
 void Transport::State::take_in(ByteView id, int fd, const std::optional<crypto::CurvePublic>& key, Incoming message,
                                std::vector<Incoming>& batch) {
+  if (auto intake = intakes.find(fd); intake != intakes.end()) intake->second.spoke = true;
   if (!key || !GivenId::number(id) || message.frames.empty()) return sinks.stray(Unattributed::Reason::undecodable);
   const std::uint64_t request = protocol::request_id_of(message.frames.front());
   Connection* found = connection_of(id, fd, *key);
@@ -446,10 +468,12 @@ void Transport::State::read_monitor() {
     const int fd = static_cast<int>(value);
     if (number == ZMQ_EVENT_ACCEPTED) {
       unseated[fd] = steady_clock::now();
+      intakes[fd] = {};
       if (is_spare(fd)) unwanted.insert(fd);
     } else if (number == ZMQ_EVENT_DISCONNECTED) {
       unseated.erase(fd);
       unwanted.erase(fd);
+      intakes.erase(fd);
       if (auto known = by_fd.find(fd); known != by_fd.end()) drop_connection(std::string(known->second));
     } else {
       ++handshakes_refused;
@@ -472,11 +496,16 @@ void Transport::State::drop_connection(const std::string& id) {
   sinks.gone(gone.peer, std::nullopt);
 }
 
-void Transport::State::cut_unseated() {
+void Transport::State::look_at_connections() {
   const SteadyTime now = steady_clock::now();
-  if (unseated.empty() || now < next_seat_check) return;
-  next_seat_check = now + seat_check_every;
+  if (intakes.empty() || now < next_look) return;
+  next_look = now + look_every;
   read_monitor();  // whose disconnection was told is not ours to touch any more
+  cut_unseated(now);
+  cut_endless();
+}
+
+void Transport::State::cut_unseated(SteadyTime now) {
   for (auto it = unseated.begin(); it != unseated.end();) {
     if (now - it->second < settings.seat_within) {
       ++it;
@@ -485,6 +514,24 @@ void Transport::State::cut_unseated() {
     // ROUTER cannot turn out a peer. To libzmq this looks as if the peer had hung up.
     (void)::shutdown(it->first, SHUT_RDWR);
     it = unseated.erase(it);
+  }
+}
+
+void Transport::State::cut_endless() {
+  // libzmq hands out a message when its last frame is there, and keeps the others until then: only TCP's own count
+  // tells how many.
+  for (auto& [fd, intake] : intakes) {
+    const auto bytes = bytes_received(fd);
+    if (!bytes) continue;
+    if (std::exchange(intake.spoke, false) || *bytes < intake.bytes) {
+      intake.bytes = *bytes;
+    } else if (*bytes - intake.bytes > settings.unfinished_bytes_max) {
+      (void)::shutdown(fd, SHUT_RDWR);  // as above
+      intake.bytes = *bytes;
+      ++endless;
+      log(LogLevel::warning, "a message without end: its connection was ended");
+      sinks.stray(Unattributed::Reason::undecodable);
+    }
   }
 }
 

@@ -29,6 +29,9 @@ struct TransportSettings {
   std::size_t refusals_per_minute_max = protocol::refusals_per_minute_max;
   std::size_t connections_max = protocol::connections_per_identity_max;
   std::size_t handshakes_per_minute_max = protocol::handshakes_per_minute_max;
+  /// Of a message that has not ended yet, looked at each second. More than may wait, whole, where nobody has read for a
+  /// while: the kernel's buffer (6 MiB unless tcp_rmem says otherwise) and peer_messages_max.
+  std::uint64_t unfinished_bytes_max = 16ULL * 1024 * 1024;
   std::chrono::milliseconds seat_within{30'000};  ///< a connection that has not spoken by then, or found no place, ends
   // Together they bound what an identity that reads nothing can make us keep: 32 MiB.
   std::size_t peer_messages_max = 32;                          ///< messages waiting for one connection, in libzmq
@@ -52,6 +55,7 @@ struct TransportCounts {
   std::uint64_t under_way = 0;
   std::uint64_t handshakes_refused = 0;
   std::uint64_t turned_away = 0;      ///< accepted with one of the last descriptors, and ended at once
+  std::uint64_t endless = 0;          ///< connections ended in a message without end
   std::uint64_t answers_dropped = 0;  ///< the peer was gone, or read nothing for too long
   std::uint64_t kept_bytes = 0;       ///< in the backlogs of all connections
 };

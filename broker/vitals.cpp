@@ -100,6 +100,7 @@ std::string to_json(const Vitals& vitals, UnixMillis now) {
   out["wal_bytes"] = vitals.wal_bytes;
   out["connections"] = vitals.connections;
   out["turned_away"] = vitals.turned_away;
+  out["endless"] = vitals.endless;
   out["under_way"] = vitals.under_way;
   out["accepted"] = vitals.accepted;
   out["opened"] = vitals.opened;
@@ -144,6 +145,7 @@ std::string to_metrics(const Vitals& vitals, UnixMillis now) {
   out.counter("pli_refused_total", "Requests refused by the core", vitals.refused);
   out.counter("pli_handshakes_refused_total", "Connections of unknown keys", vitals.handshakes_refused);
   out.counter("pli_connections_turned_away_total", "Connections ended for want of descriptors", vitals.turned_away);
+  out.counter("pli_messages_without_end_total", "Connections ended in a message without end", vitals.endless);
   if (vitals.unread) {
     out.head("pli_unread_cases", "Cases nobody of the instance has opened", "gauge");
     for (std::size_t i = 0; i < instance_kinds.size(); ++i)

@@ -65,6 +65,7 @@ struct Vitals {
   std::uint64_t under_way = 0;
   std::uint64_t handshakes_refused = 0;
   std::uint64_t turned_away = 0;
+  std::uint64_t endless = 0;
   // Of the machine, when the page is asked for.
   std::uint64_t disk_free_bytes = 0;
   std::uint64_t wal_bytes = 0;

@@ -24,6 +24,7 @@ using std::chrono::steady_clock;
 constexpr std::uint8_t flag_more = 1;
 constexpr std::uint8_t flag_long = 2;
 constexpr std::uint8_t flag_command = 4;
+constexpr std::size_t frame_bytes = 64 * 1024;
 constexpr auto handshake_time = std::chrono::seconds(20);
 
 using Key = ByteArray<32>;
@@ -205,12 +206,12 @@ EndlessMessage::EndlessMessage(const std::string& endpoint, const crypto::CurveP
 
 EndlessMessage::~EndlessMessage() = default;
 
-EndlessMessage::Sent EndlessMessage::send(std::size_t frame_bytes, std::chrono::milliseconds time) {
+EndlessMessage::Sent EndlessMessage::send(std::uint64_t bytes, std::chrono::milliseconds time) {
   const auto deadline = steady_clock::now() + time;
   Sent out;
   Bytes plain(1 + frame_bytes);
   plain[0] = flag_more;
-  while (steady_clock::now() < deadline) {
+  while (out.bytes < bytes && steady_clock::now() < deadline) {
     Bytes message = to_bytes("\x07MESSAGE");
     append(message, number_bytes(state_->next_nonce));
     const std::size_t head = message.size();

@@ -24,8 +24,8 @@ class EndlessMessage {
     std::uint64_t bytes = 0;
     bool cut = false;  ///< the broker, or the system in its place, ended the connection
   };
-  /// Frame after frame of this size, each announcing another, until the connection ends or the time is up.
-  [[nodiscard]] Sent send(std::size_t frame_bytes, std::chrono::milliseconds time);
+  /// Frame after frame, each announcing another, until so many bytes are sent, the connection ends or the time is up.
+  [[nodiscard]] Sent send(std::uint64_t bytes, std::chrono::milliseconds time);
 
  private:
   struct State;

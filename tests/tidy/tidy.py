@@ -33,7 +33,8 @@ MAY_OPEN = {"client"} | ABOVE
 
 # library: (its headers, the only files that may include them)
 SEAMS = {
-    "libsodium": (r"sodium(\.h$|/)", ["crypto/*", "bench/raw_cipher.cpp", "tests/support/endless_message.cpp", "tests/support/seeded_random.cpp"]),
+    "libsodium": (r"sodium(\.h$|/)", ["crypto/*", "bench/raw_cipher.cpp", "tests/support/endless_message.cpp",
+                                         "tests/support/seeded_random.cpp"]),
     "ZeroMQ": (r"zmq(_addon)?\.h(pp)?$",
                ["broker/transport*.cpp", "client/connection*.cpp", "bench/*", "tests/support/*"]),
     "SQLite": (r"(sqlite3\.h$|SQLiteCpp/)", ["broker/*store*.cpp", "client/*store*.cpp", "tests/support/*"]),
