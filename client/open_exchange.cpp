@@ -371,6 +371,16 @@ Outcome<void> compare_gossip(Session& session, OpenedExchange& opened) {
   return {};
 }
 
+/// What the form says otherwise than its address, which the broker decided by; null when they agree.
+const char* difference(const protocol::Form& form, const protocol::Address& address) {
+  if (static_cast<std::uint16_t>(form.kind()) != address.kind)
+    return "the form inside is of another kind than the address says";
+  if (const auto named = form.named_exchange(); named && *named != address.in_reply_to)
+    return "the form inside names another exchange than the address does";
+  if (form.attributes() != address.attributes) return "the form inside says otherwise than the address's attribute";
+  return nullptr;
+}
+
 }  // namespace
 
 Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const protocol::ExchangeId& exchange,
@@ -457,8 +467,9 @@ Outcome<OpenedExchange> open_exchange(Session& session, const protocol::Exchange
                                session.release());
   if (content) {
     auto form = protocol::Form::decode(content->plaintext.content);
-    if (form && static_cast<std::uint16_t>(form->kind()) != content->address.kind)
-      content = Failure(LocalCode::address_mismatch, "the form inside is of another kind than the address says");
+    const char* differs = form ? difference(*form, content->address) : nullptr;
+    if (differs != nullptr)
+      content = Failure(LocalCode::address_mismatch, differs);
     else if (form)
       out.form = std::move(*form);
   }

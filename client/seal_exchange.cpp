@@ -137,6 +137,8 @@ Draft draft_of(const protocol::Form& form, std::string queue) {
   draft.content = form.encode();
   draft.queue = std::move(queue);
   draft.urgency = form.urgency();
+  draft.in_reply_to = form.named_exchange().value_or(Digest{});
+  draft.attributes = form.attributes();
   return draft;
 }
 

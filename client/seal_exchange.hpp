@@ -34,6 +34,7 @@ struct Draft {
   std::vector<std::pair<std::string, std::string>> attributes;
   bool operator==(const Draft&) const = default;
 };
+/// With what the form says that stands in the address too: urgency, the exchange it names, its attribute.
 [[nodiscard]] Draft draft_of(const protocol::Form& form, std::string queue);
 /// The copy the outbox keeps under the sender's own key. u8 1, then the fields in order.
 [[nodiscard]] Bytes encode(const Draft& draft);

@@ -267,7 +267,10 @@ class BlankWriter {
     put(field, need, "l'une de : " + values_of(list, need), empty(need));
   }
   void choices(const Field& field, std::vector<int>&, Choices list, Need need) {
-    put(field, need, "aucune ou plusieurs de : " + values_of(list, Need::required), "[]");
+    put(field, need,
+        (need == Need::required ? "une ou plusieurs de : " : "aucune ou plusieurs de : ") +
+            values_of(list, Need::required),
+        "[]");
   }
   void line(const Field& field, std::string&, Line line, Need need) { put(field, need, rule_of(line), empty(need)); }
   void text(const Field& field, std::string&, Need need) {
@@ -281,7 +284,7 @@ class BlankWriter {
     if constexpr (requires { T::kind; }) {
       if (T::kind != Kind::signalement_individuel) {
         if (comments_ == Comments::with)
-          lines_.push_back({margin_ + "// ou \"" + std::string(field.name) + "\": { … }, comme dans pli form show " +
+          lines_.push_back({margin_ + "  // ou \"" + std::string(field.name) + "\": { … }, comme dans pli form show " +
                                 std::string(field.name),
                             false});
         return;

@@ -107,7 +107,8 @@ class Checker {
       if (need == Need::required) add(field.name, "une date AAAA-MM-JJ est attendue ici.");
       return;
     }
-    if (!is_date(value)) {
+    const bool of_an_act = when == When::coming || when == When::past;
+    if (!is_date(value) || (of_an_act && !day_of(typed_date(value)))) {  // an address may have to say it
       add(field.name, "une date AAAA-MM-JJ qui existe est attendue, ou inconnu.");
     } else if (options_.now && when == When::coming) {
       if (value < earliest_date(*options_.now)) add(field.name, "cette date est passée ; donnez une date à venir.");

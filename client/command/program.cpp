@@ -163,6 +163,7 @@ void add_verbs(CLI::App& app, Sitting& sitting, Verdict& verdict, bool in_shell)
   app.add_flag("--json", sitting.options().json, "Sortie JSON, un objet par ligne");
   app.add_flag("--debug", sitting.options().debug, "Ajouter aux erreurs leur précision technique");
   add_identity(app, sitting, verdict);
+  add_form(app, sitting, verdict);
   add_send(app, sitting, verdict);
   add_outbox(app, sitting, verdict);
   add_receipt(app, sitting, verdict);

@@ -27,6 +27,7 @@ struct Verdict {
 void add_init(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_identity(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict);
+void add_form(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_send(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_receipt(CLI::App& app, Sitting& sitting, Verdict& verdict);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "base/file.hpp"
 #include "client/alarm.hpp"
@@ -209,6 +210,53 @@ void report_if_anomaly(Sitting& sitting, const protocol::ExchangeId& id, const F
   (void)flush_outbox(sitting, put->id);
 }
 
+/// What was wrong around a reading that succeeded, told and reported; the worst exit code.
+int tell_around(Sitting& sitting, const OpenedExchange& opened) {
+  int code = 0;
+  if (opened.gossip_alarm) {
+    if (!sitting.json())
+      warn(opened.gossip_claimed
+               ? "ALERTE : l'auteur affirme que le serveur lui a montré une autre file qu'à vous. Lui seul le dit."
+               : "ALERTE : le contenu est authentique, mais le serveur a montré à son auteur un autre journal qu'à "
+                 "vous.");
+    code = report(sitting, *opened.gossip_alarm);
+    report_if_anomaly(sitting, opened.exchange, *opened.gossip_alarm);
+  }
+  for (const Failure& warning : opened.warnings) code = std::max(code, report(sitting, warning));
+  return code;
+}
+
+/// What a rectification changes, by opening what it corrects as well: a reading more, for the same motif, recorded like
+/// the other. Nothing for what corrects nothing. Errors: of that opening, which keep nothing else from being shown.
+Outcome<std::optional<std::vector<protocol::FormChange>>> changes_in(Sitting& sitting, const OpenedExchange& opened,
+                                                                     const OpenOptions& options, int& code) {
+  using Changes = std::optional<std::vector<protocol::FormChange>>;
+  if (!opened.form || opened.form->kind() != protocol::Kind::rectification) return Changes();
+  const protocol::ExchangeId corrected = *opened.form->named_exchange();
+  auto session = sitting.session();
+  if (!session) return session.error();
+  auto before = open_exchange(**session, corrected, options);
+  if (!before) {
+    report_if_anomaly(sitting, corrected, before.error());
+    return before.error();
+  }
+  code = std::max(code, tell_around(sitting, *before));
+  Changes changes = before->form ? opened.form->changes_from(*before->form) : Changes();
+  if (!changes) return Failure(LocalCode::bad_form, "what it corrects is no form of the type it gives");
+  return changes;
+}
+
+std::string to_json(const std::vector<protocol::FormChange>& changes) {
+  auto out = nlohmann::ordered_json::array();
+  for (const protocol::FormChange& change : changes) {
+    nlohmann::ordered_json one = {{"field", change.field}, {"before", nullptr}, {"after", nullptr}};
+    if (change.before) one["before"] = protocol::printable(*change.before, protocol::Newlines::keep);
+    if (change.after) one["after"] = protocol::printable(*change.after, protocol::Newlines::keep);
+    out.push_back(std::move(one));
+  }
+  return out.dump();
+}
+
 int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions& options,
              const std::optional<fs::path>& out) {
   // Asked for anew each time: reporting an anomaly may have ended the one before.
@@ -219,17 +267,8 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
     report_if_anomaly(sitting, id, opened.error());
     return report(sitting, opened.error());
   }
-  int code = 0;
-  if (opened->gossip_alarm) {
-    if (!sitting.json())
-      warn(opened->gossip_claimed
-               ? "ALERTE : l'auteur affirme que le serveur lui a montré une autre file qu'à vous. Lui seul le dit."
-               : "ALERTE : le contenu est authentique, mais le serveur a montré à son auteur un autre journal qu'à "
-                 "vous.");
-    code = report(sitting, *opened->gossip_alarm);
-    report_if_anomaly(sitting, id, *opened->gossip_alarm);
-  }
-  for (const Failure& warning : opened->warnings) code = std::max(code, report(sitting, warning));
+  int code = tell_around(sitting, *opened);
+  auto changes = changes_in(sitting, *opened, options, code);
   std::vector<std::string> written;
   if (out) {
     auto files = write_out(*opened, *out);
@@ -251,6 +290,10 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
       line.raw("form", opened->form->to_json());
     else
       line.null("form");
+    if (!changes)
+      line.null("changes").text("changes_error", code_text(changes.error()));
+    else if (*changes)
+      line.raw("changes", to_json(**changes));
     std::vector<std::string> names;
     for (const auto& attachment : attachments) names.push_back(attachment.name);
     line.texts("attachments", names);
@@ -262,6 +305,13 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
       (label.empty() ? "" : ", " + protocol::printable(label)) + ", " + paris_minute(address.created_at) + " ────");
   say(opened->form ? opened->form->to_french_text()
                    : "(cet envoi ne porte pas de formulaire lisible par cette version)");
+  if (!changes) {
+    warn("Ce qui change n'est pas montré : l'envoi corrigé n'a pas pu être ouvert.");
+    (void)report(sitting, changes.error());
+  } else if (*changes) {
+    say(protocol::to_french_text(**changes));
+    say("L'envoi corrigé a été ouvert aussi, pour le même motif ; cette ouverture est inscrite au journal.");
+  }
   for (const auto& attachment : attachments)
     say("Pièce jointe : " + protocol::printable(attachment.name) + " (" + std::to_string(attachment.bytes.size()) +
         (out ? " octets)" : " octets ; --out DOSSIER --motif extraction pour l'enregistrer)"));

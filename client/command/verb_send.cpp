@@ -79,17 +79,41 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+/// What the form says as people type it: a field at its top.
+nlohmann::json fields_of(const protocol::Form& form) { return nlohmann::json::parse(form.to_json(), nullptr, false); }
+
 /// Whether an information of another volet is about a structure and nobody in it.
 bool concerns_structure_alone(const protocol::Form& form) {
-  auto json = nlohmann::json::parse(form.to_json(), nullptr, false);
+  const auto json = fields_of(form);
   return json.is_object() && json.contains("structure") && json.value("personnes", nlohmann::json::array()).empty();
 }
 
-/// The instance a form that opens a case goes to: GED for persons, CLIR for structures.
+/// The instance a form goes to by itself: GED for persons, CLIR for structures, CPRAF for an accompaniment. Empty: only
+/// its sender knows which.
 std::string queue_kind_for(const protocol::Form& form) {
-  if (form.kind() == protocol::Kind::signalement_de_structure) return "clir/";
-  if (form.kind() == protocol::Kind::information_de_volet && concerns_structure_alone(form)) return "clir/";
-  return "ged/";
+  switch (form.kind()) {
+    case protocol::Kind::signalement_de_structure: return "clir/";
+    case protocol::Kind::information_de_volet: return concerns_structure_alone(form) ? "clir/" : "ged/";
+    case protocol::Kind::proposition_accompagnement:
+    case protocol::Kind::orientation_cpraf: return "cpraf/";
+    case protocol::Kind::transmission: {
+      const std::string to = fields_of(form).value("vers", "");
+      return to == "ged" || to == "clir" ? to + "/" : "";
+    }
+    case protocol::Kind::point_de_situation: return "";
+    default: return "ged/";
+  }
+}
+
+/// To a collectivité or a maire: its sender alone says to which.
+bool goes_to_a_party(protocol::Kind kind) {
+  return kind == protocol::Kind::demande_de_complement || kind == protocol::Kind::retour ||
+         kind == protocol::Kind::information_nominative || kind == protocol::Kind::point_de_situation;
+}
+
+/// About a case, and yet not to the instance that holds it.
+bool leaves_the_instance(protocol::Kind kind) {
+  return kind == protocol::Kind::transmission || kind == protocol::Kind::orientation_cpraf;
 }
 
 struct SendOptions {
@@ -149,6 +173,15 @@ std::optional<std::string> route(Sitting& sitting, const protocol::Form& form, i
     exit_code = report(sitting, invitation.error());
     return std::nullopt;
   }
+  const std::string instance = queue_kind_for(form);
+  if (instance.empty() || goes_to_a_party(form.kind())) {
+    exit_code = usage_error(sitting, goes_to_a_party(form.kind())
+                                         ? "cet envoi s'adresse à une collectivité ou à un maire : dites lequel par "
+                                           "--queue, par exemple --queue org/210890240 ; rien n'a été envoyé"
+                                         : "dites à quelle instance par --queue, par exemple --queue ged/21 ; rien n'a "
+                                           "été envoyé");
+    return std::nullopt;
+  }
   std::string own(invitation->log.substr(invitation->log.rfind('/') + 1));
   std::string commune = form.commune();
   std::string departement = commune.empty() ? own : lower(config::departement_of(commune).value_or(own));
@@ -158,7 +191,7 @@ std::optional<std::string> route(Sitting& sitting, const protocol::Form& form, i
                                  " : adressez-vous à votre interlocuteur à la préfecture ; rien n'a été envoyé");
     return std::nullopt;
   }
-  return queue_kind_for(form) + departement;
+  return instance + departement;
 }
 
 /// Where a form about a case goes: to the instance that holds it. Empty with a reason said.
@@ -220,7 +253,10 @@ int send(Sitting& sitting, const SendOptions& options) {
     return usage_error(sitting, "ce type d'envoi porte sur un dossier : ajoutez --case NUMERO");
   }
   std::optional<std::string> queue = options.queue;
-  if (!queue) queue = case_id ? route_to_case(sitting, *case_id, exit_code) : route(sitting, *form, exit_code);
+  if (!queue) {
+    const bool to_its_instance = case_id && !goes_to_a_party(form->kind()) && !leaves_the_instance(form->kind());
+    queue = to_its_instance ? route_to_case(sitting, *case_id, exit_code) : route(sitting, *form, exit_code);
+  }
   if (!queue) return exit_code;
   if (options.queue)
     if (auto refused = refuse_unknown_queue(sitting, **profile, *queue)) return *refused;
@@ -583,15 +619,17 @@ int post(Sitting& sitting, const Draft& draft) {
 
 void add_send(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto options = std::make_shared<SendOptions>();
-  auto* verb = app.add_subcommand("send", "Envoyer un signalement ou un complément");
+  auto* verb = app.add_subcommand("send", "Envoyer un formulaire : signalement, complément, demande, décision…");
   verb->footer(
       "DANGER IMMÉDIAT : appelez le 17 ou le 112. N'écrivez ici ni document classifié ni « Diffusion restreinte », ni\n"
       "religion, origine, santé ou antécédents judiciaires. Des faits datés d'abord, les appréciations à part.\n"
       "Exemple : pli send signalement.json --attach photo.jpg\n"
-      "Modèles de formulaires : config/forms. Serveur injoignable : l'envoi est gardé, scellé (code de sortie 3).");
+      "Un formulaire à remplir : pli form list, pli form show TYPE. Serveur injoignable : l'envoi est gardé, scellé\n"
+      "(code de sortie 3).");
   verb->add_option("form", options->form, "Formulaire JSON, ou - pour l'entrée standard")->required();
   verb->add_option("--attach", options->attachments, "Pièce jointe (répétable) ; 5 au plus")->allow_extra_args(false);
-  verb->add_option("--queue", options->queue, "File de destination (par défaut : selon la commune du formulaire)");
+  verb->add_option("--queue", options->queue,
+                   "File de destination (par défaut : selon la commune du formulaire, ou celle du dossier)");
   verb->add_option("--case", options->case_id, "Dossier concerné : son numéro, 8 caractères au moins");
   verb->add_option("--handling", options->handling,
                    "Condition (répétable) : ged-only, ask-before-transfer, eyes-only, no-copy-to:ORG")

@@ -400,6 +400,37 @@ TEST_F(CraftedTest, RefusesAFormOfAnotherKindThanTheAddressSays) {
   refused_and_reported(send(craft), LocalCode::address_mismatch);
 }
 
+TEST_F(CraftedTest, RefusesAFormThatSaysOtherwiseThanItsAddress) {
+  const auto named = somebody_sends("r.bellerive", report());
+  const auto other = somebody_sends("r.bellerive", report());
+  const auto form_of = [](const std::string& json) {
+    auto form = protocol::Form::from_json(json, nullptr, nullptr);
+    PLI_INVARIANT(form.has_value());
+    return *std::move(form);
+  };
+  const protocol::Form agreement =
+      form_of(R"({"type": "agrement", "qualite": "parquet", "avis": "accord", "echange": ")" + to_hex(named) + "\"}");
+  const protocol::Form inscription = form_of(R"({"type": "inscription", "instance": "ged", "seance": "2199-03-12"})");
+  const auto crafted = [&named](const protocol::Form& form, const Digest& reply_to, const std::string& date) {
+    Crafted craft;
+    craft.address = [&form, &named, reply_to, date](protocol::Address& address) {
+      address.kind = static_cast<std::uint16_t>(form.kind());
+      address.case_id = named;
+      address.in_reply_to = reply_to;
+      if (!date.empty()) address.attributes = {{"date", date}};
+    };
+    craft.plaintext = [&form](protocol::Plaintext& plaintext) { plaintext.content = form.encode(); };
+    return craft;
+  };
+  auto desk = connected("ged.un");
+  auto opened = open(*desk, send(crafted(agreement, named, "")));
+  EXPECT_TRUE(opened.has_value()) << why(opened);
+  refused_and_reported(send(crafted(agreement, other, "")), LocalCode::address_mismatch);
+  opened = open(*desk, send(crafted(inscription, Digest{}, "2199-03-12")));
+  EXPECT_TRUE(opened.has_value()) << why(opened);
+  refused_and_reported(send(crafted(inscription, Digest{}, "2199-03-13")), LocalCode::address_mismatch);
+}
+
 TEST_F(CraftedTest, RefusesWhenThereIsNoStanzaForUs) {
   Crafted craft;
   craft.recipients = [&](std::vector<crypto::AgePublic>& recipients) {

@@ -125,6 +125,20 @@ TEST_F(OutboxTest, KeepsTheFormForAQueueThatIsNotShownEvenConnected) {
   EXPECT_EQ(find(*desk, item.id).state, OutboxState::queued) << "nothing queued is ever lost";
 }
 
+TEST(DraftOfAForm, SaysInItsAddressWhatTheFormSaysOfIt) {
+  auto form = protocol::Form::from_json(
+      R"({"type": "agrement", "qualite": "service", "avis": "accord", "echange": ")" + to_hex(Digest{7}) + "\"}",
+      nullptr, nullptr);
+  ASSERT_TRUE(form);
+  EXPECT_EQ(client::draft_of(*form, "ged/89").in_reply_to, Digest{7});
+  EXPECT_TRUE(client::draft_of(*form, "ged/89").attributes.empty());
+  form = protocol::Form::from_json(R"({"type": "recevabilite", "avis": "recevable"})", nullptr, nullptr);
+  ASSERT_TRUE(form);
+  const client::Draft draft = client::draft_of(*form, "ged/89");
+  EXPECT_EQ(draft.in_reply_to, Digest{});
+  EXPECT_EQ(draft.attributes, (std::vector<std::pair<std::string, std::string>>{{"avis", "recevable"}}));
+}
+
 TEST_F(OutboxTest, RefusesADraftThatCouldNeverBeSent) {
   auto desk = connected("r.bellerive");
   client::Outbox outbox(desk->profile, clock_);

@@ -198,6 +198,18 @@ def command_line(department):
     must(count >= 40 and "Exemple" in root, f"{count} help pages, each with an example, in their readers' language")
     must("Emploi" in root and "Usage" not in root, "and the first page too")
 
+    # Forms to begin from, without an identity or a broker.
+    types = [json.loads(line) for line in run([pli, "--json", "form", "list"]).stdout.splitlines()]
+    must(len(types) == 21 and all(one["french"] and one["route"] for one in types), "pli form list: each type, from whom to whom")
+    for one in types:
+        blank = run([pli, "form", "show", one["type"]]).stdout
+        bare = json.loads(run([pli, "--json", "form", "show", one["type"]]).stdout)["form"]
+        uncommented = "\n".join(line for line in blank.splitlines() if not line.lstrip().startswith("//"))
+        must(json.loads(uncommented) == bare and bare["type"] == one["type"] and blank.startswith("// " + one["french"]),
+             f"pli form show {one['type']}: a commented blank, and the same as JSON")
+    for words in (["form", "show", "acces"], ["form", "show", "signalement"], ["form", "show"]):
+        must(json.loads(run([pli, "--json", *words], expect=2).stdout)["error"] == "usage", f"pli {' '.join(words)}: there is none (2)")
+
     # Command lines that cannot be obeyed.
     for words in (["nonsense"], ["send"], ["open", "--motif"], ["outbox", "discard"], []):
         done = run([pli, "--json", *words], expect=2)

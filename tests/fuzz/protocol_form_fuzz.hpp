@@ -18,6 +18,9 @@ inline void expect_showable(const Form& form) {
   expect_harmless(form.to_json());
   static_cast<void>(form.commune());
   static_cast<void>(form.urgency());
+  static_cast<void>(form.named_exchange());
+  for (const auto& [name, value] : form.attributes()) PLI_INVARIANT(is_attribute(form.kind(), name, value));
+  if (const auto changes = form.changes_from(form)) PLI_INVARIANT(changes->empty());
 }
 
 }  // namespace pli::protocol

@@ -253,6 +253,21 @@ TEST(FormBlank, HasEveryFieldOfTheExamplesAndSaysTheSameWithoutComments) {
   }
 }
 
+TEST(FormBlank, IsSentWithItsCommentsOnceFilled) {
+  std::string filled = blank_form(Kind::signalement_de_structure, Comments::with);
+  for (const auto& [empty, value] :
+       std::vector<std::pair<std::string, std::string>>{{R"("service": "")", R"("service": "Vie associative")"},
+                                                        {R"("nature": "")", R"("nature": "autre_commerce")"},
+                                                        {R"("date": "inconnu")", R"("date": "2025-03-12")"},
+                                                        {R"("connaissance": "")", R"("connaissance": "rapporte")"},
+                                                        {R"("description": "")", R"("description": "Un fait.")"}}) {
+    const std::size_t at = filled.find(empty);
+    ASSERT_NE(at, std::string::npos) << empty << "\n" << filled;
+    filled.replace(at, empty.size(), value);
+  }
+  EXPECT_EQ(all_fields(problems_of(filled, noon)), "");
+}
+
 TEST(FormBlank, WarnsBesideEachFreeText) {
   for (Kind kind : {Kind::signalement_individuel, Kind::retrait, Kind::decision, Kind::point_de_situation})
     EXPECT_NE(blank_form(kind, Comments::with).find("ni religion"), std::string::npos) << row_of(kind)->name;
@@ -759,6 +774,8 @@ TEST(FormDates, WhatIsToComeIsNotInThePastAnywhere) {
   EXPECT_EQ(all_fields(problems_of(inscribed("2025-06-13"), morning)), "seance");
   EXPECT_EQ(all_fields(problems_of(inscribed("2025-06-13"))), "") << "without a clock only the calendar is checked";
   EXPECT_EQ(all_fields(problems_of(inscribed("inconnu"))), "seance");
+  EXPECT_EQ(all_fields(problems_of(inscribed("1970-01-01"))), "");
+  EXPECT_EQ(all_fields(problems_of(inscribed("1969-12-31"))), "seance") << "no address could say it";
   auto taken_up = [](const std::string& date) {
     return R"({"type": "mise_en_evaluation", "seance": ")" + date + "\"}";
   };
