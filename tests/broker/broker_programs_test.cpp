@@ -1288,7 +1288,7 @@ TEST_F(BrokerProgram, TellsHowItDoesOnItsPage) {
     told = call("health");
     return told.said["self_audit_age_seconds"] != -1;
   }));
-  EXPECT_GT(told.said["self_audit_rows"].get<int>(), 2);
+  EXPECT_GE(told.said["self_audit_rows"].get<int>(), 2) << "as many as there were when it began";
   EXPECT_GE(told.said["self_audit_rows_looked_at"], told.said["self_audit_rows"]);
   EXPECT_GT(told.said["disk_free_bytes"].get<std::uint64_t>(), 0U);
   EXPECT_GT(told.said["wal_bytes"].get<std::uint64_t>(), 0U);
