@@ -15,6 +15,7 @@
 #include "client/command/sitting.hpp"
 #include "client/inbox.hpp"
 #include "client/open_exchange.hpp"
+#include "client/rectification.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/printable.hpp"
 
@@ -226,24 +227,21 @@ int tell_around(Sitting& sitting, const OpenedExchange& opened) {
   return code;
 }
 
-/// What a rectification changes, by opening what it corrects as well: a reading more, for the same motif, recorded like
-/// the other. Nothing for what corrects nothing. Errors: of that opening, which keep nothing else from being shown.
+/// What a rectification changes, by opening what it corrects as well, for the same motif. Nothing for what corrects
+/// nothing. Errors: of that opening, which keep nothing else from being shown.
 Outcome<std::optional<std::vector<protocol::FormChange>>> changes_in(Sitting& sitting, const OpenedExchange& opened,
                                                                      const OpenOptions& options, int& code) {
   using Changes = std::optional<std::vector<protocol::FormChange>>;
   if (!opened.form || opened.form->kind() != protocol::Kind::rectification) return Changes();
-  const protocol::ExchangeId corrected = *opened.form->named_exchange();
   auto session = sitting.session();
   if (!session) return session.error();
-  auto before = open_exchange(**session, corrected, options);
-  if (!before) {
-    report_if_anomaly(sitting, corrected, before.error());
-    return before.error();
+  auto corrected = open_corrected(**session, opened, options);
+  if (!corrected) {
+    report_if_anomaly(sitting, *opened.form->named_exchange(), corrected.error());
+    return corrected.error();
   }
-  code = std::max(code, tell_around(sitting, *before));
-  Changes changes = before->form ? opened.form->changes_from(*before->form) : Changes();
-  if (!changes) return Failure(LocalCode::bad_form, "what it corrects is no form of the type it gives");
-  return changes;
+  code = std::max(code, tell_around(sitting, corrected->before));
+  return Changes(std::move(corrected->changes));
 }
 
 std::string to_json(const std::vector<protocol::FormChange>& changes) {
