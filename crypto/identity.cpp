@@ -32,6 +32,7 @@ Identity Identity::from_seed(SecretKey seed32) {
 }
 
 SigningKey Identity::witness_key() const { return SigningKey::from_seed(derive(seed_, "witness").expose()); }
+SecretKey Identity::links_key() const { return SecretKey::copy_of(derive(seed_, "links").expose()); }
 
 ByteArray<32> x25519_public(const SecretKey& secret) {
   PLI_INVARIANT(secret.size() == crypto_scalarmult_SCALARBYTES);

@@ -1,5 +1,5 @@
 // A person's or tool's identity: one 32-byte seed, one key for each use (design §4).
-// key_i = HKDF-SHA-256(salt "pli-identity/1", ikm seed, info "curve" | "sign" | "age" | "witness").
+// key_i = HKDF-SHA-256(salt "pli-identity/1", ikm seed, info "curve" | "sign" | "age" | "witness" | "links").
 #pragma once
 
 #include "crypto/keys.hpp"
@@ -26,6 +26,8 @@ class Identity {
   [[nodiscard]] const SigningKey& signing_key() const { return sign_; }
   [[nodiscard]] const SecretKey& age_secret() const { return age_; }
   [[nodiscard]] SigningKey witness_key() const;
+  /// Seals what the member's own disk keeps for link hints; never leaves the machine.
+  [[nodiscard]] SecretKey links_key() const;
 
  private:
   Identity(SecretKey seed, SecretKey curve, SigningKey sign, SecretKey age, PublicIdentity keys);

@@ -22,15 +22,18 @@ TEST(Identity, DerivesEachKeyAsTheVectorsSay) {
   EXPECT_EQ(to_hex(identity.age_secret().expose()), seam_vector("identity_age_secret"));
   EXPECT_EQ(to_hex(identity.public_identity().age.bytes), seam_vector("identity_age_public"));
   EXPECT_EQ(to_hex(identity.witness_key().public_key().bytes), seam_vector("identity_witness_public"));
+  EXPECT_EQ(to_hex(identity.links_key().expose()), seam_vector("identity_links_secret"));
 }
 
 TEST(Identity, GivesNoKeyTwoUses) {
   const Identity identity = vector_identity();
-  const std::set<std::string> secrets = {to_hex(identity.seed().expose()), to_hex(identity.curve_secret().expose()),
+  const std::set<std::string> secrets = {to_hex(identity.seed().expose()),
+                                         to_hex(identity.curve_secret().expose()),
                                          to_hex(identity.signing_key().secret().expose().first(32)),
                                          to_hex(identity.age_secret().expose()),
-                                         to_hex(identity.witness_key().secret().expose().first(32))};
-  EXPECT_EQ(secrets.size(), 5U);
+                                         to_hex(identity.witness_key().secret().expose().first(32)),
+                                         to_hex(identity.links_key().expose())};
+  EXPECT_EQ(secrets.size(), 6U);
 }
 
 TEST(Identity, IsAnotherEachTimeItIsGenerated) {

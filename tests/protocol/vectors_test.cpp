@@ -359,6 +359,7 @@ Named computed_values() {
   };
   put_public("author", author());
   put("author.witness", author().witness_key().public_key().bytes);
+  put("author.links", author().links_key().expose());
   put_public("reader", reader());
 
   const Bytes address = encode(example_address());

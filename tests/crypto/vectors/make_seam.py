@@ -88,6 +88,7 @@ for use, kind in [("curve", "x25519"), ("sign", "ed25519"), ("age", "x25519"), (
     derived = hkdf(b"pli-identity/1", seed, use.encode())
     show(f"identity_{use}_secret", derived)
     show(f"identity_{use}_public", public(kind, derived))
+show("identity_links_secret", hkdf(b"pli-identity/1", seed, b"links"))
 age_secret = hkdf(b"pli-identity/1", seed, b"age")
 age_identity = age_text("age-secret-key-", age_secret).upper()
 age_recipient = age_text("age", public("x25519", age_secret))

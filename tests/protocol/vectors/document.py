@@ -157,7 +157,7 @@ def expect(name, printed, computed):
 
 class Identity:
     def __init__(self, seed):
-        self.secret = {use: hkdf(b"pli-identity/1", seed, use.encode()) for use in ("curve", "sign", "age", "witness")}
+        self.secret = {use: hkdf(b"pli-identity/1", seed, use.encode()) for use in ("curve", "sign", "age", "witness", "links")}
         self.curve, self.age = x25519(self.secret["curve"]), x25519(self.secret["age"])
         self.sign, self.witness = ed25519(self.secret["sign"])[0], ed25519(self.secret["witness"])[0]
 
@@ -219,6 +219,7 @@ def main():
         computed[name + ".curve"], computed[name + ".sign"] = identity.curve, identity.sign
         computed[name + ".age"] = identity.age
     computed["author.witness"] = author.witness
+    computed["author.links"] = author.secret["links"]
     release_key, file_key = counted(0x40, 32), counted(0, 16)
 
     # Directory
