@@ -1175,6 +1175,115 @@ Result<void> ClientStore::remove_outbox(std::int64_t id) {
   });
 }
 
+// ---- link hints ------------------------------------------------------------------------------------------------
+
+Result<std::vector<SealedLinkEntry>> ClientStore::link_entries() const {
+  return guarded("reading link hints", [&]() -> Result<std::vector<SealedLinkEntry>> {
+    SQLite::Statement read(db_->sql, "SELECT exchange, case_id, sealed FROM link_entry ORDER BY exchange");
+    std::vector<SealedLinkEntry> out;
+    while (read.executeStep()) {
+      SealedLinkEntry entry;
+      if (!read_array(read.getColumn(0), entry.exchange) || !read_array(read.getColumn(1), entry.case_id))
+        return damaged("an entry of link hints");
+      entry.sealed = blob(read.getColumn(2));
+      out.push_back(std::move(entry));
+    }
+    return out;
+  });
+}
+
+Result<void> ClientStore::put_link_entry(const SealedLinkEntry& entry) {
+  return guarded("writing link hints", [&]() -> Result<void> {
+    SQLite::Statement write(
+        db_->sql,
+        "INSERT INTO link_entry (exchange, case_id, sealed) VALUES (?, ?, ?) ON CONFLICT (exchange) "
+        "DO UPDATE SET case_id = excluded.case_id, sealed = excluded.sealed");
+    bind_blob(write, 1, entry.exchange);
+    bind_blob(write, 2, entry.case_id);
+    bind_blob(write, 3, entry.sealed);
+    write.exec();
+    return {};
+  });
+}
+
+Result<std::optional<Digest>> ClientStore::indexed_case(const Digest& id) const {
+  return guarded("reading link hints", [&]() -> Result<std::optional<Digest>> {
+    SQLite::Statement read(db_->sql, "SELECT case_id FROM link_entry WHERE exchange = ?1 OR case_id = ?1 LIMIT 1");
+    bind_blob(read, 1, id);
+    if (!read.executeStep()) return std::optional<Digest>();
+    Digest case_id{};
+    if (!read_array(read.getColumn(0), case_id)) return damaged("an entry of link hints");
+    return std::optional(case_id);
+  });
+}
+
+Result<std::vector<Digest>> ClientStore::indexed_cases() const {
+  return guarded("reading link hints", [&]() -> Result<std::vector<Digest>> {
+    SQLite::Statement read(db_->sql, "SELECT DISTINCT case_id FROM link_entry ORDER BY case_id");
+    std::vector<Digest> out;
+    while (read.executeStep())
+      if (!read_array(read.getColumn(0), out.emplace_back())) return damaged("an entry of link hints");
+    return out;
+  });
+}
+
+Result<std::vector<SealedLinkDecision>> ClientStore::link_decisions() const {
+  return guarded("reading link hints", [&]() -> Result<std::vector<SealedLinkDecision>> {
+    SQLite::Statement read(db_->sql, "SELECT id, sealed FROM link_decision ORDER BY id");
+    std::vector<SealedLinkDecision> out;
+    while (read.executeStep()) out.push_back({read.getColumn(0).getInt64(), blob(read.getColumn(1))});
+    return out;
+  });
+}
+
+Result<void> ClientStore::add_link_decision(const Bytes& sealed) {
+  return guarded("writing link hints", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "INSERT INTO link_decision (sealed) VALUES (?)");
+    bind_blob(write, 1, sealed);
+    write.exec();
+    return {};
+  });
+}
+
+Result<void> ClientStore::reseal_link_decision(std::int64_t id, const Bytes& sealed) {
+  return guarded("writing link hints", [&]() -> Result<void> {
+    SQLite::Statement write(db_->sql, "UPDATE link_decision SET sealed = ? WHERE id = ?");
+    bind_blob(write, 1, sealed);
+    write.bind(2, id);
+    write.exec();
+    return {};
+  });
+}
+
+Result<void> ClientStore::drop_links(const Digest& case_id, const std::vector<std::int64_t>& decisions) {
+  auto dropped = guarded("dropping link hints", [&]() -> Result<void> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    SQLite::Statement entries(db_->sql, "DELETE FROM link_entry WHERE case_id = ?");
+    bind_blob(entries, 1, case_id);
+    entries.exec();
+    SQLite::Statement decision(db_->sql, "DELETE FROM link_decision WHERE id = ?");
+    for (std::int64_t id : decisions) {
+      decision.bind(1, id);
+      decision.exec();
+      decision.reset();
+    }
+    transaction.commit();
+    return {};
+  });
+  return dropped ? shred() : dropped;
+}
+
+Result<void> ClientStore::drop_all_links() {
+  auto dropped = guarded("dropping link hints", [&]() -> Result<bool> {
+    SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
+    const int gone = db_->sql.exec("DELETE FROM link_entry") + db_->sql.exec("DELETE FROM link_decision");
+    transaction.commit();
+    return gone != 0;
+  });
+  if (!dropped) return dropped.error();
+  return *dropped ? shred() : Result<void>();
+}
+
 Result<void> ClientStore::shred() {
   return guarded("truncating the WAL", [&]() -> Result<void> {
     // Another program may be reading: then what was dropped leaves the WAL a little later.

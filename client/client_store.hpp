@@ -94,6 +94,17 @@ struct UncosignedReceipt {
   std::string shard;              ///< the origin of that leaf's; empty likewise
 };
 
+/// Of link hints (link_record.hpp), as stored: the ids alone are in clear.
+struct SealedLinkEntry {
+  protocol::ExchangeId exchange{};
+  Digest case_id{};
+  Bytes sealed;
+};
+struct SealedLinkDecision {
+  std::int64_t id = 0;
+  Bytes sealed;
+};
+
 /// An outbox row as stored.
 struct OutboxRow {
   OutboxItem item;
@@ -229,6 +240,21 @@ class ClientStore {
   [[nodiscard]] Result<std::vector<OutboxItem>> outbox() const;  ///< without forms and envelopes
   [[nodiscard]] Result<std::optional<OutboxRow>> outbox_row(std::int64_t id) const;
   [[nodiscard]] Result<void> remove_outbox(std::int64_t id);
+
+  // Link hints.
+  [[nodiscard]] Result<std::vector<SealedLinkEntry>> link_entries() const;
+  /// Takes the place of what the same exchange said before.
+  [[nodiscard]] Result<void> put_link_entry(const SealedLinkEntry& entry);
+  /// The case under which an exchange is indexed, or the case itself where that is what `id` names.
+  [[nodiscard]] Result<std::optional<Digest>> indexed_case(const Digest& id) const;
+  [[nodiscard]] Result<std::vector<Digest>> indexed_cases() const;
+  [[nodiscard]] Result<std::vector<SealedLinkDecision>> link_decisions() const;  ///< oldest first
+  [[nodiscard]] Result<void> add_link_decision(const Bytes& sealed);
+  [[nodiscard]] Result<void> reseal_link_decision(std::int64_t id, const Bytes& sealed);
+  /// A case's entries and these decisions, together; then shred().
+  [[nodiscard]] Result<void> drop_links(const Digest& case_id, const std::vector<std::int64_t>& decisions);
+  [[nodiscard]] Result<void> drop_all_links();  ///< then shred(), where there was anything
+
   /// What was dropped or replaced leaves the disk (WAL included). Errors: io_error.
   [[nodiscard]] Result<void> shred();
 

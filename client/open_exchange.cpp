@@ -5,6 +5,7 @@
 
 #include "client/client_store.hpp"
 #include "client/inbox.hpp"
+#include "client/link_hints.hpp"
 #include "crypto/age_open.hpp"
 #include "crypto/age_seal.hpp"
 #include "crypto/hash.hpp"
@@ -381,6 +382,12 @@ const char* difference(const protocol::Form& form, const protocol::Address& addr
   return nullptr;
 }
 
+/// ERASED is also answered where the broker cannot read its own key ("cle"): then nothing is erased.
+bool is_erased(const Failure& failure) {
+  const auto* refusal = std::get_if<protocol::Refusal>(&failure.cause);
+  return refusal != nullptr && refusal->code == protocol::Code::erased && refusal->subject != "cle";
+}
+
 }  // namespace
 
 Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const protocol::ExchangeId& exchange,
@@ -449,7 +456,11 @@ Outcome<OpenedExchange> open_exchange(Session& session, const protocol::Exchange
     request = make_request(session, exchange, options.motif, *note);
     opened = session.ask<protocol::Opened>(request);
   }
-  if (!opened) return opened.error();
+  if (!opened) {
+    // What is erased there leaves here too; where the disk does not let it, the next list of cases tries again.
+    if (is_erased(opened.error())) static_cast<void>(forget_erased(session.profile(), session.keys(), exchange));
+    return opened.error();
+  }
   if (opened->exchange != exchange) return Failure(LocalCode::receipt_invalid, "another exchange than asked for");
   auto recorded = verify_recorded(session, request, exchange, opened->proof);
   if (!recorded) return recorded.error();

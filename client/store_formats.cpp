@@ -12,7 +12,7 @@ namespace pli::client {
 namespace {
 
 constexpr int busy_wait_ms = 10'000;
-constexpr int format = 7;
+constexpr int format = 8;
 constexpr int application_id = 0x506c6931;  // "Pli1"
 
 const char* const schema = R"sql(
@@ -167,6 +167,20 @@ CREATE TABLE IF NOT EXISTS directory_version (  -- every one this profile verifi
 ) STRICT;
 )sql";
 
+/// Also the step from format 7.
+const char* const link_tables = R"sql(
+CREATE TABLE link_entry (       -- sealed under the member's own key: client/link_record.hpp
+  exchange BLOB PRIMARY KEY,
+  case_id  BLOB NOT NULL,
+  sealed   BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX link_entry_case ON link_entry (case_id);
+CREATE TABLE link_decision (    -- likewise; which cases it is of stands inside
+  id     INTEGER PRIMARY KEY,
+  sealed BLOB NOT NULL
+) STRICT;
+)sql";
+
 /// Step n makes format n + 2 of format n + 1. What was there stays as it is.
 void from_format_1(SQLite::Database& db) {
   db.exec(alarm_tables);
@@ -199,9 +213,11 @@ void from_format_6(SQLite::Database& db) {
   // What a signature shows of a hidden place was not kept then: each is asked about once more, some at a time.
   db.exec("UPDATE received SET hidden = 0");
 }
+void from_format_7(SQLite::Database& db) { db.exec(link_tables); }
 
 using Step = void (*)(SQLite::Database&);
-constexpr Step steps[] = {from_format_1, from_format_2, from_format_3, from_format_4, from_format_5, from_format_6};
+constexpr Step steps[] = {from_format_1, from_format_2, from_format_3, from_format_4,
+                          from_format_5, from_format_6, from_format_7};
 static_assert(std::size(steps) + 1 == format, "a step for each format there was");
 
 int format_in(SQLite::Database& db) { return db.execAndGet("PRAGMA user_version").getInt(); }
@@ -268,6 +284,7 @@ Result<void> migrate(SQLite::Database& db, const std::filesystem::path& file) {
     db.exec(alarm_tables);
     db.exec(shard_tables);
     db.exec(version_table);
+    db.exec(link_tables);
     db.exec("PRAGMA application_id = " + std::to_string(application_id));
   } else {
     for (int from = before; from < format; ++from) steps[from - 1](db);
