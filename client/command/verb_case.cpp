@@ -9,6 +9,7 @@
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
 #include "client/inbox.hpp"
+#include "client/link_hints.hpp"
 #include "protocol/case_life.hpp"
 #include "protocol/form.hpp"
 
@@ -46,6 +47,9 @@ int list(Sitting& sitting) {
   if (!session) return report(sitting, session.error());
   auto cases = list_cases(**session);
   if (!cases) return report(sitting, cases.error());
+  int code = 0;
+  if (auto settled = forget_unlisted((*session)->profile(), (*session)->keys(), *cases); !settled)
+    code = report(sitting, settled.error());  // the list is shown all the same
   std::vector<std::vector<std::string>> rows;
   for (const CaseItem& item : *cases) {
     if (sitting.json()) {
@@ -59,7 +63,7 @@ int list(Sitting& sitting) {
   }
   if (rows.empty() && !sitting.json()) say("Aucun dossier.");
   print_table({{"Dossier"}, {"Nature"}, {"Instance"}, {"État"}, {"Ouvert le"}, {"Dernier acte"}, {"Envois"}}, rows);
-  return 0;
+  return code;
 }
 
 int show(Sitting& sitting, const std::string& text) {
@@ -201,6 +205,7 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
     verdict.exit_code = form ? act(sitting, answer->id, form, true)
                              : usage_error(sitting, "code inconnu ; l'un de : " + joined(protocol::retour_codes()));
   });
+  add_case_links(*group, sitting, verdict);
 }
 
 }  // namespace pli::client::command

@@ -9,6 +9,7 @@
 #include "client/anomaly.hpp"
 #include "client/client_store.hpp"
 #include "client/command/known_cases.hpp"
+#include "client/command/links_screen.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
@@ -256,7 +257,7 @@ std::string to_json(const std::vector<protocol::FormChange>& changes) {
 }
 
 int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions& options,
-             const std::optional<fs::path>& out) {
+             const std::optional<fs::path>& out, VerbLinks& links) {
   // Asked for anew each time: reporting an anomaly may have ended the one before.
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
@@ -265,7 +266,11 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
     report_if_anomaly(sitting, id, opened.error());
     return report(sitting, opened.error());
   }
+  // Before what may end the session.
+  const bool is_secretariat = sees_link_hints(**session);
+  auto hints = links.note(**session, *opened);
   int code = tell_around(sitting, *opened);
+  if (!hints) code = std::max(code, report(sitting, hints.error()));
   auto changes = changes_in(sitting, *opened, options, code);
   std::vector<std::string> written;
   if (out) {
@@ -276,11 +281,12 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
       written = std::move(*files);
   }
   const protocol::Address& address = opened->content.address;
+  const Digest case_id = address.case_id == Digest{} ? id : address.case_id;
   const std::string& label = opened->content.sender_label;
   std::vector<protocol::Attachment> attachments = attachments_of(*opened);
   if (sitting.json()) {
     JsonObject line;
-    line.text("exchange", to_hex(id)).text("case", to_hex(address.case_id == Digest{} ? id : address.case_id));
+    line.text("exchange", to_hex(id)).text("case", to_hex(case_id));
     line.text("sender", address.sender).text("sender_label", label);
     line.text("sender_status", text_of(opened->sender_status));
     line.number("leaf", static_cast<std::int64_t>(opened->opening.receipt.index.value));
@@ -296,6 +302,7 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
     for (const auto& attachment : attachments) names.push_back(attachment.name);
     line.texts("attachments", names);
     if (out) line.texts("files", written);
+    if (hints && is_secretariat) line.raw("links", links_json(*hints, case_id));
     line.print();
     return code;
   }
@@ -314,6 +321,7 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
     say("Pièce jointe : " + protocol::printable(attachment.name) + " (" + std::to_string(attachment.bytes.size()) +
         (out ? " octets)" : " octets ; --out DOSSIER --motif extraction pour l'enregistrer)"));
   for (const std::string& file : written) say("  écrit : " + protocol::printable(file));
+  if (hints) say_links(*hints, case_id);
   say("Cette ouverture est inscrite au journal, à la place " + std::to_string(opened->opening.receipt.index.value) +
       ".");
   return code;
@@ -337,9 +345,11 @@ int open(Sitting& sitting, const OpenVerbOptions& options) {
   auto fresh = box.look();
   if (!fresh) return report(sitting, fresh.error());
   int code = report_alarms_seen(sitting, fresh->alarms);  // one queue withheld does not keep the others shut
+  VerbLinks links;
   for (const std::string& text : options.ids) {
     auto id = resolve_known(sitting, text);
-    code = std::max(code, id ? open_one(sitting, *id, {*motif, *note}, options.out) : report(sitting, id.error()));
+    code =
+        std::max(code, id ? open_one(sitting, *id, {*motif, *note}, options.out, links) : report(sitting, id.error()));
   }
   present_again(sitting);  // a decision that was lost may have waited for this reading
   return code;
