@@ -67,11 +67,13 @@ const std::vector<CaseRow>& case_table() {
         {CaseState::recu, Kind::decision, CaseState::decide, true},
         {CaseState::decide, Kind::retour, CaseState::retour_effectue, false},
     };
-    // Giving a newcomer of the instance access is no step of the case. Not after erasure: no key is left to pass on.
+    // No step of the case: giving a newcomer of the instance access, and a word on how long it is kept. Not after
+    // erasure: nothing is left of it.
     for (auto number = static_cast<std::uint8_t>(CaseState::soumis);
          number < static_cast<std::uint8_t>(CaseState::efface); ++number) {
       auto state = static_cast<CaseState>(number);
-      rows.push_back({state, Kind::acces, state, false});
+      for (const Kind kind : {Kind::acces, Kind::maintien, Kind::demande_effacement})
+        rows.push_back({state, kind, state, false});
     }
     return rows;
   }();

@@ -112,6 +112,7 @@ void write(const Prove& in, wire::Prove& out) {
     out.set_exchange(to_string(in.exchange));
   if (!in.shard.empty()) out.set_shard(in.shard);
   if (in.published) out.set_published(true);
+  if (in.erasure) out.set_erasure(true);
 }
 
 void write(const GetShard& in, wire::GetShard& out) {
@@ -205,6 +206,9 @@ void write(const CaseItem& in, wire::CaseItem& out) {
   out.set_updated_at(time_out(in.updated_at));
   out.set_exchanges(in.exchanges);
   out.set_commune(in.commune);
+  if (in.term.value != 0) out.set_term(time_out(in.term));
+  if (in.noticed) out.set_noticed(true);
+  if (in.held) out.set_held(true);
 }
 
 void write(const Cases& in, wire::Cases& out) {
@@ -285,6 +289,7 @@ void write(const Health& in, wire::Health& out) {
   if (in.published_at.value != 0) out.set_published_at(time_out(in.published_at));
   if (in.swept_at.value != 0) out.set_swept_at(time_out(in.swept_at));
   if (!in.damage.empty()) out.set_damage(in.damage);
+  if (in.terms_noticed != 0) out.set_terms_noticed(in.terms_noticed);
 }
 
 void write(const Proven& in, wire::Proven& out) {
@@ -546,6 +551,8 @@ void read(Checker& check, const wire::Prove& in, Prove& out) {
     check.fixed(in.exchange(), out.exchange, "exchange");
   if (in.has_shard()) check.origin(in.shard(), out.shard, "shard");
   out.published = in.published();
+  check.demand(in.has_exchange() || !in.has_erasure(), "erasure");
+  out.erasure = in.erasure();
 }
 
 void read(Checker& check, const wire::GetRecords& in, GetRecords& out) {
@@ -673,6 +680,10 @@ void read(Checker& check, const wire::CaseItem& in, CaseItem& out) {
   check.time(in.updated_at(), out.updated_at, "updated_at");
   out.exchanges = in.exchanges();
   out.commune = in.commune();
+  check.time(in.term(), out.term, "term");
+  out.noticed = in.noticed();
+  out.held = in.held();
+  check.demand(!in.commune() || !in.held(), "held");
 }
 
 void read(Checker& check, const wire::Cases& in, Cases& out) {
@@ -797,6 +808,7 @@ void read(Checker& check, const wire::Health& in, Health& out) {
   check.time(in.published_at(), out.published_at, "published_at");
   check.time(in.swept_at(), out.swept_at, "swept_at");
   check.visible(in.damage(), refusal_subject_bytes_max, out.damage, "damage");
+  out.terms_noticed = check.number(in.terms_noticed(), "terms_noticed");
 }
 
 template <class Body, class Wire, class Variant>

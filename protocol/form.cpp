@@ -264,6 +264,16 @@ std::optional<Digest> Form::named_exchange() const {
       reread(kind_, bytes_));
 }
 
+namespace {
+
+/// Closed with nothing to follow: kept less long (docs/decisions/0014).
+bool is_short(int motif) {
+  return motif == number_of(motifs_cloture, "hors_perimetre") || motif == number_of(motifs_cloture, "sans_suite") ||
+         motif == number_of(motifs_cloture, "retire");
+}
+
+}  // namespace
+
 std::vector<std::pair<std::string, std::string>> Form::attributes() const {
   const Content content = reread(kind_, bytes_);
   std::string value;
@@ -273,6 +283,12 @@ std::vector<std::pair<std::string, std::string>> Form::attributes() const {
     value = typed_date(inscription->sitting);
   else if (const auto* deferral = std::get_if<ReportDuRetour>(&content))
     value = typed_date(deferral->review);
+  else if (const auto* hold = std::get_if<Maintien>(&content))
+    value = find_number(causes_maintien, hold->cause)->name;
+  else if (const auto* erasure = std::get_if<DemandeEffacement>(&content))
+    value = find_number(causes_effacement, erasure->cause)->name;
+  else if (const auto* closing = std::get_if<Cloture>(&content))
+    value = is_short(closing->motif) ? "court" : "ordinaire";
   if (value.empty()) return {};
   return {{std::string(attribute_name(kind_)), value}};
 }

@@ -294,6 +294,8 @@ void check_form(const Recevabilite& form, const Place& at) {
 
 void check_form(const MiseEnEvaluation&, const Place&) {}
 void check_form(const Recusation&, const Place&) {}
+void check_form(const Maintien&, const Place&) {}
+void check_form(const DemandeEffacement&, const Place&) {}
 
 template <class T>
 void check_whole(const T& form, const Place& at);

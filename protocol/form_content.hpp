@@ -473,13 +473,40 @@ void visit(V& v, Cloture& form) {
   v.date({2, "reexamen_le", "Réexamen le"}, form.review, When::coming, Need::optional);
 }
 
+/// One person's word that the case is held beyond its term.
+struct Maintien {
+  static constexpr Kind kind = Kind::maintien;
+  static constexpr std::string_view route = "secrétariat ou parquet → instance";
+  int cause = 0;
+  std::string detail;
+};
+template <class V>
+void visit(V& v, Maintien& form) {
+  v.choice({1, "cause", "Cause"}, form.cause, causes_maintien, Need::required);
+  v.line({2, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
+}
+
+/// One person's word that it is to go before its term.
+struct DemandeEffacement {
+  static constexpr Kind kind = Kind::demande_effacement;
+  static constexpr std::string_view route = "secrétariat ou parquet → instance";
+  int cause = 0;
+  std::string detail;
+};
+template <class V>
+void visit(V& v, DemandeEffacement& form) {
+  v.choice({1, "cause", "Cause"}, form.cause, causes_effacement, Need::required);
+  v.line({2, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
+}
+
 // ---- all of them -------------------------------------------------------------------------------------------------
 
 /// In the order of their kinds' numbers.
-using Content = std::variant<SignalementIndividuel, SignalementDeStructure, Complement, Retrait, Rectification,
-                             PropositionAccompagnement, DemandeDeComplement, Retour, InformationNominative,
-                             PointDeSituation, ReportDuRetour, Transmission, OrientationCpraf, Agrement, Inscription,
-                             Decision, Cloture, Recevabilite, MiseEnEvaluation, Recusation, InformationDeVolet>;
+using Content =
+    std::variant<SignalementIndividuel, SignalementDeStructure, Complement, Retrait, Rectification,
+                 PropositionAccompagnement, DemandeDeComplement, Retour, InformationNominative, PointDeSituation,
+                 ReportDuRetour, Transmission, OrientationCpraf, Agrement, Inscription, Decision, Cloture, Recevabilite,
+                 MiseEnEvaluation, Recusation, Maintien, DemandeEffacement, InformationDeVolet>;
 
 template <class V>
 void visit(V& v, Content& content) {

@@ -229,6 +229,15 @@ inline constexpr std::array<Choice, 7> motifs_cloture = {{
     {7, "retour_differe", "retour différé"},
 }};
 
+inline constexpr std::array<Choice, 3> causes_maintien = {{
+    {1, "procedure", "procédure en cours"},
+    {2, "recours", "recours"},
+    {3, "controle", "contrôle en cours"},
+}};
+inline constexpr std::array<Choice, 2> causes_effacement = {{
+    {1, "droit_des_personnes", "exercice des droits d'une personne"},
+    {2, "erreur", "enregistré par erreur"},
+}};
 inline constexpr std::array<Choice, 2> avis_de_recevabilite = {{
     {1, "recevable", "recevable"},
     {2, "hors_perimetre", "hors périmètre"},

@@ -35,12 +35,16 @@ Roles instance_roles() {
 
 // Kinds are named one by one: a kind of a later issue is shown to nobody until a rule names it.
 std::vector<Kind> ged_kinds() {
-  return {Kind::signalement_individuel, Kind::complement, Kind::decision, Kind::acces, Kind::information_de_volet};
+  return {Kind::signalement_individuel, Kind::complement, Kind::decision,          Kind::acces,
+          Kind::information_de_volet,   Kind::maintien,   Kind::demande_effacement};
 }
 std::vector<Kind> clir_kinds() {
-  return {Kind::signalement_de_structure, Kind::complement, Kind::decision, Kind::acces, Kind::information_de_volet};
+  return {Kind::signalement_de_structure, Kind::complement, Kind::decision,          Kind::acces,
+          Kind::information_de_volet,     Kind::maintien,   Kind::demande_effacement};
 }
-std::vector<Kind> cpraf_kinds() { return {Kind::complement, Kind::decision, Kind::acces}; }
+std::vector<Kind> cpraf_kinds() {
+  return {Kind::complement, Kind::decision, Kind::acces, Kind::maintien, Kind::demande_effacement};
+}
 
 /// What an instance does with a case; all the rest is the sender's, or nobody's.
 std::vector<Kind> evaluation_kinds() {
@@ -53,7 +57,9 @@ std::vector<Kind> evaluation_kinds() {
           Kind::inscription,
           Kind::decision,
           Kind::cloture,
-          Kind::acces};
+          Kind::acces,
+          Kind::maintien,
+          Kind::demande_effacement};
 }
 
 Conditions conditions_of(std::initializer_list<Condition> list) {
@@ -169,6 +175,14 @@ void add_submissions(std::vector<Rule>& out) {
                  seated,
                  {Kind::acces},
                  {QueueKind::clir}});
+  // Two persons each, who may both be of the instance alone: protocol/retention.hpp counts them.
+  out.push_back({"depot.terme",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat, Role::parquet}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::maintien, Kind::demande_effacement},
+                 {QueueKind::ged, QueueKind::clir, QueueKind::cpraf}});
   Roles readers = instance_roles();
   readers.bits = static_cast<std::uint16_t>(readers.bits | senders().bits);
   out.push_back({"depot.anomalie", false, Act::submit, readers, {}, {Kind::anomalie}, {QueueKind::audit}});

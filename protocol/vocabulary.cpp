@@ -27,7 +27,7 @@ using audit::LeafType;
 constexpr bool opens = true;  // the two ways a kind stands to a case
 constexpr bool names = true;
 constexpr bool no = false;
-constexpr std::array<KindRow, 23> kinds = {{
+constexpr std::array<KindRow, 25> kinds = {{
     {Kind::signalement_individuel, "signalement_individuel", LeafType::collecte, opens, no,
      "Signalement d'une personne"},
     {Kind::signalement_de_structure, "signalement_de_structure", LeafType::collecte, opens, no,
@@ -54,6 +54,9 @@ constexpr std::array<KindRow, 23> kinds = {{
     {Kind::recusation, "recusation", LeafType::modification, no, names, "Récusation d'un membre"},
     {Kind::acces, "acces", LeafType::communication, no, names, "Accès donné à un autre membre"},
     {Kind::anomalie, "anomalie", LeafType::verification, no, no, "Anomalie constatée à l'ouverture"},
+    {Kind::maintien, "maintien", LeafType::modification, no, names, "Maintien du dossier au-delà de son terme"},
+    {Kind::demande_effacement, "demande_effacement", LeafType::modification, no, names,
+     "Demande d'effacement avant terme"},
     {Kind::information_de_volet, "information_de_volet", LeafType::collecte, opens, no,
      "Information d'un autre volet du contrat"},
 }};
@@ -86,6 +89,11 @@ constexpr std::array<std::string_view, 12> anomalies = {"address_mismatch", "no_
                                                         "queue_reordered",  "queue_hidden",      "directory_stale"};
 
 constexpr std::array<std::string_view, 2> admissibility = {"recevable", "hors_perimetre"};
+
+// Why a case is held, and why it goes early.
+constexpr std::array<std::string_view, 3> holds = {"procedure", "recours", "controle"};
+constexpr std::array<std::string_view, 2> early_erasures = {"droit_des_personnes", "erreur"};
+constexpr std::array<std::string_view, 2> terms_of_closing = {"ordinaire", "court"};
 
 constexpr std::array<std::string_view, 3> plain_handling = {"ged-only", "ask-before-transfer", "eyes-only"};
 constexpr std::string_view no_copy_prefix = "no-copy-to:";
@@ -241,9 +249,18 @@ std::span<const std::string_view> anomaly_codes() { return anomalies; }
 
 std::span<const std::string_view> admissibility_words() { return admissibility; }
 
+std::span<const std::string_view> hold_codes() { return holds; }
+
+std::span<const std::string_view> erasure_codes() { return early_erasures; }
+
+std::span<const std::string_view> closing_terms() { return terms_of_closing; }
+
 std::string_view attribute_name(Kind kind) {
   switch (kind) {
-    case Kind::anomalie: return "code";
+    case Kind::anomalie:
+    case Kind::maintien:
+    case Kind::demande_effacement: return "code";
+    case Kind::cloture: return "terme";
     case Kind::recevabilite: return "avis";
     case Kind::inscription:
     case Kind::report_du_retour: return "date";
@@ -252,10 +269,13 @@ std::string_view attribute_name(Kind kind) {
 }
 
 bool is_attribute(Kind kind, std::string_view name, std::string_view value) {
-  if (name.empty() || name != attribute_name(kind)) return false;
   const auto listed = [&](const auto& list) { return std::find(list.begin(), list.end(), value) != list.end(); };
+  if (name.empty() || name != attribute_name(kind)) return false;
   if (kind == Kind::anomalie) return listed(anomalies);
   if (kind == Kind::recevabilite) return listed(admissibility);
+  if (kind == Kind::cloture) return listed(terms_of_closing);
+  if (kind == Kind::maintien) return listed(holds);
+  if (kind == Kind::demande_effacement) return listed(early_erasures);
   return day_of(value).has_value();
 }
 

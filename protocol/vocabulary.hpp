@@ -81,6 +81,8 @@ enum class Kind : std::uint16_t {
   recusation = 28,            ///< a member takes no further part in the case
   acces = 30,                 ///< an access part: a new header around the same file key (design §5)
   anomalie = 31,              ///< a recipient reports what he had to refuse (docs/decisions/0004)
+  maintien = 32,              ///< one person's word that the case is to be held; two hold it (docs/decisions/0014)
+  demande_effacement = 33,    ///< one person's word that it is to be erased before its term; two erase it
   information_de_volet = 40,  ///< posted by a tool of another volet
 };
 
@@ -120,12 +122,16 @@ enum class Motif : std::uint8_t {
 
 /// What stands in clear beside the address, a closed list for each kind: `anomalie` has "code", one of anomaly_codes();
 /// `recevabilite` "avis", one of admissibility_words(); `inscription` "date", the day of the séance; `report_du_retour`
-/// "date", the day that it is looked at again.
+/// "date", the day that it is looked at again; `maintien` and `demande_effacement` "code", one of hold_codes() and of
+/// erasure_codes(); `cloture` "terme", one of closing_terms().
 [[nodiscard]] bool is_attribute(Kind kind, std::string_view name, std::string_view value);
 /// The attribute without which an exchange of this kind says nothing; empty for a kind that has none.
 [[nodiscard]] std::string_view attribute_name(Kind kind);
 [[nodiscard]] std::span<const std::string_view> anomaly_codes();
 [[nodiscard]] std::span<const std::string_view> admissibility_words();  ///< "recevable", "hors_perimetre"
+[[nodiscard]] std::span<const std::string_view> hold_codes();
+[[nodiscard]] std::span<const std::string_view> erasure_codes();
+[[nodiscard]] std::span<const std::string_view> closing_terms();  ///< how long, not why: "ordinaire", "court"
 /// Midnight, UTC, of a day of the calendar from 1970 to 2199 written YYYY-MM-DD.
 [[nodiscard]] std::optional<UnixMillis> day_of(std::string_view text);
 

@@ -109,6 +109,7 @@ struct Prove {
   std::optional<LeafIndex> leaf{};
   std::string shard{};     ///< with `leaf`: the origin it stands in; empty = the current one
   bool published = false;  ///< against the newest published checkpoint, cosignatures included
+  bool erasure = false;    ///< of `exchange`: not its acceptance but its erasure, a certificate
   bool operator==(const Prove&) const = default;
 };
 /// The journal, for auditors: records [from, from + items_max).
@@ -201,6 +202,9 @@ struct CaseItem {
   UnixMillis updated_at{};
   std::uint32_t exchanges = 0;
   bool commune = false;  ///< whether `state` is a commune_view
+  UnixMillis term{};     ///< when what the caller is shown of it is erased, as things stand; 0 = not counted yet
+  bool noticed = false;  ///< its erasure is announced
+  bool held = false;     ///< two persons hold it; never said to a collectivité
   bool operator==(const CaseItem&) const = default;
 };
 /// A page may hold fewer items than were asked for, even none, while there are more.
@@ -292,9 +296,10 @@ struct Health {
   UnixMillis directory_not_after{};
   UnixMillis started_at{};
   std::uint64_t free_disk_bytes = 0;
-  UnixMillis published_at{};  ///< newest publication (all its witnesses had signed); 0 = none since the start
-  UnixMillis swept_at{};      ///< end of the last complete self-audit; 0 = none since the start
-  std::string damage;         ///< what the self-audit found, by its invariant; empty = nothing
+  UnixMillis published_at{};        ///< newest publication (all its witnesses had signed); 0 = none since the start
+  UnixMillis swept_at{};            ///< end of the last complete self-audit; 0 = none since the start
+  std::string damage;               ///< what the self-audit found, by its invariant; empty = nothing
+  std::uint64_t terms_noticed = 0;  ///< cases whose erasure is announced
   bool operator==(const Health&) const = default;
 };
 /// The end of one shard and the beginning of the next (docs/protocol.md, "Shards").

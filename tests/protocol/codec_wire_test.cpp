@@ -165,6 +165,7 @@ std::vector<std::function<RequestBody(Seeded&)>> request_makers() {
         body.published = r.below(2) == 0;
         if (r.below(2) == 0) {
           body.exchange = r.array<32>();
+          body.erasure = r.below(2) == 0;
         } else {
           body.leaf = LeafIndex{number(r)};
           body.shard = origin(r);
@@ -230,6 +231,9 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
           item.opened_at = time(r);
           item.updated_at = time(r);
           item.exchanges = small(r);
+          item.term = time(r);
+          item.noticed = r.below(2) == 0;
+          item.held = !item.commune && r.below(2) == 0;
         }
         body.more = r.below(2) == 0;
         if (body.more) body.next = r.array<32>();
@@ -280,7 +284,8 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
       },
       [](Seeded& r) -> ReplyBody {
         return Health{"LOG_UNAVAILABLE", number(r), number(r), {number(r)}, time(r),
-                      time(r),           number(r), time(r),   time(r),     r.below(2) == 0 ? "" : "record.digest"};
+                      time(r),           number(r), time(r),   time(r),     r.below(2) == 0 ? "" : "record.digest",
+                      number(r)};
       },
       [](Seeded& r) -> ReplyBody {
         return ShardReply{ascii(r, r.below(700)), ascii(r, r.below(700)), digests(r), leaf_proof(r),
@@ -655,6 +660,8 @@ TEST(WireLists, OnlyKnownValuesAreRead) {
   EXPECT_EQ(reply_error_of(Refusal{static_cast<Code>(0), "", 0}), Errc::invalid_input);
   EXPECT_EQ(reply_error_of(Refusal{static_cast<Code>(200), "", 0}), Errc::invalid_input);
 
+  EXPECT_FALSE(decode_request(encode(Request{1, Prove{{}, LeafIndex{1}, {}, false, true}}))) << "an exchange is erased";
+
   Cases cases;
   cases.items = {{{}, static_cast<std::uint16_t>(Kind::decision), "ged/89", "recu", {}, {}, 1, true}};
   EXPECT_TRUE(decode_reply(encode(Reply{1, cases})));
@@ -669,6 +676,12 @@ TEST(WireLists, OnlyKnownValuesAreRead) {
       << "a commune is never told this";
   EXPECT_EQ(wrong([](CaseItem& item) { item.state = "perdu"; }), Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) { item.queue = "ged"; }), Errc::invalid_input);
+  EXPECT_EQ(wrong([](CaseItem& item) {
+              item.commune = item.held = true;
+              item.state = "recu";
+            }),
+            Errc::invalid_input)
+      << "a collectivité is not told";
   EXPECT_EQ(wrong([](CaseItem& item) {
               item.commune = false;
               item.state = "examen_termine";
@@ -751,6 +764,7 @@ TEST(WireLimits, NoNumberUsesItsHighestBit) {
                                   Health{"ok", 0, n, {}, {}, {}, 0, {}, {}, {}},
                                   Health{"ok", 0, 0, {n}, {}, {}, 0, {}, {}, {}},
                                   Health{"ok", 0, 0, {}, {}, {}, n, {}, {}, {}},
+                                  Health{"ok", 0, 0, {}, {}, {}, 0, {}, {}, {}, n},
                                   ShardReply{"", "", {}, proof(n), ""}};
   };
   for (std::size_t i = 0; i < requests(most).size(); ++i) {

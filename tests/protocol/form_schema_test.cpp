@@ -71,6 +71,8 @@ const std::map<Kind, Rewrite> messages = {
     {Kind::recevabilite, rewritten<form::Recevabilite>},
     {Kind::mise_en_evaluation, rewritten<form::MiseEnEvaluation>},
     {Kind::recusation, rewritten<form::Recusation>},
+    {Kind::maintien, rewritten<form::Maintien>},
+    {Kind::demande_effacement, rewritten<form::DemandeEffacement>},
     {Kind::information_de_volet, rewritten<form::InformationDeVolet>},
 };
 
@@ -152,6 +154,8 @@ TEST(FormSchema, EachListHasAsManyValuesThereAsHere) {
   expect_list(avis_de_recevabilite, form::AvisRecevabilite_ARRAYSIZE, form::AvisRecevabilite_IsValid);
   expect_list(motifs_hors_perimetre, form::MotifHorsPerimetre_ARRAYSIZE, form::MotifHorsPerimetre_IsValid);
   expect_list(instances, form::Instance_ARRAYSIZE, form::Instance_IsValid);
+  expect_list(causes_maintien, form::CauseMaintien_ARRAYSIZE, form::CauseMaintien_IsValid);
+  expect_list(causes_effacement, form::CauseEffacement_ARRAYSIZE, form::CauseEffacement_IsValid);
   expect_list(motifs_recusation, form::MotifRecusation_ARRAYSIZE, form::MotifRecusation_IsValid);
   expect_list(motifs_report, form::MotifReport_ARRAYSIZE, form::MotifReport_IsValid);
   expect_list(destinations, form::Destination_ARRAYSIZE, form::Destination_IsValid);

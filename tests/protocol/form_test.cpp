@@ -210,7 +210,9 @@ TEST(FormExamples, TheReadmeListsEveryValueThatExists) {
                                       motifs_report,
                                       avis_de_recevabilite,
                                       motifs_hors_perimetre,
-                                      motifs_recusation};
+                                      motifs_recusation,
+                                      causes_maintien,
+                                      causes_effacement};
   for (const Choices& list : lists)
     for (const Choice& choice : list) {
       EXPECT_NE(readme.find("`" + std::string(choice.name) + "`"), std::string::npos) << choice.name;
@@ -513,6 +515,9 @@ TEST(FormCheck, NamesTheFieldAtFault) {
       {R"({"type": "report_du_retour", "motif": "attente_d_un_accord"})", "reexamen_le"},
       {R"({"type": "report_du_retour", "reexamen_le": "2025-08-31"})", "motif"},
       {R"({"type": "recusation"})", "motif"},
+      {R"({"type": "maintien"})", "cause"},
+      {R"({"type": "maintien", "cause": "droit_des_personnes"})", "cause"},
+      {R"({"type": "demande_effacement", "cause": "recours"})", "cause"},
       {R"({"type": "recusation", "motif": "lien_personnel", "precision": "x"})", "(champ 3)"},
       {R"({"type": "information_de_volet", "objet": "x"})", "volet"},
       {R"({"type": "information_de_volet", "volet": "transport"})", "objet"},

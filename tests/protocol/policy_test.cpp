@@ -74,6 +74,13 @@ std::vector<Permitted> permitted() {
       // Members present give access to members who came later.
       {Act::submit, {R::membre_ged, R::secretariat}, {K::acces}, {Q::ged}, {Rel::seated}, "depot.acces"},
       {Act::submit, {R::membre_clir, R::secretariat}, {K::acces}, {Q::clir}, {Rel::seated}, "depot.acces"},
+      // How long a case is kept, by two persons of those who answer for it.
+      {Act::submit,
+       {R::secretariat, R::parquet},
+       {K::maintien, K::demande_effacement},
+       {Q::ged, Q::clir, Q::cpraf},
+       {Rel::case_instance},
+       "depot.terme"},
       // Whoever reads may report to the auditors what he had to refuse; nobody reads it but in the journal.
       {Act::submit,
        {R::referent, R::maire, R::outil, R::secretariat, R::membre_ged, R::membre_clir, R::membre_cpraf, R::parquet,
@@ -112,19 +119,21 @@ std::vector<Permitted> permitted() {
   for (const Reading& reading : {Reading{Act::deliver, "remise"}, Reading{Act::open, "ouverture"}}) {
     out.push_back({reading.act,
                    {R::membre_ged, R::secretariat, R::parquet, R::service},
-                   {K::signalement_individuel, K::complement, K::decision, K::acces, K::information_de_volet},
+                   {K::signalement_individuel, K::complement, K::decision, K::acces, K::information_de_volet,
+                    K::maintien, K::demande_effacement},
                    {Q::ged},
                    {Rel::seated},
                    reading.name + ".ged"});
     out.push_back({reading.act,
                    {R::membre_clir, R::secretariat, R::parquet, R::service},
-                   {K::signalement_de_structure, K::complement, K::decision, K::acces, K::information_de_volet},
+                   {K::signalement_de_structure, K::complement, K::decision, K::acces, K::information_de_volet,
+                    K::maintien, K::demande_effacement},
                    {Q::clir},
                    {Rel::seated},
                    reading.name + ".clir"});
     out.push_back({reading.act,
                    {R::membre_cpraf, R::secretariat, R::parquet, R::service},
-                   {K::complement, K::decision, K::acces},
+                   {K::complement, K::decision, K::acces, K::maintien, K::demande_effacement},
                    {Q::cpraf},
                    {Rel::seated},
                    reading.name + ".cpraf"});
@@ -152,7 +161,9 @@ bool kept_out(Act act, std::optional<K> kind, std::optional<Q> queue) {
                                   K::inscription,
                                   K::decision,
                                   K::cloture,
-                                  K::acces};
+                                  K::acces,
+                                  K::maintien,
+                                  K::demande_effacement};
   return act == Act::submit && kind && evaluation.contains(*kind);
 }
 

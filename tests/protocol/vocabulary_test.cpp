@@ -117,6 +117,8 @@ TEST(Vocabulary, NamesEveryKindOnceAndSaysHowTheJournalCallsIt) {
       {"recusation", {28, LeafType::modification}},
       {"acces", {30, LeafType::communication}},
       {"anomalie", {31, LeafType::verification}},
+      {"maintien", {32, LeafType::modification}},
+      {"demande_effacement", {33, LeafType::modification}},
       {"information_de_volet", {40, LeafType::collecte}},
   };
   ASSERT_EQ(kind_table().size(), expected.size());
@@ -166,12 +168,15 @@ TEST(Vocabulary, ReadsBackUrgenciesAndMotifs) {
   EXPECT_EQ(motif_of("curiosite"), std::nullopt);
 }
 
-TEST(Vocabulary, HasOneAttributeForEachOfFourKindsAndNoneForTheOthers) {
+TEST(Vocabulary, HasOneAttributeForEachOfSevenKindsAndNoneForTheOthers) {
   const std::map<Kind, std::pair<std::string_view, std::string_view>> expected = {
       {Kind::anomalie, {"code", "address_mismatch"}},
       {Kind::recevabilite, {"avis", "recevable"}},
       {Kind::inscription, {"date", "2026-03-12"}},
-      {Kind::report_du_retour, {"date", "2026-03-12"}}};
+      {Kind::report_du_retour, {"date", "2026-03-12"}},
+      {Kind::maintien, {"code", "recours"}},
+      {Kind::demande_effacement, {"code", "erreur"}},
+      {Kind::cloture, {"terme", "court"}}};
   for (const KindRow& row : kind_table()) {
     const auto own = expected.find(row.kind);
     EXPECT_EQ(attribute_name(row.kind), own == expected.end() ? "" : own->second.first) << row.name;
@@ -181,6 +186,16 @@ TEST(Vocabulary, HasOneAttributeForEachOfFourKindsAndNoneForTheOthers) {
           << row.name << " " << attribute.first;
     EXPECT_FALSE(is_attribute(row.kind, "", "")) << row.name;
   }
+  // A closing says how long, and not why.
+  for (const KindRow& row : kind_table())
+    for (const std::string_view term : closing_terms())
+      EXPECT_EQ(is_attribute(row.kind, "terme", term), row.kind == Kind::cloture) << row.name;
+  for (const char* bad : {"", "bref", "sans_suite", "6"})
+    EXPECT_FALSE(is_attribute(Kind::cloture, "terme", bad)) << bad;
+  EXPECT_FALSE(is_attribute(Kind::cloture, "code", "court"));
+  for (const std::string_view code : hold_codes()) EXPECT_TRUE(is_attribute(Kind::maintien, "code", code));
+  for (const std::string_view code : erasure_codes()) EXPECT_TRUE(is_attribute(Kind::demande_effacement, "code", code));
+  EXPECT_FALSE(is_attribute(Kind::maintien, "code", "droit_des_personnes"));
   EXPECT_TRUE(is_attribute(Kind::recevabilite, "avis", "hors_perimetre"));
   for (const char* bad : {"", "Recevable", "sans_suite", "recevable "})
     EXPECT_FALSE(is_attribute(Kind::recevabilite, "avis", bad)) << bad;
