@@ -278,6 +278,7 @@ void Broker::hand_out(BatchOutcome outcome, const std::vector<Staged>& staged) {
   }
   for (const ExchangeNumber number : outcome.damaged)
     log(LogLevel::error, "release key damaged", {{"exchange_number", number.value}});
+  if (outcome.erased != 0) log(LogLevel::info, "exchanges erased", {{"count", outcome.erased}});
   // Before the receipts leave: a witness may hear of their checkpoint from others first.
   if (outcome.checkpoint)
     publisher_->offer(*std::move(outcome.checkpoint), {outcome.first_leaf, std::move(outcome.leaves)});
@@ -364,6 +365,7 @@ void Broker::tell() {
   if (log_failed_) return;  // the rest stays as it was known last
   vitals_.leaves = health.tree_size;
   vitals_.exchanges = health.exchanges;
+  vitals_.terms_noticed = health.terms_noticed;
   vitals_.directory_not_after = health.directory_not_after;
 }
 

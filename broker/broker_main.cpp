@@ -60,6 +60,13 @@ int run_command(int argc, char** argv) {
   CLI::App* restore = add("restore", "put a backup in place of the database, with the broker stopped",
                           "restore --config broker/broker.toml /mnt/other-disk/pli/FILE");
   restore->add_option("file", options.backup, "what `backup` wrote")->required();
+  CLI::App* erase =
+      add("erase-due", "erase the cases whose term has come, as a running broker does by itself; or list them",
+          "erase-due --config broker/broker.toml --dry-run");
+  erase->add_flag("--dry-run", options.dry_run,
+                  "list those announced and due; changes nothing, and runs beside the broker");
+  erase->add_flag("--accept-clock", options.accept_clock,
+                  "although the machine's clock is far from the newest key and leaf: it was compared with another");
   CLI::App* statistics =
       add("statistics", "the monthly statistics the log has stated, and when the next are due; changes nothing",
           "statistics --config broker/broker.toml --month 2026-11");
@@ -82,6 +89,7 @@ int run_command(int argc, char** argv) {
   if (backup->parsed()) return pli::broker::back_up(options);
   if (health->parsed()) return pli::broker::print_health(options);
   if (restore->parsed()) return pli::broker::restore(options);
+  if (erase->parsed()) return pli::broker::erase_due(options);
   if (statistics->parsed()) return pli::broker::show_statistics(options);
   return pli::broker::exit_usage;
 }

@@ -1,6 +1,6 @@
 // What `pli-broker` does, without its command line: run, init, check, backup, restore, health, rollback-request,
-// next-shard, statistics (design §12). Each prints for an operator, in English, or one JSON object, and returns an exit
-// code by class.
+// next-shard, erase-due, statistics (design §12). Each prints for an operator, in English, or one JSON object, and
+// returns an exit code by class.
 #pragma once
 
 #include <filesystem>
@@ -23,6 +23,7 @@ struct ProgramOptions {
   std::filesystem::path directory;        ///< init: the first version's signed note
   std::filesystem::path bundle;           ///< init: its entries
   std::filesystem::path backup;           ///< backup: a file or a folder to write to; restore: the file
+  bool dry_run = false;                   ///< erase-due: only list
   std::string month;                      ///< statistics: "2026-11"; empty = the list
 };
 
@@ -51,6 +52,10 @@ struct ProgramOptions {
 /// Verifies a backup, erases again in it what was erased since, keeps what stands in its place aside and puts it there.
 /// Whether it may be served is then for a start to say (P10). Refused beside a running broker.
 [[nodiscard]] int restore(const ProgramOptions& options);
+/// Erases what is due (docs/storage.md, "Erasure of cases"), as a running broker does by itself; refused beside one.
+/// With dry_run lists the cases whose erasure is announced: needs no secret, changes nothing and may run beside the
+/// broker.
+[[nodiscard]] int erase_due(const ProgramOptions& options);
 /// Lists the statistics stated, or shows those of a month. Needs no secret, changes nothing and locks nothing.
 [[nodiscard]] int show_statistics(const ProgramOptions& options);
 

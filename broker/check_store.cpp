@@ -21,6 +21,7 @@
 #include "protocol/case_life.hpp"
 #include "protocol/exchange.hpp"
 #include "protocol/policy.hpp"
+#include "protocol/retention.hpp"
 #include "protocol/shard_order.hpp"
 #include "protocol/statistics.hpp"
 #include "protocol/suspension.hpp"
@@ -552,6 +553,10 @@ class Checker {
 
       const bool erased = rows.isColumnNull(15);
       expect(erased == rows.isColumnNull(14) && erased == rows.isColumnNull(13), "exchange.erased", where);
+      const auto said = erasure_said(number);
+      expect(said ? erased && *said == id : !erased || is_erased_again(id), "exchange.erased", where);
+      if (case_number != 0 && follow_cases_ && !erased && !protocol::is_party_queue(seen.name))
+        ++cases_[case_number].held;
       if (erased) continue;
       const ByteView address_bytes = blob_at(rows, 15);
       const ByteView seal_bytes = blob_at(rows, 14);
@@ -588,6 +593,27 @@ class Checker {
       body(number, *seal, own_payload, where);
     }
     return looked_at == rows_max;
+  }
+
+  /// Of whom the log says that he was erased, by the leaf that the row names.
+  std::optional<Digest> erasure_said(std::uint64_t number) {
+    SQLite::Statement row(
+        db_,
+        "SELECT l.key, l.month, l.record FROM erasure AS e LEFT JOIN leaf AS l ON l.key = e.leaf WHERE e.number = ?");
+    row.bind(1, static_cast<std::int64_t>(number));
+    if (!row.executeStep()) return std::nullopt;
+    if (row.isColumnNull(0)) return Digest{};
+    const auto record = open_record(leaf_place(number_at(row, 0)), static_cast<std::uint32_t>(number_at(row, 1)),
+                                    blob_at(row, 2), false);
+    const Bytes* exchange = record ? record->find("exchange") : nullptr;
+    const auto id = exchange == nullptr ? std::nullopt : to_array<32>(*exchange);
+    return record && text_in(*record, "act") == act_erase_exchange && id ? *id : Digest{};
+  }
+
+  /// In a copy put back, until the next start says so in the log again.
+  [[nodiscard]] bool is_erased_again(const Digest& id) const {
+    return std::any_of(keys_.erased.begin(), keys_.erased.end(),
+                       [&](const LeaseFile::Erased& named) { return named.exchange == id; });
   }
 
   void body(std::uint64_t number, const protocol::Seal& seal, std::uint64_t own_payload, const std::string& where) {
@@ -632,7 +658,10 @@ class Checker {
         continue;
       }
       expect(seen->second.queue == number_at(rows, 1), "case.queue", where);
-      expect(static_cast<std::uint64_t>(seen->second.state) == number_at(rows, 2), "case.state", where);
+      // After its erasure no exchange takes a step.
+      const bool erased = number_at(rows, 2) == static_cast<std::uint64_t>(protocol::CaseState::efface);
+      expect(erased ? seen->second.held == 0 : static_cast<std::uint64_t>(seen->second.state) == number_at(rows, 2),
+             "case.state", where);
       expect(seen->second.exchanges == number_at(rows, 3) && number_at(rows, 4) <= number_at(rows, 3), "case.count",
              where);
       cases_.erase(seen);
@@ -684,7 +713,8 @@ class Checker {
   }
 
   void index() {
-    SQLite::Statement exchanges(db_, "SELECT number, id, nonce, seal, kind FROM exchange WHERE number <= ?");
+    SQLite::Statement exchanges(db_,
+                                "SELECT number, id, nonce, seal, kind, case_number FROM exchange WHERE number <= ?");
     exchanges.bind(1, static_cast<std::int64_t>(indexed_through_));
     SQLite::Statement finger(db_, "SELECT 1 FROM finger WHERE what = ? AND key = ? AND number = ?");
     const auto has = [&](Finger what, std::int64_t key, std::uint64_t number) {
@@ -699,6 +729,8 @@ class Checker {
       const std::string where = "exchange " + decimal(number);
       expect(has(Finger::id, finger_key(digest_at(exchanges, 1)), number), "index.id", where);
       expect(has(Finger::nonce, finger_key(digest_at(exchanges, 2)), number), "index.nonce", where);
+      if (const std::uint64_t case_number = number_at(exchanges, 5); case_number != number)
+        expect(has(Finger::of_case, static_cast<std::int64_t>(case_number), number), "index.case", where);
       if (exchanges.isColumnNull(3) || static_cast<Kind>(exchanges.getColumn(4).getInt()) == Kind::acces) continue;
       const auto seal = protocol::decode_seal(blob_at(exchanges, 3));
       if (seal) expect(has(Finger::payload, finger_key(seal->payload), number), "index.payload", where);
@@ -773,6 +805,7 @@ class Checker {
   struct CaseSeen {
     std::uint64_t queue = 0;
     std::uint64_t exchanges = 0;
+    std::uint64_t held = 0;  ///< by the instance, and not erased
     protocol::CaseState state = protocol::CaseState::none;
   };
   std::map<std::uint64_t, CaseSeen> cases_;

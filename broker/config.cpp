@@ -18,6 +18,7 @@ constexpr std::size_t threads_max = 256;
 constexpr std::uint64_t disk_reserve_bytes_min = 128ULL * 1024 * 1024;
 constexpr std::uint64_t bytes_end = std::uint64_t{1} << 40;
 constexpr std::uint64_t acts_per_day_end = 1'000'000'000;
+constexpr std::size_t legal_act_bytes_max = 200;
 constexpr std::string_view credential_prefix = "credential:";
 
 Error wrong(std::string_view key, std::string_view what) {
@@ -125,6 +126,26 @@ void read_limits(Keys& keys, const toml::node* node, ConfigLimits& limits, std::
   error = inner.finish();
 }
 
+void read_terms(Keys& keys, const toml::node* node, Config& config, std::optional<Error>& error) {
+  if (node == nullptr) return;
+  const toml::table* table = node->as_table();
+  if (table == nullptr) return keys.refuse("terms", "must be a table");
+  Keys inner(*table, "terms.");
+  const auto months = [&](std::string_view key, std::uint32_t usual) {
+    return static_cast<std::uint32_t>(inner.integer(key, usual, 1, protocol::term_months_max));
+  };
+  config.terms.bref = months("bref_months", config.terms.bref);
+  config.terms.court = months("court_months", config.terms.court);
+  config.terms.ordinaire = months("ordinaire_months", config.terms.ordinaire);
+  config.terms.party = months("party_months", config.terms.party);
+  config.legal_act = inner.text("legal_act", false);
+  if (!config.legal_act.empty() && !protocol::is_plain_text(config.legal_act, legal_act_bytes_max))
+    inner.refuse("legal_act", "must be one line of at most 200 bytes");
+  if (config.legal_act.empty() && protocol::is_lengthened(config.terms))
+    inner.refuse("legal_act", "is missing: by which act a term is longer than its default");
+  error = inner.finish();
+}
+
 void read_witnesses(Keys& keys, const toml::node* node, const std::filesystem::path& base, Config& config,
                     std::optional<Error>& error) {
   if (node == nullptr) return;
@@ -198,10 +219,13 @@ Result<Config> read(const toml::table& table, const std::filesystem::path& base)
   config.threads = keys.integer("threads", 0, 0, threads_max);
   std::optional<Error> limits_error;
   read_limits(keys, keys.take("limits", false), config.limits, limits_error);
+  std::optional<Error> terms_error;
+  read_terms(keys, keys.take("terms", false), config, terms_error);
   std::optional<Error> witnesses_error;
   read_witnesses(keys, keys.take("witnesses", false), base, config, witnesses_error);
   if (auto error = keys.finish()) return *error;
   if (limits_error) return *limits_error;
+  if (terms_error) return *terms_error;
   if (witnesses_error) return *witnesses_error;
 
   if (config.endpoint.compare(0, 6, "tcp://") != 0) return wrong("endpoint", "must be tcp://address:port");

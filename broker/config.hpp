@@ -60,6 +60,8 @@ struct Config {
   std::optional<LoopbackAddress> health_listen;  ///< nothing: there is no page
   std::size_t threads = 0;                       ///< 0: one for each core
   ConfigLimits limits;
+  protocol::Terms terms;
+  std::string legal_act;  ///< by which a term is longer than its default; empty: none is
 
   [[nodiscard]] std::string first_origin() const { return log + "/" + shard; }
   [[nodiscard]] std::filesystem::path database() const { return data_folder / "pli.db"; }

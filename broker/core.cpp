@@ -322,9 +322,9 @@ Outcome CoreState::refused_by_gate(Batch& /*batch*/, const Caller& caller, GateR
   // What was accepted before its staged parts or its release epoch went is receipted again.
   const Code code = request.refusal.code;
   if (asked.act == "submit" && request.object && (code == Code::not_found || code == Code::stale_directory)) {
-    if (const auto row = store_.find_exchange(*request.object); row && !row->erased) {
-      const auto address = protocol::decode_address(row->address);
-      if (address && address->sender == caller.member.id) {
+    if (const auto row = store_.find_exchange(*request.object); row) {
+      const protocol::Member* sender = sender_of(*row);
+      if (sender != nullptr && sender->id == caller.member.id) {
         auto proof = stored_proof(row->leaf, Shown::sender);
         if (!proof) return deny(Code::erased, "journal");
         return Answer{protocol::Accepted{row->id, *std::move(proof), true}, row->leaf, {}, {}, {}};
@@ -489,6 +489,8 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
   state_closed(batch);
   state_month(batch);
   if (auto erased = erase_journal(batch); !erased) return erased.error();
+  record_terms(batch);
+  if (auto expired = expire(batch); !expired) return expired.error();
 
   const UnixMillis spent = std::max(now, last_leaf_time_) - protocol::opening_replay_window;
   bool dropped = false;
@@ -539,6 +541,8 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
   auto outcome = commit(batch);
   if (!outcome) return outcome;
   outcome->damaged = std::move(damaged);
+  outcome->erased = erased_now_;
+  outcome->terms_left = terms_through_.value != 0 || loose_left_;
   forget_erased();
   if (auto retired = keys_.retire(now, lease_still_used, kept); !retired) return retired.error();
   return outcome;
@@ -567,6 +571,7 @@ protocol::Health CoreState::health(UnixMillis /*now*/) const {
   health.directory = directory_->number();
   health.directory_not_after = directory_->verified()->head().not_after;
   health.free_disk_bytes = store_.free_bytes();
+  health.terms_noticed = noticed_;
   return health;
 }
 

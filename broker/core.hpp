@@ -11,6 +11,7 @@
 #include "broker/request.hpp"
 #include "broker/store.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/retention.hpp"
 #include "protocol/shard_order.hpp"
 
 namespace pli::broker {
@@ -28,6 +29,8 @@ struct CoreSettings {
   std::uint64_t bytes_per_day_max = protocol::bytes_per_day_max;  ///< accepted of one identity
   std::uint64_t acts_per_day_max = protocol::acts_per_day_max;    ///< leaves that one identity causes
   std::uint32_t journal_months = journal_months_default;  ///< a record is kept for so many, and at most one more
+  protocol::Terms terms;                                  ///< how long cases are kept
+  std::string legal_act;                                  ///< by which one of them is longer than its default
 };
 
 /// What one batch did. `outgoing` may leave only because the commit has returned.
@@ -37,6 +40,8 @@ struct BatchOutcome {
   std::shared_ptr<const protocol::Directory> new_directory;  ///< when a version was accepted: for the gate and ZAP
   LeafIndex first_leaf{};                                    ///< of `leaves`
   std::vector<std::string> leaves;      ///< the batch's own, encoded: what its checkpoint adds to the one before
+  std::uint64_t erased = 0;             ///< exchanges, by a tick
+  bool terms_left = false;              ///< a tick has not looked at every case, or had no room for all that is due
   std::vector<ExchangeNumber> damaged;  ///< whose R was just found to open under no lease: for the operator's log
 };
 

@@ -267,6 +267,7 @@ Result<void> CoreState::keep_directory_proof(UnixMillis now) {
 }
 
 void CoreState::forget_erased() {
+  if (content_in_wal_ && store_.truncate_wal()) content_in_wal_ = false;
   // Not in the middle of a month: each time costs a sync of the whole database.
   if (!wal_owed_ || !erased_through_) return;
   const auto places = store_.records_from(*erased_through_, 1);

@@ -208,6 +208,28 @@ class CoreState final : public Core {
   [[nodiscard]] Result<void> keep_directory_proof(UnixMillis now);
   void forget_erased();  ///< after the commit
 
+  // ---- the terms of cases, some at each tick (core_terms.cpp) -----------------------------------------------------
+  struct Due {
+    ExchangeRow row;
+    std::string_view rule;  ///< "terme", "plafond", "demande"; "reprise" of what was begun before
+    UnixMillis at{};        ///< as the lease file has it
+  };
+  enum class Side : std::uint8_t { instance, party };
+  /// What an accepted exchange of a case changes of its terms.
+  void count_terms(Batch& batch, CaseRow& row, protocol::CaseState before, const protocol::Address& address,
+                   const protocol::Member& sender) const;
+  void show_terms(const CaseRow& row, UnixMillis now, protocol::CaseItem& item) const;
+  [[nodiscard]] Outcome prove_erasure(const ExchangeRow& row, bool published) const;
+  void record_terms(Batch& batch);
+  /// Errors: io_error (the lease file).
+  [[nodiscard]] Result<void> expire(Batch& batch);
+  void take_unfinished(std::vector<Due>& due) const;
+  /// False when there is no room for all that is due of it.
+  [[nodiscard]] bool take_case(Batch& batch, const CaseRow& row, std::vector<Due>& due);
+  [[nodiscard]] bool take_side(const CaseRow& row, Side side, const Due& as, std::vector<Due>& due) const;
+  void take_loose(UnixMillis now, std::vector<Due>& due);
+  void erase_exchange(Batch& batch, const Due& due);
+
   // ---- steps shared by verbs (core_steps.cpp) ------------------------------------------------------------------
   /// Appends record and leaf to the log. Cannot fail before the commit.
   Logged log(Batch& batch, audit::LeafType type, const audit::Record& record,
@@ -219,6 +241,8 @@ class CoreState final : public Core {
   [[nodiscard]] std::optional<protocol::LeafProof> stored_proof(const LeafPlace& place,
                                                                 std::optional<Shown> party) const;
   [[nodiscard]] std::optional<audit::Record> stored_record(const LeafRow& row) const;
+  /// Of an exchange's acceptance: what an erased one is still known by, until the journal's term.
+  [[nodiscard]] std::optional<audit::Record> accepted_record(const ExchangeRow& row) const;
   /// Path and checkpoint: the newest, the newest published, or the closing one of the leaf's shard.
   [[nodiscard]] Result<void> finish_proof(const LeafPlace& place, bool published, protocol::LeafProof& proof) const;
   [[nodiscard]] Result<std::vector<Digest>> consistency(TreeSize known, TreeSize size) const;
@@ -231,7 +255,7 @@ class CoreState final : public Core {
   [[nodiscard]] bool on_roster(const protocol::Member& member, const RosterRow& roster) const;
   /// Whether the member may know that it exists: sits in its queue, or its organisation sent it or opened its case.
   [[nodiscard]] bool may_know(const protocol::Member& member, const ExchangeRow& row, const ExchangeFacts& facts) const;
-  /// Nobody for an erased one.
+  /// Of an erased one by its record: nobody once that is gone.
   [[nodiscard]] const protocol::Member* sender_of(const ExchangeRow& row) const;
   [[nodiscard]] bool sent_by_organisation_of(const protocol::Member& member, const ExchangeRow& row) const;
   /// Or by the same person under another entry.
@@ -389,6 +413,16 @@ class CoreState final : public Core {
   std::optional<LeafPlace> erased_through_;  ///< nothing before it is due; looked for at first
   std::uint32_t erasing_ = 0;                ///< the month whose records go, or went last: its leaf is there
   bool wal_owed_ = false;                    ///< what was erased may stand in the WAL still
+
+  // The terms of cases.
+  bool terms_recorded_ = false;
+  bool unfinished_taken_ = false;      ///< what the lease file names was compared with the store
+  ExchangeNumber terms_through_{};     ///< cases of the pass under way
+  std::uint64_t noticed_counted_ = 0;  ///< of the pass under way
+  std::uint64_t noticed_ = 0;          ///< of the last whole one: cases whose erasure is announced
+  bool loose_left_ = false;            ///< of those in no case
+  std::uint64_t erased_now_ = 0;       ///< by the tick under way
+  bool content_in_wal_ = false;        ///< of what was erased; a start that finds erasures does not know
 
   bool no_release_key_ = false;  ///< the month's could not be written at the last tick
 

@@ -71,6 +71,11 @@ std::optional<audit::Record> CoreState::stored_record(const LeafRow& row) const 
   return *std::move(record);
 }
 
+std::optional<audit::Record> CoreState::accepted_record(const ExchangeRow& row) const {
+  const std::optional<LeafRow> leaf = store_.leaf(row.leaf);
+  return leaf ? stored_record(*leaf) : std::nullopt;
+}
+
 std::optional<protocol::LeafProof> CoreState::stored_proof(const LeafPlace& place, std::optional<Shown> party) const {
   const std::optional<LeafRow> row = store_.leaf(place);
   if (!row) return std::nullopt;
@@ -132,7 +137,11 @@ ExchangeFacts CoreState::facts_of(const ExchangeRow& row) const {
 }
 
 std::vector<std::string> CoreState::handling_of(const ExchangeRow& row) const {
-  if (row.erased) return {};
+  if (row.erased) {
+    const auto record = accepted_record(row);
+    const Bytes* handling = record ? record->find("handling") : nullptr;
+    return handling == nullptr ? std::vector<std::string>() : protocol::handling_of_text(as_text(*handling));
+  }
   auto address = protocol::decode_address(row.address);
   if (!address) return {};
   if (static_cast<protocol::Kind>(row.kind) == protocol::Kind::acces)
@@ -187,7 +196,11 @@ protocol::Decision CoreState::decide(Act act, const protocol::Member& member, co
 }
 
 const protocol::Member* CoreState::sender_of(const ExchangeRow& row) const {
-  if (row.erased) return nullptr;
+  if (row.erased) {
+    const auto record = accepted_record(row);
+    const Bytes* actor = record ? record->find("actor") : nullptr;
+    return actor == nullptr ? nullptr : directory_->member(as_text(*actor));
+  }
   const auto address = protocol::decode_address(row.address);
   return address ? directory_->member(address->sender) : nullptr;
 }

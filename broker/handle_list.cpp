@@ -96,6 +96,7 @@ Outcome CoreState::list_cases(Batch& batch, const Caller& caller, const protocol
     item.opened_at = row.opened_at;
     item.updated_at = commune ? row.party_updated_at : row.updated_at;
     item.exchanges = commune ? row.party_exchanges : row.exchanges;
+    show_terms(row, batch.now, item);
     cases.items.push_back(std::move(item));
   }
   cases.more = complete_through.value != UINT64_MAX;

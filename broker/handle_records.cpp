@@ -41,6 +41,11 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
   const protocol::Decision reads = decide(Act::read_records, member, {}, {});
   if (!row) return not_found();
 
+  if (request.erasure) {
+    if (!delivered || directory_expired(batch.now)) return not_found(delivered.rule);
+    return prove_erasure(*row, request.published);
+  }
+
   std::optional<Shown> shown;
   std::string_view rule = reads.rule;
   // Who sits in the queue it was sent to needs its place there, even when it was sent by himself, and even when its
@@ -87,6 +92,17 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
     log(batch, audit::LeafType::verification, make_record(&member, asked, decided));
   }
   return Answer{protocol::Proven{*std::move(proof), std::move(sealed_to)}, row->leaf, {}, {}, {}, request.published};
+}
+
+/// A certificate: for who was shown the exchange while it stood. Its sender is not among them: the day on which an
+/// instance's own copy went would tell him what the case came to.
+Outcome CoreState::prove_erasure(const ExchangeRow& row, bool published) const {
+  const auto place = store_.erasure(row.number);
+  if (!place) return deny(Code::invalid, "erasure");
+  if (published && is_unpublished(*place)) return not_published_yet();
+  auto proof = stored_proof(*place, Shown::erasure);
+  if (!proof) return deny(Code::erased, "journal");
+  return Answer{protocol::Proven{*std::move(proof)}, *place, {}, {}, {}, published};
 }
 
 /// A closed shard is proven under its closing checkpoint.

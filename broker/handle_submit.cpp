@@ -90,7 +90,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   const Kind kind = kind_row->kind;
   for (const auto& [name, value] : address.attributes) {
     if (!protocol::is_attribute(kind, name, value)) return deny(Code::invalid, "attributes");
-    if (name == "code") asked.code = value;
+    if (name == "code" || name == "terme") asked.code = value;
   }
   if (kind == Kind::anomalie && (asked.code.empty() || !asked.reply_to)) return deny(Code::invalid, "attributes");
   if (!std::all_of(address.handling.begin(), address.handling.end(), protocol::is_handling))
@@ -271,7 +271,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     facts.case_queue = queue->id;
   } else if (facts.case_row) {
     CaseRow& changed = *facts.case_row;
-    const auto before = protocol::commune_view(static_cast<CaseState>(changed.state));
+    const auto state_before = static_cast<CaseState>(changed.state);
+    const auto before = protocol::commune_view(state_before);
     if (steps) changed.state = static_cast<std::uint8_t>(next);
     changed.updated_at = batch.now;
     ++changed.exchanges;
@@ -284,6 +285,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     } else if (protocol::commune_view(static_cast<CaseState>(changed.state)) != before) {
       changed.party_updated_at = batch.now;
     }
+    count_terms(batch, changed, state_before, address, member);
     batch.tx.update_case(changed);
   }
 

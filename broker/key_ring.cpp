@@ -407,6 +407,22 @@ Result<void> KeyRing::drop_record_keys_before(std::uint32_t month) {
   return dropped == 0 ? Result<void>() : write_leases();
 }
 
+Result<void> KeyRing::record_erased(const std::vector<Digest>& exchanges, UnixMillis now) {
+  const std::vector<LeaseFile::Erased> before = leases_.erased;
+  forget_erased();
+  for (const Digest& exchange : exchanges) leases_.erased.push_back({exchange, now});
+  auto written = write_leases();
+  if (!written) leases_.erased = before;
+  return written;
+}
+
+void KeyRing::forget_erased() {
+  std::erase_if(leases_.erased, [&](const LeaseFile::Erased& erased) {
+    return std::none_of(leases_.leases.begin(), leases_.leases.end(),
+                        [&](const LeaseFile::Lease& lease) { return lease.made_at <= erased.at; });
+  });
+}
+
 Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used, const std::set<std::uint32_t>& kept) {
   std::vector<std::uint32_t> spent;
   for (std::size_t i = 0; i + 1 < leases_.leases.size(); ++i) {
@@ -420,6 +436,7 @@ Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used, con
   std::erase_if(leases_.leases, [&](const LeaseFile::Lease& lease) {
     return std::find(spent.begin(), spent.end(), lease.id) != spent.end();
   });
+  if (!spent.empty()) forget_erased();
   if (!spent.empty())
     if (auto written = write_leases(); !written) return written;
 

@@ -122,6 +122,11 @@ class KeyRing {
   /// from one copy and not the other.
   [[nodiscard]] Result<void> drop_record_keys_before(std::uint32_t month);
 
+  /// On both copies before the erasure itself: whatever stops in between, `restore` and the next start know of it. One
+  /// is forgotten once no lease made before it is alive: then no backup that holds it opens. Errors: io_error.
+  [[nodiscard]] Result<void> record_erased(const std::vector<Digest>& exchanges, UnixMillis now);
+  [[nodiscard]] const std::vector<LeaseFile::Erased>& erased() const { return leases_.erased; }
+
   /// Destroys what has had its time: release secrets five weeks after their month's end, lease keys five weeks after
   /// they were made. A lease with an id from `lease_still_used` on stays whatever its age: a broker that was down for
   /// longer re-encrypts first. So does one of `kept`. Errors: io_error, after which the keys may be gone from one copy
@@ -133,6 +138,7 @@ class KeyRing {
   KeyRing() = default;
   [[nodiscard]] Result<void> write_leases();
   void share_leases();
+  void forget_erased();
   [[nodiscard]] Result<void> destroy_release(std::uint32_t epoch) const;
   KeyPaths paths_;
   crypto::SecretKey startup_;

@@ -54,7 +54,9 @@ CoreSettings core_settings(const Config& config) {
           config.limits.disk_reserve_bytes,
           config.limits.bytes_per_day_max,
           config.limits.acts_per_day_max,
-          config.limits.journal_months};
+          config.limits.journal_months,
+          config.terms,
+          config.legal_act};
 }
 
 Outcome<std::unique_ptr<Store>> open_store(const Config& config, bool create) {

@@ -13,10 +13,11 @@ constexpr std::uint8_t disclosed_format = 2;
 constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
-constexpr std::array<std::string_view, 28> names = {
-    "actor", "person", "role",      "organisation", "act",     "exchange", "case",      "reply_to",  "queue", "kind",
-    "motif", "code",   "note",      "recipients",   "outcome", "rule",     "directory", "number",    "head",  "range",
-    "count", "key",    "statement", "signature",    "member",  "handling", "shard",     "statistics"};
+constexpr std::array<std::string_view, 31> names = {
+    "actor",     "person",   "role",  "organisation", "act",   "exchange",   "case",      "reply_to",
+    "queue",     "kind",     "motif", "code",         "note",  "recipients", "outcome",   "rule",
+    "directory", "number",   "head",  "range",        "count", "key",        "statement", "signature",
+    "member",    "handling", "shard", "statistics",   "terms", "erased",     "backups"};
 
 /// From 1; 0 for a name that is not in the list.
 std::size_t position_of(std::string_view name) {
@@ -84,6 +85,9 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
   text("member", asked.member);
   bytes("statement", asked.statement);
   text("statistics", asked.statistics);
+  text("terms", asked.terms);
+  if (asked.erased_at) text("erased", std::to_string(asked.erased_at->value));
+  if (asked.backups_at) text("backups", std::to_string(asked.backups_at->value));
   if (asked.signature != nullptr) bytes("signature", *asked.signature);
   return record;
 }
@@ -109,6 +113,7 @@ const std::vector<std::string_view>& shown_to(Shown party) {
       "actor", "person", "role",       "organisation", "act",  "exchange",  "case", "reply_to",  "queue",
       "kind",  "motif",  "recipients", "outcome",      "rule", "directory", "key",  "statement", "signature"};
   static const std::vector<std::string_view> directory_holder = {"act", "outcome", "directory", "member", "statement"};
+  static const std::vector<std::string_view> erasure = {"act", "exchange", "outcome", "rule", "erased", "backups"};
   switch (party) {
     case Shown::sender: return sender;
     case Shown::queue_member: return queue_member;
@@ -118,6 +123,7 @@ const std::vector<std::string_view>& shown_to(Shown party) {
     case Shown::hidden_from_sender: return hidden_from_sender;
     case Shown::opener: return opener;
     case Shown::directory_holder: return directory_holder;
+    case Shown::erasure: return erasure;
   }
   return directory_holder;
 }
@@ -196,7 +202,8 @@ bool is_kept_in_clear(const audit::Record& record) {
   const Bytes* act = record.find("act");
   if (act == nullptr || record.find("actor") != nullptr) return false;
   const std::string_view name = as_text(*act);
-  return name == act_erase || name == act_statistics || name == act_init;
+  return name == act_erase || name == act_erase_exchange || name == act_terms || name == act_statistics ||
+         name == act_init;
 }
 
 Bytes record_binding(const LeafPlace& place) {

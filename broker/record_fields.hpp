@@ -31,7 +31,10 @@ struct Asked {
   std::string_view member;  ///< who is suspended
   std::string_view shard;   ///< whose journal was read, when it is not the current one's
   ByteView statement;
-  std::string_view statistics;  ///< of a month, the text
+  std::string_view statistics;          ///< of a month, the text
+  std::string terms;                    ///< how long cases are kept, and by which act
+  std::optional<UnixMillis> erased_at;  ///< of an exchange: in the store; and no backup opens it from `backups_at` on
+  std::optional<UnixMillis> backups_at;
   const crypto::Signature* signature = nullptr;
 };
 
@@ -58,7 +61,8 @@ enum class Shown {
   hidden_by_kind,
   hidden_from_sender,
   opener,
-  directory_holder
+  directory_holder,
+  erasure
 };
 [[nodiscard]] const std::vector<std::string_view>& shown_to(Shown party);
 
@@ -83,10 +87,12 @@ inline constexpr std::uint32_t record_in_clear = 0;
                                                 const std::optional<ByteView>& key);
 
 /// Acts of nobody, whose records hold no personal data and are kept in clear for as long as their leaf: what was
-/// erased, what a month came to and how a shard begins must be readable when the journal's records are gone. A shard's
-/// first leaf is proven to whoever comes from the shard before, however late.
+/// erased, how long cases are kept, what a month came to and how a shard begins must be readable when the journal's
+/// records are gone. A shard's first leaf is proven to whoever comes from the shard before, however late.
 inline constexpr std::string_view act_init = "init";
 inline constexpr std::string_view act_erase = "erase";
+inline constexpr std::string_view act_erase_exchange = "erase_exchange";
+inline constexpr std::string_view act_terms = "terms";
 inline constexpr std::string_view act_statistics = "statistics";
 [[nodiscard]] bool is_kept_in_clear(const audit::Record& record);
 

@@ -268,6 +268,8 @@ struct Store::State {
     SQLite::Statement add_case, update_case;
     SQLite::Statement add_recusal, recused, withhold, release_withheld, withheld;
     SQLite::Statement case_file;
+    SQLite::Statement case_term, set_case_term, case_voices, set_case_voice;
+    SQLite::Statement erase_pieces, erase_access, erase_exchange, add_erasure, erasure;
     SQLite::Statement finger, add_finger, add_queue, add_roster, roster, find_roster, cursor, set_cursor;
     SQLite::Statement add_leaf, leaf, records_from, drop_record, add_opening, opening, openings, drop_openings;
     SQLite::Statement newest_directory, add_directory, add_entry, entries, add_suspension, suspensions;
@@ -400,6 +402,22 @@ Store::State::Statements::Statements(SQLite::Database& db)
       release_withheld(db, "DELETE FROM withheld WHERE number = ?"),
       withheld(db, "SELECT number, until FROM withheld ORDER BY number"),
       case_file(db, std::string(case_columns) + "WHERE number = ?"),
+      case_term(db, "SELECT closed_at, term, noticed_at, held_until, gone FROM case_term WHERE number = ?"),
+      set_case_term(
+          db,
+          "INSERT INTO case_term (number, closed_at, term, noticed_at, held_until, gone) VALUES (?, ?, ?, ?, ?, ?) ON "
+          "CONFLICT (number) DO UPDATE SET closed_at = excluded.closed_at, term = excluded.term, noticed_at = "
+          "excluded.noticed_at, held_until = excluded.held_until, gone = excluded.gone"),
+      case_voices(db, "SELECT what, person, at FROM case_voice WHERE case_number = ? ORDER BY what, person"),
+      set_case_voice(
+          db,
+          "INSERT INTO case_voice (case_number, what, person, at) VALUES (?, ?, ?, ?) ON CONFLICT (case_number, what, "
+          "person) DO UPDATE SET at = excluded.at"),
+      erase_pieces(db, "DELETE FROM piece WHERE key >= ? AND key < ?"),
+      erase_access(db, "DELETE FROM access_part WHERE number = ?"),
+      erase_exchange(db, "UPDATE exchange SET address = NULL, seal = NULL, signature = NULL WHERE number = ?"),
+      add_erasure(db, "INSERT INTO erasure (number, leaf) VALUES (?, ?)"),
+      erasure(db, "SELECT leaf FROM erasure WHERE number = ?"),
       finger(db, "SELECT number FROM finger WHERE what = ? AND key = ? AND number > ? ORDER BY number LIMIT ?"),
       add_finger(db, "INSERT OR IGNORE INTO finger (what, key, number) VALUES (?, ?, ?)"),
       add_queue(db, "INSERT INTO queue (name) VALUES (?) RETURNING id"),
@@ -432,14 +450,17 @@ Store::State::Statements::Statements(SQLite::Database& db)
       suspensions(db, "SELECT member, directory, note, leaf FROM suspension ORDER BY member, directory") {}
 
 void Store::State::load_tail() {
-  SQLite::Statement exchanges(database,
-                              "SELECT number, id, nonce, seal, body FROM exchange WHERE number > ? ORDER BY number");
+  SQLite::Statement exchanges(
+      database,
+      "SELECT number, id, nonce, seal, body, case_number FROM exchange WHERE number > ? ORDER BY "
+      "number");
   Query query(exchanges);
   query << meta.indexed_through;
   while (query.step()) {
     const std::uint64_t number = query.number(0);
     tail.add({Finger::id, finger_key(query.digest(1)), number});
     tail.add({Finger::nonce, finger_key(query.digest(2)), number});
+    if (query.number(5) != number) tail.add({Finger::of_case, query.integer(5), number});
     if (query.is_null(3)) continue;
     const ByteView seal = query.blob(3);
     ByteReader reader(seal);
@@ -783,6 +804,72 @@ std::vector<WithheldRow> Store::withheld() const {
   });
 }
 
+std::vector<CaseRow> Store::cases_after(ExchangeNumber after, std::size_t items_max) const {
+  return state_->guarded([&](State::Statements&) {
+    std::vector<CaseRow> rows;
+    SQLite::Statement select(state_->database, std::string(case_columns) + "WHERE number > ? ORDER BY number LIMIT ?");
+    Query query(select);
+    query << after.value << std::uint64_t{items_max};
+    while (query.step()) rows.push_back(case_of(query));
+    return rows;
+  });
+}
+
+CaseTermRow Store::case_term(ExchangeNumber first) const {
+  CaseTermRow row = state_->guarded([&](State::Statements& s) {
+    CaseTermRow found;
+    Query query(s.case_term);
+    query << first.value;
+    if (!query.step()) return found;
+    found.closed_at.value = query.integer(0);
+    found.term = static_cast<std::uint8_t>(query.integer(1));
+    found.noticed_at.value = query.integer(2);
+    found.held_until.value = query.integer(3);
+    found.gone = query.integer(4) != 0;
+    return found;
+  });
+  row.number = first;
+  return row;
+}
+
+std::vector<CaseVoiceRow> Store::case_voices(ExchangeNumber first) const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<CaseVoiceRow> rows;
+    Query query(s.case_voices);
+    query << first.value;
+    while (query.step())
+      rows.push_back({first, static_cast<VoiceOn>(query.integer(0)), query.text(1), {query.integer(2)}});
+    return rows;
+  });
+}
+
+std::vector<ExchangeNumber> Store::exchanges_of_case(ExchangeNumber first, ExchangeNumber after,
+                                                     std::size_t items_max) const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<ExchangeNumber> out;
+    for (const std::uint64_t number : state_->find(s, Finger::of_case, as_column(first.value), after.value, items_max))
+      out.push_back({number});
+    return out;
+  });
+}
+
+std::optional<LeafPlace> Store::erasure(ExchangeNumber number) const {
+  return state_->guarded([&](State::Statements& s) -> std::optional<LeafPlace> {
+    Query query(s.erasure);
+    query << number.value;
+    if (!query.step()) return std::nullopt;
+    return leaf_place(query.number(0));
+  });
+}
+
+std::string Store::term_rule() const {
+  return state_->guarded([&](State::Statements&) {
+    SQLite::Statement select(state_->database, "SELECT rule FROM term_rule ORDER BY leaf DESC LIMIT 1");
+    Query query(select);
+    return query.step() ? query.text(0) : std::string();
+  });
+}
+
 std::vector<Store::QueueRow> Store::queues() const {
   return state_->guarded([&](State::Statements&) {
     std::vector<QueueRow> rows;
@@ -988,6 +1075,8 @@ void Transaction::add_exchange(const ExchangeRow& row, const std::optional<Diges
   state_->tail.add({Finger::id, finger_key(row.id), row.number.value});
   state_->tail.add({Finger::nonce, finger_key(row.nonce), row.number.value});
   if (payload) state_->tail.add({Finger::payload, finger_key(*payload), row.number.value});
+  if (row.case_number != row.number)
+    state_->tail.add({Finger::of_case, as_column(row.case_number.value), row.number.value});
   state_->meta.exchanges = row.number.value;
 }
 
@@ -1080,6 +1169,50 @@ void Transaction::release_withheld(ExchangeNumber number) {
   state_->write([&](Store::State::Statements& s) {
     Query query(s.release_withheld);
     query << number.value;
+    query.run();
+  });
+}
+
+void Transaction::set_case_term(const CaseTermRow& row) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.set_case_term);
+    query << row.number.value << row.closed_at.value << std::int64_t{row.term} << row.noticed_at.value
+          << row.held_until.value << std::int64_t{row.gone};
+    query.run();
+  });
+}
+
+void Transaction::set_case_voice(const CaseVoiceRow& row) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.set_case_voice);
+    query << row.case_number.value << std::int64_t{static_cast<std::uint8_t>(row.what)} << row.person << row.at.value;
+    query.run();
+  });
+}
+
+void Transaction::erase_exchange(ExchangeNumber number, const LeafPlace& leaf) {
+  state_->write([&](Store::State::Statements& s) {
+    Query pieces(s.erase_pieces);
+    pieces << (number.value << piece_key_shift) << ((number.value + 1) << piece_key_shift);
+    pieces.run();
+    Query access(s.erase_access);
+    access << number.value;
+    access.run();
+    Query row(s.erase_exchange);
+    row << number.value;
+    row.run();
+    Query said(s.add_erasure);
+    said << number.value << leaf_key(leaf);
+    said.run();
+  });
+}
+
+void Transaction::set_term_rule(const LeafPlace& leaf, std::string_view rule) {
+  state_->write([&](Store::State::Statements&) {
+    const std::string text(rule);
+    SQLite::Statement insert(state_->database, "INSERT INTO term_rule (leaf, rule) VALUES (?, ?)");
+    Query query(insert);
+    query << leaf_key(leaf) << text;
     query.run();
   });
 }

@@ -103,6 +103,26 @@ struct WithheldRow {
   UnixMillis until{};
 };
 
+/// What a case's end is counted from, besides its own row (protocol/retention.hpp). All empty while nothing was
+/// written.
+struct CaseTermRow {
+  ExchangeNumber number;
+  UnixMillis closed_at{};
+  std::uint8_t term = 0;  ///< protocol::TermClass, as its closing said
+  UnixMillis noticed_at{};
+  UnixMillis held_until{};  ///< by two persons
+  bool gone = false;        ///< nothing is left of it, nor of what was sent to a collectivité
+  bool operator==(const CaseTermRow&) const = default;
+};
+/// Whose word was given on a case. Stored numbers: never change them.
+enum class VoiceOn : std::uint8_t { hold = 1, erasure = 2 };
+struct CaseVoiceRow {
+  ExchangeNumber case_number;
+  VoiceOn what = VoiceOn::hold;
+  std::string person;
+  UnixMillis at{};
+};
+
 struct RosterRow {
   RosterKey key;
   Digest digest{};
@@ -226,6 +246,15 @@ class Store {
   /// Persons, in no order that matters.
   [[nodiscard]] std::vector<std::string> recused(ExchangeNumber first) const;
   [[nodiscard]] std::vector<WithheldRow> withheld() const;  ///< in order of acceptance
+  [[nodiscard]] std::vector<CaseRow> cases_after(ExchangeNumber after, std::size_t items_max) const;
+  [[nodiscard]] CaseTermRow case_term(ExchangeNumber first) const;
+  [[nodiscard]] std::vector<CaseVoiceRow> case_voices(ExchangeNumber first) const;
+  /// The exchanges of a case after its first, or those of no case, ascending.
+  [[nodiscard]] std::vector<ExchangeNumber> exchanges_of_case(ExchangeNumber first, ExchangeNumber after,
+                                                              std::size_t items_max) const;
+  /// The leaf that says so of an erased exchange. Nothing when it was erased in a copy, and not yet said again.
+  [[nodiscard]] std::optional<LeafPlace> erasure(ExchangeNumber number) const;
+  [[nodiscard]] std::string term_rule() const;  ///< the terms last recorded; empty = the defaults
 
   struct QueueRow {
     QueueKey key;
@@ -282,6 +311,11 @@ class Transaction {
   void add_recusal(ExchangeNumber first, std::string_view person);
   void withhold(const WithheldRow& row);
   void release_withheld(ExchangeNumber number);
+  void set_case_term(const CaseTermRow& row);
+  void set_case_voice(const CaseVoiceRow& row);
+  /// Content, address, seal, signature and R go; number, id, nonce and place stay.
+  void erase_exchange(ExchangeNumber number, const LeafPlace& leaf);
+  void set_term_rule(const LeafPlace& leaf, std::string_view rule);
   [[nodiscard]] QueueKey add_queue(std::string_view name);
   [[nodiscard]] RosterKey add_roster(const Digest& digest, const std::vector<crypto::AgePublic>& keys);
   void set_cursor(std::string_view member, QueueKey queue, QueueNumber number);

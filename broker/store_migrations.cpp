@@ -78,9 +78,40 @@ DROP TABLE case_file_before;
 )sql");
 }
 
+/// Cases get terms, and exchanges an erasure. Those of one case are found together, which none was before.
+void from_schema_3(SQLite::Database& db) {
+  db.exec(R"sql(
+CREATE TABLE case_term (
+  number INTEGER PRIMARY KEY REFERENCES case_file (number),
+  closed_at INTEGER NOT NULL,
+  term INTEGER NOT NULL,
+  noticed_at INTEGER NOT NULL,
+  held_until INTEGER NOT NULL,
+  gone INTEGER NOT NULL
+) STRICT;
+CREATE TABLE case_voice (
+  case_number INTEGER NOT NULL REFERENCES case_file (number),
+  what INTEGER NOT NULL,
+  person TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (case_number, what, person)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erasure (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  leaf INTEGER NOT NULL
+) STRICT;
+CREATE TABLE term_rule (
+  leaf INTEGER PRIMARY KEY,
+  rule TEXT NOT NULL
+) STRICT;
+INSERT OR IGNORE INTO finger SELECT 5, case_number, number FROM exchange
+  WHERE case_number <> number AND number <= (SELECT indexed_through FROM meta);
+)sql");
+}
+
 /// Step n makes schema n + 2 of schema n + 1.
 using Step = void (*)(SQLite::Database&);
-constexpr Step steps[] = {from_schema_1, from_schema_2};
+constexpr Step steps[] = {from_schema_1, from_schema_2, from_schema_3};
 static_assert(std::size(steps) + 1 == store_schema_version, "a step for each schema there was");
 
 std::int64_t schema_of(SQLite::Database& db) { return db.execAndGet("PRAGMA user_version").getInt64(); }

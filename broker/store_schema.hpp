@@ -5,7 +5,7 @@
 
 namespace pli::broker {
 
-inline constexpr std::int64_t store_schema_version = 3;
+inline constexpr std::int64_t store_schema_version = 4;
 inline constexpr std::int64_t store_application_id = 0x504c4931;  // "PLI1"
 
 /// A piece's key is exchange · 2^12 + position.
@@ -119,6 +119,29 @@ CREATE TABLE recusal (
 CREATE TABLE withheld (
   number INTEGER PRIMARY KEY REFERENCES exchange (number),
   until INTEGER NOT NULL
+) STRICT;
+CREATE TABLE case_term (
+  number INTEGER PRIMARY KEY REFERENCES case_file (number),
+  closed_at INTEGER NOT NULL,
+  term INTEGER NOT NULL,
+  noticed_at INTEGER NOT NULL,
+  held_until INTEGER NOT NULL,
+  gone INTEGER NOT NULL
+) STRICT;
+CREATE TABLE case_voice (
+  case_number INTEGER NOT NULL REFERENCES case_file (number),
+  what INTEGER NOT NULL,
+  person TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (case_number, what, person)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erasure (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  leaf INTEGER NOT NULL
+) STRICT;
+CREATE TABLE term_rule (
+  leaf INTEGER PRIMARY KEY,
+  rule TEXT NOT NULL
 ) STRICT;
 CREATE TABLE finger (
   what INTEGER NOT NULL,

@@ -24,6 +24,7 @@ enum class Finger : std::uint8_t {
   payload = 2,   ///< exchange by the payload it owns
   party = 3,     ///< cases by the first sender's organisation
   instance = 4,  ///< cases by queue
+  of_case = 5,   ///< exchanges by their case, but for its first; under 0 those of none
 };
 
 struct FingerEntry {

@@ -87,6 +87,7 @@ std::string to_json(const Vitals& vitals, UnixMillis now) {
   out["core_quiet_seconds"] = age(vitals.told_at, now);
   out["leaves"] = vitals.leaves;
   out["exchanges"] = vitals.exchanges;
+  out["terms_noticed"] = vitals.terms_noticed;
   out["directory"] = vitals.directory;
   out["directory_left_seconds"] = seconds(vitals.directory_not_after - now);
   out["published_age_seconds"] = age(vitals.published_at, now);
@@ -122,6 +123,7 @@ std::string to_metrics(const Vitals& vitals, UnixMillis now) {
   out.gauge("pli_core_quiet_seconds", "Since the core's thread last spoke", age(vitals.told_at, now));
   out.gauge("pli_leaves", "Leaves of the current shard", static_cast<std::int64_t>(vitals.leaves));
   out.gauge("pli_exchanges", "Exchanges accepted, ever", static_cast<std::int64_t>(vitals.exchanges));
+  out.gauge("pli_terms_noticed", "Cases whose erasure is announced", static_cast<std::int64_t>(vitals.terms_noticed));
   out.gauge("pli_directory_left_seconds", "Until the directory's not-after", seconds(vitals.directory_not_after - now));
   out.gauge("pli_published_age_seconds", "Since a checkpoint was published, cosigned as the policy demands; -1 never",
             age(vitals.published_at, now));

@@ -51,6 +51,7 @@ struct Vitals {
   std::uint64_t audit_rows_looked_at = 0;  ///< of them, so far
   std::uint64_t leaves = 0;                ///< of the current shard
   std::uint64_t exchanges = 0;
+  std::uint64_t terms_noticed = 0;  ///< cases whose erasure is announced
   std::uint64_t directory = 0;
   UnixMillis directory_not_after{};
   UnixMillis lease_made_at{};    ///< the newest; 0: unknown

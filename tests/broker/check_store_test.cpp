@@ -139,6 +139,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE meta SET indexed_through = 2", "index.payload"},
       {"UPDATE meta SET indexed_through = 2", "index.party"},
       {"UPDATE meta SET indexed_through = 2", "index.instance"},
+      {"UPDATE meta SET indexed_through = 3", "index.case"},
       {"UPDATE queue SET name = 'nulle part' WHERE id = 1", "queue.name"},
       {"UPDATE roster SET keys = zeroblob(33) WHERE id = 1", "roster.keys"},
       {"UPDATE directory_version SET note = 'n''importe quoi' WHERE number = 1", "directory.note"},
@@ -193,6 +194,9 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE exchange SET kind = 2 WHERE number = 2", "exchange.columns"},
       {"UPDATE exchange SET signature = zeroblob(64) WHERE number = 2", "exchange.signature"},
       {"UPDATE exchange SET address = NULL WHERE number = 2", "exchange.erased"},
+      // Gone, and the log does not say so; said to be gone, and there; said by another's leaf.
+      {"UPDATE exchange SET address = NULL, seal = NULL, signature = NULL WHERE number = 2", "exchange.erased"},
+      {"INSERT INTO erasure VALUES (2, 1)", "exchange.erased"},
       {"UPDATE exchange SET body = 7 WHERE number = 2", "exchange.size"},
       {"DELETE FROM exchange WHERE number = 5", "leaf.exchange"},
       {"UPDATE roster SET keys = zeroblob(64) WHERE id = 1", "exchange.roster"},

@@ -50,6 +50,8 @@ TEST_F(ConfigFile, TheExampleLoadsAndNamesEveryDefault) {
   EXPECT_EQ(example->limits.log_unavailable, defaults.log_unavailable);
   EXPECT_EQ(example->limits.journal_months, defaults.journal_months);
   EXPECT_EQ(example->limits.self_audit, defaults.self_audit);
+  EXPECT_EQ(example->terms, protocol::Terms());
+  EXPECT_EQ(example->legal_act, "");
   EXPECT_EQ(example->threads, Config().threads);
   EXPECT_EQ(example->tiles_folder, "/var/lib/pli-tiles");
   EXPECT_TRUE(example->witnesses_policy.empty()) << "none is named that would be there to ask";
@@ -64,6 +66,24 @@ TEST_F(ConfigFile, TheHealthPageIsForThisMachineAlone) {
   for (const char* address : {"0.0.0.0:80", "127.0.0.1", "example.org:80"})
     EXPECT_EQ(detail(load(minimal("", "health_listen = \"" + std::string(address) + "\"\n"))),
               "health_listen: must be 127.0.0.1:port or [::1]:port");
+}
+
+TEST_F(ConfigFile, ATermIsShortenedFreelyAndLengthenedByALegalActAlone) {
+  const auto config = load(minimal("", "[terms]\nbref_months = 1\ncourt_months = 2\nparty_months = 6\n"));
+  ASSERT_TRUE(config) << config.error().detail;
+  EXPECT_EQ(config->terms, (protocol::Terms{1, 2, 12, 6}));
+  for (const char* longer : {"bref_months = 4", "court_months = 7", "ordinaire_months = 13", "party_months = 7"}) {
+    const std::string terms = std::string("[terms]\n") + longer + "\n";
+    EXPECT_EQ(detail(load(minimal("", terms))),
+              "terms.legal_act: is missing: by which act a term is longer than its default");
+    const auto allowed = load(minimal("", terms + "legal_act = \"arrêté n° 2026-12\"\n"));
+    ASSERT_TRUE(allowed) << allowed.error().detail;
+    EXPECT_EQ(allowed->legal_act, "arrêté n° 2026-12");
+  }
+  const std::string act(200, 'a');
+  const std::string longest = "[terms]\ncourt_months = 60\nlegal_act = \"";
+  EXPECT_TRUE(load(minimal("", longest + act + "\"\n")));
+  EXPECT_FALSE(load(minimal("", longest + act + "a\"\n")));
 }
 
 TEST_F(ConfigFile, PathsAreRelativeToTheFile) {
@@ -114,6 +134,9 @@ TEST_F(ConfigFile, ValuesOutOfRangeAreRefused) {
                            "[limits]\njournal_months = 61",
                            "[limits]\nself_audit_hours = 0",
                            "[limits]\nself_audit_hours = 169",
+                           "[terms]\nbref_months = 0",
+                           "[terms]\nordinaire_months = 61\nlegal_act = \"arrêté\"",
+                           "[terms]\nlegal_act = \"deux\\nlignes\"",
                            "limits = 3"}) {
     auto config = load(minimal("", std::string(line) + "\n"));
     ASSERT_FALSE(config) << line;

@@ -69,6 +69,19 @@ TEST_F(StoreMigrations, BringASchemaWithSuspensionsUpToDateAndKeepThem) {
 
 TEST_F(StoreMigrations, BringASchemaWithoutTheRoadOfACaseUpToDate) { expect_brought_up_to_date("broker-2.sql", 2); }
 
+TEST_F(StoreMigrations, BringASchemaWithoutErasuresUpToDate) { expect_brought_up_to_date("broker-3.sql", 3); }
+
+TEST_F(StoreMigrations, FindTheExchangesOfACaseThatWereIndexedBefore) {
+  put_back_to_schema(house.database(), "broker-3.sql", 3);
+  run_sql(house.database(), "UPDATE meta SET indexed_through = 2; DELETE FROM finger WHERE what = 5");
+  ASSERT_TRUE(broker::migrate_store(house.database()).has_value());
+  EXPECT_EQ(query_number(house.database(), "SELECT count(*) FROM finger WHERE what = 5"), 0) << "the access part is 3";
+  put_back_to_schema(house.database(), "broker-3.sql", 3);
+  run_sql(house.database(), "UPDATE meta SET indexed_through = 3");
+  ASSERT_TRUE(broker::migrate_store(house.database()).has_value());
+  EXPECT_EQ(query_number(house.database(), "SELECT number FROM finger WHERE what = 5 AND key = 1"), 3);
+}
+
 TEST_F(StoreMigrations, TakeAnAnsweredCaseAsOneWhoseCollectiviteHasBeenTold) {
   run_sql(house.database(), "UPDATE case_file SET state = 9, party_updated_at = 1234567 WHERE number = 1");
   put_back_to_schema(house.database(), "broker-2.sql", 2);

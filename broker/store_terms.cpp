@@ -1,0 +1,61 @@
+#include "broker/store_terms.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+
+#include "broker/store_schema.hpp"
+#include "protocol/case_life.hpp"
+
+namespace pli::broker {
+namespace {
+
+constexpr int busy_timeout_ms = 5000;
+
+}  // namespace
+
+Result<TermList> read_terms(const std::filesystem::path& file, const protocol::Terms& terms, UnixMillis now) {
+  try {
+    SQLite::Database database(file.string(), SQLite::OPEN_READONLY, busy_timeout_ms);
+    sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    if (database.execAndGet("PRAGMA user_version").getInt64() != store_schema_version)
+      return Error{Errc::conflict, "store: of another schema than this program's"};
+    TermList out;
+    SQLite::Statement rows(database,
+                           "SELECT e.id, q.name, c.opened_at, c.told_at, coalesce(t.closed_at, 0), c.out_of_scope, "
+                           "coalesce(t.term, 0), coalesce(t.noticed_at, 0), c.opened, coalesce(t.held_until, 0), "
+                           "c.exchanges FROM case_file AS c JOIN exchange AS e ON e.number = c.number JOIN queue AS q "
+                           "ON q.id = c.queue LEFT JOIN case_term AS t ON t.number = c.number WHERE c.state <> ? "
+                           "ORDER BY c.number");
+    rows.bind(1, static_cast<int>(protocol::CaseState::efface));
+    while (rows.executeStep()) {
+      ++out.cases;
+      const auto time = [&](int column) { return UnixMillis{rows.getColumn(column).getInt64()}; };
+      protocol::CaseTimes times;
+      times.opened_at = time(2);
+      times.examined_at = time(3);
+      times.closed_at = time(4);
+      const auto said = protocol::term_class_of_number(static_cast<std::uint8_t>(rows.getColumn(6).getInt()));
+      times.term =
+          rows.getColumn(5).getInt() != 0 ? protocol::TermClass::bref : said.value_or(protocol::TermClass::ordinaire);
+      times.noticed_at = time(7);
+      times.read = rows.getColumn(8).getInt() != 0;
+      if (times.noticed_at.value == 0 && !protocol::is_notice_due(times, terms, now)) continue;
+      const SQLite::Column id = rows.getColumn(0);
+      const auto digest = to_array<32>(
+          ByteView(static_cast<const std::uint8_t*>(id.getBlob()), static_cast<std::size_t>(id.getBytes())));
+      if (!digest) return Error{Errc::corruption, "store: an exchange id of another length"};
+      out.lines.push_back({*digest, rows.getColumn(1).getString(), protocol::erased_at(times, terms, time(9)),
+                           times.noticed_at, time(9), static_cast<std::uint64_t>(rows.getColumn(10).getInt64())});
+    }
+    std::sort(out.lines.begin(), out.lines.end(),
+              [](const TermLine& a, const TermLine& b) { return a.erased_at < b.erased_at; });
+    return out;
+  } catch (const SQLite::Exception& e) {
+    const bool missing = e.getErrorCode() == SQLITE_CANTOPEN;
+    return Error{missing ? Errc::not_found : Errc::io_error, std::string("store: ") + e.getErrorStr()};
+  }
+}
+
+}  // namespace pli::broker
