@@ -334,6 +334,9 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
     const auto* refusal = std::get_if<protocol::Refusal>(&proven.error().cause);
     const bool claimed = refusal != nullptr && refusal->code == protocol::Code::forbidden && is_instance(item.queue) &&
                          refusal->subject == author_rule;
+    // Its acceptance is past the journal's term; its erasure is kept for ever.
+    if (is(proven.error(), protocol::Code::erased))
+      if (fetch_certificate(session_, item.exchange)) return HiddenProof::proven;
     if (claimed) {
       auto own = has_own_before(item, self);
       if (!own) return own.error();
@@ -363,6 +366,15 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
   if (is_called_own(record, item.queue, self) && is_signed_by_own(record, item.exchange, self, session_.directory()))
     return HiddenProof::own;
   if (is_hidden_by_rule(record, self, item.queue)) return HiddenProof::proven;
+  if (proven->roster.empty()) {
+    // It stands open to us, and nothing is there: erased at its term, which is a leaf like any other.
+    auto certificate = fetch_certificate(session_, item.exchange);
+    if (certificate) return HiddenProof::proven;
+    const bool stands = is(certificate.error(), protocol::Code::invalid) ||
+                        is(certificate.error(), protocol::Code::not_found) ||
+                        is(certificate.error(), LocalCode::receipt_invalid);
+    if (!stands) return certificate.error();
+  }
   if (is_called_own(record, item.queue, self) && proven->roster.empty())
     return hidden(profile, item, "hidden as sent by our organisation, which did not sign it", text);
   if (proven->roster.empty()) return hidden(profile, item, "a hidden place without the keys it was sealed to", text);

@@ -25,7 +25,7 @@ inline constexpr std::chrono::milliseconds redial_after_most{60'000};
 /// Why a place of a queue is shown without its header.
 enum class HiddenProof : std::uint8_t {
   none,     ///< not asked for yet
-  proven,   ///< the log commits to whom it was sealed to, or to what a rule goes by
+  proven,   ///< the log commits to whom it was sealed to, to what a rule goes by, or to its erasure
   claimed,  ///< of a case of ours, by the broker's refusal, and a place before it is `own`: which case is not ours to
             ///< know
   own,      ///< sent by our organisation or person to an instance, by its sender's signature

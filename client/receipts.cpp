@@ -1,7 +1,9 @@
 #include "client/receipts.hpp"
 
+#include "audit/text_lines.hpp"
 #include "base/file.hpp"
 #include "client/log_watch.hpp"
+#include "client/session.hpp"
 #include "protocol/limits.hpp"
 
 namespace pli::client {
@@ -10,6 +12,22 @@ namespace {
 using protocol::LocalCode;
 
 Failure invalid(const Error& error) { return local(LocalCode::receipt_invalid, error); }
+
+std::optional<Erased> erased_by(const audit::Receipt& receipt) {
+  const auto text = [&](std::string_view field) {
+    const Bytes* shown = receipt.record.find(field);
+    return shown == nullptr ? std::string_view() : as_text(*shown);
+  };
+  const Bytes* exchange = receipt.record.find("exchange");
+  const auto id = exchange == nullptr ? std::nullopt : to_array<32>(*exchange);
+  const auto at = audit::parse_decimal(text("erased"));
+  const auto backups = audit::parse_decimal(text("backups"));
+  constexpr std::uint64_t time_max = INT64_MAX;
+  if (receipt.leaf.type != audit::LeafType::effacement || text("act") != "erase_exchange" || text("outcome") != "ok" ||
+      !id || !at || !backups || *at > time_max || *backups > time_max)
+    return std::nullopt;
+  return Erased{*id, {static_cast<std::int64_t>(*at)}, {static_cast<std::int64_t>(*backups)}};
+}
 
 Outcome<VerifiedReceipt> verify(audit::Receipt receipt, const std::string& log, const crypto::SignPublic& log_key) {
   auto note = verify_log_note(receipt.checkpoint, log, log_key);
@@ -27,6 +45,7 @@ Outcome<VerifiedReceipt> verify(audit::Receipt receipt, const std::string& log, 
   // The proof of a refusal is a proof too, and no receipt.
   if (shows("act", "submit") && shows("outcome", "ok"))
     if (const Bytes* exchange = receipt.record.find("exchange")) out.exchange = to_array<32>(*exchange);
+  out.erased = erased_by(receipt);
   out.receipt = std::move(receipt);
   return out;
 }
@@ -54,6 +73,28 @@ Outcome<VerifiedReceipt> verify_receipt_text(std::string_view text, const std::s
   auto receipt = audit::parse_receipt(text);
   if (!receipt) return invalid(receipt.error());
   return verify(std::move(*receipt), log, log_key);
+}
+
+Outcome<VerifiedReceipt> fetch_certificate(Session& session, const protocol::ExchangeId& exchange) {
+  protocol::Prove ask;
+  ask.exchange = exchange;
+  ask.erasure = true;
+  auto proven = session.ask<protocol::Proven>(ask);
+  if (!proven) return proven.error();
+  auto receipt = session.verify_proof(proven->proof);
+  if (!receipt) return receipt.error();
+  if (!receipt->erased || receipt->erased->exchange != exchange)
+    return Failure(LocalCode::receipt_invalid, "the proof of something else than this erasure");
+  const std::string text = audit::to_text(receipt->receipt);
+  if (auto written =
+          write_file_durably(certificate_path(session.profile(), exchange), as_bytes(text), FileMode::owner_only);
+      !written)
+    return local(LocalCode::local_store, written.error());
+  return receipt;
+}
+
+std::filesystem::path certificate_path(const Profile& profile, const protocol::ExchangeId& exchange) {
+  return profile.receipts_folder() / (to_hex(exchange) + ".effacement.tlog-proof");
 }
 
 std::filesystem::path receipt_path(const Profile& profile, const protocol::ExchangeId& exchange) {

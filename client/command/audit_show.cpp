@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "audit/text_lines.hpp"
 #include "base/file.hpp"
 #include "client/command/audit_verbs.hpp"
 #include "client/command/screen.hpp"
@@ -45,6 +46,9 @@ constexpr FieldWords field_words[] = {
     {"key", "Clé de signature"},
     {"member", "Membre suspendu"},
     {"statement", "Demande signée"},
+    {"terms", "Durées de conservation"},
+    {"erased", "Effacé du serveur"},
+    {"backups", "Effacé de toute sauvegarde"},
     {"signature", "Signature"},
 };
 
@@ -70,6 +74,8 @@ constexpr VerbWords verb_words[] = {
     {"health", "demander l'état du serveur"},
     {"shard", "demander la fin d'une partie du journal"},
     {"erase", "effacer des valeurs à leur terme"},
+    {"erase_exchange", "effacer un échange"},
+    {"terms", "fixer les durées de conservation"},
     {"message", "un message illisible"},
     {"init", "mise en place du serveur"},
     {"input", "entrées venues d'inconnus"},
@@ -96,6 +102,9 @@ std::string meaning_of(std::string_view field, std::string_view value, const Kno
   } else if (field == "motif") {
     const auto motif = protocol::motif_of(value);
     if (motif) return std::string(protocol::french(*motif));
+  } else if (field == "erased" || field == "backups") {
+    if (const auto at = audit::parse_decimal(value); at && *at <= INT64_MAX)
+      return french_time({static_cast<std::int64_t>(*at)});
   } else if (field == "outcome") {
     if (value == "ok") return "fait";
     const auto code = protocol::code_of(value);

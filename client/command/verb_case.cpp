@@ -30,12 +30,20 @@ std::string french_state(const CaseItem& item) {
   return item.state;
 }
 
+/// When nothing of it is left, as things stand.
+std::string french_term(const CaseItem& item) {
+  if (item.term.value == 0) return "";
+  return paris_minute(item.term) + (item.held ? ", maintenu" : item.noticed ? ", annoncé" : "");
+}
+
 JsonObject case_json(const CaseItem& item) {
   JsonObject out;
   const auto* row = protocol::row_of_number(item.kind);
   out.text("case", to_hex(item.case_id)).text("kind", row != nullptr ? row->name : "?").text("queue", item.queue);
   out.text("state", item.state).boolean("commune_view", item.commune).text("opened_at", iso_time(item.opened_at));
   out.text("updated_at", iso_time(item.updated_at)).number("exchanges", item.exchanges);
+  if (item.term.value != 0) out.text("erased_at", iso_time(item.term));
+  out.boolean("erasure_announced", item.noticed).boolean("held", item.held);
   return out;
 }
 
@@ -59,10 +67,12 @@ int list(Sitting& sitting) {
     const auto* row = protocol::row_of_number(item.kind);
     rows.push_back({short_id(item.case_id), row != nullptr ? std::string(row->french) : "?", item.queue,
                     french_state(item), paris_minute(item.opened_at), paris_minute(item.updated_at),
-                    std::to_string(item.exchanges)});
+                    std::to_string(item.exchanges), french_term(item)});
   }
   if (rows.empty() && !sitting.json()) say("Aucun dossier.");
-  print_table({{"Dossier"}, {"Nature"}, {"Instance"}, {"État"}, {"Ouvert le"}, {"Dernier acte"}, {"Envois"}}, rows);
+  print_table(
+      {{"Dossier"}, {"Nature"}, {"Instance"}, {"État"}, {"Ouvert le"}, {"Dernier acte"}, {"Envois"}, {"Effacement"}},
+      rows);
   return code;
 }
 
@@ -91,6 +101,7 @@ int show(Sitting& sitting, const std::string& text) {
   say("Instance   " + found->queue);
   say("État       " + french_state(*found));
   say("Ouvert le  " + paris_minute(found->opened_at) + ", dernier acte le " + paris_minute(found->updated_at));
+  if (found->term.value != 0) say("Effacement " + french_term(*found));
   std::vector<std::vector<std::string>> rows;
   for (const InboxItem& item : *items) {
     const auto* row = protocol::row_of_number(item.address.kind);

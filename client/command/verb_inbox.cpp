@@ -16,6 +16,7 @@
 #include "client/command/sitting.hpp"
 #include "client/inbox.hpp"
 #include "client/open_exchange.hpp"
+#include "client/receipts.hpp"
 #include "client/rectification.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/printable.hpp"
@@ -26,13 +27,20 @@ namespace {
 namespace fs = std::filesystem;
 using protocol::LocalCode;
 
-std::vector<std::string> row_for(const InboxItem& item) {
+/// Why only its place is shown.
+std::string hidden_text(const InboxItem& item, const Profile& profile) {
+  std::error_code none;
+  if (fs::exists(certificate_path(profile, item.exchange), none)) return "(effacé)";
+  return item.hidden == HiddenProof::claimed ? "(une règle vous le cache)" : "(ne vous est pas adressé)";
+}
+
+std::vector<std::string> row_for(const InboxItem& item, const Profile& profile) {
   const char* state = item.superseded ? "perdu par le serveur" : item.opened ? "ouvert" : "";
   if (!item.visible)
     return {item.queue,
             std::to_string(item.head.number.value),
             short_id(item.exchange),
-            item.hidden == HiddenProof::claimed ? "(une règle vous le cache)" : "(ne vous est pas adressé)",
+            hidden_text(item, profile),
             "",
             "",
             "",
@@ -133,7 +141,7 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
     if (sitting.json())
       to_json(item).print();
     else
-      rows.push_back(row_for(item));
+      rows.push_back(row_for(item, profile));
   }
   print_table(inbox_columns, rows);
   // What could not be written was shown to nobody and stays new; the program's end says so.
@@ -152,7 +160,7 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
         if (sitting.json()) {
           to_json(item).print();
         } else {
-          auto row = row_for(item);
+          auto row = row_for(item, profile);
           std::string line;
           for (const std::string& cell : row)
             if (!cell.empty()) line += (line.empty() ? "" : "  ") + cell;

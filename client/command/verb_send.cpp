@@ -485,6 +485,10 @@ int verify_receipt(Sitting& sitting, const VerifyOptions& options) {
     out.number("tree_size", static_cast<std::int64_t>(verified->size.value));
     out.boolean("submission", verified->exchange.has_value());
     if (verified->exchange) out.text("exchange", to_hex(*verified->exchange));
+    if (verified->erased) {
+      out.text("erased", to_hex(verified->erased->exchange)).text("erased_at", iso_time(verified->erased->at));
+      out.text("backups_at", iso_time(verified->erased->backups_at));
+    }
     out.texts("cosigned", witnesses);
     if (cosignatures.quorum_at) out.text("quorum_at", iso_time(*cosignatures.quorum_at));
     if (lack) out.text("error", protocol::text_of(LocalCode::log_stale)).text("cause", *lack);
@@ -494,14 +498,22 @@ int verify_receipt(Sitting& sitting, const VerifyOptions& options) {
     out.print();
     return exit_code;
   }
-  say(verified->exchange
-          ? "Reçu authentique : cet envoi a été accepté et inscrit."
-          : "Preuve authentique, mais ce n'est pas le reçu d'un envoi accepté : elle prouve un autre acte.");
+  if (verified->erased)
+    say("Certificat d'effacement authentique : cet échange n'est plus, et aucune clé ne l'ouvre plus.");
+  else
+    say(verified->exchange
+            ? "Reçu authentique : cet envoi a été accepté et inscrit."
+            : "Preuve authentique, mais ce n'est pas le reçu d'un envoi accepté : elle prouve un autre acte.");
   say("  Journal    " + verified->origin);
   say("  Inscrit    le " + paris_minute(receipt.leaf.time) + ", à la place " + std::to_string(receipt.index.value) +
       " sur " + std::to_string(verified->size.value));
   say("  Acte       " + std::string(audit::text_of(receipt.leaf.type)));
   if (verified->exchange) say("  Échange    " + to_hex(*verified->exchange));
+  if (verified->erased) {
+    say("  Échange    " + to_hex(verified->erased->exchange));
+    say("  Effacé     le " + paris_minute(verified->erased->at) + " du serveur");
+    say("             le " + paris_minute(verified->erased->backups_at) + " au plus tard de toute sauvegarde");
+  }
   for (const Cosignatures::By& by : cosignatures.by)
     say("  Témoin     " + protocol::printable(by.witness) + ", le " + paris_minute(by.at));
   if (policy && policy->demands_witnesses())
@@ -514,6 +526,19 @@ int verify_receipt(Sitting& sitting, const VerifyOptions& options) {
   say("Il ne prouve pas que quelqu'un l'a lu.");
   if (lack) warn("Erreur : " + *lack + ". [" + std::string(protocol::text_of(LocalCode::log_stale)) + "]");
   return exit_code;
+}
+
+int show_certificate(Sitting& sitting, const std::string& text) {
+  auto exchange = resolve_known(sitting, text);
+  if (!exchange) return report(sitting, exchange.error());
+  auto session = sitting.session();
+  if (!session) return report(sitting, session.error());
+  if (auto certificate = fetch_certificate(**session, *exchange); !certificate)
+    return report(sitting, certificate.error());
+  VerifyOptions options;
+  options.file = certificate_path((*session)->profile(), *exchange);
+  if (!sitting.json()) say("Certificat à conserver : " + options.file.string());
+  return verify_receipt(sitting, options);
 }
 
 int upgrade_receipts(Sitting& sitting) {
@@ -676,6 +701,12 @@ void add_receipt(CLI::App& app, Sitting& sitting, Verdict& verdict) {
     verb->add_option("--max-age", options->max_age, "Confirmé par eux depuis moins de : 90s, 10m, 24h, 5d");
     verb->callback([&sitting, &verdict, options] { verdict.exit_code = verify_receipt(sitting, *options); });
   }
+  auto certified = std::make_shared<std::string>();
+  auto* certificate =
+      group->add_subcommand("erasure", "Demander le certificat d'effacement d'un échange, le vérifier et le garder");
+  certificate->footer("Exemple : pli receipt erasure 3f9a2c71");
+  certificate->add_option("id", *certified, "Numéro de l'échange")->required();
+  certificate->callback([&sitting, &verdict, certified] { verdict.exit_code = show_certificate(sitting, *certified); });
   auto* upgrade = group->add_subcommand("upgrade", "Échanger les reçus contre ceux que les témoins ont confirmés");
   upgrade->footer("Exemple : pli receipt upgrade\npli outbox flush le fait aussi.");
   upgrade->callback([&sitting, &verdict] { verdict.exit_code = upgrade_receipts(sitting); });

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "base/file.hpp"
+#include "client/receipts.hpp"
 #include "tests/client/sitting.hpp"
 
 namespace pli::testing {
@@ -381,6 +382,53 @@ TEST_F(HiddenPlaces, P8AMemberOfTheRosterFindsThatAPlaceWasHiddenFromHim) {
   broker_.bend = {};
   EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_hidden) << "not proven, and so asked again";
   EXPECT_EQ(client::Inbox(*desk->session).look()->alarms.size(), 1U);
+}
+
+TEST_F(HiddenPlaces, P9APlaceIsEmptyByRightWhereItsErasureIsProvenAndTheCertificateIsKept) {
+  send(1);
+  const auto erasure = [&](const protocol::ExchangeId& exchange, const char* act, const char* outcome) {
+    audit::Record record = audit::new_record();
+    record.add("act", act);
+    record.add("exchange", ByteView(exchange));
+    record.add("outcome", outcome);
+    record.add("rule", "terme");
+    record.add("erased", "1775000000000");
+    record.add("backups", "1778024000000");
+    return record;
+  };
+  const auto answer_with = [&](LeafIndex leaf) {
+    broker_.instead = [this, leaf](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+      const auto* prove = std::get_if<protocol::Prove>(&request.body);
+      if (prove == nullptr || !prove->erasure) return std::nullopt;
+      return protocol::Proven{broker_.prove(leaf, {"act", "exchange", "outcome", "rule", "erased", "backups"})};
+    };
+  };
+  bend<protocol::Items>(hide);
+  // Of something else, of something that was refused, of no erasure: hidden all the same.
+  const std::vector<std::pair<audit::LeafType, audit::Record>> lies = {
+      {audit::LeafType::effacement, erasure(protocol::ExchangeId{1}, "erase_exchange", "ok")},
+      {audit::LeafType::effacement, erasure(sent_[0], "erase_exchange", "NOT_FOUND")},
+      {audit::LeafType::effacement, erasure(sent_[0], "erase", "ok")},
+      {audit::LeafType::modification, erasure(sent_[0], "erase_exchange", "ok")}};
+  for (const auto& [type, record] : lies) {
+    answer_with(broker_.add_record(type, record));
+    auto desk = connected("ged.un");
+    EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_hidden);
+  }
+  answer_with(broker_.add_record(audit::LeafType::effacement, erasure(sent_[0], "erase_exchange", "ok")));
+  auto desk = connected("ged.un");
+  auto shown = refresh(*desk);
+  ASSERT_TRUE(shown.has_value()) << why(shown);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::proven);
+  // What it keeps verifies without a broker.
+  const auto kept = client::verify_receipt_file(client::certificate_path(desk->profile, sent_[0]), world_.log,
+                                                world_.log_key.public_key());
+  ASSERT_TRUE(kept.has_value()) << why(kept);
+  EXPECT_FALSE(kept->of_submission());
+  ASSERT_TRUE(kept->erased.has_value());
+  EXPECT_EQ(kept->erased->exchange, sent_[0]);
+  EXPECT_EQ(kept->erased->at, UnixMillis{1'775'000'000'000});
+  EXPECT_EQ(kept->erased->backups_at, UnixMillis{1'778'024'000'000});
 }
 
 TEST_F(HiddenPlaces, P8EveryLieAboutWhomAPlaceWasSealedToIsFound) {
