@@ -4,9 +4,11 @@
 #include <exception>
 #include <iostream>
 
+#include "base/clock.hpp"
 #include "base/command_line.hpp"
 #include "base/version.hpp"
 #include "broker/broker_programs.hpp"
+#include "broker/watched_clock.hpp"
 
 namespace {
 
@@ -33,10 +35,25 @@ int run_command(int argc, char** argv) {
     command->add_flag("--json", options.json, "one JSON object instead of text");
     return command;
   };
+  // Typed, so that whoever vouches for the machine's date has read it: keys are destroyed by it.
+  const auto accept_clock = [&options](CLI::App* command) {
+    const auto take = [&options](const std::string& date) {
+      if (date != pli::broker::utc_date(pli::SystemClock().now()))
+        throw CLI::ValidationError("--accept-clock", "that is not today's date by this machine's clock, in UTC");
+      options.accept_clock = true;
+    };
+    command
+        ->add_option_function<std::string>(
+            "--accept-clock", take,
+            "today's date in UTC, read from another clock: go on although this machine's is far from the newest key "
+            "and "
+            "leaf. Under a wrong date that destroys keys for ever, and what they open with them (CLOCK_AHEAD counts "
+            "them)")
+        ->type_name("YYYY-MM-DD");
+  };
   CLI::App* run = add("run", "serve until SIGTERM; one line says when it is ready",
                       "run --config broker/broker.toml --startup-secret-fd 3 3</run/pli/startup.secret");
-  run->add_flag("--accept-clock", options.accept_clock,
-                "start although the machine's clock is far from the newest key and leaf: it was compared with another");
+  accept_clock(run);
   run->add_option("--accept-rollback", options.accept_rollback,
                   "the authority's signed order: give up what the database has lost, close the shard, open the next");
   CLI::App* rollback = add(
@@ -44,8 +61,7 @@ int run_command(int argc, char** argv) {
       "rollback-request --config broker/broker.toml > request.txt");
   CLI::App* shard = add("next-shard", "close the shard, at the turn of the year or when asked, and open the next one",
                         "next-shard --config broker/broker.toml");
-  shard->add_flag("--accept-clock", options.accept_clock,
-                  "although the machine's clock is far from the newest key and leaf: it was compared with another");
+  accept_clock(shard);
   CLI::App* init = add("init", "make database, leases and outside checkpoint, once, from the first directory version",
                        "init --config broker/broker.toml --directory 000001.note --bundle 000001.bundle");
   init->add_option("--directory", options.directory, "the first version's signed note")->required();
@@ -65,8 +81,7 @@ int run_command(int argc, char** argv) {
           "erase-due --config broker/broker.toml --dry-run");
   erase->add_flag("--dry-run", options.dry_run,
                   "list those announced and due; changes nothing, and runs beside the broker");
-  erase->add_flag("--accept-clock", options.accept_clock,
-                  "although the machine's clock is far from the newest key and leaf: it was compared with another");
+  accept_clock(erase);
   CLI::App* statistics =
       add("statistics", "the monthly statistics the log has stated, and when the next are due; changes nothing",
           "statistics --config broker/broker.toml --month 2026-11");

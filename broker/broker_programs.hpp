@@ -18,7 +18,7 @@ struct ProgramOptions {
   std::filesystem::path config;
   std::optional<int> startup_secret_fd;  ///< instead of the configuration's startup_secret
   bool json = false;
-  bool accept_clock = false;              ///< run: the operator vouches for the machine's clock
+  bool accept_clock = false;              ///< run, next-shard: the operator typed the date of the machine's clock
   std::filesystem::path accept_rollback;  ///< run: the authority's order, for a database older than what was published
   std::filesystem::path directory;        ///< init: the first version's signed note
   std::filesystem::path bundle;           ///< init: its entries

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/file.hpp"
+#include "broker/log.hpp"
 #include "crypto/boxed_key.hpp"
 #include "protocol/limits.hpp"
 
@@ -404,7 +405,10 @@ std::uint32_t LeaseFile::oldest_record_month() const {
 Result<void> KeyRing::drop_record_keys_before(std::uint32_t month) {
   const auto dropped =
       std::erase_if(leases_.record_keys, [&](const LeaseFile::RecordKey& key) { return key.month < month; });
-  return dropped == 0 ? Result<void>() : write_leases();
+  if (dropped == 0) return {};
+  if (auto written = write_leases(); !written) return written;
+  log(LogLevel::info, "record keys destroyed at the journal's term", {{"months", std::uint64_t{dropped}}});
+  return {};
 }
 
 Result<void> KeyRing::record_erased(const std::vector<Digest>& exchanges, UnixMillis now) {
@@ -436,9 +440,12 @@ Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used, con
   std::erase_if(leases_.leases, [&](const LeaseFile::Lease& lease) {
     return std::find(spent.begin(), spent.end(), lease.id) != spent.end();
   });
-  if (!spent.empty()) forget_erased();
-  if (!spent.empty())
+  if (!spent.empty()) {
+    forget_erased();
     if (auto written = write_leases(); !written) return written;
+    log(LogLevel::info, "lease keys destroyed five weeks after they were made",
+        {{"leases", std::uint64_t{spent.size()}}});
+  }
 
   std::vector<std::uint32_t> gone;
   {
@@ -457,6 +464,9 @@ Result<void> KeyRing::retire(UnixMillis now, std::uint32_t lease_still_used, con
     if (auto written = write_file_durably(gone_path(paths_, epoch), {}, FileMode::owner_only); !written) return written;
     if (auto destroyed = destroy_release(epoch); !destroyed) return destroyed;
   }
+  if (!gone.empty())
+    log(LogLevel::info, "release keys destroyed five weeks after their month",
+        {{"months", std::uint64_t{gone.size()}}});
   return {};
 }
 

@@ -66,7 +66,7 @@ int erase_due(const ProgramOptions& options) {
   auto opened = open_compared(*config, Standing::extends);
   if (!opened) return report(opened.error(), options.json);
   auto& [outside, keys, store] = *opened;
-  if (auto plausible = demand_clock(now, *keys, *store); !plausible && !options.accept_clock)
+  if (auto plausible = demand_clock(now, *keys, *store, *config, options.accept_clock); !plausible)
     return report(plausible.error(), options.json);
   if (auto ready = keys->prepare(now); !ready) return report(keys_failure(ready.error()), options.json);
   std::uint64_t erased = 0;

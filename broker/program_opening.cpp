@@ -1,8 +1,14 @@
 #include "broker/program_opening.hpp"
 
+#include <algorithm>
+#include <chrono>
+
 #include "audit/note.hpp"
+#include "broker/log.hpp"
 #include "broker/startup_secret.hpp"
 #include "broker/watched_clock.hpp"
+#include "protocol/limits.hpp"
+#include "protocol/statistics.hpp"
 
 namespace pli::broker {
 namespace {
@@ -23,6 +29,33 @@ Outcome<void> demand_standing(Standing wanted, const Config& config, const KeyRi
   if (compared->standing != Standing::extends) return standing_failure(*compared);
   return Failure{exit_local_error, "NO_ROLLBACK", "the database holds all that was published",
                  "Start without --accept-rollback. An order is accepted once."};
+}
+
+struct Ending {
+  std::uint64_t leases = 0;
+  std::uint64_t record_months = 0;
+  std::uint64_t release_months = 0;
+};
+
+std::uint32_t months_before(std::uint32_t month, std::uint32_t count) {
+  const std::uint32_t months = month / 100 * 12 + month % 100 - 1 - count;
+  return months / 12 * 100 + months % 12 + 1;
+}
+
+/// The keys that are past their time at `now`: what a broker going by it destroys within the hour.
+Ending ending_at(UnixMillis now, const KeyRing& keys, std::uint32_t journal_months) {
+  const std::shared_ptr<const LeaseFile> file = keys.for_checking().leases;
+  Ending out;
+  for (const LeaseFile::Lease& lease : file->leases)
+    if (now - lease.made_at >= protocol::lease_life) ++out.leases;
+  const std::uint32_t first_kept = months_before(month_of(now), journal_months);
+  for (const LeaseFile::RecordKey& key : file->record_keys)
+    if (key.month < first_kept) ++out.record_months;
+  // No release key is older than the oldest record key: it is the shorter-lived.
+  for (std::uint32_t month = file->oldest_record_month(); month <= month_of(now); month = protocol::month_after(month))
+    if (keys.release_public(month) && now - protocol::month_start(protocol::month_after(month)) >= protocol::lease_life)
+      ++out.release_months;
+  return out;
 }
 
 }  // namespace
@@ -81,17 +114,46 @@ Outcome<Opened> open_compared(const Config& config, Standing wanted) {
   return Opened{*std::move(outside), *std::move(keys), *std::move(store)};
 }
 
-Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store) {
+Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store, const Config& config,
+                           bool accepted) {
   constexpr std::string_view next =
-      "Compare `date` with another clock and set it right. If it is right, because the broker stood still for long or "
-      "ran under a wrong clock before, start once with --accept-clock.";
+      "First look whether the date is right: `date -u`, another clock, NTP (`timedatectl`); set it right where it is "
+      "not. Only where it is right, because the broker stood still for long or ran under a wrong clock before, start "
+      "once with --accept-clock=YYYY-MM-DD, today's date in UTC.";
   UnixMillis newest_leaf;
   if (const std::uint64_t leaves = store.tree_size().value; leaves > 0)
     if (const auto last = store.leaf({{leaves - 1}, store.shard()})) newest_leaf = last->leaf.time;
-  auto plausible = demand_plausible_clock(now, keys.newest_lease_made_at(), newest_leaf);
+  const UnixMillis newest_lease = keys.newest_lease_made_at();
+  auto plausible = demand_plausible_clock(now, newest_lease, newest_leaf);
   if (plausible) return {};
   const bool ahead = plausible.error().code == Errc::over_limit;
-  return failure(exit_local_error, ahead ? "CLOCK_AHEAD" : "CLOCK_BEHIND", plausible.error(), next);
+  const UnixMillis last_act = ahead && newest_leaf <= now ? std::max(newest_leaf, newest_lease) : newest_lease;
+  const auto apart = ahead ? now - last_act : last_act - now;
+  const auto days = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::hours>(apart).count() / 24);
+  const Ending ending = ending_at(now, keys, config.limits.journal_months);
+  if (accepted) {
+    log(LogLevel::warning, "clock accepted",
+        {{"way", ahead ? Word("ahead") : Word("behind")},
+         {"days", days},
+         {"leases_ending", ending.leases},
+         {"record_months_ending", ending.record_months},
+         {"release_months_ending", ending.release_months}});
+    return {};
+  }
+  if (!ahead)
+    return Failure{exit_local_error, "CLOCK_BEHIND",
+                   "the machine's date is " + utc_date(now) + ", " + std::to_string(days) +
+                       " days before the newest lease key was made",
+                   next};
+  return Failure{exit_local_error, "CLOCK_AHEAD",
+                 "the machine's date is " + utc_date(now) + ", " + std::to_string(days) +
+                     " days ahead of the log's last act. Going by it destroys at once and for ever " +
+                     std::to_string(ending.leases) + " lease keys, the record keys of " +
+                     std::to_string(ending.record_months) + " months and the release keys of " +
+                     std::to_string(ending.release_months) +
+                     " months: what is under them is read by nobody again, from no backup either; and the cases whose "
+                     "term has come by it are erased",
+                 next};
 }
 
 Failure check_failure(const Error& error) {

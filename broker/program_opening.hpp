@@ -33,7 +33,9 @@ struct Opened {
 };
 /// P10: nothing is decided on a store that stands otherwise than `wanted` to what was published.
 [[nodiscard]] Outcome<Opened> open_compared(const Config& config, Standing wanted);
-[[nodiscard]] Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store);
+/// Where `accepted`, a clock far from the log is gone by all the same, and a warning logged.
+[[nodiscard]] Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store, const Config& config,
+                                         bool accepted);
 
 struct Checked {
   CheckReport found;

@@ -173,7 +173,7 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
   auto opened = open_compared(config, accepting ? Standing::rolled_back : Standing::extends);
   if (!opened) return report(opened.error(), options.json);
   auto& [outside, keys, store] = *opened;
-  if (auto plausible = demand_clock(clock.now(), *keys, *store); !plausible && !options.accept_clock)
+  if (auto plausible = demand_clock(clock.now(), *keys, *store, config, options.accept_clock); !plausible)
     return report(plausible.error(), options.json);
   if (auto ready = keys->prepare(clock.now()); !ready) return report(keys_failure(ready.error()), options.json);
   if (accepting) {

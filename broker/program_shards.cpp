@@ -57,7 +57,7 @@ int open_next_shard(const ProgramOptions& options) {
   if (!opened) return report(opened.error(), options.json);
   auto& [outside, keys, store] = *opened;
   const UnixMillis now = SystemClock().now();
-  if (auto plausible = demand_clock(now, *keys, *store); !plausible && !options.accept_clock)
+  if (auto plausible = demand_clock(now, *keys, *store, *config, options.accept_clock); !plausible)
     return report(plausible.error(), options.json);
   if (auto ready = keys->prepare(now); !ready) return report(keys_failure(ready.error()), options.json);
   if (auto none = demand_no_later_shard(*config, *keys, *store, SystemClock()); !none)

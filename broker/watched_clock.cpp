@@ -1,6 +1,7 @@
 #include "broker/watched_clock.hpp"
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 #include "broker/log.hpp"
@@ -16,6 +17,14 @@ Result<void> demand_plausible_clock(UnixMillis now, UnixMillis newest_key, UnixM
   if (now - known > protocol::clock_leap_max)
     return Error{Errc::over_limit, "the machine's clock is far ahead of the newest leaf and the newest lease key"};
   return {};
+}
+
+std::string utc_date(UnixMillis time) {
+  const std::time_t seconds = time.value / 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  return std::string(text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d", &parts));
 }
 
 std::chrono::milliseconds time_since_boot() {

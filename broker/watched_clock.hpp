@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <mutex>
+#include <string>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
@@ -16,6 +17,9 @@ namespace pli::broker {
 /// operator alone (`--accept-clock`).
 /// Errors: over_limit (more than clock_leap_max ahead of both), conflict (more than clock_back_max behind the lease).
 [[nodiscard]] Result<void> demand_plausible_clock(UnixMillis now, UnixMillis newest_key, UnixMillis newest_leaf);
+
+/// "2026-11-28", UTC: what an operator who vouches for a clock types.
+[[nodiscard]] std::string utc_date(UnixMillis time);
 
 /// Time since some moment, the machine's sleep included; never set by anybody.
 [[nodiscard]] std::chrono::milliseconds time_since_boot();

@@ -19,7 +19,10 @@
 #include "audit/tile.hpp"
 #include "base/file.hpp"
 #include "broker/key_ring.hpp"
+#include "broker/log.hpp"
 #include "broker/outside_file.hpp"
+#include "broker/program_opening.hpp"
+#include "broker/watched_clock.hpp"
 #include "crypto/boxed_key.hpp"
 #include "crypto/hash.hpp"
 #include "protocol/shard_order.hpp"
@@ -781,8 +784,14 @@ TEST_F(BrokerProgram, AClockFarFromTheNewestKeyDoesNotStartUnlessAccepted) {
   EXPECT_EQ(files_in({"keys", "copy"}), before) << "no key is made by a clock nobody vouched for";
   EXPECT_EQ(call("check").code, 0);
 
+  for (const char* unread : {"--accept-clock", "--accept-clock=2099-01-01", "--accept-clock="}) {
+    EXPECT_EQ(call("run", {unread}).code, 2) << unread;
+    EXPECT_EQ(call("next-shard", {unread}).code, 2) << unread;
+    EXPECT_EQ(call("erase-due", {unread}).code, 2) << unread;
+  }
+  EXPECT_EQ(files_in({"keys", "copy"}), before);
   std::vector<std::string> accepting = words("run");
-  accepting.push_back("--accept-clock");
+  accepting.push_back("--accept-clock=" + utc_date(SystemClock().now()));
   Run running;
   running.program = std::make_unique<Program>(accepting);
   running.ready = json::parse(running.program->line(), nullptr, false);
@@ -790,6 +799,43 @@ TEST_F(BrokerProgram, AClockFarFromTheNewestKeyDoesNotStartUnlessAccepted) {
   EXPECT_EQ(stop(running), 0);
   Run again = run();  // the lease was replaced: once is enough
   EXPECT_EQ(stop(again), 0);
+}
+
+TEST_F(BrokerProgram, AClockFarAheadSaysHowFarAndWhatItWouldDestroy) {
+  // A log begun seven months and more ago: to it, today is a clock that far ahead.
+  const UnixMillis now = SystemClock().now();
+  const UnixMillis then = now - std::chrono::hours(230 * 24 + 1);
+  configure("[limits]\njournal_months = 6\n");
+  const KeyPaths paths{path("keys"), path("keys/leases"), path("copy/leases")};
+  const auto config = load_config(path("broker.toml"));
+  ASSERT_TRUE(config.has_value()) << config.error().detail;
+  ASSERT_TRUE(KeyRing::create(paths, startup_, then).has_value());
+  const auto keys = KeyRing::read(paths, crypto::SecretKey::copy_of(startup_.expose()));
+  ASSERT_TRUE(keys.has_value()) << keys.error().detail;
+  StoreOptions options;
+  options.create = true;
+  const auto store = Store::open(path("data/pli.db"), options);
+  ASSERT_TRUE(store.has_value()) << store.error().detail;
+  const auto refused = demand_clock(now, **keys, **store, *config, false);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().state, "CLOCK_AHEAD");
+  const std::string& cause = refused.error().cause;
+  for (const std::string& said :
+       {utc_date(now), std::string("230 days ahead"), std::string("for ever"), std::string("1 lease keys"),
+        std::string("record keys of 1 months"), std::string("release keys of 1 months"), std::string("cases")})
+    EXPECT_NE(cause.find(said), std::string::npos) << said << ": " << cause;
+  EXPECT_NE(refused.error().next.find("NTP"), std::string_view::npos);
+  ASSERT_TRUE(open_log({path("log"), false}).has_value());
+  EXPECT_TRUE(demand_clock(now, **keys, **store, *config, true).has_value());
+  EXPECT_TRUE((*keys)->current_lease(now).has_value());
+  EXPECT_TRUE((*keys)->current_record_key(now).has_value());
+  EXPECT_TRUE((*keys)->retire(now, (*keys)->newest_lease()).has_value());
+  EXPECT_TRUE((*keys)->drop_record_keys_before(month_of(now)).has_value());
+  close_log();
+  const std::string log = text_of("log/pli-broker.log");
+  for (const char* said : {"\"clock accepted\"", "\"days\":230", "lease keys destroyed", "record keys destroyed",
+                           "release keys destroyed"})
+    EXPECT_NE(log.find(said), std::string::npos) << said << ": " << log;
 }
 
 TEST_F(BrokerProgram, AnotherStartupSecretOpensNothing) {
