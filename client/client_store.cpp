@@ -746,7 +746,7 @@ std::optional<ClientStore::Received> read_received(SQLite::Statement& row) {
   out.opened = row.getColumn(11).getInt() != 0;
   out.acknowledged = item.head.number.value <= number(row.getColumn(12));
   const int hidden = row.getColumn(13).getInt();
-  if (hidden < 0 || hidden > static_cast<int>(HiddenProof::own)) return std::nullopt;
+  if (hidden < 0 || hidden > static_cast<int>(HiddenProof::erased)) return std::nullopt;
   out.hidden = static_cast<HiddenProof>(hidden);
   return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include "client/alarm.hpp"
 #include "client/client_store.hpp"
@@ -196,6 +197,15 @@ Outcome<std::vector<InboxItem>> to_items(const Result<std::vector<ClientStore::R
   return out;
 }
 
+/// The record went at the journal's term, or cannot be read: the others of the queue are none the worse for it.
+bool is_erased(const Failure& failure) { return is(failure, protocol::Code::erased); }
+
+/// Where the broker cannot read its own key ("cle") it may later.
+bool is_erased_for_good(const Failure& failure) {
+  const auto* refusal = std::get_if<protocol::Refusal>(&failure.cause);
+  return is_erased(failure) && refusal->subject != "cle";
+}
+
 bool is_verification(const Failure& failure) { return exit_class(failure) == ExitClass::verification_failed; }
 
 }  // namespace
@@ -206,6 +216,7 @@ std::string_view text_of(HiddenProof proof) {
     case HiddenProof::proven: return "proven";
     case HiddenProof::claimed: return "claimed";
     case HiddenProof::own: return "own";
+    case HiddenProof::erased: return "erased";
   }
   return {};
 }
@@ -291,6 +302,10 @@ Outcome<void> Inbox::prove(const std::string& queue) {
   if (!proven && is(proven.error(), protocol::Code::not_found))
     return withheld(profile, queue, "the log does not know an exchange the queue shows", item.head, item.head,
                     "exchange " + to_hex(item.exchange) + "\n");
+  if (!proven && is_erased(proven.error())) {
+    unproven_.push_back({queue, item.head.number, item.exchange, proven.error()});
+    return {};
+  }
   if (!proven) return proven.error();
   auto receipt = session_.verify_proof(proven->proof);
   if (!receipt) return receipt.error();
@@ -400,6 +415,11 @@ Outcome<void> Inbox::prove_hidden(const std::string& queue) {
     auto proof = ask_why_hidden(place.item, *self);
     // Refusals count: the rest waits for the next look.
     if (!proof && is(proof.error(), protocol::Code::busy)) return {};
+    if (!proof && is_erased(proof.error())) {
+      unproven_.push_back({queue, place.item.head.number, place.item.exchange, proof.error()});
+      if (!is_erased_for_good(proof.error())) continue;
+      proof = HiddenProof::erased;
+    }
     if (!proof) return proof.error();
     if (auto kept = session_.profile().store().set_hidden(queue, place.item.head.number, *proof); !kept)
       return store_failure(kept.error());
@@ -544,6 +564,7 @@ Outcome<std::vector<InboxItem>> Inbox::refresh(const std::string& queue) {
 
 Outcome<InboxView> Inbox::look() {
   InboxView out;
+  unproven_.clear();
   for (const std::string& queue : session_.seats()) {
     auto fresh = refresh(queue);
     if (!fresh && !is_verification(fresh.error())) return fresh.error();
@@ -553,6 +574,7 @@ Outcome<InboxView> Inbox::look() {
     }
     for (InboxItem& item : *fresh) out.items.push_back(std::move(item));
   }
+  out.unproven = std::exchange(unproven_, {});
   if (auto checked = session_.check_log(); !checked) {
     if (!is_verification(checked.error())) return checked.error();
     out.alarms.push_back(checked.error());

@@ -29,6 +29,7 @@ enum class HiddenProof : std::uint8_t {
   claimed,  ///< of a case of ours, by the broker's refusal, and a place before it is `own`: which case is not ours to
             ///< know
   own,      ///< sent by our organisation or person to an instance, by its sender's signature
+  erased,   ///< nothing shows it any more: by the broker's word its record was erased at the journal's term
 };
 [[nodiscard]] std::string_view text_of(HiddenProof proof);
 
@@ -50,10 +51,20 @@ struct InboxItem {
   bool superseded = false;  ///< its place was lost in a rollback, and it has not come again
 };
 
+/// A place the broker cannot prove any more, by its own word; what auditors see of the journal shows whether that is
+/// so.
+struct UnprovenPlace {
+  std::string queue;
+  QueueNumber number{};
+  protocol::ExchangeId exchange{};
+  Failure failure;  ///< ERASED
+};
+
 /// What a look into every seat brought.
 struct InboxView {
   std::vector<InboxItem> items;
-  std::vector<Failure> alarms;  ///< queue by queue and of the log, and those not acknowledged yet
+  std::vector<Failure> alarms;          ///< queue by queue and of the log, and those not acknowledged yet
+  std::vector<UnprovenPlace> unproven;  ///< of those asked about in this look; it hides none of the others
 };
 
 /// A sender says it was shown another place in a queue than we are.
@@ -75,7 +86,7 @@ class Inbox {
   /// Errors, evidence kept, and each time until acknowledged (alarm.hpp): queue_withheld (chain broken, shorter than
   /// known, proof with another number or head, bad signature or digest of a header), queue_reordered (a place known
   /// holds something else), queue_hidden, directory_stale (a header names a version the broker does not show);
-  /// refusals, unreachable, local_store.
+  /// refusals, unreachable, local_store. ERASED is none of them: whose record is erased stays unproven (look()).
   [[nodiscard]] Outcome<std::vector<InboxItem>> refresh(const std::string& queue);
   /// All seats and the log. Errors: the first alarm; else as above.
   [[nodiscard]] Outcome<std::vector<InboxItem>> refresh();
@@ -136,6 +147,7 @@ class Inbox {
   /// Follows over one connection. True when told to stop or idle long enough.
   [[nodiscard]] Outcome<bool> sit(const OnItem& on_item, Waiting& waiting);
   Session& session_;
+  std::vector<UnprovenPlace> unproven_;  ///< of the look under way
 };
 
 /// What the profile has received so far, newest last, without a connection; what was lost in a rollback and has not

@@ -31,7 +31,11 @@ using protocol::LocalCode;
 std::string hidden_text(const InboxItem& item, const Profile& profile) {
   std::error_code none;
   if (fs::exists(certificate_path(profile, item.exchange), none)) return "(effacé)";
-  return item.hidden == HiddenProof::claimed ? "(une règle vous le cache)" : "(ne vous est pas adressé)";
+  switch (item.hidden) {
+    case HiddenProof::claimed: return "(une règle vous le cache)";
+    case HiddenProof::erased: return "(caché, sans preuve : effacé du journal)";
+    default: return "(ne vous est pas adressé)";
+  }
 }
 
 std::vector<std::string> row_for(const InboxItem& item, const Profile& profile) {
@@ -123,6 +127,18 @@ void show_directory_changes(Sitting& sitting, const Profile& profile, const Know
     warn("Ces changements seront montrés de nouveau : le dossier du profil n'a pas pu être écrit.");
 }
 
+/// What could not be proven is named, and keeps nothing else from being shown; the worst exit code.
+int report_unproven(const Sitting& sitting, const std::vector<UnprovenPlace>& places) {
+  int code = 0;
+  for (const UnprovenPlace& place : places) {
+    if (!sitting.json())
+      warn("File " + place.queue + ", n° " + std::to_string(place.number.value) + " (" + short_id(place.exchange) +
+           ") : sa place n'a pas pu être prouvée. Le reste est affiché.");
+    code = std::max(code, report(sitting, place.failure));
+  }
+  return code;
+}
+
 int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seconds) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
@@ -147,13 +163,14 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
   // What could not be written was shown to nobody and stays new; the program's end says so.
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return 0;
   if (auto kept = box.handed_over(items); !kept) return report(sitting, kept.error());
-  int code = report_alarms_seen(sitting, fresh->alarms);
+  const int code = report_alarms_seen(sitting, fresh->alarms);
+  const int partial = report_unproven(sitting, fresh->unproven);
   if (rows.empty() && !sitting.json()) say("Rien de nouveau.");
   show_directory_changes(sitting, profile, (*session)->directory());
   if ((*session)->directory().expires_soon_at(sitting.clock().now()) && !sitting.json())
     warn("L'annuaire expire le " + paris_minute((*session)->directory().not_after()) +
          " : la préfecture doit en publier une nouvelle version.");
-  if (!follow || code != 0) return code;
+  if (!follow || code != 0) return std::max(code, partial);
   if (!sitting.json()) say("En attente de nouveaux envois (Ctrl-C pour arrêter)…");
   auto ended = box.follow(
       [&](const InboxItem& item) {

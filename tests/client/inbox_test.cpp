@@ -665,6 +665,67 @@ TEST_F(HiddenPlaces, ABusyBrokerIsAskedAgainAtTheNextLook) {
   EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::proven);
 }
 
+TEST_F(HiddenPlaces, APlaceWhoseRecordIsErasedIsNamedOnceAndHidesNoOther) {
+  seat_newcomer();
+  send(1);
+  auto desk = connected("ged.trois");
+  std::size_t asked = 0;
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    const auto* prove = std::get_if<protocol::Prove>(&request.body);
+    if (prove == nullptr || prove->exchange != sent_.front()) return std::nullopt;
+    ++asked;
+    return protocol::Refusal{Code::erased, "journal", 0};
+  };
+  auto view = client::Inbox(*desk->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  EXPECT_EQ(view->items.size(), 2U);
+  EXPECT_TRUE(view->alarms.empty());
+  ASSERT_EQ(view->unproven.size(), 1U);
+  EXPECT_EQ(view->unproven.front().exchange, sent_.front());
+  EXPECT_EQ(view->unproven.front().queue, "ged/89");
+  EXPECT_EQ(view->unproven.front().number.value, 1U);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::erased);
+  const std::size_t asked_first = asked;  // for its acceptance, and for a certificate of its erasure
+  view = client::Inbox(*desk->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  EXPECT_TRUE(view->unproven.empty());
+  EXPECT_EQ(asked, asked_first) << "the places after it have their turn";
+}
+
+TEST_F(HiddenPlaces, APlaceWhoseKeyTheBrokerCannotReadIsAskedAboutAgain) {
+  seat_newcomer();
+  auto desk = connected("ged.trois");
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Prove>(request.body)) return protocol::Refusal{Code::erased, "cle", 0};
+    return std::nullopt;
+  };
+  auto view = client::Inbox(*desk->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  EXPECT_EQ(view->unproven.size(), 1U);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::none);
+  broker_.instead = {};
+  ASSERT_TRUE(refresh(*desk).has_value());
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::proven);
+}
+
+TEST_F(InboxTest, ALetterWhoseRecordIsErasedIsShownAsUnprovenWithTheOthers) {
+  send(2);
+  auto desk = connected("ged.un");
+  broker_.instead = [](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (std::holds_alternative<protocol::Prove>(request.body)) return protocol::Refusal{Code::erased, "journal", 0};
+    return std::nullopt;
+  };
+  auto view = client::Inbox(*desk->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  EXPECT_EQ(view->items.size(), 2U);
+  ASSERT_EQ(view->unproven.size(), 1U);
+  EXPECT_EQ(view->unproven.front().exchange, sent_.back());
+  EXPECT_TRUE(refresh(*desk).has_value());
+  broker_.instead = {};
+  view = client::Inbox(*desk->session).look();
+  EXPECT_TRUE(view->unproven.empty());
+}
+
 TEST_F(InboxTest, P5FindsADirectoryVersionTheBrokerShowsToOthers) {
   auto desk = connected("ged.un");
   world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
