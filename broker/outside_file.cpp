@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/file.hpp"
+#include "broker/log.hpp"
 
 namespace pli::broker {
 namespace {
@@ -40,20 +41,24 @@ Result<OutsideFile> OutsideFile::create(const std::filesystem::path& path, const
   if (std::filesystem::exists(path, problem) || problem)
     return Error{Errc::conflict, "an outside checkpoint is there already"};
   const audit::OutsideSlot first{1, note};
-  auto slot = audit::encode_slot(first);
+  auto fd = make(path, first);
+  if (!fd) return fd.error();
+  return OutsideFile(path, *fd, first);
+}
+
+Result<int> OutsideFile::make(const std::filesystem::path& path, const audit::OutsideSlot& only) {
+  auto slot = audit::encode_slot(only);
   if (!slot) return slot.error();
   Bytes whole(file_bytes, 0);
-  std::copy(slot->begin(), slot->end(), whole.begin() + place_of(first.sequence));
+  std::copy(slot->begin(), slot->end(), whole.begin() + place_of(only.sequence));
   if (auto written = write_file_durably(path, whole, FileMode::owner_only); !written) return written.error();
-  auto fd = open_locked(path);
-  if (!fd) return fd.error();
-  return OutsideFile(*fd, first);
+  return open_locked(path);
 }
 
 Result<OutsideFile> OutsideFile::open(const std::filesystem::path& path) {
   auto fd = open_locked(path);
   if (!fd) return fd.error();
-  OutsideFile file(*fd, {});
+  OutsideFile file(path, *fd, {});
   Bytes whole(file_bytes + 1);
   const ssize_t got = ::pread(file.fd_, whole.data(), whole.size(), 0);
   if (got < 0) return Error{Errc::io_error, "the outside checkpoint cannot be read"};
@@ -75,18 +80,30 @@ Result<audit::OutsideSlot> OutsideFile::read(const std::filesystem::path& path) 
 }
 
 OutsideFile::OutsideFile(OutsideFile&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), newest_(std::move(other.newest_)) {}
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), newest_(std::move(other.newest_)) {}
 
 OutsideFile::~OutsideFile() {
   if (fd_ >= 0) ::close(fd_);
 }
 
 Result<void> OutsideFile::write(const std::string& note) {
-  // Somebody may have removed or cut it: what is written then is there at no start.
-  struct stat there {};
-  if (::fstat(fd_, &there) != 0 || there.st_nlink == 0 || there.st_size != static_cast<off_t>(file_bytes))
-    return Error{Errc::io_error, "the outside checkpoint was removed or cut"};
   audit::OutsideSlot next{newest_.sequence + 1, note};
+  // Somebody may have removed, moved or cut it: what is written then is there at no start.
+  struct stat there {};
+  struct stat ours {};
+  if (::stat(path_.c_str(), &there) != 0) {
+    if (errno != ENOENT) return Error{Errc::io_error, "the outside checkpoint cannot be looked at"};
+    auto fd = make(path_, next);
+    if (!fd) return fd.error();
+    ::close(std::exchange(fd_, *fd));
+    newest_ = std::move(next);
+    log(LogLevel::error, "outside checkpoint was removed while running, and is made anew",
+        {{"path", LocalText{path_.native()}}});
+    return {};
+  }
+  if (::fstat(fd_, &ours) != 0 || there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)
+    return Error{Errc::io_error, "another file stands in the outside checkpoint's place"};
+  if (ours.st_size != static_cast<off_t>(file_bytes)) return Error{Errc::io_error, "the outside checkpoint was cut"};
   auto slot = audit::encode_slot(next);
   if (!slot) return slot.error();
   ssize_t put = 0;

@@ -27,11 +27,17 @@ class OutsideFile {
   ~OutsideFile();
 
   [[nodiscard]] const audit::OutsideSlot& newest() const { return newest_; }
-  /// Overwrites the older slot; durable when it returns. Errors: over_limit, io_error: the newer slot still stands.
+  /// Overwrites the older slot; durable when it returns. A file that was removed is made anew and this is logged: what
+  /// was published is known here, and to nobody after a stop. Errors: over_limit, io_error (cut, or another file stands
+  /// in its place): the newer slot still stands.
   [[nodiscard]] Result<void> write(const std::string& note);
 
  private:
-  OutsideFile(int fd, audit::OutsideSlot newest) : fd_(fd), newest_(std::move(newest)) {}
+  OutsideFile(std::filesystem::path path, int fd, audit::OutsideSlot newest)
+      : path_(std::move(path)), fd_(fd), newest_(std::move(newest)) {}
+  /// With this slot alone, durable and locked.
+  [[nodiscard]] static Result<int> make(const std::filesystem::path& path, const audit::OutsideSlot& only);
+  std::filesystem::path path_;
   int fd_ = -1;
   audit::OutsideSlot newest_;
 };

@@ -109,11 +109,31 @@ TEST_F(OutsideCheckpoint, P10AnotherLogsCheckpointIsNotAccepted) {
   EXPECT_EQ(demand(audit::sign_checkpoint(other_shard, key_), 20, tree_).error().code, Errc::corruption);
 }
 
+TEST_F(OutsideCheckpoint, P10RemovedWhileRunningIsMadeAnewWithTheNewest) {
+  for (const bool moved : {false, true}) {
+    std::filesystem::remove(path_);
+    OutsideFile file = OutsideFile::create(path_, note(1)).value();
+    if (moved)
+      std::filesystem::rename(path_, folder_.path() / "aside");
+    else
+      std::filesystem::remove(path_);
+    ASSERT_TRUE(file.write(note(2)));
+    EXPECT_EQ(OutsideFile::read(path_).value(), (audit::OutsideSlot{2, note(2)}));
+    EXPECT_EQ(OutsideFile::open(path_).error().code, Errc::unavailable) << "nobody else may hold the new one";
+    ASSERT_TRUE(file.write(note(3)));
+    EXPECT_EQ(OutsideFile::read(path_)->note, note(3));
+    EXPECT_EQ(std::filesystem::file_size(path_), 2 * audit::outside_slot_bytes);
+  }
+}
+
 TEST_F(OutsideCheckpoint, IsNotWrittenWhereNoStartWouldFindIt) {
   {
     OutsideFile file = OutsideFile::create(path_, note(1)).value();
+    std::filesystem::rename(path_, folder_.path() / "aside");
+    std::filesystem::copy(folder_.path() / "aside", path_);
+    EXPECT_EQ(file.write(note(2)).error().code, Errc::io_error) << "that one may be of another broker";
+    EXPECT_EQ(OutsideFile::read(path_)->note, note(1));
     std::filesystem::remove(path_);
-    EXPECT_EQ(file.write(note(2)).error().code, Errc::io_error);
   }
   OutsideFile file = OutsideFile::create(path_, note(1)).value();
   std::filesystem::resize_file(path_, audit::outside_slot_bytes);
