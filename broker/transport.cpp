@@ -182,6 +182,7 @@ struct Transport::State {
   steady_clock::duration retry_after = retry_first;
   bool receiving = true;
   std::uint64_t handshakes_refused = 0;
+  std::atomic<std::uint64_t> refusals_of_ours{0};  ///< of the self-test's stranger, not seen yet: nobody's attempt
   std::uint64_t turned_away = 0;
   std::uint64_t endless = 0;
   std::uint64_t answers_dropped = 0;
@@ -304,7 +305,10 @@ Result<void> Transport::self_test(std::chrono::milliseconds timeout) {
   const crypto::SecretKey stranger = crypto::SecretKey::random(32);
   const crypto::CurvePublic key{crypto::x25519_public(stranger)};
   if (state_->zap) state_->zap->expect(key);
-  return demand_refusal(state_->bound, state_->public_key, stranger, key, timeout);
+  ++state_->refusals_of_ours;
+  auto refused = demand_refusal(state_->bound, state_->public_key, stranger, key, timeout);
+  if (!refused) state_->refusals_of_ours = 0;
+  return refused;
 }
 
 // ---- the thread --------------------------------------------------------------------------------------------------
@@ -475,6 +479,8 @@ void Transport::State::read_monitor() {
       unwanted.erase(fd);
       intakes.erase(fd);
       if (auto known = by_fd.find(fd); known != by_fd.end()) drop_connection(std::string(known->second));
+    } else if (refusals_of_ours > 0) {
+      --refusals_of_ours;
     } else {
       ++handshakes_refused;
     }

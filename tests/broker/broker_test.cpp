@@ -62,6 +62,15 @@ TEST(Transport, TheSelfTestsOwnKeyIsNotCountedAsAStranger) {
   EXPECT_EQ(running.core.strays(Unattributed::Reason::unknown_key), 0U);
 }
 
+TEST(Transport, CountsNoHandshakeOfItsOwnSelfTestAsRefused) {
+  World world;
+  RunningBroker running(world);
+  auto client = running.connect(crypto::Identity::generate());
+  EXPECT_EQ(client.handshake(patience), RawClient::Handshake::refused);
+  EXPECT_TRUE(eventually([&] { return running.broker->vitals().handshakes_refused > 0; }));
+  EXPECT_EQ(running.broker->vitals().handshakes_refused, 1U);
+}
+
 TEST(Transport, ARevokedMemberConnectsToBeToldSo) {
   World world;
   RunningBroker running(world);
