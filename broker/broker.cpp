@@ -356,6 +356,9 @@ void Broker::tell() {
   protocol::Health health = log_failed_ ? own_health() : core_.health(clock_.now());
   if (!log_failed_) complete_health(health);
   const std::lock_guard lock(vitals_mutex_);
+  if (vitals_.state != health.state && !(vitals_.state.empty() && health.state == "ok"))
+    log(health.state == "ok" ? LogLevel::info : LogLevel::warning, "health changed",
+        {{"state", LocalText{health.state}}, {"disk_free_bytes", health.free_disk_bytes}});
   vitals_.state = health.state;
   vitals_.damage = health.damage;
   vitals_.told_at = clock_.now();

@@ -77,12 +77,18 @@ Result<Bytes> read_plain_file(const std::filesystem::path& path, std::size_t byt
   return read_file(path, bytes_max);
 }
 
+/// The operator's own file, in words for him.
+Error named(const std::filesystem::path& path, const Error& error) {
+  return {error.code, path.native() + ": " + error.detail};
+}
+
 Result<crypto::SecretKey> read_key(const KeyPaths& paths, const std::string& name, const crypto::SecretKey& startup) {
-  Result<Bytes> file = read_plain_file(key_path(paths, name), key_file_bytes_max);
-  if (!file) return file.error();
+  const std::filesystem::path path = key_path(paths, name);
+  Result<Bytes> file = read_plain_file(path, key_file_bytes_max);
+  if (!file) return named(path, file.error());
   Result<crypto::SecretKey> secret = crypto::unbox_key(name, as_text(*file), startup);
-  if (!secret) return secret.error();
-  if (secret->size() != key_bytes) return Error{Errc::corruption, "a key of another length"};
+  if (!secret) return named(path, secret.error());
+  if (secret->size() != key_bytes) return named(path, {Errc::corruption, "a key of another length"});
   return secret;
 }
 
@@ -101,10 +107,12 @@ Result<void> write_both_copies(const KeyPaths& paths, const LeaseFile& file, con
 
 Result<LeaseFile> read_lease_copy(const std::filesystem::path& path, const crypto::SecretKey& startup) {
   Result<Bytes> file = read_plain_file(path, lease_file_bytes_max);
-  if (!file) return file.error();
+  if (!file) return named(path, file.error());
   Result<crypto::SecretKey> opened = crypto::unbox_key(lease_file_name, as_text(*file), startup);
-  if (!opened) return opened.error();
-  return decode_lease_file(opened->expose());
+  if (!opened) return named(path, opened.error());
+  auto leases = decode_lease_file(opened->expose());
+  if (!leases) return named(path, leases.error());
+  return leases;
 }
 
 void add_lease(LeaseFile& file, UnixMillis now) {
@@ -294,8 +302,18 @@ Result<std::unique_ptr<KeyRing>> KeyRing::read(const KeyPaths& paths, crypto::Se
 }
 
 Result<void> KeyRing::prepare(UnixMillis now) {
-  if (!copies_agree_)
+  if (!copies_agree_) {
+    for (const std::filesystem::path& path : {paths_.leases, paths_.leases_copy}) {
+      const auto copy = read_lease_copy(path, startup_);
+      if (copy && copy->generation == leases_.generation) continue;
+      log(LogLevel::warning, "lease copy replaced by the other: look at its disk",
+          {{"path", LocalText{path.native()}},
+           {"was", copy                                   ? Word("older")
+                   : copy.error().code == Errc::not_found ? Word("missing")
+                                                          : Word("damaged")}});
+    }
     if (auto mended = write_both_copies(paths_, leases_, startup_); !mended) return mended;
+  }
   copies_agree_ = true;
   for (const std::uint32_t epoch : gone_)
     if (auto destroyed = destroy_release(epoch); !destroyed) return destroyed;
@@ -311,6 +329,11 @@ Result<KeyRing::ReleasePair> KeyRing::current_release(UnixMillis now) {
   crypto::SecretKey secret = crypto::SecretKey::random(key_bytes);
   // On disk before anybody seals to it.
   if (auto written = write_key(paths_, release_name(epoch), secret, startup_); !written) return written.error();
+  // A month whose records have their key had a release key before.
+  if (epoch == month_of(now) && record_key(epoch))
+    log(LogLevel::warning,
+        "release key was lost and is made anew: what was sealed under it is sealed again by its sender",
+        {{"path", LocalText{key_path(paths_, release_name(epoch)).native()}}});
   crypto::BoxPair pair = crypto::BoxPair::from_secret(std::move(secret));
   const crypto::BoxPublic key = pair.public_key();
   const std::lock_guard lock(release_mutex_);

@@ -63,7 +63,8 @@ Ending ending_at(UnixMillis now, const KeyRing& keys, std::uint32_t journal_mont
 Outcome<Config> read_config(const ProgramOptions& options) {
   auto config = load_config(options.config);
   if (!config)
-    return failure(exit_local_error, "CONFIGURATION", config.error(),
+    return failure(exit_local_error, "CONFIGURATION",
+                   {config.error().code, options.config.native() + ": " + config.error().detail},
                    "Compare the file with config/examples/broker.example.toml.");
   if (options.startup_secret_fd) config->startup_secret = SecretDescriptor{*options.startup_secret_fd};
   return *std::move(config);

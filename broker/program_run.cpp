@@ -61,9 +61,12 @@ Outcome<std::unique_ptr<Broker>> start(const Config& config, Core& core, const K
       return failure(exit_verification_failed, "SELF_TEST_FAILED", broker.error(),
                      "Do not serve: this libzmq admits unknown keys. Install Debian's libzmq5 4.3.4 or newer.");
     case Errc::unavailable:
-      return failure(exit_local_error, "ENDPOINT", broker.error(), "Check `endpoint` and what else listens there.");
+      return failure(exit_local_error, "ENDPOINT",
+                     {broker.error().code, config.endpoint + ": " + broker.error().detail},
+                     "Check `endpoint` and what else listens there.");
     default:
-      return failure(exit_local_error, "LOG_UNAVAILABLE", broker.error(),
+      return failure(exit_local_error, "LOG_UNAVAILABLE",
+                     {broker.error().code, config.database().native() + ": " + broker.error().detail},
                      "Check the disks and run `pli-broker check`.");
   }
 }
@@ -124,6 +127,7 @@ HealthSources health_sources(const Config& config, const Broker& broker, const K
                              const Clock& clock) {
   const auto store = std::make_shared<StoreVitals>(config.database());
   const auto free_bytes = free_bytes_beside(config.database());
+  const Clock* now = &clock;
   const auto look = [=, &config, &broker, &keys, &audit] {
     Vitals vitals = broker.vitals();
     vitals.lease_made_at = keys.for_checking().leases->leases.back().made_at;
@@ -132,6 +136,9 @@ HealthSources health_sources(const Config& config, const Broker& broker, const K
     vitals.audit_rows = progress.rows;
     vitals.audit_rows_looked_at = progress.looked_at;
     vitals.disk_free_bytes = free_bytes();
+    // The core tells each minute; a disk is full sooner.
+    if (vitals.disk_free_bytes < config.limits.disk_reserve_bytes && is_serving(vitals, now->now()))
+      vitals.state = "DISK_RESERVE";
     std::error_code none;
     const auto wal = std::filesystem::file_size(config.database().string() + "-wal", none);
     vitals.wal_bytes = none ? 0 : wal;
@@ -139,7 +146,6 @@ HealthSources health_sources(const Config& config, const Broker& broker, const K
     vitals.unread = store->unread();
     return vitals;
   };
-  const Clock* now = &clock;
   return {[=] {
             const Vitals vitals = look();
             return HealthAnswer{is_serving(vitals, now->now()), to_json(vitals, now->now())};
@@ -221,7 +227,8 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
   switch ((*broker)->ending()) {
     case Ending::none: break;
     case Ending::log_unavailable:
-      return report({exit_local_error, "LOG_UNAVAILABLE", "the log could not be written; nothing was done since",
+      return report({exit_local_error, "LOG_UNAVAILABLE",
+                     config.database().native() + ": the log could not be written; nothing was done since",
                      "Free or mend the disk, then start again: a start recovers what was committed."},
                     options.json);
     case Ending::damaged:

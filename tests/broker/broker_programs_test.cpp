@@ -838,6 +838,26 @@ TEST_F(BrokerProgram, AClockFarAheadSaysHowFarAndWhatItWouldDestroy) {
     EXPECT_NE(log.find(said), std::string::npos) << said << ": " << log;
 }
 
+TEST_F(BrokerProgram, ARefusalToStartNamesTheOperatorsFileOrAddress) {
+  ASSERT_EQ(call("init").code, 0);
+  const auto cause = [&](const char* state) {
+    const Answer answer = call("run");
+    EXPECT_EQ(answer.said["state"], state) << answer.said.dump();
+    return answer.said["cause"].get<std::string>();
+  };
+  std::filesystem::rename(path("keys/curve.key"), path("aside"));
+  EXPECT_NE(cause("KEYS").find(path("keys/curve.key")), std::string::npos);
+  std::filesystem::rename(path("aside"), path("keys/curve.key"));
+  const std::string good = text_of("broker.toml");
+  const std::string taken = "tcp://192.0.2.1:7410";  // of no machine
+  std::string elsewhere = good;
+  elsewhere.replace(elsewhere.find("tcp://127.0.0.1:*"), 17, taken);
+  write("broker.toml", as_bytes(elsewhere));
+  EXPECT_NE(cause("ENDPOINT").find(taken), std::string::npos);
+  write("broker.toml", as_bytes(good + "nonsense = 1\n"));
+  EXPECT_NE(cause("CONFIGURATION").find(path("broker.toml")), std::string::npos);
+}
+
 TEST_F(BrokerProgram, AnotherStartupSecretOpensNothing) {
   ASSERT_EQ(call("init").code, 0);
   write("startup.secret", crypto::SecretKey::random(32).expose());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.hpp"
+#include "broker/log.hpp"
 #include "protocol/limits.hpp"
 #include "tests/support/broker_house.hpp"
 
@@ -120,6 +121,34 @@ TEST_F(KeyRingTest, AReleaseKeyThatIsNoneOfOursIsNamedAndNothingIsMadeInItsPlace
   // Whatever is named otherwise is nobody's business here.
   ASSERT_TRUE(write_file_durably(paths.folder / "release-old.key", Bytes(100, 'x'), FileMode::owner_only));
   EXPECT_NE(open(), nullptr);
+}
+
+TEST_F(KeyRingTest, ALostReleaseKeyAndAReplacedLeaseCopyAreNamedInTheLog) {
+  {
+    auto ring = open();
+    ASSERT_TRUE(ring->current_record_key(monday_morning).has_value());
+  }
+  const std::filesystem::path log_folder = folder.path() / "log";
+  std::filesystem::create_directory(log_folder);
+  const auto logged = [&] {
+    const auto bytes = read_file(log_folder / "pli-broker.log", 1 << 20);
+    return bytes ? std::string(as_text(*bytes)) : std::string();
+  };
+  ASSERT_TRUE(broker::open_log({log_folder, false}).has_value());
+  EXPECT_NE(open(), nullptr);
+  std::filesystem::remove(paths.folder / "release-202601.key");
+  ASSERT_TRUE(write_file_durably(paths.leases_copy, Bytes(100, 'x'), FileMode::owner_only));
+  EXPECT_NE(open(), nullptr);
+  std::filesystem::remove(paths.leases);
+  EXPECT_NE(open(), nullptr);
+  // A month that begins has its key made without a word.
+  EXPECT_NE(open(monday_morning + 35 * day), nullptr);
+  broker::close_log();
+  const std::string log = logged();
+  EXPECT_NE(log.find((paths.folder / "release-202601.key").native()), std::string::npos) << log;
+  EXPECT_EQ(log.find("release-202602.key"), std::string::npos) << log;
+  EXPECT_NE(log.find(paths.leases_copy.native() + "\",\"was\":\"damaged\""), std::string::npos) << log;
+  EXPECT_NE(log.find(paths.leases.native() + "\",\"was\":\"missing\""), std::string::npos) << log;
 }
 
 TEST_F(KeyRingTest, TheNewerCopyWins) {
