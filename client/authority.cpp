@@ -1,7 +1,9 @@
 #include "client/authority.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <system_error>
@@ -165,6 +167,15 @@ std::string first_shard(UnixMillis now) {
   return std::to_string(static_cast<int>(date.year())) + "-1";
 }
 
+/// The port after the broker's, for its page on this machine; empty where there is none to be told.
+std::string health_listen_for(const std::string& endpoint) {
+  const std::string digits = endpoint.substr(endpoint.rfind(':') + 1);
+  std::uint16_t port = 0;
+  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (problem != std::errc() || end != digits.data() + digits.size() || port == 0 || port == UINT16_MAX) return {};
+  return "127.0.0.1:" + std::to_string(port + 1);
+}
+
 std::string broker_config(const InitRequest& request) {
   std::string text =
       "# Written by `pli init`. Every option, with its unit and what a wrong value costs: broker.example.toml.\n"
@@ -175,7 +186,9 @@ std::string broker_config(const InitRequest& request) {
   const auto line = [&](std::string_view name, std::string_view value) {
     text += std::string(name) + " = \"" + std::string(value) + "\"\n";
   };
-  line("endpoint", request.listen.empty() ? request.endpoint : request.listen);
+  const std::string& listen = request.listen.empty() ? request.endpoint : request.listen;
+  line("endpoint", listen);
+  if (const std::string page = health_listen_for(listen); !page.empty()) line("health_listen", page);
   line("log", request.log);
   line("shard", first_shard(request.now));
   line("data_folder", "data");

@@ -140,6 +140,7 @@ TEST_F(AuthorityTest, PutsTheWitnessesItWasGivenIntoInvitationsAndTheBrokersFold
   auto config = read_file(made->broker / "broker.toml", 64 * 1024);
   ASSERT_TRUE(config.has_value());
   EXPECT_NE(as_text(*config).find("\n[witnesses]\npolicy = \"witnesses.policy\"\n"), std::string_view::npos);
+  EXPECT_NE(as_text(*config).find("\nhealth_listen = \"127.0.0.1:7790\"\n"), std::string_view::npos);
   auto text = read_file(made->broker / "witnesses.policy", audit::policy_bytes_max);
   ASSERT_TRUE(text.has_value());
   auto policy = audit::WitnessPolicy::parse(as_text(*text));

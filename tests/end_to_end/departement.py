@@ -5,6 +5,7 @@ import csv
 import datetime
 import json
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -114,7 +115,11 @@ class Departement:
         made = json.loads(done.stdout.splitlines()[-1])
         self.health_port = free_port()
         config = self.server / "broker.toml"
-        config.write_text(f'health_listen = "127.0.0.1:{self.health_port}"\n' + config.read_text(encoding="utf-8"), encoding="utf-8")
+        page = f'health_listen = "127.0.0.1:{self.health_port}"'
+        text, known = re.subn(r"(?m)^health_listen = .*$", page, config.read_text(encoding="utf-8"))
+        if known != 1:
+            raise RuntimeError("pli init writes health_listen once")
+        config.write_text(text, encoding="utf-8")
         for name in witnesses:
             self.run([self.programs / "pli-witness", "add-log", "--folder", self.folder / name, "--log-name", made["log"],
                       "--log-key", made["log_key"]])
