@@ -39,10 +39,12 @@ int run_command(int argc, char** argv) {
       add("add-log", "watch one log more; a running witness reads the list on SIGHUP, and at its next start",
           "add-log --folder w1 --vkey broker.example/pli/89/2026-1+1f2e3d4c+AX…\n"
           "  pli-witness add-log --folder w1 --log-name broker.example/pli/89 --log-key <64 hex digits>");
-  CLI::Option* vkey = add_log->add_option("--vkey", options.vkey, "the vkey of a log with one origin");
+  CLI::Option* vkey = add_log->add_option("--vkey", options.vkey,
+                                          "the vkey of a log with one origin; of a log of Pli's, one shard only");
   CLI::Option* log_name = add_log->add_option("--log-name", options.log_name,
                                               "a log of Pli's, without a shard: every shard <log name>/<year>-<n>");
-  CLI::Option* log_key = add_log->add_option("--log-key", options.log_key, "its Ed25519 key, in hexadecimal");
+  CLI::Option* log_key = add_log->add_option("--log-key", options.log_key,
+                                             "its Ed25519 key, in hexadecimal, or the vkey of it or of one shard");
   log_name->needs(log_key)->excludes(vkey);
   log_key->needs(log_name);
   CLI::App* run =

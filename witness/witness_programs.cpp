@@ -156,6 +156,25 @@ class ListLock {
   int fd_;
 };
 
+/// In hexadecimal, as the list has it: as it was given, or out of a vkey named like the log or a shard of it.
+Result<std::string> log_key_of(const ProgramOptions& options) {
+  if (options.log_key.find('+') == std::string::npos) return options.log_key;
+  const auto key = audit::parse_verifier_key(options.log_key);
+  if (!key) return key.error();
+  const bool ours = key->name == options.log_name || audit::log_of_shard(key->name) == options.log_name;
+  if (!ours || key->type != audit::KeyType::ed25519) return Error{Errc::invalid_input, "the vkey of something else"};
+  return to_hex(key->key.bytes);
+}
+
+/// What whoever adds a log by the vkey of one shard is told.
+std::string one_shard_warning(std::string_view vkey) {
+  const auto key = audit::parse_verifier_key(vkey);
+  const auto log = key ? audit::log_of_shard(key->name) : std::nullopt;
+  if (!log) return {};
+  return "watches this shard only, not the next one; for every shard of the log: --log-name " + std::string(*log) +
+         " --log-key " + to_hex(key->key.bytes);
+}
+
 }  // namespace
 
 int add_log(const ProgramOptions& options) {
@@ -172,8 +191,13 @@ int add_log(const ProgramOptions& options) {
   auto before = read_logs(options);
   if (!before) return report(before.error(), options.json);
   if (auto read = WatchedLogs::parse(*before); !read) return report(logs_failure(read.error()), options.json);
-  const std::string line = options.vkey.empty() ? "log-key " + options.log_name + ' ' + options.log_key + '\n'
-                                                : "log " + options.vkey + '\n';
+  const auto log_key = log_key_of(options);
+  if (!log_key)
+    return report({exit_usage, "LOG", log_key.error().detail,
+                   "Give the log's key as 64 hex digits, or the vkey of the log or of one of its shards."},
+                  options.json);
+  const std::string line =
+      options.vkey.empty() ? "log-key " + options.log_name + ' ' + *log_key + '\n' : "log " + options.vkey + '\n';
   const std::string after = *before + line;
   const auto logs = WatchedLogs::parse(after);
   if (!logs || line.find('\n') != line.size() - 1)
@@ -183,11 +207,16 @@ int add_log(const ProgramOptions& options) {
   if (auto put = write_file_durably(logs_path(options), as_bytes(after), FileMode::world_readable); !put)
     return report(failure(exit_local_error, "DISK", put.error(), "Check the disk and the folder's owner."),
                   options.json);
-  if (options.json)
-    std::cout << json{{"state", "added"}, {"logs", logs->size()}}.dump() << std::endl;
-  else
+  const std::string warning = one_shard_warning(options.vkey);
+  if (options.json) {
+    json said = {{"state", "added"}, {"logs", logs->size()}};
+    if (!warning.empty()) said["warning"] = warning;
+    std::cout << said.dump() << std::endl;
+  } else {
     std::cout << "added; " << logs->size()
               << " in all. A running witness reads the list when it starts and on SIGHUP: kill -HUP <pid>" << std::endl;
+    if (!warning.empty()) std::cerr << "pli-witness: " << warning << std::endl;
+  }
   return exit_done;
 }
 

@@ -128,8 +128,7 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   say("                release what the broker keeps.");
   say("  contrat.toml  the contract as it was read");
   if (options.witness_policy)
-    say("  witnesses.policy in authority/ (for invitations) and broker/ (with the log's key). Hand each witness that "
-        "key.");
+    say("  witnesses.policy in authority/ (for invitations) and broker/ (with the log's key)");
   say("Next:");
   std::string authority = made->authority.string();
   say("  pli directory enrol CARD --authority " + authority +
@@ -137,6 +136,9 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   say("  pli directory sign --authority " + authority + " --key KEY    (" + std::to_string(options.threshold) +
       " times, one key each; without --key those in the folder sign)");
   say("  pli directory publish --authority " + authority + " --offline");
+  if (options.witness_policy)
+    say("  pli-witness add-log --folder FOLDER --log-name " + file.log + " --log-key " + to_hex(made->log_key.bytes) +
+        "    (at each witness: it then watches every shard of the log)");
   say("  pli-broker init --config " + (made->broker / "broker.toml").string() + " --directory NOTE --bundle FILE");
   return 0;
 }

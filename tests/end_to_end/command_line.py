@@ -145,8 +145,11 @@ def witnesses(department):
     policy = department.folder / "temoins.policy"
     policy.write_text("# Qui confirme le journal\n\n" + "\n".join("  " + line for line in lines) + "\n")
     folder = department.folder / "temoins"
-    department.run([department.programs / "pli", "--passphrase-file", department.passphrase, "init", folder, "--departement",
-                    "89", "--work-factor", "2", "--witness-policy", policy])
+    said = department.run([department.programs / "pli", "--passphrase-file", department.passphrase, "init", folder,
+                           "--departement", "89", "--work-factor", "2", "--witness-policy", policy]).stdout
+    told = re.search(r"pli-witness add-log --folder FOLDER --log-name pli\.example/pli/89 --log-key [0-9a-f]{64} ", said)
+    must(told, "pli init prints what to type at each witness")
+    must('health_listen = "127.0.0.1:7411"\n' in (folder / "broker" / "broker.toml").read_text(), "and the page's address")
     must((folder / "authority" / "witnesses.policy").read_text().splitlines() == lines, "pli init --witness-policy keeps it")
     kept = (folder / "broker" / "witnesses.policy").read_text().splitlines()
     must(kept[0].startswith("log pli.example/pli/89/") and kept[1:] == lines, "and gives the broker a copy with the log's key")

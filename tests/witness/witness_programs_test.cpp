@@ -311,6 +311,29 @@ TEST_F(WitnessProgram, RefusesWhatIsNoLogNoNameAndNoAddress) {
   EXPECT_EQ(run({"show", "--folder", (folder_.path() / "nowhere").string()}).code, exit_local_error);
 }
 
+TEST_F(WitnessProgram, TakesTheKeyOfALogFromTheVkeyOfAShardAndWarnsWhereOneShardIsAllItWatches) {
+  init();
+  const std::string log(watched_log);
+  const crypto::SignPublic key = key_of(2).public_key();
+  const auto vkey = [&](const std::string& name) {
+    return audit::to_text(audit::VerifierKey{name, audit::KeyType::ed25519, key});
+  };
+  for (const std::string& wrong : {vkey("other.example/pli/89/2026-1"), vkey(log) + "x", audit::to_text(key_)})
+    EXPECT_EQ(on_folder("add-log", {"--log-name", log + "b", "--log-key", wrong}).code, exit_usage) << wrong;
+  for (const std::string& name : {std::string("second.example/pli/89"), std::string("third.example/pli/89")}) {
+    const std::string named = name.starts_with("second") ? name : name + "/2026-1";
+    EXPECT_EQ(on_folder("add-log", {"--log-name", name, "--log-key", vkey(named)}).code, exit_done);
+    const auto logs = read_file(folder_.path() / "w1" / "logs", 4096);
+    ASSERT_TRUE(logs.has_value());
+    EXPECT_NE(as_text(*logs).find("log-key " + name + " " + to_hex(key.bytes) + "\n"), std::string_view::npos)
+        << as_text(*logs);
+  }
+  const Answer one = on_folder("add-log", {"--vkey", vkey("fourth.example/pli/89/2026-1")});
+  EXPECT_EQ(one.code, exit_done);
+  EXPECT_NE(one.text.find("--log-name fourth.example/pli/89 --log-key " + to_hex(key.bytes)), std::string::npos)
+      << one.text;
+}
+
 TEST_F(WitnessProgram, TakesNoShardForALogAndNamesTheLog) {
   init();
   const Answer refused = on_folder("add-log", {"--log-name", std::string(watched_log) + "/2026-1", "--log-key",
