@@ -356,7 +356,8 @@ void Broker::tell() {
   protocol::Health health = log_failed_ ? own_health() : core_.health(clock_.now());
   if (!log_failed_) complete_health(health);
   const std::lock_guard lock(vitals_mutex_);
-  if (vitals_.state != health.state && !(vitals_.state.empty() && health.state == "ok"))
+  const bool first = vitals_.told_at.value == 0;
+  if (first ? health.state != "ok" : vitals_.state != health.state)
     log(health.state == "ok" ? LogLevel::info : LogLevel::warning, "health changed",
         {{"state", LocalText{health.state}}, {"disk_free_bytes", health.free_disk_bytes}});
   vitals_.state = health.state;

@@ -838,6 +838,21 @@ TEST_F(BrokerProgram, AClockFarAheadSaysHowFarAndWhatItWouldDestroy) {
     EXPECT_NE(log.find(said), std::string::npos) << said << ": " << log;
 }
 
+TEST_F(BrokerProgram, AReserveThatIsReachedIsALineOfTheLog) {
+  constexpr std::uint64_t reserve_most = 1ULL << 40;
+  if (std::filesystem::space(path("data")).available >= reserve_most)
+    GTEST_SKIP() << "a disk with more than any reserve";
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  EXPECT_EQ(stop(running), 0);
+  EXPECT_EQ(text_of("log/pli-broker.log").find("health changed"), std::string::npos);
+  configure("[limits]\ndisk_reserve_bytes = " + std::to_string(reserve_most) + "\n");
+  running = run();
+  EXPECT_EQ(stop(running), 0);
+  EXPECT_NE(text_of("log/pli-broker.log").find("\"health changed\",\"state\":\"DISK_RESERVE\""), std::string::npos)
+      << text_of("log/pli-broker.log");
+}
+
 TEST_F(BrokerProgram, ARefusalToStartNamesTheOperatorsFileOrAddress) {
   ASSERT_EQ(call("init").code, 0);
   const auto cause = [&](const char* state) {
