@@ -1,14 +1,35 @@
 #include "broker/failure.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "broker/disk_space.hpp"
 #include "broker/log.hpp"
 
 namespace pli::broker {
+namespace {
+
+/// What a start writes at least: less is a full disk, whatever else was met.
+constexpr std::uint64_t start_bytes_min = 1 << 20;
+
+constexpr std::string_view restore_next =
+    "Keep the files. `pli-broker check` says what is broken; if it is the database, bring back the newest whole "
+    "backup: "
+    "`pli-broker restore FILE`.";
+
+/// 0, or why this process may not write there.
+int why_not_writable(const std::filesystem::path& path) {
+  return ::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
+}  // namespace
 
 Failure failure(int code, std::string_view state, const Error& error, std::string_view next) {
-  return {code, state, error.detail, next};
+  return {code, state, error.detail, std::string(next)};
 }
 
 int report(const Failure& failure, bool json) {
@@ -30,8 +51,8 @@ Failure outside_failure(const Error& error) {
   switch (error.code) {
     case Errc::not_found:
       return failure(exit_verification_failed, "OUTSIDE_CHECKPOINT_MISSING", error,
-                     "Bring the file back from its disk. Without it a rollback cannot be noticed; a new broker is "
-                     "started with `pli-broker init`.");
+                     "Bring the file back from its disk: without it a rollback cannot be noticed. `outside_checkpoint` "
+                     "in the configuration says where it is looked for.");
     case Errc::unavailable: return failure(exit_local_error, "ALREADY_RUNNING", error, "Stop the other broker first.");
     case Errc::corruption:
       return failure(exit_verification_failed, "OUTSIDE_CHECKPOINT_DAMAGED", error,
@@ -56,7 +77,7 @@ Failure schema_failure(const Error& error) {
                  "goes back.");
 }
 
-Failure order_failure(const Error& error) {
+Failure order_failure(const Error& error, const std::filesystem::path& database) {
   switch (error.code) {
     case Errc::authentication_failed:
       return failure(exit_verification_failed, "ORDER_NOT_SIGNED", error,
@@ -67,12 +88,43 @@ Failure order_failure(const Error& error) {
     case Errc::invalid_input:
     case Errc::over_limit:
       return failure(exit_local_error, "ORDER", error, "Give the note that `pli directory rollback` wrote.");
-    default: return failure(exit_verification_failed, "DATABASE", error, "Run `pli-broker check`.");
+    default: return database_failure(error, database);
   }
 }
 
 Failure unreadable(const Error& error) {
-  return failure(exit_local_error, "DATABASE_UNREADABLE", error, "Run `pli-broker check`.");
+  const bool damaged = error.code == Errc::corruption;
+  return failure(damaged ? exit_verification_failed : exit_local_error, "DATABASE_UNREADABLE", error, restore_next);
+}
+
+Failure database_failure(const Error& error, const std::filesystem::path& database) {
+  if (error.code == Errc::corruption) return unreadable(error);
+  const auto next = [&]() -> std::string {
+    const std::string folder = database.parent_path().string();
+    std::error_code problem;
+    if (std::filesystem::is_directory(database.parent_path(), problem) &&
+        free_bytes_beside(database.parent_path())() < start_bytes_min)
+      return "Make room on the disk of " + folder + ", then start again. Nothing that was accepted is lost.";
+    int why = why_not_writable(database.parent_path());
+    if (why == 0) why = why_not_writable(database);
+    switch (why) {
+      case ENOENT:
+      case ENOTDIR:
+        return "If its disk is not mounted, mount it. If it is lost, bring back the newest backup: `pli-broker restore "
+               "FILE`. Leases, their copy and the outside checkpoint stay as they are: no backup opens without them.";
+      case EACCES:
+      case EPERM:
+        return "Give " + database.string() + ", its -wal and -shm and " + folder +
+               " back to the user the broker runs as (chown), mode 0600 and 0700.";
+      case EROFS:
+        return "The disk of " + folder + " is mounted read-only: look why (dmesg), then mount it for writing.";
+      default:
+        return "Check the disk of " + folder +
+               ": room, errors (dmesg), owner. If the database is lost, bring back the "
+               "newest backup: `pli-broker restore FILE`.";
+    }
+  }();
+  return failure(exit_local_error, "DATABASE", error, next);
 }
 
 Failure standing_failure(const Compared& compared) {

@@ -2,6 +2,7 @@
 // The failures that more than one of them can meet; each names its own beside what it does.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,7 @@ struct Failure {
   int code = exit_local_error;
   std::string_view state;
   std::string cause;
-  std::string_view next;
+  std::string next;
 };
 
 template <class T>
@@ -28,8 +29,10 @@ using Outcome = Result<T, Failure>;
 [[nodiscard]] Failure outside_failure(const Error& error);
 [[nodiscard]] Failure keys_failure(const Error& error);
 [[nodiscard]] Failure schema_failure(const Error& error);
-[[nodiscard]] Failure order_failure(const Error& error);
-[[nodiscard]] Failure unreadable(const Error& error);  ///< the database
+[[nodiscard]] Failure order_failure(const Error& error, const std::filesystem::path& database);
+[[nodiscard]] Failure unreadable(const Error& error);  ///< the database, once it is open
+/// A database that cannot be opened, read or written: the next step is what its place and its disk show it to be.
+[[nodiscard]] Failure database_failure(const Error& error, const std::filesystem::path& database);
 [[nodiscard]] Failure standing_failure(const Compared& compared);
 [[nodiscard]] Failure rolled_back(std::string cause);
 [[nodiscard]] Failure tiles_differ(std::string cause);

@@ -1,5 +1,6 @@
 #include "broker/broker_programs.hpp"
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -41,9 +42,7 @@ Failure target_failure(const Error& error) {
 }
 
 Failure copy_failure(const Error& error) {
-  if (error.code == Errc::corruption)
-    return failure(exit_verification_failed, "DATABASE_UNREADABLE", error, "Run `pli-broker check`.");
-  if (error.code == Errc::not_found) return failure(exit_local_error, "DATABASE", error, "Check `data_folder`.");
+  if (error.code == Errc::corruption) return unreadable(error);
   return failure(exit_local_error, "BACKUP_FAILED", error,
                  "Check the target's disk and owner; nothing was left there.");
 }
@@ -93,6 +92,26 @@ Failure damaged_backup(std::string cause) {
           "Nothing was changed. Try an older backup: `pli-broker restore`."};
 }
 
+/// Under other leases the records are shut, and what follows from them is amiss; pages, tree and bodies are sound, as a
+/// broken disk would not leave them.
+bool is_of_other_keys(const CheckReport& found) {
+  std::uint64_t shut = 0;
+  for (const StoreProblem& problem : found.problems) {
+    shut += problem.name == "record.box" || problem.name == "record.key" ? 1 : 0;
+    for (const std::string_view sound : {"pages", "checkpoint.", "leaf.nodes", "body."})
+      if (problem.name.starts_with(sound)) return false;
+  }
+  // Directory versions and what is disclosed stand in clear.
+  return shut > 1 && 2 * shut >= std::min<std::uint64_t>(found.leaves, CheckOptions().problems_max);
+}
+
+Failure backup_of_other_keys(const CheckReport& found) {
+  return {exit_verification_failed, "BACKUP_OF_OTHER_KEYS",
+          "none of its records opens under these leases: " + names_of(found),
+          "Nothing was changed, and no other backup will fare better. Bring back the leases (or their copy) and the "
+          "`key_folder` under which it was written: docs/operations.md, \"Disaster\"."};
+}
+
 struct Restored {
   Compared compared;
   std::uint64_t leaves = 0;
@@ -104,6 +123,7 @@ struct Restored {
 /// Whether the copy may be put in place: all of it is whole, but for R under leases that have had their time.
 Outcome<Restored> judge(const Checked& checked) {
   Restored out;
+  if (is_of_other_keys(checked.found)) return backup_of_other_keys(checked.found);
   if (!checked.found.problems.empty()) return damaged_backup(names_of(checked.found));
   out.unreadable = checked.found.leases_gone;
   if (!checked.compared) return damaged_backup(checked.compared.error().detail);

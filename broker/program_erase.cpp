@@ -60,7 +60,7 @@ int erase_due(const ProgramOptions& options) {
   const UnixMillis now = SystemClock().now();
   if (options.dry_run) {
     auto terms = read_terms(config->database(), config->terms, now);
-    if (!terms) return report(check_failure(terms.error()), options.json);
+    if (!terms) return report(opening_failure(terms.error(), config->database()), options.json);
     return print_terms(*terms, now, options.json);
   }
   auto opened = open_compared(*config, Standing::extends);
@@ -76,9 +76,7 @@ int erase_due(const ProgramOptions& options) {
     bool left = true;
     for (int ticks = 0; left && ticks < ticks_max; ++ticks) {
       auto outcome = (*core)->tick(now);
-      if (!outcome)
-        return report(failure(exit_local_error, "DATABASE", outcome.error(), "Check the data folder's disk."),
-                      options.json);
+      if (!outcome) return report(database_failure(outcome.error(), config->database()), options.json);
       erased += outcome->erased;
       left = outcome->terms_left || outcome->erased != 0;
     }
@@ -87,8 +85,7 @@ int erase_due(const ProgramOptions& options) {
   if (auto written = outside.write(store->checkpoint()); !written)
     return report(outside_failure(written.error()), options.json);
   if (auto written = store->write_back_all(); !written)
-    return report(failure(exit_local_error, "DATABASE", written.error(), "Check the data folder's disk."),
-                  options.json);
+    return report(database_failure(written.error(), config->database()), options.json);
   if (options.json)
     std::cout << nlohmann::json{{"state", "erased"}, {"exchanges", erased}}.dump() << std::endl;
   else

@@ -8,6 +8,7 @@
 #include "broker/core.hpp"
 #include "broker/program_opening.hpp"
 #include "crypto/random.hpp"
+#include "protocol/shard_order.hpp"
 
 namespace pli::broker {
 namespace {
@@ -37,17 +38,48 @@ Outcome<FirstVersion> read_first_version(const ProgramOptions& options) {
   return out;
 }
 
+Failure already_initialised(const std::filesystem::path& path) {
+  return {
+      exit_local_error, "ALREADY_INITIALISED", path.string() + " is there already",
+      "This broker has served. If its database is lost, bring back the newest backup: `pli-broker restore FILE`; it "
+      "opens only with the leases and the outside checkpoint there are. A broker that is really new takes new "
+      "folders: name them in the configuration."};
+}
+
+/// Of whatever a broker leaves where it has served, any one is enough: the database alone may be what was lost.
 Outcome<void> demand_nothing_there(const Config& config) {
   std::error_code problem;
   for (const auto& path : {config.database(), config.outside_checkpoint, config.leases, config.leases_copy}) {
-    if (std::filesystem::exists(path, problem) || problem) {
-      return Failure{exit_local_error, "ALREADY_INITIALISED", path.string() + " is there already",
-                     "A broker is initialised once. If an earlier init was cut short, remove what it left: database, "
-                     "leases, their copy and the outside checkpoint."};
-    }
+    const auto there = std::filesystem::symlink_status(path, problem);
+    if (!std::filesystem::status_known(there) || std::filesystem::exists(there)) return already_initialised(path);
   }
+  if (config.tiles_folder.empty()) return {};
+  for (std::filesystem::directory_iterator at(config.tiles_folder, problem), end; !problem && at != end;
+       at.increment(problem))
+    if (protocol::parse_shard_name(at->path().filename().string())) return already_initialised(at->path());
   return {};
 }
+
+/// What this init makes where nothing was; it goes again unless all of it was made, so that a mended init can follow.
+class Begun {
+ public:
+  explicit Begun(const Config& config) : config_(config) {}
+  ~Begun() {
+    if (whole_) return;
+    std::error_code ignored;
+    for (const auto& path : {config_.outside_checkpoint, config_.leases, config_.leases_copy})
+      std::filesystem::remove(path, ignored);
+    for (const char* suffix : {"-shm", "-wal", ""})
+      std::filesystem::remove(config_.database().string() + suffix, ignored);
+  }
+  Begun(const Begun&) = delete;
+  Begun& operator=(const Begun&) = delete;
+  void keep() { whole_ = true; }
+
+ private:
+  const Config& config_;
+  bool whole_ = false;
+};
 
 Outcome<void> initialise(const Config& config, const FirstVersion& first) {
   const UnixMillis now = SystemClock().now();
@@ -59,7 +91,10 @@ Outcome<void> initialise(const Config& config, const FirstVersion& first) {
   {
     auto secret = read_secret(config);
     if (!secret) return secret.error();
-    if (auto made = KeyRing::create(key_paths(config), *secret, now); !made) {
+    const auto made = KeyRing::create(key_paths(config), *secret, now);
+    if (!made && made.error().code == Errc::conflict) return already_initialised(config.leases);
+    Begun begun(config);
+    if (!made) {
       return failure(exit_local_error, "KEYS", made.error(),
                      "curve.key and log.key must lie in `key_folder`: `pli init` makes them.");
     }
@@ -75,7 +110,8 @@ Outcome<void> initialise(const Config& config, const FirstVersion& first) {
     auto outside = OutsideFile::create(config.outside_checkpoint, (*store)->checkpoint());
     if (!outside) return failure(exit_local_error, "OUTSIDE_CHECKPOINT", outside.error(), "Check its folder and disk.");
     if (auto written = (*store)->write_back_all(); !written)
-      return failure(exit_local_error, "DATABASE", written.error(), "Check the data folder's disk.");
+      return database_failure(written.error(), config.database());
+    begun.keep();
   }
   return {};
 }

@@ -73,7 +73,7 @@ Outcome<Config> read_config(const ProgramOptions& options) {
 Outcome<crypto::SecretKey> read_secret(const Config& config) {
   constexpr std::string_view next = "Set `startup_secret`, or give `--startup-secret-fd N`: 32 bytes.";
   if (!config.startup_secret)
-    return Failure{exit_local_error, "STARTUP_SECRET", "no start-up secret is configured", next};
+    return Failure{exit_local_error, "STARTUP_SECRET", "no start-up secret is configured", std::string(next)};
   auto secret = load_startup_secret(*config.startup_secret);
   if (!secret) return failure(exit_local_error, "STARTUP_SECRET", secret.error(), next);
   return *std::move(secret);
@@ -93,14 +93,15 @@ CoreSettings core_settings(const Config& config) {
           config.legal_act};
 }
 
+Failure opening_failure(const Error& error, const std::filesystem::path& database) {
+  return error.code == Errc::conflict ? schema_failure(error) : database_failure(error, database);
+}
+
 Outcome<std::unique_ptr<Store>> open_store(const Config& config, bool create) {
   StoreOptions options;
   options.create = create;
   auto store = Store::open(config.database(), options);
-  if (!store && store.error().code == Errc::conflict) return schema_failure(store.error());
-  if (!store)
-    return failure(exit_local_error, "DATABASE", store.error(),
-                   "Check `data_folder` and its disk. A new broker is started with `pli-broker init`.");
+  if (!store) return opening_failure(store.error(), config.database());
   return *std::move(store);
 }
 
@@ -145,7 +146,7 @@ Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& sto
     return Failure{exit_local_error, "CLOCK_BEHIND",
                    "the machine's date is " + utc_date(now) + ", " + std::to_string(days) +
                        " days before the newest lease key was made",
-                   next};
+                   std::string(next)};
   return Failure{exit_local_error, "CLOCK_AHEAD",
                  "the machine's date is " + utc_date(now) + ", " + std::to_string(days) +
                      " days ahead of the log's last act. Going by it destroys at once and for ever " +
@@ -154,14 +155,7 @@ Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& sto
                      std::to_string(ending.release_months) +
                      " months: what is under them is read by nobody again, from no backup either; and the cases whose "
                      "term has come by it are erased",
-                 next};
-}
-
-Failure check_failure(const Error& error) {
-  if (error.code == Errc::conflict) return schema_failure(error);
-  if (error.code == Errc::corruption)
-    return failure(exit_verification_failed, "DATABASE_UNREADABLE", error, "Keep the files; compare with a backup.");
-  return failure(exit_local_error, "DATABASE", error, "Check `data_folder`, its disk and its owner.");
+                 std::string(next)};
 }
 
 Outcome<Checked> check_file(const Config& config, const std::filesystem::path& file, crypto::SecretKey secret,
@@ -185,7 +179,7 @@ Outcome<Checked> check_file(const Config& config, const std::filesystem::path& f
   };
   auto found = check_store(file, read_keys, wanted);
   if (no_keys) return *no_keys;
-  if (!found) return check_failure(found.error());
+  if (!found) return opening_failure(found.error(), file);
   const auto root_at = [&](ShardNumber, TreeSize) {
     return found->root ? Result<Digest>(*found->root) : Result<Digest>(Error{Errc::corruption, "no such tree"});
   };

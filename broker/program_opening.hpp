@@ -22,6 +22,8 @@ namespace pli::broker {
 
 [[nodiscard]] KeyPaths key_paths(const Config& config);
 [[nodiscard]] CoreSettings core_settings(const Config& config);
+/// Of whoever opens it: a conflict is one of schemas.
+[[nodiscard]] Failure opening_failure(const Error& error, const std::filesystem::path& database);
 [[nodiscard]] Outcome<std::unique_ptr<Store>> open_store(const Config& config, bool create);
 
 /// Everything a broker's store needs. Holds the outside file: nobody else runs meanwhile. The keys are read, not yet
@@ -46,6 +48,5 @@ struct Checked {
 [[nodiscard]] Outcome<Checked> check_file(const Config& config, const std::filesystem::path& file,
                                           crypto::SecretKey secret, const audit::OutsideSlot& outside,
                                           CheckOptions wanted = {});
-[[nodiscard]] Failure check_failure(const Error& error);
 
 }  // namespace pli::broker

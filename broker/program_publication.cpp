@@ -30,7 +30,8 @@ Outcome<audit::WitnessPolicy> read_policy(const Config& config, const audit::Ver
   };
   const auto logs = policy->log_keys();
   if (std::none_of(logs.begin(), logs.end(), is_ours))
-    return Failure{exit_local_error, state, "no log line of it is this log's: log " + audit::to_text(own), next};
+    return Failure{exit_local_error, state, "no log line of it is this log's: log " + audit::to_text(own),
+                   std::string(next)};
   return *std::move(policy);
 }
 
@@ -142,7 +143,7 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
   if (config.tiles_folder.empty() && config.witnesses_policy.empty()) return out;
   const audit::VerifierKey own = verifier_key(keys, store);
   const auto source = source_of(config, store.origin());
-  if (!source) return failure(exit_local_error, "DATABASE", source.error(), "Run `pli-broker check`.");
+  if (!source) return database_failure(source.error(), config.database());
   const audit::NodeSource& nodes = source->nodes;
   const TreeSize tree = store.tree_size();
   if (!config.tiles_folder.empty()) {
@@ -213,7 +214,7 @@ Outcome<Closing> gather_closing(const Config& config, const KeyRing& keys, const
     out.note = with_cosignatures(out.note, std::string(as_text(*note)));
   // Even where it needs nobody's word any more: P10, a shard must not be closed short of what a witness has seen.
   const auto source = source_of(config, store.origin());
-  if (!source) return failure(exit_local_error, "DATABASE", source.error(), "Run `pli-broker check`.");
+  if (!source) return database_failure(source.error(), config.database());
   auto witnesses = make_witnesses(*policy, source->nodes, clock);
   if (!witnesses) return witnesses.error();
   const Witnesses::Round round = (*witnesses)->gather(store.checkpoint(), store.tree_size(), ended_round_max);

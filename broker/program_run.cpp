@@ -105,10 +105,10 @@ void wait_for_end(int signals, int ended) {
 Outcome<void> accept_rollback(const Config& config, const Opened& opened, const std::filesystem::path& file,
                               UnixMillis now) {
   const auto order = read_file(file, protocol::order_bytes_max);
-  if (!order) return order_failure({Errc::invalid_input, "the order cannot be read"});
+  if (!order) return order_failure({Errc::invalid_input, "the order cannot be read"}, config.database());
   const Rollback rollback{opened.outside.newest().note, std::string(as_text(*order))};
   auto accepted = broker::accept_rollback(*opened.store, *opened.keys, core_settings(config), rollback, now);
-  if (!accepted) return order_failure(accepted.error());
+  if (!accepted) return order_failure(accepted.error(), config.database());
   log(LogLevel::warning, "rollback accepted by order: a new shard is open, make a backup");
   return {};
 }
@@ -190,8 +190,7 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
   }
   if (auto forward = bring_forward(outside, *store); !forward) return report(forward.error(), options.json);
   auto core = Core::open(*store, *keys, core_settings(config));
-  if (!core)
-    return report(failure(exit_verification_failed, "DATABASE", core.error(), "Run `pli-broker check`."), options.json);
+  if (!core) return report(database_failure(core.error(), config.database()), options.json);
   auto publication = prepare_publication(config, *keys, *store, std::move(outside), clock);
   if (!publication) return report(publication.error(), options.json);
   auto broker = start(config, **core, *keys, *std::move(publication), clock);
@@ -235,7 +234,7 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
       return report({exit_verification_failed, "DAMAGED",
                      "the store is not what was written: the log names what was found, and where",
                      "Do not start again before `pli-broker check` has shown how much is broken; then bring back the "
-                     "newest whole backup: docs/storage.md, \"Self-audit\"."},
+                     "newest whole backup: `pli-broker restore FILE`."},
                     options.json);
     case Ending::transport_failed:
       return report({exit_local_error, "TRANSPORT", "the transport stopped", "Start again."}, options.json);

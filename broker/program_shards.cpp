@@ -40,7 +40,7 @@ int request_rollback(const ProgramOptions& options) {
     return report(none.error(), options.json);
   auto request = rollback_request(*opened->store, *opened->keys, core_settings(*config), opened->outside.newest().note,
                                   SystemClock().now());
-  if (!request) return report(order_failure(request.error()), options.json);
+  if (!request) return report(order_failure(request.error(), config->database()), options.json);
   const std::string text = protocol::to_text(*request);
   if (options.json)
     std::cout << nlohmann::json{{"state", "rolled_back"}, {"request", text}}.dump() << std::endl;
@@ -67,13 +67,12 @@ int open_next_shard(const ProgramOptions& options) {
   const auto closing = gather_closing(*config, *keys, *store);
   if (!closing) return report(closing.error(), options.json);
   if (auto open = open_next_shard(*store, *keys, core_settings(*config), closing->note, now); !open)
-    return report(failure(exit_verification_failed, "DATABASE", open.error(), "Run `pli-broker check`."), options.json);
+    return report(database_failure(open.error(), config->database()), options.json);
   // Cut short here, the outside checkpoint is one of the shard that was closed, which the store extends.
   if (auto written = outside.write(store->checkpoint()); !written)
     return report(outside_failure(written.error()), options.json);
   if (auto written = store->write_back_all(); !written)
-    return report(failure(exit_local_error, "DATABASE", written.error(), "Check the data folder's disk."),
-                  options.json);
+    return report(database_failure(written.error(), config->database()), options.json);
   print_next_shard(closed, leaves, *closing, *store, options.json);
   return exit_done;
 }

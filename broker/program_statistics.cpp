@@ -90,7 +90,7 @@ int show_statistics(const ProgramOptions& options) {
   auto config = read_config(options);
   if (!config) return report(config.error(), options.json);
   auto stated = read_stated_months(config->database());
-  if (!stated) return report(check_failure(stated.error()), options.json);
+  if (!stated) return report(opening_failure(stated.error(), config->database()), options.json);
   return month ? print_month(*stated, *month, options.json) : print_months(*stated, SystemClock().now(), options.json);
 }
 

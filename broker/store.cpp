@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <mutex>
 
 #include "broker/disk_space.hpp"
@@ -536,7 +537,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, co
   const int descriptor = ::open(file.c_str(), O_RDWR | O_CLOEXEC | (options.create ? O_CREAT : 0), 0600);
   if (descriptor < 0) {
     const bool missing = errno == ENOENT && !options.create;
-    return Error{missing ? Errc::not_found : Errc::io_error, "store: cannot open the database file"};
+    return Error{missing ? Errc::not_found : Errc::io_error,
+                 std::string("store: cannot open the database file: ") + std::strerror(errno)};
   }
   ::close(descriptor);
   try {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,10 +39,13 @@ namespace {
 
 using nlohmann::json;
 
+/// A user who is nobody, and may read nothing of ours.
+constexpr uid_t nobody = 65534;
+
 /// One child whose standard output is read line by line.
 class Program {
  public:
-  explicit Program(const std::vector<std::string>& arguments) {
+  explicit Program(const std::vector<std::string>& arguments, uid_t user = ::geteuid()) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) std::abort();
     posix_spawn_file_actions_t actions;
@@ -52,7 +56,16 @@ class Program {
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    if (::posix_spawn(&pid_, PLI_BROKER_PROGRAM, &actions, nullptr, argv.data(), environ) != 0) std::abort();
+    if (user != ::geteuid()) {
+      pid_ = ::fork();
+      if (pid_ == 0) {
+        if (::dup2(ends[1], STDOUT_FILENO) < 0 || ::setgid(user) != 0 || ::setuid(user) != 0) ::_exit(127);
+        ::execve(PLI_BROKER_PROGRAM, argv.data(), environ);
+        ::_exit(127);
+      }
+    } else if (::posix_spawn(&pid_, PLI_BROKER_PROGRAM, &actions, nullptr, argv.data(), environ) != 0) {
+      std::abort();
+    }
     posix_spawn_file_actions_destroy(&actions);
     ::close(ends[1]);
     out_ = ends[0];
@@ -141,6 +154,22 @@ class BrokerProgram : public ::testing::Test {
     std::vector<std::string> all = words(verb);
     all.insert(all.end(), more.begin(), more.end());
     Program program(all);
+    return answer_of(program);
+  }
+  /// Who is served: another user than root, where root runs this.
+  static uid_t service_user() { return ::geteuid() == 0 ? nobody : ::geteuid(); }
+  void give_all_to_service(std::initializer_list<const char*> folders) const {
+    const auto give = [](const std::string& file) {
+      EXPECT_EQ(::chown(file.c_str(), service_user(), ::geteuid() == 0 ? nobody : ::getegid()), 0) << file;
+    };
+    ASSERT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
+    for (const char* file : {"startup.secret", "broker.toml"}) give(path(file));
+    for (const char* name : folders) {
+      give(path(name));
+      for (const auto& entry : std::filesystem::directory_iterator(path(name))) give(entry.path().string());
+    }
+  }
+  static Answer answer_of(Program& program) {
     Answer out;
     out.said = json::parse(program.line(), nullptr, false);
     out.code = program.wait();
@@ -1075,6 +1104,106 @@ TEST_F(BrokerProgram, CheckSaysWhatItCannotRead) {
   expect_refused("check", 5, "KEYS");
   write("startup.secret", startup_.expose());
   EXPECT_EQ(call("check").code, 0);
+}
+
+TEST_F(BrokerProgram, ALostDatabaseLeadsToRestoreAndNeverToANewBroker) {
+  configure("tiles_folder = \"tiles\"\n");
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  ASSERT_EQ(call("backup", {path("whole.db")}).code, 0);
+  const auto keys = files_in({"keys", "copy", "tiles"});
+  const auto expect_restore = [&](const char* verb, int code, const char* state) {
+    const Answer refused = call(verb);
+    EXPECT_EQ(refused.code, code) << verb;
+    ASSERT_TRUE(refused.said.is_object());
+    EXPECT_EQ(refused.said["state"], state) << refused.said.dump();
+    const std::string next = refused.said["next"];
+    EXPECT_NE(next.find("pli-broker restore"), std::string::npos) << refused.said.dump();
+    EXPECT_EQ(next.find("pli-broker init"), std::string::npos) << refused.said.dump();
+  };
+  write("data/pli.db", {});
+  expect_restore("run", 4, "DATABASE_UNREADABLE");
+  write("data/pli.db", Bytes(40'960, 'x'));
+  expect_restore("run", 4, "DATABASE_UNREADABLE");
+  expect_restore("check", 4, "DATABASE_UNREADABLE");
+  std::filesystem::remove(path("data/pli.db"));
+  expect_restore("run", 5, "DATABASE");
+  std::filesystem::remove_all(path("data"));
+  expect_restore("run", 5, "DATABASE");
+  // Any one of what it has left is enough.
+  const auto expect_no_init = [&](const char* what) {
+    const Answer refused = call("init");
+    EXPECT_EQ(refused.said["state"], "ALREADY_INITIALISED") << what;
+    const std::string next = refused.said["next"];
+    EXPECT_NE(next.find("restore"), std::string::npos) << next;
+    EXPECT_EQ(next.find("remove"), std::string::npos) << next;
+  };
+  expect_no_init("all but the database");
+  const std::array<const char*, 4> traces = {"copy/checkpoint", "keys/leases", "copy/leases", "tiles"};
+  for (std::size_t left = 0; left < traces.size(); ++left) {
+    const auto move_others = [&](bool away) {
+      for (std::size_t i = 0; i < traces.size(); ++i) {
+        const std::string here = path(traces.at(i));
+        const std::string aside = path("aside-" + std::to_string(i));
+        if (i != left) std::filesystem::rename(away ? here : aside, away ? aside : here);
+      }
+    };
+    move_others(true);
+    expect_no_init(traces.at(left));
+    move_others(false);
+  }
+  EXPECT_EQ(files_in({"keys", "copy", "tiles"}), keys);
+  const Answer restored = call("restore", {path("whole.db")});
+  ASSERT_EQ(restored.code, 0) << restored.said.dump();
+  Run again = run();
+  EXPECT_EQ(stop(again), 0);
+}
+
+TEST_F(BrokerProgram, AnInitThatFailsLeavesNothingInTheWayOfTheNext) {
+  const std::string bundle = text_of("directory.bundle");
+  write("directory.bundle", protocol::encode_bundle({}));
+  expect_refused("init", 5, "DIRECTORY");
+  for (const char* name : {"data/pli.db", "keys/leases", "copy/leases", "copy/checkpoint"})
+    EXPECT_FALSE(std::filesystem::exists(path(name))) << name;
+  write("directory.bundle", as_bytes(bundle));
+  EXPECT_EQ(call("init").code, 0);
+}
+
+TEST_F(BrokerProgram, ABackupUnderOtherLeasesIsToldFromADamagedOne) {
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  ASSERT_EQ(call("backup", {path("whole.db")}).code, 0);
+  for (const char* name : {"data/pli.db", "keys/leases", "copy/leases", "copy/checkpoint"})
+    std::filesystem::rename(path(name), path(std::string(name) + ".first"));
+  ASSERT_EQ(call("init").code, 0);
+  expect_refused_with("restore", {path("whole.db")}, 4, "BACKUP_OF_OTHER_KEYS");
+  for (const char* name : {"data/pli.db", "keys/leases", "copy/leases", "copy/checkpoint"})
+    std::filesystem::rename(path(std::string(name) + ".first"), path(name));
+  std::filesystem::copy(path("whole.db"), path("damaged.db"));
+  testing::flip_bit(path("damaged.db"), "SELECT record FROM leaf WHERE key = 2");
+  expect_refused_with("restore", {path("damaged.db")}, 4, "BACKUP_DAMAGED");
+  EXPECT_EQ(call("restore", {path("whole.db")}).code, 0);
+}
+
+TEST_F(BrokerProgram, ADatabaseOfAnotherUserIsSaidToBeSo) {
+  ASSERT_EQ(call("init").code, 0);
+  give_all_to_service({"keys", "copy", "log", "data"});
+  ASSERT_EQ(::chown(path("data/pli.db").c_str(), ::geteuid(), ::getegid()), 0);
+  ASSERT_EQ(::chmod(path("data/pli.db").c_str(), 0), 0);  // root reads it all the same
+  Program program(words("run"), service_user());
+  const Answer refused = answer_of(program);
+  EXPECT_EQ(refused.code, 5);
+  EXPECT_EQ(refused.said["state"], "DATABASE") << refused.said.dump();
+  EXPECT_NE(refused.said["cause"].get<std::string>().find("Permission denied"), std::string::npos);
+  EXPECT_NE(refused.said["next"].get<std::string>().find("chown"), std::string::npos) << refused.said.dump();
 }
 
 // ---- backup and restore --------------------------------------------------------------------------------------------
