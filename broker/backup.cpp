@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <ctime>
+#include <tuple>
 
 #include "base/file.hpp"
 
@@ -42,6 +43,28 @@ std::string time_stamp(UnixMillis time) {
   ::gmtime_r(&seconds, &parts);
   std::array<char, 32> out{};
   return {out.data(), std::strftime(out.data(), out.size(), "%Y%m%dT%H%M%SZ", &parts)};
+}
+
+std::string aside_prefix(const std::filesystem::path& database) { return database.string() + ".aside-"; }
+
+std::vector<std::filesystem::path> asides_of(const std::filesystem::path& database) {
+  std::vector<std::filesystem::path> out;
+  const std::string prefix = aside_prefix(database.filename());
+  std::error_code problem;
+  for (std::filesystem::directory_iterator at(database.parent_path(), problem), end; !problem && at != end;
+       at.increment(problem)) {
+    const std::string name = at->path().filename().string();
+    if (name.starts_with(prefix) && !name.ends_with("-wal") && !name.ends_with("-shm")) out.push_back(at->path());
+  }
+  // The count has no leading zeros: a longer name of one second is a later one.
+  const auto stamp_end = prefix.size() + time_stamp({}).size();
+  std::sort(out.begin(), out.end(), [&](const std::filesystem::path& a, const std::filesystem::path& b) {
+    const std::string left = a.filename().string();
+    const std::string right = b.filename().string();
+    return std::tuple(left.substr(0, stamp_end), left.size(), left) <
+           std::tuple(right.substr(0, stamp_end), right.size(), right);
+  });
+  return out;
 }
 
 Result<std::filesystem::path> backup_file(const std::filesystem::path& wanted, const Config& config, UnixMillis now) {

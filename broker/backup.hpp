@@ -2,10 +2,12 @@
 // program_backup.cpp.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
@@ -22,6 +24,13 @@ namespace pli::broker {
 
 /// "20260301T120000Z", UTC.
 [[nodiscard]] std::string time_stamp(UnixMillis time);
+
+/// A database is these files; the first is removed last, and named last.
+inline constexpr std::array<const char*, 3> database_suffixes = {"-shm", "-wal", ""};
+/// What a restore has put away stands beside the database: this, a time stamp, and a count where that is taken.
+[[nodiscard]] std::string aside_prefix(const std::filesystem::path& database);
+/// The databases kept aside, oldest first, each without its -wal and -shm.
+[[nodiscard]] std::vector<std::filesystem::path> asides_of(const std::filesystem::path& database);
 
 /// What `health` tells of the last verified backup. A file of its own in the data folder, "backup.last": "pli-backup/1"
 /// LF "time <ms>" LF "leaves <n>" LF.

@@ -75,7 +75,9 @@ int run_command(int argc, char** argv) {
                          "health --config broker/broker.toml --json");
   CLI::App* restore = add("restore", "put a backup in place of the database, with the broker stopped",
                           "restore --config broker/broker.toml /mnt/other-disk/pli/FILE");
-  restore->add_option("file", options.backup, "what `backup` wrote")->required();
+  restore->add_option("file", options.backup, "what `backup` wrote, or a database that was kept aside")->required();
+  restore->add_flag("--over-newer", options.over_newer,
+                    "although the database there is whole and holds more: it is kept aside");
   CLI::App* erase =
       add("erase-due", "erase the cases whose term has come, as a running broker does by itself; or list them",
           "erase-due --config broker/broker.toml --dry-run");

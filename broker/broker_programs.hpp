@@ -24,6 +24,7 @@ struct ProgramOptions {
   std::filesystem::path bundle;           ///< init: its entries
   std::filesystem::path backup;           ///< backup: a file or a folder to write to; restore: the file
   bool dry_run = false;                   ///< erase-due: only list
+  bool over_newer = false;                ///< restore: although the database there is whole and holds more
   std::string month;                      ///< statistics: "2026-11"; empty = the list
 };
 
@@ -50,7 +51,8 @@ struct ProgramOptions {
 /// nobody answers.
 [[nodiscard]] int print_health(const ProgramOptions& options);
 /// Verifies a backup, erases again in it what was erased since, keeps what stands in its place aside and puts it there.
-/// Whether it may be served is then for a start to say (P10). Refused beside a running broker.
+/// Whether it may be served is then for a start to say (P10). Refused beside a running broker, and, unless told
+/// otherwise, over a whole database that holds more.
 [[nodiscard]] int restore(const ProgramOptions& options);
 /// Erases what is due (docs/storage.md, "Erasure of cases"), as a running broker does by itself; refused beside one.
 /// With dry_run lists the cases whose erasure is announced: needs no secret, changes nothing and may run beside the

@@ -16,6 +16,9 @@
 namespace pli::broker {
 namespace {
 
+/// Restores within one second, each with its own name.
+constexpr int asides_a_second_max = 1000;
+
 /// A file that goes again unless it is kept.
 class Unkept {
  public:
@@ -134,25 +137,67 @@ Outcome<Restored> judge(const Checked& checked) {
   return out;
 }
 
+/// A name that nothing stands under: the database kept aside a second ago may be the newest there is. Whoever asks
+/// holds the outside file, so that nobody takes it meanwhile.
+std::filesystem::path free_aside(const std::filesystem::path& database, UnixMillis now) {
+  const std::string stamped = aside_prefix(database) + time_stamp(now);
+  std::string aside = stamped;
+  const auto is_taken = [&] {
+    return std::any_of(database_suffixes.begin(), database_suffixes.end(), [&](const char* suffix) {
+      std::error_code problem;
+      return std::filesystem::symlink_status(aside + suffix, problem).type() != std::filesystem::file_type::not_found;
+    });
+  };
+  for (int count = 2; is_taken() && count <= asides_a_second_max; ++count)
+    aside = stamped + "-" + std::to_string(count);
+  return is_taken() ? std::filesystem::path() : std::filesystem::path(aside);
+}
+
 /// What stands in the database's place, under another name beside it.
 Outcome<std::filesystem::path> keep_aside(const std::filesystem::path& database, UnixMillis now) {
   std::error_code problem;
+  const Failure failed{exit_local_error, "RESTORE_FAILED", "what stands there cannot be kept aside",
+                       "Check `data_folder`, its disk and its owner, then restore again."};
   if (!std::filesystem::exists(database, problem)) return std::filesystem::path();
-  const std::filesystem::path aside = database.string() + ".aside-" + time_stamp(now);
-  for (const char* suffix : {"-shm", "-wal", ""}) {
+  const std::filesystem::path aside = free_aside(database, now);
+  if (aside.empty()) return failed;
+  for (const char* suffix : database_suffixes) {
     const std::filesystem::path from = database.string() + suffix;
     if (!std::filesystem::exists(from, problem)) continue;
     std::filesystem::rename(from, aside.string() + suffix, problem);
-    if (problem)
-      return Failure{exit_local_error, "RESTORE_FAILED", "what stands there cannot be kept aside",
-                     "Check `data_folder`, its disk and its owner, then restore again."};
+    if (problem) return failed;
   }
   return aside;
 }
 
+/// A whole database that holds more than the backup is not put away unasked: it may be the one that was served last.
+Outcome<void> demand_nothing_newer(const Config& config, const crypto::SecretKey& secret, const OutsideFile& outside,
+                                   const CheckReport& backup) {
+  std::error_code problem;
+  if (!std::filesystem::exists(config.database(), problem)) return {};
+  CheckOptions options;
+  options.leases_may_be_gone = true;
+  const auto there = check_file(config, config.database(), secret.clone(), outside.newest(), options);
+  if (!there || !there->found.problems.empty() || !there->compared) return {};
+  const Standing standing = there->compared->standing;
+  if (standing != Standing::extends && standing != Standing::rolled_back) return {};
+  const auto reach = [](const CheckReport& found) {
+    return std::pair(found.shards.size(), found.shards.back().size.value);
+  };
+  if (reach(there->found) <= reach(backup)) return {};
+  return Failure{exit_local_error, "DATABASE_NEWER",
+                 "the database there is whole and holds " + std::to_string(there->found.leaves) +
+                     " leaves, the backup " + std::to_string(backup.leaves),
+                 standing == Standing::extends
+                     ? "Nothing was changed. Start the broker: the database holds all that was published. To put the "
+                       "older backup there all the same: `restore --over-newer`."
+                     : "Nothing was changed. The database there lacks less than the backup: go on with it, or bring a "
+                       "newer backup. To put this one there all the same: `restore --over-newer`."};
+}
+
 /// Holds the outside file: no broker runs meanwhile.
 Outcome<Restored> put_in_place(const Config& config, const std::filesystem::path& backup, const OutsideFile& outside,
-                               crypto::SecretKey secret, UnixMillis now) {
+                               crypto::SecretKey secret, bool over_newer, UnixMillis now) {
   if (auto room = demand_room(backup, config.database(), config); !room) {
     Failure failure = room.error();
     return failure.state == "DATABASE_UNREADABLE" ? damaged_backup(failure.cause) : failure;
@@ -170,11 +215,13 @@ Outcome<Restored> put_in_place(const Config& config, const std::filesystem::path
                                                    : damaged_backup(migrated.error().detail);
   CheckOptions old;
   old.leases_may_be_gone = true;
-  auto checked = check_file(config, working.path(), std::move(secret), outside.newest(), old);
+  auto checked = check_file(config, working.path(), secret.clone(), outside.newest(), old);
   if (!checked)
     return checked.error().state == "DATABASE_UNREADABLE" ? damaged_backup(checked.error().cause) : checked.error();
   auto restored = judge(*checked);
   if (!restored) return restored;
+  if (!over_newer)
+    if (auto none = demand_nothing_newer(config, secret, outside, checked->found); !none) return none.error();
   std::vector<Digest> erased;
   for (const LeaseFile::Erased& gone : checked->keys->for_checking().leases->erased) erased.push_back(gone.exchange);
   auto again = erase_again(working.path(), erased);
@@ -237,14 +284,16 @@ int restore(const ProgramOptions& options) {
   if (!outside) return report(outside_failure(outside.error()), options.json);
   if (auto made = create_private_folder(config->data_folder); !made)
     return report(failure(exit_local_error, "FOLDER", made.error(), "Check `data_folder` and its disk."), options.json);
-  auto done = put_in_place(*config, options.backup, *outside, *std::move(secret), SystemClock().now());
+  auto done =
+      put_in_place(*config, options.backup, *outside, *std::move(secret), options.over_newer, SystemClock().now());
   if (!done) return report(done.error(), options.json);
   const bool extends = done->compared.standing == Standing::extends;
-  const std::string_view next =
+  const std::string next =
       extends ? "Start the broker: it holds all that was published."
-              : "It is older than what was published, and no start serves it so. Bring a newer backup if there is one; "
-                "else write `pli-broker rollback-request`, have the authority sign it (`pli directory rollback`), and "
-                "start with `run --accept-rollback`.";
+              : "It is older than what was published, and no start serves it so. Bring a newer backup if there is one" +
+                    asides_next(*config) +
+                    "; else write `pli-broker rollback-request`, have the authority sign it (`pli directory "
+                    "rollback`), and start with `run --accept-rollback`.";
   if (options.json) {
     std::cout << nlohmann::json{{"state", "restored"},
                                 {"standing", extends ? "extends" : "rolled_back"},

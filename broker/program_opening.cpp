@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "audit/note.hpp"
+#include "broker/backup.hpp"
 #include "broker/log.hpp"
 #include "broker/startup_secret.hpp"
 #include "broker/watched_clock.hpp"
@@ -26,7 +27,12 @@ Outcome<void> demand_standing(Standing wanted, const Config& config, const KeyRi
   const auto compared = compare_with_outside(outside.newest(), config.log, keys.log_key().public_key(), store);
   if (!compared) return unreadable(compared.error());
   if (compared->standing == wanted) return {};
-  if (compared->standing != Standing::extends) return standing_failure(*compared);
+  if (compared->standing != Standing::extends) {
+    Failure failed = standing_failure(*compared);
+    if (const std::string asides = asides_next(config); !asides.empty() && failed.state == "ROLLED_BACK")
+      failed.next += " Look for it" + asides + ".";
+    return failed;
+  }
   return Failure{exit_local_error, "NO_ROLLBACK", "the database holds all that was published",
                  "Start without --accept-rollback. An order is accepted once."};
 }
@@ -103,6 +109,16 @@ Outcome<std::unique_ptr<Store>> open_store(const Config& config, bool create) {
   auto store = Store::open(config.database(), options);
   if (!store) return opening_failure(store.error(), config.database());
   return *std::move(store);
+}
+
+std::string asides_next(const Config& config) {
+  const auto asides = asides_of(config.database());
+  if (asides.empty()) return {};
+  const std::string newest = asides.back().string();
+  return ", " +
+         std::string(asides.size() > 1 ? "among what was kept aside too, of which the last is "
+                                       : "such as what was kept aside, ") +
+         newest + " (its -wal and -shm stay beside it): `pli-broker restore " + newest + "`";
 }
 
 Outcome<Opened> open_compared(const Config& config, Standing wanted) {

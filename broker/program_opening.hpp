@@ -33,6 +33,8 @@ struct Opened {
   std::unique_ptr<KeyRing> keys;
   std::unique_ptr<Store> store;
 };
+/// For the operator of a database that is too old, amid a sentence: where a newer one may be, kept aside by a restore.
+[[nodiscard]] std::string asides_next(const Config& config);
 /// P10: nothing is decided on a store that stands otherwise than `wanted` to what was published.
 [[nodiscard]] Outcome<Opened> open_compared(const Config& config, Standing wanted);
 /// Where `accepted`, a clock far from the log is gone by all the same, and a warning logged.

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "audit/tile.hpp"
@@ -1278,6 +1279,45 @@ TEST_F(BrokerProgram, ABackupOfTheLastStateIsServedAgainAndWhatStoodThereIsKept)
   auto later = connect(again, world_.referent);
   EXPECT_TRUE(submit(later, envelope).duplicate);
   EXPECT_EQ(stop(again), 0);
+}
+
+TEST_F(BrokerProgram, ABackupIsNotPutOverANewerDatabaseUnaskedAndEachOneKeptAsideComesBack) {
+  ASSERT_EQ(call("init").code, 0);
+  const auto submit_one = [&] {
+    Run running = run();
+    auto client = connect(running, world_.referent);
+    (void)greet(client);
+    (void)submit(client, world_.seal(world_.referent, "a.martin"));
+    running.program->signal(SIGKILL);  // what is newest is in the WAL
+    EXPECT_EQ(running.program->wait(), -1);
+  };
+  submit_one();
+  ASSERT_EQ(call("backup", {path("old.db")}).code, 0);
+  submit_one();
+  const auto before = files_in({"data"});
+  expect_refused_with("restore", {path("old.db")}, 5, "DATABASE_NEWER");
+  EXPECT_EQ(files_in({"data"}), before);
+  const std::int64_t newest = call("check").said["leaves"];
+
+  const Answer over = call("restore", {path("old.db"), "--over-newer"});
+  ASSERT_EQ(over.code, 0) << over.said.dump();
+  EXPECT_EQ(over.said["standing"], "rolled_back");
+  const std::string aside = over.said["aside"];
+  EXPECT_NE(over.said["next"].get<std::string>().find("restore " + aside), std::string::npos) << over.said.dump();
+  const Answer refused = call("run");
+  EXPECT_EQ(refused.said["state"], "ROLLED_BACK");
+  EXPECT_NE(refused.said["next"].get<std::string>().find("restore " + aside), std::string::npos) << refused.said.dump();
+  // As fast as they go, many within one second: no name is used again.
+  const Bytes kept = *read_file(aside, 64 << 20);
+  std::set<std::string> names = {aside};
+  for (int i = 0; i < 8; ++i) names.insert(call("restore", {path("old.db")}).said["aside"]);
+  EXPECT_EQ(names.size(), 9U);
+  EXPECT_EQ(*read_file(aside, 64 << 20), kept);
+
+  const Answer back = call("restore", {aside});
+  ASSERT_EQ(back.code, 0) << back.said.dump();
+  EXPECT_EQ(back.said["standing"], "extends");
+  EXPECT_EQ(call("check").said["leaves"], newest);
 }
 
 TEST_F(BrokerProgram, ADamagedBackupIsRefusedAndNothingIsChanged) {
