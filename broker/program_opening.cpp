@@ -26,15 +26,14 @@ Outcome<void> demand_standing(Standing wanted, const Config& config, const KeyRi
                               const OutsideFile& outside) {
   const auto compared = compare_with_outside(outside.newest(), config.log, keys.log_key().public_key(), store);
   if (!compared) return unreadable(compared.error());
-  if (compared->standing == wanted) return {};
+  if (compared->standing == wanted || compared->standing == Standing::extends) return {};
   if (compared->standing != Standing::extends) {
     Failure failed = standing_failure(*compared);
     if (const std::string asides = asides_next(config); !asides.empty() && failed.state == "ROLLED_BACK")
       failed.next += " Look for it" + asides + ".";
     return failed;
   }
-  return Failure{exit_local_error, "NO_ROLLBACK", "the database holds all that was published",
-                 "Start without --accept-rollback. An order is accepted once."};
+  return standing_failure(*compared);
 }
 
 struct Ending {

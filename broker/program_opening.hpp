@@ -35,7 +35,8 @@ struct Opened {
 };
 /// For the operator of a database that is too old, amid a sentence: where a newer one may be, kept aside by a restore.
 [[nodiscard]] std::string asides_next(const Config& config);
-/// P10: nothing is decided on a store that stands otherwise than `wanted` to what was published.
+/// P10: nothing is decided on a store that lacks what was published, unless `wanted` is rolled_back: then it may, and
+/// last_known() (program_publication.hpp) says whether it does.
 [[nodiscard]] Outcome<Opened> open_compared(const Config& config, Standing wanted);
 /// Where `accepted`, a clock far from the log is gone by all the same, and a warning logged.
 [[nodiscard]] Outcome<void> demand_clock(UnixMillis now, const KeyRing& keys, const Store& store, const Config& config,

@@ -50,6 +50,13 @@ bool knows_later_shard(const std::filesystem::path& tiles, const std::string& lo
   return false;
 }
 
+/// Where the newest published checkpoint of the store's shard is kept.
+std::filesystem::path published_file(const Config& config, const Store& store) {
+  return config.tiles_folder.empty()
+             ? config.published_note()
+             : config.tiles_folder / store.origin().substr(config.log.size() + 1) / "checkpoint";
+}
+
 Result<LogSource> source_of(const Config& config, const std::string& origin) {
   auto opened = StoreReader::open(config.database(), origin);
   if (!opened) return opened.error();
@@ -197,6 +204,50 @@ Outcome<void> demand_no_later_shard(const Config& config, const KeyRing& keys, c
   return {};
 }
 
+Outcome<std::string> last_known(const Config& config, const KeyRing& keys, const Store& store,
+                                const OutsideFile& outside, const Clock& clock) {
+  const audit::VerifierKey own = verifier_key(keys, store);
+  std::vector<std::string> kept = {outside.newest().note};
+  const auto file = published_file(config, store);
+  if (const auto note = read_file(file, audit::note_bytes_max)) kept.emplace_back(as_text(*note));
+  std::string out;
+  TreeSize largest = store.tree_size();
+  for (const std::string& note : kept) {
+    const auto checkpoint = audit::verify_checkpoint(note, own);
+    if (!checkpoint) continue;  // of a shard before, or nothing that can be given up
+    if (checkpoint->size() > largest) {
+      largest = checkpoint->size();
+      out = note;
+    } else if (checkpoint->size() <= store.tree_size()) {
+      const auto root = audit::root_at(checkpoint->size(), store.nodes(store.shard()));
+      if (!root) return unreadable(root.error());
+      if (*root != checkpoint->root()) return rolled_back("what was published is not the start of the database's tree");
+    }
+  }
+  if (auto none = demand_no_later_shard(config, keys, store, clock); !none) return none.error();
+  if (!out.empty()) return out;
+  if (!config.witnesses_policy.empty() && audit::verify_checkpoint(outside.newest().note, own)) {
+    auto policy = read_policy(config, own);
+    if (!policy) return policy.error();
+    const auto source = source_of(config, store.origin());
+    if (!source) return database_failure(source.error(), config.database());
+    auto witnesses = make_witnesses(*std::move(policy), source->nodes, clock);
+    if (!witnesses) return witnesses.error();
+    if (const auto alarm = (*witnesses)->compare(outside.newest().note, store.tree_size(), {})) {
+      Failure failed = rolled_back(to_text(*alarm));
+      if (alarm->what == audit::WitnessAlarm::rolled_back)
+        failed.next =
+            "Bring back the newest database. If it is lost: an order names the last checkpoint known, and this machine "
+            "holds none beyond its database. Bring it from whoever kept one (an auditor, a mirror of the tiles, a "
+            "member's client, a newer outside checkpoint), put it there as " +
+            file.string() + ", and ask again.";
+      return failed;
+    }
+  }
+  return Failure{exit_local_error, "NO_ROLLBACK", "the database holds all that was published",
+                 "Start without --accept-rollback, and if that refuses do as it says. An order is accepted once."};
+}
+
 Outcome<Closing> gather_closing(const Config& config, const KeyRing& keys, const Store& store) {
   Closing out{store.checkpoint()};
   if (config.witnesses_policy.empty()) return out;
@@ -207,10 +258,8 @@ Outcome<Closing> gather_closing(const Config& config, const KeyRing& keys, const
   const auto is_cosigned = [&](std::string_view note) {
     return audit::verify_checkpoint_by(*policy, note, audit::to_seconds(clock.now())).has_value();
   };
-  const auto published = config.tiles_folder.empty()
-                             ? config.published_note()
-                             : config.tiles_folder / store.origin().substr(config.log.size() + 1) / "checkpoint";
-  if (const auto note = read_file(published, audit::note_bytes_max); note && is_cosigned(as_text(*note)))
+  if (const auto note = read_file(published_file(config, store), audit::note_bytes_max);
+      note && is_cosigned(as_text(*note)))
     out.note = with_cosignatures(out.note, std::string(as_text(*note)));
   // Even where it needs nobody's word any more: P10, a shard must not be closed short of what a witness has seen.
   const auto source = source_of(config, store.origin());

@@ -22,6 +22,13 @@ namespace pli::broker {
 [[nodiscard]] Outcome<void> demand_no_later_shard(const Config& config, const KeyRing& keys, const Store& store,
                                                   const Clock& clock);
 
+/// P10: the last that is known of a shard of which the store lacks the end: the largest of its checkpoints in the
+/// outside file and where they are published, so that a machine put back whole is seen too.
+/// NO_ROLLBACK where nothing is missing; ROLLED_BACK where no order helps: a later shard, another tree, or a witness
+/// that has seen more than any checkpoint here says.
+[[nodiscard]] Outcome<std::string> last_known(const Config& config, const KeyRing& keys, const Store& store,
+                                              const OutsideFile& outside, const Clock& clock);
+
 /// The newest checkpoint, with the cosignatures of whoever answers in time; or those it was published with.
 struct Closing {
   std::string note;

@@ -103,11 +103,13 @@ void wait_for_end(int signals, int ended) {
 
 /// The end of the shard is given up by the authority's order; the next one begins.
 Outcome<void> accept_rollback(const Config& config, const Opened& opened, const std::filesystem::path& file,
-                              UnixMillis now) {
+                              const Clock& clock) {
+  const auto last = last_known(config, *opened.keys, *opened.store, opened.outside, clock);
+  if (!last) return last.error();
   const auto order = read_file(file, protocol::order_bytes_max);
   if (!order) return order_failure({Errc::invalid_input, "the order cannot be read"}, config.database());
-  const Rollback rollback{opened.outside.newest().note, std::string(as_text(*order))};
-  auto accepted = broker::accept_rollback(*opened.store, *opened.keys, core_settings(config), rollback, now);
+  const Rollback rollback{*last, std::string(as_text(*order))};
+  auto accepted = broker::accept_rollback(*opened.store, *opened.keys, core_settings(config), rollback, clock.now());
   if (!accepted) return order_failure(accepted.error(), config.database());
   log(LogLevel::warning, "rollback accepted by order: a new shard is open, make a backup");
   return {};
@@ -182,12 +184,9 @@ int serve(const Config& config, const ProgramOptions& options, int signals) {
   if (auto plausible = demand_clock(clock.now(), *keys, *store, config, options.accept_clock); !plausible)
     return report(plausible.error(), options.json);
   if (auto ready = keys->prepare(clock.now()); !ready) return report(keys_failure(ready.error()), options.json);
-  if (accepting) {
-    if (auto none = demand_no_later_shard(config, *keys, *store, clock); !none)
-      return report(none.error(), options.json);
-    if (auto accepted = accept_rollback(config, *opened, options.accept_rollback, clock.now()); !accepted)
+  if (accepting)
+    if (auto accepted = accept_rollback(config, *opened, options.accept_rollback, clock); !accepted)
       return report(accepted.error(), options.json);
-  }
   if (auto forward = bring_forward(outside, *store); !forward) return report(forward.error(), options.json);
   auto core = Core::open(*store, *keys, core_settings(config));
   if (!core) return report(database_failure(core.error(), config.database()), options.json);

@@ -36,10 +36,10 @@ int request_rollback(const ProgramOptions& options) {
   if (!config) return report(config.error(), options.json);
   auto opened = open_compared(*config, Standing::rolled_back);
   if (!opened) return report(opened.error(), options.json);
-  if (auto none = demand_no_later_shard(*config, *opened->keys, *opened->store, SystemClock()); !none)
-    return report(none.error(), options.json);
-  auto request = rollback_request(*opened->store, *opened->keys, core_settings(*config), opened->outside.newest().note,
-                                  SystemClock().now());
+  const SystemClock clock;
+  const auto last = last_known(*config, *opened->keys, *opened->store, opened->outside, clock);
+  if (!last) return report(last.error(), options.json);
+  auto request = rollback_request(*opened->store, *opened->keys, core_settings(*config), *last, clock.now());
   if (!request) return report(order_failure(request.error(), config->database()), options.json);
   const std::string text = protocol::to_text(*request);
   if (options.json)

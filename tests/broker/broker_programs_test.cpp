@@ -595,6 +595,65 @@ TEST_F(BrokerProgram, P10TilesOfALargerTreeDoNotStart) {
   expect_refused("run", 4, "ROLLED_BACK");
 }
 
+/// A virtual machine put back whole: database and outside checkpoint agree, and only what lies elsewhere knows more.
+TEST_F(BrokerProgram, P10AnOrderGivesUpWhatOnlyTheTilesFolderKnowsOf) {
+  configure("tiles_folder = \"tiles\"\n");
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* name : {"data", "copy"}) back_up(name);
+  expect_refused("rollback-request", 5, "NO_ROLLBACK");
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  const protocol::Envelope lost = world_.seal(world_.referent, "a.martin");
+  (void)submit(client, lost);
+  EXPECT_EQ(stop(running), 0);
+  const auto published = audit::verify_checkpoint(text_of("tiles/2026-1/checkpoint"), log_key());
+  ASSERT_TRUE(published);
+  for (const char* name : {"data", "copy"}) bring_back(name);
+  expect_refused("run", 4, "ROLLED_BACK");
+  write_order([&](protocol::RollbackOrder& order) { EXPECT_EQ(order.last.size, published->size()); });
+  Run accepted = run({"--accept-rollback", path("order.note")});
+  EXPECT_EQ(accepted.ready["origin"], std::string(world_log) + "/2026-2");
+  auto again = connect(accepted, world_.referent);
+  (void)greet(again);
+  EXPECT_FALSE(submit(again, lost).duplicate);
+  EXPECT_EQ(stop(accepted), 0);
+  EXPECT_EQ(call("check").code, 0);
+  Run on = run();
+  EXPECT_EQ(stop(on), 0);
+}
+
+TEST_F(BrokerProgram, P10WhatOnlyAWitnessKnowsOfIsGivenUpOnceItsCheckpointIsBrought) {
+  testing::WitnessHouse witness(testing::WitnessHouse::every_shard(world_log, log_key().key), "witness.example/w1");
+  witnessed_by(witness);
+  ASSERT_EQ(call("init").code, 0);
+  for (const char* name : {"data", "copy"}) back_up(name);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_TRUE(eventually([&] {
+    auto body = client.ask(protocol::Hello{});
+    return body && std::get<protocol::HelloReply>(*body).checkpoint.find("witness.example/w1") != std::string::npos;
+  }));
+  EXPECT_EQ(stop(running), 0);
+  const std::string newest = text_of("data/published.note");
+  for (const char* name : {"data", "copy"}) bring_back(name);
+  expect_refused("run", 4, "ROLLED_BACK");
+  const Answer refused = call("rollback-request");
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_EQ(refused.said["state"], "ROLLED_BACK") << refused.said.dump();
+  EXPECT_NE(refused.said["next"].get<std::string>().find(path("data/published.note")), std::string::npos)
+      << refused.said.dump();
+  write("data/published.note", as_bytes(newest));
+  expect_refused("run", 4, "ROLLED_BACK");
+  write_order();
+  Run accepted = run({"--accept-rollback", path("order.note")});
+  EXPECT_EQ(accepted.ready["origin"], std::string(world_log) + "/2026-2");
+  EXPECT_EQ(stop(accepted), 0);
+  EXPECT_EQ(call("check").code, 0);
+}
+
 TEST_F(BrokerProgram, P10TilesOfALaterShardDoNotStart) {
   configure("tiles_folder = \"tiles\"\n");
   ASSERT_EQ(call("init").code, 0);
