@@ -65,6 +65,25 @@ Result<LogSource> source_of(const Config& config, const std::string& origin) {
                    [reader](audit::NodeId id) { return reader->node(id); }};
 }
 
+/// What the store cannot give is the store's fault, whatever the folder holds.
+Outcome<TileFolder> open_tiles(const Config& config, const audit::VerifierKey& key, TreeSize size,
+                               const LogSource& source) {
+  const auto fault = std::make_shared<std::optional<Error>>();
+  const auto noting = [fault](auto given) {
+    if (!given) *fault = given.error();
+    return given;
+  };
+  LogSource noted{[source, noting](LeafIndex first, std::size_t count) { return noting(source.leaves(first, count)); },
+                  [source, noting](audit::NodeId id) { return noting(source.nodes(id)); }};
+  auto tiles =
+      TileFolder::open({config.tiles_folder / key.name.substr(config.log.size() + 1), key, {}}, size, std::move(noted));
+  if (tiles) return *std::move(tiles);
+  if (*fault) return unreadable(**fault);
+  if (tiles.error().code == Errc::conflict) return rolled_back(tiles.error().detail);
+  if (tiles.error().code == Errc::corruption) return tiles_differ(tiles.error().detail);
+  return failure(exit_local_error, "TILES_FOLDER", tiles.error(), "Check `tiles_folder`, its disk and its owner.");
+}
+
 /// Those of the shards before: a broker that was killed has left them short of the end, and no later one would write
 /// them.
 Outcome<std::vector<ClosedTiles>> open_closed_tiles(const Config& config, const audit::VerifierKey& own,
@@ -76,16 +95,10 @@ Outcome<std::vector<ClosedTiles>> open_closed_tiles(const Config& config, const 
     const auto head = audit::verify_checkpoint(row.end.closed, key);
     auto source = source_of(config, row.origin);
     if (!head || !source) return unreadable(head ? source.error() : head.error());
-    auto tiles = TileFolder::open({config.tiles_folder / row.origin.substr(config.log.size() + 1), key, {}},
-                                  head->size(), *std::move(source));
-    if (!tiles && tiles.error().code == Errc::conflict) {
-      // What was published of its lost end is the last that is known of it.
-      if (!row.end.last_known.empty()) continue;
-      return rolled_back(tiles.error().detail);
-    }
-    if (!tiles && tiles.error().code == Errc::corruption) return tiles_differ(tiles.error().detail);
-    if (!tiles)
-      return failure(exit_local_error, "TILES_FOLDER", tiles.error(), "Check `tiles_folder`, its disk and its owner.");
+    auto tiles = open_tiles(config, key, head->size(), *source);
+    // What was published of its lost end is the last that is known of it.
+    if (!tiles && tiles.error().state == "ROLLED_BACK" && !row.end.last_known.empty()) continue;
+    if (!tiles) return tiles.error();
     out.push_back({*std::move(tiles), head->size(), row.end.closed});
   }
   return out;
@@ -156,12 +169,8 @@ Outcome<Publication> prepare_publication(const Config& config, const KeyRing& ke
   if (!config.tiles_folder.empty()) {
     if (knows_later_shard(config.tiles_folder, config.log, own))
       return rolled_back("the tiles folder holds a later shard of this log");
-    auto tiles =
-        TileFolder::open({config.tiles_folder / store.origin().substr(config.log.size() + 1), own, {}}, tree, *source);
-    if (!tiles && tiles.error().code == Errc::conflict) return rolled_back(tiles.error().detail);
-    if (!tiles && tiles.error().code == Errc::corruption) return tiles_differ(tiles.error().detail);
-    if (!tiles)
-      return failure(exit_local_error, "TILES_FOLDER", tiles.error(), "Check `tiles_folder`, its disk and its owner.");
+    auto tiles = open_tiles(config, own, tree, *source);
+    if (!tiles) return tiles.error();
     out.last_published = tiles->published();
     out.tiles.emplace(*std::move(tiles));
     auto closed = open_closed_tiles(config, own, store);

@@ -555,6 +555,23 @@ TEST_F(BrokerProgram, P7WritesTilesThatAnybodyCanVerify) {
   EXPECT_EQ(text_of("tiles/2026-1/checkpoint").substr(0, 30), published.substr(0, 30)) << "made anew";
 }
 
+TEST_F(BrokerProgram, ALeafTheDatabaseHasLostIsNotTheTilesFault) {
+  configure("tiles_folder = \"tiles\"\n");
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  for (int i = 0; i < 5; ++i) (void)submit(client, world_.seal(world_.referent, "a.martin"));
+  EXPECT_EQ(stop(running), 0);
+  testing::run_sql(path("data/pli.db"), "DELETE FROM leaf WHERE key = 1");
+  const Answer refused = call("run");
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_EQ(refused.said["state"], "DATABASE_UNREADABLE") << refused.said.dump();
+  const std::string next = refused.said["next"];
+  EXPECT_NE(next.find("pli-broker check"), std::string::npos) << next;
+  EXPECT_NE(next.find("pli-broker restore"), std::string::npos) << next;
+}
+
 TEST_F(BrokerProgram, P7TilesOfAClosedShardLeftShortAreCompletedAtTheNextStart) {
   configure("tiles_folder = \"tiles\"\n");
   ASSERT_EQ(call("init").code, 0);
