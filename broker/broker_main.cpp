@@ -13,7 +13,7 @@
 namespace {
 
 constexpr const char* footer =
-    R"(Exit codes: 0 done, 2 usage, 4 verification failed (do not restart unlooked), 5 local error.
+    R"(Exit codes: 0 done, 2 usage or configuration, 4 verification failed (do not restart unlooked), 5 local error.
 
 Example, for a folder that `pli init` made:
   pli-broker init --config broker/broker.toml --directory 000001.note --bundle 000001.bundle

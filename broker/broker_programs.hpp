@@ -10,7 +10,7 @@
 namespace pli::broker {
 
 inline constexpr int exit_done = 0;
-inline constexpr int exit_usage = 2;
+inline constexpr int exit_usage = 2;                ///< the command line, or what the configuration says
 inline constexpr int exit_verification_failed = 4;  ///< a supervisor must not try again: somebody has to look
 inline constexpr int exit_local_error = 5;          ///< the log failed, a file is missing, the endpoint is taken…
 

@@ -25,7 +25,8 @@ Error wrong(std::string_view key, std::string_view what) {
   return {Errc::invalid_input, std::string(key) + ": " + std::string(what)};
 }
 
-/// Takes keys out of a table one by one, so that what is left over is unknown. The first failure stays.
+/// Takes keys out of a table one by one, so that what is left over is unknown. The first failure stays; what is
+/// missing is named last.
 class Keys {
  public:
   Keys(const toml::table& table, std::string prefix) : table_(table), prefix_(std::move(prefix)) {}
@@ -52,7 +53,7 @@ class Keys {
   const toml::node* take(std::string_view key, bool required) {
     known_.emplace_back(key);
     const toml::node* node = table_.get(key);
-    if (node == nullptr && required) refuse(key, "is missing");
+    if (node == nullptr && required && !missing_) missing_ = wrong(prefix_ + std::string(key), "is missing");
     return node;
   }
 
@@ -64,10 +65,12 @@ class Keys {
     if (error_) return error_;
     for (auto&& [key, node] : table_) {
       if (std::find(known_.begin(), known_.end(), key.str()) == known_.end()) {
-        return wrong(prefix_ + std::string(key.str()), "unknown key, line " + std::to_string(node.source().begin.line));
+        // Misspelt, it is what is missing, too.
+        return wrong(prefix_ + std::string(key.str()), "unknown key, line " + std::to_string(node.source().begin.line) +
+                                                           (missing_ ? "; " + missing_->detail : std::string()));
       }
     }
-    return std::nullopt;
+    return missing_;
   }
 
  private:
@@ -75,6 +78,7 @@ class Keys {
   std::string prefix_;
   std::vector<std::string> known_;
   std::optional<Error> error_;
+  std::optional<Error> missing_;
 };
 
 bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {

@@ -22,11 +22,19 @@ Outcome<std::unique_ptr<KeyRing>> read_keys(const Config& config) {
   return *std::move(keys);
 }
 
+Outcome<void> demand_first_shard(const Config& config, const std::string& first) {
+  if (first == config.first_origin()) return {};
+  return Failure{exit_usage, "CONFIGURATION",
+                 "shard: the log began with " + first + ", the configuration says " + config.first_origin(),
+                 "`shard` is the log's first one and never changes, whichever is open now: correct it."};
+}
+
 Outcome<void> demand_standing(Standing wanted, const Config& config, const KeyRing& keys, const Store& store,
                               const OutsideFile& outside) {
   const auto compared = compare_with_outside(outside.newest(), config.log, keys.log_key().public_key(), store);
   if (!compared) return unreadable(compared.error());
-  if (compared->standing == wanted || compared->standing == Standing::extends) return {};
+  if (compared->standing == wanted || compared->standing == Standing::extends)
+    return demand_first_shard(config, store.shards().front().origin);
   if (compared->standing != Standing::extends) {
     Failure failed = standing_failure(*compared);
     if (const std::string asides = asides_next(config); !asides.empty() && failed.state == "ROLLED_BACK")
@@ -67,10 +75,13 @@ Ending ending_at(UnixMillis now, const KeyRing& keys, std::uint32_t journal_mont
 
 Outcome<Config> read_config(const ProgramOptions& options) {
   auto config = load_config(options.config);
-  if (!config)
-    return failure(exit_local_error, "CONFIGURATION",
+  if (!config) {
+    // A file that cannot be read may be there at the next try; one that is wrong is as wrong then.
+    const bool is_wrong = config.error().code == Errc::invalid_input || config.error().code == Errc::over_limit;
+    return failure(is_wrong ? exit_usage : exit_local_error, "CONFIGURATION",
                    {config.error().code, options.config.native() + ": " + config.error().detail},
                    "Compare the file with config/examples/broker.example.toml.");
+  }
   if (options.startup_secret_fd) config->startup_secret = SecretDescriptor{*options.startup_secret_fd};
   return *std::move(config);
 }
@@ -201,6 +212,8 @@ Outcome<Checked> check_file(const Config& config, const std::filesystem::path& f
   std::vector<StoredShard> shards;
   for (const CheckReport::Shard& shard : found->shards) shards.push_back({shard.row, shard.size});
   auto compared = compare_with_outside(outside, config.log, keys->log_key().public_key(), shards, root_at);
+  if (found->problems.empty() && compared && compared->standing != Standing::foreign)
+    if (auto first = demand_first_shard(config, shards.front().row.origin); !first) return first.error();
   return Checked{*std::move(found), keys, std::move(compared)};
 }
 

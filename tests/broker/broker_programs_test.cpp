@@ -1627,6 +1627,29 @@ TEST_F(BrokerProgram, TellsHowItDoesOnItsPage) {
   expect_refused("health", 5, "NOT_ANSWERING");
 }
 
+TEST_F(BrokerProgram, AWrongConfigurationIsNotTriedAgainAndNamesTheMisspeltKeysLine) {
+  std::string wrong = text_of("broker.toml");
+  wrong.replace(wrong.find("data_folder"), 11, "data_foldr");
+  write("broker.toml", as_bytes(wrong));
+  const Answer refused = call("run");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_EQ(refused.said["state"], "CONFIGURATION");
+  EXPECT_EQ(refused.said["cause"], path("broker.toml") + ": data_foldr: unknown key, line 4; data_folder: is missing");
+}
+
+TEST_F(BrokerProgram, AnotherFirstShardInTheConfigurationIsToldFromADamagedDatabase) {
+  ASSERT_EQ(call("init").code, 0);
+  std::string wrong = text_of("broker.toml");
+  wrong.replace(wrong.find("2026-1"), 6, "2026-2");
+  write("broker.toml", as_bytes(wrong));
+  for (const char* verb : {"run", "check", "next-shard", "rollback-request"}) {
+    const Answer refused = call(verb);
+    EXPECT_EQ(refused.code, 2) << verb;
+    EXPECT_EQ(refused.said["state"], "CONFIGURATION") << refused.said.dump();
+    EXPECT_NE(refused.said["cause"].get<std::string>().find("shard"), std::string::npos);
+  }
+}
+
 TEST_F(BrokerProgram, WrongUsageIsItsOwnClassOfExitCode) {
   EXPECT_EQ(Program({"run"}).wait(), 2);
   EXPECT_EQ(Program({"dance"}).wait(), 2);
