@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/file.hpp"
+#include "broker/owner.hpp"
 
 namespace pli::broker {
 namespace {
@@ -99,7 +100,10 @@ std::optional<LastBackup> parse_last_backup(std::string_view text) {
 }
 
 Result<void> remember_backup(const Config& config, const LastBackup& backup) {
-  return write_file_durably(last_backup_file(config), as_bytes(to_text(backup)), FileMode::owner_only);
+  const auto file = last_backup_file(config);
+  if (auto written = write_file_durably(file, as_bytes(to_text(backup)), FileMode::owner_only); !written)
+    return written;
+  return give_to_owner_of(config.data_folder, file);
 }
 
 std::optional<LastBackup> last_backup(const Config& config) {

@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "broker/backup.hpp"
 #include "broker/disk_space.hpp"
+#include "broker/owner.hpp"
 #include "broker/program_opening.hpp"
 #include "broker/store_copy.hpp"
 #include "broker/store_migrations.hpp"
@@ -164,6 +165,7 @@ Outcome<std::filesystem::path> keep_aside(const std::filesystem::path& database,
   for (const char* suffix : database_suffixes) {
     const std::filesystem::path from = database.string() + suffix;
     if (!std::filesystem::exists(from, problem)) continue;
+    if (auto given = give_to_owner_of(database.parent_path(), from); !given) return failed;
     std::filesystem::rename(from, aside.string() + suffix, problem);
     if (problem) return failed;
   }
@@ -227,6 +229,7 @@ Outcome<Restored> put_in_place(const Config& config, const std::filesystem::path
   auto again = erase_again(working.path(), erased);
   if (!again) return copy_failure(again.error());
   restored->erased_again = *again;
+  if (auto given = give_to_owner_of(config.data_folder, working.path()); !given) return copy_failure(given.error());
   auto aside = keep_aside(config.database(), now);
   if (!aside) return aside.error();
   restored->aside = *aside;
@@ -248,6 +251,8 @@ int back_up(const ProgramOptions& options) {
   const Unkept unverified(file->string() + ".unverified");
   auto found = copy_verified(*config, unverified.path());
   if (!found) return report(found.error(), options.json);
+  if (auto given = give_to_owner_of(file->parent_path(), unverified.path()); !given)
+    return report(copy_failure(given.error()), options.json);
   if (auto named = rename_durably(unverified.path(), *file); !named)
     return report(copy_failure(named.error()), options.json);
   // The backup is there from here on; what is remembered of it is for `health` alone.
@@ -282,7 +287,11 @@ int restore(const ProgramOptions& options) {
   if (!secret) return report(secret.error(), options.json);
   auto outside = OutsideFile::open(config->outside_checkpoint);
   if (!outside) return report(outside_failure(outside.error()), options.json);
-  if (auto made = create_private_folder(config->data_folder); !made)
+  // The keys are the service's, whose folder this has to be.
+  const bool is_new = !std::filesystem::exists(config->data_folder, problem);
+  auto made = create_private_folder(config->data_folder);
+  if (made && is_new) made = give_to_owner_of(config->key_folder, config->data_folder);
+  if (!made)
     return report(failure(exit_local_error, "FOLDER", made.error(), "Check `data_folder` and its disk."), options.json);
   auto done =
       put_in_place(*config, options.backup, *outside, *std::move(secret), options.over_newer, SystemClock().now());

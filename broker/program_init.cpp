@@ -5,7 +5,9 @@
 
 #include "audit/note.hpp"
 #include "base/file.hpp"
+#include "broker/backup.hpp"
 #include "broker/core.hpp"
+#include "broker/owner.hpp"
 #include "broker/program_opening.hpp"
 #include "crypto/random.hpp"
 #include "protocol/shard_order.hpp"
@@ -69,8 +71,7 @@ class Begun {
     std::error_code ignored;
     for (const auto& path : {config_.outside_checkpoint, config_.leases, config_.leases_copy})
       std::filesystem::remove(path, ignored);
-    for (const char* suffix : {"-shm", "-wal", ""})
-      std::filesystem::remove(config_.database().string() + suffix, ignored);
+    for (const char* suffix : database_suffixes) std::filesystem::remove(config_.database().string() + suffix, ignored);
   }
   Begun(const Begun&) = delete;
   Begun& operator=(const Begun&) = delete;
@@ -81,12 +82,27 @@ class Begun {
   bool whole_ = false;
 };
 
+/// The keys that were made among them: those that were there are somebody's already.
+Result<void> give_what_was_made(const Config& config) {
+  std::vector<std::filesystem::path> made = {config.leases, config.leases_copy, config.outside_checkpoint};
+  for (const char* suffix : database_suffixes) made.emplace_back(config.database().string() + suffix);
+  std::error_code problem;
+  for (const auto& entry : std::filesystem::directory_iterator(config.key_folder, problem))
+    if (entry.path().filename().string().starts_with("release-")) made.push_back(entry.path());
+  for (const auto& file : made)
+    if (auto given = give_to_owner_of(file.parent_path(), file); !given) return given;
+  return {};
+}
+
 Outcome<void> initialise(const Config& config, const FirstVersion& first) {
   const UnixMillis now = SystemClock().now();
-  for (const auto& folder : {config.data_folder, config.key_folder, config.leases.parent_path(),
+  for (const auto& folder : {config.key_folder, config.data_folder, config.leases.parent_path(),
                              config.leases_copy.parent_path(), config.outside_checkpoint.parent_path()}) {
-    if (auto made = create_private_folder(folder); !made)
-      return failure(exit_local_error, "FOLDER", made.error(), "Check the folders' owner and their disks.");
+    std::error_code problem;
+    const bool is_new = !std::filesystem::exists(folder, problem);
+    auto made = create_private_folder(folder);
+    if (made && is_new) made = give_to_owner_of(config.key_folder, folder);
+    if (!made) return failure(exit_local_error, "FOLDER", made.error(), "Check the folders' owner and their disks.");
   }
   {
     auto secret = read_secret(config);
@@ -111,6 +127,8 @@ Outcome<void> initialise(const Config& config, const FirstVersion& first) {
     if (!outside) return failure(exit_local_error, "OUTSIDE_CHECKPOINT", outside.error(), "Check its folder and disk.");
     if (auto written = (*store)->write_back_all(); !written)
       return database_failure(written.error(), config.database());
+    if (auto given = give_what_was_made(config); !given)
+      return failure(exit_local_error, "FOLDER", given.error(), "Check the folders' owner and their disks.");
     begun.keep();
   }
   return {};

@@ -1283,6 +1283,38 @@ TEST_F(BrokerProgram, ADatabaseOfAnotherUserIsSaidToBeSo) {
   EXPECT_NE(refused.said["next"].get<std::string>().find("chown"), std::string::npos) << refused.said.dump();
 }
 
+TEST_F(BrokerProgram, WhatRootWritesIsTheServicesOwn) {
+  std::filesystem::create_directory(path("backups"));
+  give_all_to_service({"keys", "copy", "log", "data", "backups"});
+  const auto expect_given = [&] {
+    for (const char* folder : {"keys", "copy", "data", "backups"}) {
+      struct stat there {};
+      EXPECT_TRUE(::stat(path(folder).c_str(), &there) == 0 && there.st_uid == service_user()) << folder;
+      for (const auto& entry : std::filesystem::directory_iterator(path(folder)))
+        EXPECT_TRUE(::stat(entry.path().c_str(), &there) == 0 && there.st_uid == service_user()) << entry.path();
+    }
+  };
+  const auto expect_served = [&] {
+    Program service(words("run"), service_user());
+    EXPECT_EQ(json::parse(service.line(), nullptr, false)["state"], "ready");
+    service.signal(SIGTERM);
+    EXPECT_EQ(service.wait(), 0);
+  };
+  ASSERT_EQ(call("init").code, 0);
+  expect_given();
+  expect_served();
+  const Answer made = call("backup", {path("backups")});
+  ASSERT_EQ(made.code, 0) << made.said.dump();
+  expect_given();
+  const std::string file = made.said["file"];
+  ASSERT_EQ(call("restore", {file}).code, 0);
+  expect_given();
+  std::filesystem::remove_all(path("data"));
+  ASSERT_EQ(call("restore", {file}).code, 0);
+  expect_given();
+  expect_served();
+}
+
 // ---- backup and restore --------------------------------------------------------------------------------------------
 
 TEST_F(BrokerProgram, ABackupMadeUnderLoadIsWholeAndIsPutBackOnAnEmptyFolder) {
