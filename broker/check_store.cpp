@@ -412,21 +412,46 @@ class Checker {
 
     suspensions();
 
-    std::vector<protocol::Entry> entries;
-    SQLite::Statement newest_rows(db_, "SELECT max(changed), bytes FROM directory_entry GROUP BY type, id");
-    while (newest_rows.executeStep()) {
-      auto entry = protocol::decode_entry(blob_at(newest_rows, 1));
-      if (!entry) return problem("directory.entry", "version " + decimal(number_at(newest_rows, 0)));
-      entries.push_back(*std::move(entry));
-    }
+    auto entries = entries_of_each_version();
+    if (!entries) return;
     const auto note = audit::parse_note(newest);
     const auto head = note ? protocol::parse_directory_head(note->text) : Result<protocol::DirectoryHead>(note.error());
     if (!head) return;
     auto verified = protocol::verify_directory_note(newest, protocol::authorities_of(*head), nullptr);
-    auto built = verified ? protocol::Directory::build(std::move(entries), *std::move(verified))
+    auto built = verified ? protocol::Directory::build(*std::move(entries), *std::move(verified))
                           : Result<std::shared_ptr<const protocol::Directory>>(verified.error());
     if (!built) return problem("directory.root", "directory " + decimal(number));
     directory_ = *built;
+  }
+
+  /// Every row of an entry is under the root of the version that brought it, and of those after: what stands in the
+  /// newest, or nothing when a row is not what was signed.
+  std::optional<std::vector<protocol::Entry>> entries_of_each_version() {
+    std::map<std::pair<std::uint64_t, std::string>, protocol::Entry> standing;
+    std::vector<protocol::Entry> entries;
+    SQLite::Statement rows(db_, "SELECT changed, type, id, bytes FROM directory_entry ORDER BY changed, type, id");
+    bool more = rows.executeStep();
+    const auto wrong = [&](const char* name, std::uint64_t version) {
+      problem(name, "version " + decimal(version));
+      return std::nullopt;
+    };
+    for (const auto& [number, version] : versions_) {
+      for (; more && number_at(rows, 0) == number; more = rows.executeStep()) {
+        auto entry = protocol::decode_entry(blob_at(rows, 3));
+        if (!entry || static_cast<std::uint64_t>(entry->type) != number_at(rows, 1) ||
+            entry->id != rows.getColumn(2).getString())
+          return wrong("directory.entry", number);
+        const std::pair place(number_at(rows, 1), entry->id);
+        standing.insert_or_assign(place, *std::move(entry));
+      }
+      entries.clear();
+      for (const auto& [place, entry] : standing) entries.push_back(entry);
+      const auto built = protocol::Directory::build(entries);
+      if (!built || entries.size() != version.head.entries || (*built)->root() != version.head.root)
+        return wrong("directory.root", number);
+    }
+    if (more) return wrong("directory.entry", number_at(rows, 0));
+    return entries;
   }
 
   /// Each stands under a leaf whose record holds the very note, signed by an authority of its version.
