@@ -206,6 +206,11 @@ bool is_erased_for_good(const Failure& failure) {
   return is_erased(failure) && refusal->subject != "cle";
 }
 
+/// The broker's word that it has no certificate for us: the exchange stands, or was none of ours to see.
+bool is_shown_no_erasure(const Failure& failure) {
+  return is(failure, protocol::Code::invalid) || is(failure, protocol::Code::not_found);
+}
+
 bool is_verification(const Failure& failure) { return exit_class(failure) == ExitClass::verification_failed; }
 
 }  // namespace
@@ -350,8 +355,14 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
     const bool claimed = refusal != nullptr && refusal->code == protocol::Code::forbidden && is_instance(item.queue) &&
                          refusal->subject == author_rule;
     // Its acceptance is past the journal's term; its erasure is kept for ever.
-    if (is(proven.error(), protocol::Code::erased))
-      if (fetch_certificate(session_, item.exchange)) return HiddenProof::proven;
+    if (is_erased(proven.error())) {
+      auto certificate = fetch_certificate(session_, item.exchange);
+      if (certificate) return HiddenProof::proven;
+      if (is(certificate.error(), LocalCode::receipt_invalid))
+        return hidden(profile, item, "a hidden place whose certificate of erasure does not hold");
+      // Not for good before the broker has said that there is none.
+      if (!is_shown_no_erasure(certificate.error())) return certificate.error();
+    }
     if (claimed) {
       auto own = has_own_before(item, self);
       if (!own) return own.error();
@@ -385,9 +396,7 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
     // It stands open to us, and nothing is there: erased at its term, which is a leaf like any other.
     auto certificate = fetch_certificate(session_, item.exchange);
     if (certificate) return HiddenProof::proven;
-    const bool stands = is(certificate.error(), protocol::Code::invalid) ||
-                        is(certificate.error(), protocol::Code::not_found) ||
-                        is(certificate.error(), LocalCode::receipt_invalid);
+    const bool stands = is_shown_no_erasure(certificate.error()) || is(certificate.error(), LocalCode::receipt_invalid);
     if (!stands) return certificate.error();
   }
   if (is_called_own(record, item.queue, self) && proven->roster.empty())

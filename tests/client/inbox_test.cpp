@@ -692,6 +692,44 @@ TEST_F(HiddenPlaces, APlaceWhoseRecordIsErasedIsNamedOnceAndHidesNoOther) {
   EXPECT_EQ(asked, asked_first) << "the places after it have their turn";
 }
 
+TEST_F(HiddenPlaces, APlaceIsErasedForGoodOnlyOnceTheBrokerHasSaidThereIsNoCertificate) {
+  seat_newcomer();
+  auto desk = connected("ged.trois");
+  protocol::Refusal of_certificate{Code::busy, "file", 0};
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    const auto* prove = std::get_if<protocol::Prove>(&request.body);
+    if (prove == nullptr) return std::nullopt;
+    return prove->erasure ? of_certificate : protocol::Refusal{Code::erased, "journal", 0};
+  };
+  ASSERT_TRUE(refresh(*desk).has_value());
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::none) << "asked again at the next look";
+  of_certificate = {Code::not_found, "", 0};
+  auto view = client::Inbox(*desk->session).look();
+  ASSERT_TRUE(view.has_value()) << why(view);
+  EXPECT_EQ(view->unproven.size(), 1U);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::erased);
+}
+
+TEST_F(HiddenPlaces, P9AnErasedPlaceWithTheCertificateOfAnotherIsFound) {
+  seat_newcomer();
+  audit::Record record = audit::new_record();
+  record.add("act", "erase_exchange");
+  record.add("exchange", ByteView(protocol::ExchangeId{1}));
+  record.add("outcome", "ok");
+  record.add("rule", "terme");
+  record.add("erased", "1775000000000");
+  record.add("backups", "1778024000000");
+  const LeafIndex leaf = broker_.add_record(audit::LeafType::effacement, record);
+  auto desk = connected("ged.trois");
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    const auto* prove = std::get_if<protocol::Prove>(&request.body);
+    if (prove == nullptr) return std::nullopt;
+    if (!prove->erasure) return protocol::Refusal{Code::erased, "journal", 0};
+    return protocol::Proven{broker_.prove(leaf, {"act", "exchange", "outcome", "rule", "erased", "backups"})};
+  };
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_hidden);
+}
+
 TEST_F(HiddenPlaces, APlaceWhoseKeyTheBrokerCannotReadIsAskedAboutAgain) {
   seat_newcomer();
   auto desk = connected("ged.trois");
