@@ -1255,12 +1255,15 @@ Result<void> ClientStore::reseal_link_decision(std::int64_t id, const Bytes& sea
   });
 }
 
-Result<void> ClientStore::drop_links(const Digest& case_id, const std::vector<std::int64_t>& decisions) {
+Result<void> ClientStore::drop_links(const std::vector<Digest>& cases, const std::vector<std::int64_t>& decisions) {
   auto dropped = guarded("dropping link hints", [&]() -> Result<void> {
     SQLite::Transaction transaction(db_->sql, SQLite::TransactionBehavior::IMMEDIATE);
     SQLite::Statement entries(db_->sql, "DELETE FROM link_entry WHERE case_id = ?");
-    bind_blob(entries, 1, case_id);
-    entries.exec();
+    for (const Digest& case_id : cases) {
+      bind_blob(entries, 1, case_id);
+      entries.exec();
+      entries.reset();
+    }
     SQLite::Statement decision(db_->sql, "DELETE FROM link_decision WHERE id = ?");
     for (std::int64_t id : decisions) {
       decision.bind(1, id);

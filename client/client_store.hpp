@@ -251,8 +251,8 @@ class ClientStore {
   [[nodiscard]] Result<std::vector<SealedLinkDecision>> link_decisions() const;  ///< oldest first
   [[nodiscard]] Result<void> add_link_decision(const Bytes& sealed);
   [[nodiscard]] Result<void> reseal_link_decision(std::int64_t id, const Bytes& sealed);
-  /// A case's entries and these decisions, together; then shred().
-  [[nodiscard]] Result<void> drop_links(const Digest& case_id, const std::vector<std::int64_t>& decisions);
+  /// The entries of these cases and these decisions, together; then shred().
+  [[nodiscard]] Result<void> drop_links(const std::vector<Digest>& cases, const std::vector<std::int64_t>& decisions);
   [[nodiscard]] Result<void> drop_all_links();  ///< then shred(), where there was anything
 
   /// What was dropped or replaced leaves the disk (WAL included). Errors: io_error.

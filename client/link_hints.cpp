@@ -1,7 +1,6 @@
 #include "client/link_hints.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "client/client_store.hpp"
 #include "protocol/case_life.hpp"
@@ -142,21 +141,20 @@ Outcome<void> LinkHints::decide(const CasePair& pair, LinkVerdict verdict, const
   return {};
 }
 
-Outcome<void> LinkHints::drop_case(const Digest& case_id) {
+Outcome<void> LinkHints::drop_cases(const std::set<Digest>& cases) {
+  const auto goes = [&cases](const LinkDecision& decision) {
+    return cases.count(decision.pair.first) != 0 || cases.count(decision.pair.second) != 0;
+  };
   ClientStore& store = profile_->store();
   auto rows = store.link_decisions();
   if (!rows) return store_failure(rows.error());
-  std::vector<std::int64_t> of_case;
+  std::vector<std::int64_t> decided;
   for (const SealedLinkDecision& row : *rows)
-    if (auto decision = open_link_decision(row.sealed, key_);
-        decision && (decision->pair.first == case_id || decision->pair.second == case_id))
-      of_case.push_back(row.id);
-  if (auto dropped = store.drop_links(case_id, of_case); !dropped) return store_failure(dropped.error());
-  index_.drop_case(case_id);
-  std::vector<LinkDecision> kept;
-  for (LinkDecision& decision : decisions_)
-    if (decision.pair.first != case_id && decision.pair.second != case_id) kept.push_back(std::move(decision));
-  decisions_ = std::move(kept);
+    if (auto decision = open_link_decision(row.sealed, key_); decision && goes(*decision)) decided.push_back(row.id);
+  if (auto dropped = store.drop_links({cases.begin(), cases.end()}, decided); !dropped)
+    return store_failure(dropped.error());
+  index_.drop_cases(cases);
+  decisions_.erase(std::remove_if(decisions_.begin(), decisions_.end(), goes), decisions_.end());
   last_.clear();
   for (std::size_t i = 0; i < decisions_.size(); ++i) last_[decisions_[i].pair] = i;
   return {};
@@ -169,7 +167,7 @@ Outcome<void> forget_erased(const Profile& profile, const Keys& keys, const prot
   // The whole index, for the decisions that name the case.
   auto hints = LinkHints::load(profile, keys);
   if (!hints) return hints.error();
-  return hints->drop_case(**case_id);
+  return hints->drop_cases({**case_id});
 }
 
 Outcome<void> forget_unlisted(const Profile& profile, const Keys& keys, const std::vector<protocol::CaseItem>& listed) {
@@ -178,15 +176,13 @@ Outcome<void> forget_unlisted(const Profile& profile, const Keys& keys, const st
   std::set<Digest> there;
   for (const protocol::CaseItem& item : listed)
     if (item.state != protocol::text_of(protocol::CaseState::efface)) there.insert(item.case_id);
-  const bool all_there =
-      std::all_of(indexed->begin(), indexed->end(), [&](const Digest& id) { return there.count(id) != 0; });
-  if (all_there) return {};
+  std::set<Digest> gone;
+  for (const Digest& case_id : *indexed)
+    if (there.count(case_id) == 0) gone.insert(case_id);
+  if (gone.empty()) return {};
   auto hints = LinkHints::load(profile, keys);
   if (!hints) return hints.error();
-  for (const Digest& case_id : *indexed)
-    if (there.count(case_id) == 0)
-      if (auto dropped = hints->drop_case(case_id); !dropped) return dropped.error();
-  return {};
+  return hints->drop_cases(gone);
 }
 
 Outcome<void> forget_link_hints(const Profile& profile) {

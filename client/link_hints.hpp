@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "client/link_record.hpp"
@@ -44,8 +45,8 @@ class LinkHints {
   [[nodiscard]] Outcome<void> decide(const CasePair& pair, LinkVerdict verdict, const std::string& by, UnixMillis at);
   /// Every decision, oldest first, those since replaced too.
   [[nodiscard]] const std::vector<LinkDecision>& decisions() const { return decisions_; }
-  /// What is indexed of it, and what was decided. Errors: local_store.
-  [[nodiscard]] Outcome<void> drop_case(const Digest& case_id);
+  /// What is indexed of them, and what was decided, all or none. Errors: local_store.
+  [[nodiscard]] Outcome<void> drop_cases(const std::set<Digest>& cases);
 
   [[nodiscard]] const LinkIndex& index() const { return index_; }
   /// Records no key here opens: sealed under an identity that could not be unlocked, or damaged.

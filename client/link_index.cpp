@@ -1,8 +1,6 @@
 #include "client/link_index.hpp"
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 namespace pli::client {
 namespace {
@@ -89,11 +87,10 @@ void LinkIndex::add(LinkEntry entry) {
   index(of_case.back());
 }
 
-void LinkIndex::drop_case(const Digest& case_id) {
-  if (!has_case(case_id)) return;
+void LinkIndex::drop_cases(const std::set<Digest>& cases) {
   std::vector<LinkEntry> kept;
   for (LinkEntry& entry : entries_)
-    if (entry.case_id != case_id) kept.push_back(std::move(entry));
+    if (cases.count(entry.case_id) == 0) kept.push_back(std::move(entry));
   *this = LinkIndex();
   for (LinkEntry& entry : kept) add(std::move(entry));
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,7 @@ class LinkIndex {
  public:
   /// Takes the place of what the same exchange said before.
   void add(LinkEntry entry);
-  void drop_case(const Digest& case_id);
+  void drop_cases(const std::set<Digest>& cases);
   [[nodiscard]] std::size_t size() const { return entries_.size(); }  ///< exchanges
   [[nodiscard]] bool has_case(const Digest& case_id) const { return by_case_.count(case_id) != 0; }
   [[nodiscard]] std::vector<Digest> cases() const;

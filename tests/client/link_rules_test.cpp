@@ -163,7 +163,7 @@ TEST(LinkIndex, ForgetsACaseWithAllItsExchanges) {
   index.add(entry(1, 1, person("Riou", "Malo", 20080214)));
   index.add(entry(2, 1, person("Riou", "Malo", 20080215)));
   index.add(entry(3, 2, person("Sow", "Awa", 20080214)));
-  index.drop_case(Digest{1});
+  index.drop_cases({Digest{1}});
   EXPECT_EQ(index.size(), 1U);
   EXPECT_FALSE(index.has_case(Digest{1}));
   EXPECT_TRUE(index.hints_for(entry(4, 4, person("Riou", "Malo", 20080214))).empty());
