@@ -13,7 +13,6 @@ using Json = nlohmann::json;
 
 constexpr std::uint8_t record_version = 1;
 constexpr std::size_t subjects_max = 255;
-constexpr std::size_t text_bytes_max = 4096;  ///< of a folded text; forms hold far shorter ones
 constexpr std::string_view entry_bound = "pli-link/1";
 constexpr std::string_view decision_bound = "pli-link-decision/1";
 constexpr std::string_view indexed_category = "personne_signalee";
@@ -50,11 +49,11 @@ const Json& corrected_in(const Json& rectification) {
 // ---- layout ---------------------------------------------------------------------------------------------------------
 
 void write_text(ByteWriter& out, std::string_view text) {
-  out.bytes16(as_bytes(text.substr(0, std::min(text.size(), text_bytes_max))));
+  out.bytes16(as_bytes(text.substr(0, std::min(text.size(), link_text_bytes_max))));
 }
 std::string read_text(ByteReader& in) {
   const ByteView got = in.bytes16();
-  if (got.size() > text_bytes_max) in.fail();
+  if (got.size() > link_text_bytes_max) in.fail();
   return std::string(as_text(got));
 }
 
@@ -218,7 +217,9 @@ Bytes seal_link_decision(const LinkDecision& decision, const crypto::SecretKey& 
 Result<LinkDecision> open_link_decision(ByteView sealed, const crypto::SecretKey& key) {
   auto plaintext = crypto::open_box(sealed, {as_bytes(decision_bound)}, key.expose());
   if (!plaintext) return plaintext.error();
-  return decode_link_decision(*plaintext);
+  auto decision = decode_link_decision(*plaintext);
+  crypto::wipe(*plaintext);
+  return decision;
 }
 
 }  // namespace pli::client

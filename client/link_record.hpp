@@ -13,10 +13,11 @@ namespace pli::client {
 
 /// Sealed records are padded to a multiple of this, so that their size says little of what they hold.
 inline constexpr std::size_t link_record_bucket_bytes = 256;
+/// Of a folded text, cut there; forms hold far shorter ones.
+inline constexpr std::size_t link_text_bytes_max = 4096;
 
 /// The person reported and the structure: not the witnesses, relatives and possible victims a form may also name, of
-/// whom no index is made. Of a rectification, what it corrects to. Of what
-/// carries no form of ours, nothing.
+/// whom no index is made. Of a rectification, what it corrects to. Of what carries no form of ours, nothing.
 [[nodiscard]] LinkSubjects subjects_of(const protocol::Form& form);
 
 /// Somebody's word on two cases.

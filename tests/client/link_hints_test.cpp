@@ -266,6 +266,23 @@ TEST_F(LinkHintsTest, ACaseListedNoMoreOrAsErasedLeavesTheIndex) {
   EXPECT_TRUE(settle({}).empty());
 }
 
+TEST_F(LinkHintsTest, CasesErasedAtOneTermLeaveTogetherWithWhatWasDecidedOfAny) {
+  auto desk = connected("secretariat");
+  const client::CasePair pair = two_cases(*desk);
+  const Digest third = index(*desk, somebody_sends("r.bellerive", report_on("Corvelle", "Yann", "2008-02-14")));
+  LinkHints hints = load(*desk);
+  ASSERT_TRUE(hints.decide(pair, LinkVerdict::accepted, "secretariat", spring).has_value());
+  ASSERT_TRUE(
+      hints.decide(client::pair_of(pair.first, third), LinkVerdict::rejected, "secretariat", spring).has_value());
+  protocol::CaseItem open_still;
+  open_still.case_id = third;
+  open_still.state = "recu";
+  ASSERT_TRUE(client::forget_unlisted(desk->profile, desk->keys, {open_still}).has_value());
+  EXPECT_EQ(load(*desk).index().cases(), std::vector<Digest>{third});
+  EXPECT_EQ(query_number(state(*desk), "SELECT count(*) FROM link_entry"), 1);
+  EXPECT_EQ(query_number(state(*desk), "SELECT count(*) FROM link_decision"), 0);
+}
+
 TEST_F(LinkHintsTest, WhoIsNoSecretariatAnyMoreKeepsNothing) {
   auto desk = connected("secretariat");
   const client::CasePair pair = two_cases(*desk);
@@ -275,8 +292,7 @@ TEST_F(LinkHintsTest, WhoIsNoSecretariatAnyMoreKeepsNothing) {
   EXPECT_EQ(query_number(state(*desk), "SELECT count(*) FROM link_decision"), 0);
 }
 
-// ---- the layouts
-// ------------------------------------------------------------------------------------------------------
+// ---- the layouts ----------------------------------------------------------------------------------------------------
 
 LinkEntry some_entry(std::size_t name_bytes = 8) {
   LinkEntry out;
@@ -311,6 +327,26 @@ TEST(LinkRecord, HasTheSizeOfItsBucket) {
   }();
   EXPECT_EQ(client::encode_link_entry(some_entry(1 + bucket - 1 - fixed)).size(), bucket);
   EXPECT_EQ(client::encode_link_entry(some_entry(1 + bucket - fixed)).size(), 2 * bucket);
+}
+
+TEST(LinkRecord, HoldsATextOfTheLongestAndNoLonger) {
+  const std::size_t longest = client::link_text_bytes_max;
+  for (const std::size_t size : {longest, longest + 1}) {
+    const auto cut = client::decode_link_entry(client::encode_link_entry(some_entry(size)));
+    ASSERT_TRUE(cut.has_value()) << size;
+    EXPECT_EQ(cut->subjects.persons[0].family, std::string(longest, 'a')) << size;
+  }
+  const auto of_territory = [](std::size_t size) {
+    ByteWriter out;
+    out.u8(1);
+    out.bytes16(as_bytes(std::string(size, '8')));
+    Bytes bytes = out.take();  // neither persons nor structures
+    bytes.resize((bytes.size() + 2) / client::link_record_bucket_bytes * client::link_record_bucket_bytes +
+                 client::link_record_bucket_bytes);
+    return bytes;
+  };
+  EXPECT_TRUE(client::decode_link_entry(of_territory(longest)).has_value());
+  EXPECT_FALSE(client::decode_link_entry(of_territory(longest + 1)).has_value());
 }
 
 TEST(LinkRecord, RefusesWhatItDoesNotWrite) {
