@@ -1110,6 +1110,30 @@ TEST(FormOnScreen, NoEscapeSequenceOfAHostileSenderReachesTheTerminal) {
   }
 }
 
+TEST(FormOnScreen, NoEscapeSequenceReachesTheTerminalByWhatARectificationChanges) {
+  const auto complement = [](const std::string& description) {
+    return R"({"date": "2025-01-01", "lieu": "AAAAAAAA", "connaissance": "rapporte", "description": ")" + description +
+           "\"}";
+  };
+  const std::string json = R"({"type": "rectification", "echange": ")" + std::string(64, 'a') +
+                           R"(", "motif": "erreur_de_saisie", "complement": {"faits": [)" + complement("AAAAAAAA") +
+                           "]}}";
+  const Form plain = read_form(R"({"type": "complement", "faits": [)" + complement("x") + "]}").value();
+  for (const std::string& hostile :
+       {std::string("\x1b[2J\x1b[1m"), std::string("\xe2\x80\xae\nCE Q"), std::string("\n  Nom\n\r")}) {
+    const auto changes = tampered(json, "AAAAAAAA", hostile).changes_from(plain);
+    ASSERT_TRUE(changes);
+    ASSERT_EQ(changes->size(), 2U);
+    const std::string text = to_french_text(*changes);
+    EXPECT_FALSE(steers(text)) << text;
+    std::stringstream lines(text);
+    int ours = 0;  // the title, and one heading for each field
+    for (std::string line; std::getline(lines, line);)
+      if (line.find(" | ") == std::string::npos) ++ours;
+    EXPECT_EQ(ours, 3) << text;
+  }
+}
+
 TEST(FormOnScreen, NoTextOfASenderPassesForAHeading) {
   const std::string json =
       with_fact(
