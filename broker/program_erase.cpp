@@ -24,10 +24,7 @@ std::string day_of(UnixMillis time) {
 }
 
 int print_terms(const TermList& terms, UnixMillis now, bool json) {
-  const auto due =
-      static_cast<std::size_t>(std::count_if(terms.lines.begin(), terms.lines.end(), [&](const TermLine& line) {
-        return line.noticed_at.value != 0 && line.erased_at <= now;
-      }));
+  const auto due = std::count_if(terms.lines.begin(), terms.lines.end(), [](const TermLine& line) { return line.due; });
   if (json) {
     nlohmann::json lines = nlohmann::json::array();
     for (const TermLine& line : terms.lines)

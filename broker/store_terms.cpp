@@ -46,8 +46,11 @@ Result<TermList> read_terms(const std::filesystem::path& file, const protocol::T
       const auto digest = to_array<32>(
           ByteView(static_cast<const std::uint8_t*>(id.getBlob()), static_cast<std::size_t>(id.getBytes())));
       if (!digest) return Error{Errc::corruption, "store: an exchange id of another length"};
-      out.lines.push_back({*digest, rows.getColumn(1).getString(), protocol::erased_at(times, terms, time(9)),
-                           times.noticed_at, time(9), static_cast<std::uint64_t>(rows.getColumn(10).getInt64())});
+      const UnixMillis erased_at = protocol::erased_at(times, terms, time(9));
+      const bool due =
+          (times.noticed_at.value != 0 && now >= erased_at) || now >= protocol::ceiling_of(times.opened_at);
+      out.lines.push_back({*digest, rows.getColumn(1).getString(), erased_at, times.noticed_at, time(9), due,
+                           static_cast<std::uint64_t>(rows.getColumn(10).getInt64())});
     }
     std::sort(out.lines.begin(), out.lines.end(),
               [](const TermLine& a, const TermLine& b) { return a.erased_at < b.erased_at; });

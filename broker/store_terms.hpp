@@ -19,6 +19,7 @@ struct TermLine {
   UnixMillis erased_at;   ///< what the instance holds, as things stand
   UnixMillis noticed_at;  ///< 0: not announced yet
   UnixMillis held_until;
+  bool due = false;             ///< it goes at the next look; past its ceiling it does so unannounced
   std::uint64_t exchanges = 0;  ///< of it, whoever holds them
 };
 struct TermList {

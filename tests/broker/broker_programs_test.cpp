@@ -1558,6 +1558,64 @@ TEST_F(BrokerProgram, P9WhatWasErasedSinceTheBackupStaysErased) {
   EXPECT_FALSE(holds("data/pli.db", erased));
 }
 
+TEST_F(BrokerProgram, P9EraseDueListsWithoutAChangeAndErasesWhatIsDueOnce) {
+  expect_refused_with("erase-due", {"--dry-run"}, 5, "DATABASE");
+  ASSERT_EQ(call("init").code, 0);
+  Run running = run();
+  auto client = connect(running, world_.referent);
+  (void)greet(client);
+  const protocol::Envelope old = world_.seal(world_.referent, "a.martin");
+  const protocol::Envelope young = world_.seal(world_.referent, "a.martin");
+  (void)submit(client, old);
+  (void)submit(client, young);
+  const auto listed = [&] {
+    const Answer answer = call("erase-due", {"--dry-run"});
+    EXPECT_EQ(answer.code, 0) << answer.said.dump();
+    EXPECT_EQ(answer.said["state"], "terms");
+    return answer.said;
+  };
+  EXPECT_EQ(listed()["cases"], 2) << "beside a running broker";
+  expect_refused("erase-due", 5, "ALREADY_RUNNING");
+  EXPECT_EQ(stop(running), 0);
+
+  EXPECT_EQ(listed()["due"], 0);
+  EXPECT_EQ(listed()["announced"].size(), 0U);
+  Answer erased = call("erase-due");
+  EXPECT_EQ(erased.code, 0) << erased.said.dump();
+  EXPECT_EQ(erased.said["state"], "erased");
+  EXPECT_EQ(erased.said["exchanges"], 0) << "nothing is due";
+
+  // Five years ago, and the broker stood still since: it goes without an announcement.
+  testing::run_sql(path("data/pli.db"),
+                   "UPDATE case_file SET opened_at = 1000 WHERE number = (SELECT min(number) FROM case_file)");
+  const auto before = files_in({"data", "keys", "copy"});
+  const json due = listed();
+  EXPECT_EQ(due["due"], 1);
+  ASSERT_EQ(due["announced"].size(), 1U);
+  EXPECT_EQ(due["announced"][0]["case"], to_hex(protocol::exchange_id(old.address, old.seal)));
+  EXPECT_EQ(due["announced"][0]["exchanges"], 1);
+  EXPECT_EQ(files_in({"data", "keys", "copy"}), before) << "a dry run changes nothing";
+  std::vector<std::string> in_words = {"erase-due", "--dry-run", "--config", path("broker.toml")};
+  Program shown(in_words);
+  EXPECT_EQ(shown.line(), to_hex(protocol::exchange_id(old.address, old.seal)).substr(0, 8) +
+                              "  ged/89  exchanges 1  erased from 1975-01-01  (to be announced)");
+  EXPECT_EQ(shown.line(),
+            "pli-broker: 2 cases kept, 1 announced, 1 due; a running broker erases what is due within its next "
+            "minutes");
+  EXPECT_EQ(shown.wait(), 0);
+
+  erased = call("erase-due");
+  EXPECT_EQ(erased.code, 0) << erased.said.dump();
+  EXPECT_EQ(erased.said["exchanges"], 1);
+  EXPECT_EQ(testing::query_number(path("data/pli.db"), "SELECT count(*) FROM exchange WHERE address IS NULL"), 1);
+  EXPECT_EQ(listed()["cases"], 1);
+  EXPECT_EQ(call("erase-due").said["exchanges"], 0) << "once";
+  const Answer checked = call("check");
+  EXPECT_EQ(checked.code, 0) << checked.said.dump();
+  Run again = run();
+  EXPECT_EQ(stop(again), 0);
+}
+
 TEST_F(BrokerProgram, P9NoKeyIsInABackup) {
   ASSERT_EQ(call("init").code, 0);
   Run running = run();
