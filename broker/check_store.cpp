@@ -427,8 +427,11 @@ class Checker {
   /// Every row of an entry is under the root of the version that brought it, and of those after: what stands in the
   /// newest, or nothing when a row is not what was signed.
   std::optional<std::vector<protocol::Entry>> entries_of_each_version() {
-    std::map<std::pair<std::uint64_t, std::string>, protocol::Entry> standing;
-    std::vector<protocol::Entry> entries;
+    struct Standing {
+      protocol::Entry entry;
+      Digest leaf;
+    };
+    std::map<std::pair<std::uint64_t, std::string>, Standing> standing;  // in the tree's order
     SQLite::Statement rows(db_, "SELECT changed, type, id, bytes FROM directory_entry ORDER BY changed, type, id");
     bool more = rows.executeStep();
     const auto wrong = [&](const char* name, std::uint64_t version) {
@@ -437,20 +440,27 @@ class Checker {
     };
     for (const auto& [number, version] : versions_) {
       for (; more && number_at(rows, 0) == number; more = rows.executeStep()) {
-        auto entry = protocol::decode_entry(blob_at(rows, 3));
+        const ByteView bytes = blob_at(rows, 3);
+        auto entry = protocol::decode_entry(bytes);
         if (!entry || static_cast<std::uint64_t>(entry->type) != number_at(rows, 1) ||
             entry->id != rows.getColumn(2).getString())
           return wrong("directory.entry", number);
         const std::pair place(number_at(rows, 1), entry->id);
-        standing.insert_or_assign(place, *std::move(entry));
+        standing.insert_or_assign(place,
+                                  Standing{*std::move(entry), audit::leaf_hash(protocol::entry_commitment(bytes))});
       }
-      entries.clear();
-      for (const auto& [place, entry] : standing) entries.push_back(entry);
-      const auto built = protocol::Directory::build(entries);
-      if (!built || entries.size() != version.head.entries || (*built)->root() != version.head.root)
+      audit::TreeEdge edge;
+      std::vector<audit::Node> closed;
+      for (const auto& [at, each] : standing) {
+        closed.clear();
+        edge.append(each.leaf, closed);
+      }
+      if (standing.size() != version.head.entries || edge.root() != version.head.root)
         return wrong("directory.root", number);
     }
     if (more) return wrong("directory.entry", number_at(rows, 0));
+    std::vector<protocol::Entry> entries;
+    for (auto& [place, each] : standing) entries.push_back(std::move(each.entry));
     return entries;
   }
 
