@@ -421,7 +421,8 @@ class CoreState final : public Core {
   std::uint64_t noticed_counted_ = 0;  ///< of the pass under way
   std::uint64_t noticed_ = 0;          ///< of the last whole one: cases whose erasure is announced
   bool loose_left_ = false;            ///< of those in no case
-  std::uint64_t erased_now_ = 0;       ///< by the tick under way
+  std::size_t due_max_ = 0;            ///< of what the tick under way erases
+  std::uint64_t erased_now_ = 0;       ///< by it
   bool content_in_wal_ = false;        ///< of what was erased; a start that finds erasures does not know
 
   bool no_release_key_ = false;  ///< the month's could not be written at the last tick

@@ -100,6 +100,7 @@ Result<void> CoreState::expire(Batch& batch) {
   }
   unfinished_taken_ = true;
   const std::size_t listed = due.size();
+  due_max_ = std::min(erased_step, listed + keys_.erasure_room());
 
   const std::vector<CaseRow> rows = store_.cases_after(terms_through_, cases_step);
   bool room = true;
@@ -176,7 +177,7 @@ bool CoreState::take_side(const CaseRow& row, Side side, const Due& as, std::vec
       return true;
     const bool taken = std::any_of(due.begin(), due.end(), [&](const Due& each) { return each.row.number == number; });
     if (taken) return true;
-    if (due.size() >= erased_step || (bytes >= erased_bytes_step && !due.empty())) return false;
+    if (due.size() >= due_max_ || (bytes >= erased_bytes_step && !due.empty())) return false;
     bytes += exchange->body_bytes;
     due.push_back({*std::move(exchange), as.rule, as.at});
     return true;
@@ -199,7 +200,7 @@ void CoreState::take_loose(UnixMillis now, std::vector<Due>& due) {
       auto row = store_.exchange(number);
       if (!row || row->erased) continue;
       if (now < protocol::loose_term_of(row->accepted_at, settings_.terms)) return;
-      loose_left_ = due.size() >= erased_step;
+      loose_left_ = due.size() >= due_max_;
       if (loose_left_) return;
       due.push_back({*std::move(row), "terme", now});
     }

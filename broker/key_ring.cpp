@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t key_bytes = 32;
 constexpr std::size_t key_file_bytes_max = 4096;
 constexpr std::size_t lease_file_bytes_max = 16 * 1024 * 1024;
+static_assert(erasures_named_max * (32 + 8) / 3 * 4 < lease_file_bytes_max - 1024 * 1024, "read back, with its keys");
 constexpr std::uint8_t lease_file_format = 1;
 constexpr std::string_view lease_file_name = "leases";
 constexpr std::string_view release_prefix = "release-";
@@ -437,10 +438,21 @@ Result<void> KeyRing::drop_record_keys_before(std::uint32_t month) {
 Result<void> KeyRing::record_erased(const std::vector<Digest>& exchanges, UnixMillis now) {
   const std::vector<LeaseFile::Erased> before = leases_.erased;
   forget_erased();
+  if (exchanges.size() > erasure_room()) {
+    leases_.erased = before;
+    return Error{Errc::over_limit, "the lease file names as many erasures as it holds"};
+  }
   for (const Digest& exchange : exchanges) leases_.erased.push_back({exchange, now});
   auto written = write_leases();
   if (!written) leases_.erased = before;
+  if (written && erasure_room() == 0)
+    log(LogLevel::warning, "lease file is full of erasures: what else is due waits until a lease is destroyed",
+        {{"erasures", std::uint64_t{erasures_named_max}}});
   return written;
+}
+
+std::size_t KeyRing::erasure_room() const {
+  return erasures_named_max - std::min(erasures_named_max, leases_.erased.size());
 }
 
 void KeyRing::forget_erased() {

@@ -36,6 +36,9 @@ struct KeyPaths {
 
 /// u8 1 ‖ u64 generation ‖ u16 n × (u32 id ‖ u64 made-at ms ‖ key 32) leases ‖ u16 n × (u32 month ‖ key 32) record keys
 /// ‖ u32 n × (exchange id 32 ‖ u64 erased-at ms): boxed whole as "leases" (crypto/boxed_key.hpp).
+/// Erasures that a lease file names, at most. With so many it has 11 MB, and none of more than 16 MiB is read.
+inline constexpr std::size_t erasures_named_max = 200'000;
+
 struct LeaseFile {
   struct Lease {
     std::uint32_t id = 0;
@@ -123,8 +126,11 @@ class KeyRing {
   [[nodiscard]] Result<void> drop_record_keys_before(std::uint32_t month);
 
   /// On both copies before the erasure itself: whatever stops in between, `restore` and the next start know of it. One
-  /// is forgotten once no lease made before it is alive: then no backup that holds it opens. Errors: io_error.
+  /// is forgotten once no lease made before it is alive: then no backup that holds it opens. Errors: io_error,
+  /// over_limit (more than there is room for: nothing is written).
   [[nodiscard]] Result<void> record_erased(const std::vector<Digest>& exchanges, UnixMillis now);
+  /// How many more it takes; room comes back as leases are destroyed.
+  [[nodiscard]] std::size_t erasure_room() const;
   [[nodiscard]] const std::vector<LeaseFile::Erased>& erased() const { return leases_.erased; }
 
   /// Destroys what has had its time: release secrets five weeks after their month's end, lease keys five weeks after

@@ -67,15 +67,16 @@ int erase_due(const ProgramOptions& options) {
     return report(plausible.error(), options.json);
   if (auto ready = keys->prepare(now); !ready) return report(keys_failure(ready.error()), options.json);
   std::uint64_t erased = 0;
+  bool left = true;
   {
     auto core = Core::open(*store, *keys, core_settings(*config));
     if (!core) return report(unreadable(core.error()), options.json);
-    bool left = true;
     for (int ticks = 0; left && ticks < ticks_max; ++ticks) {
       auto outcome = (*core)->tick(now);
       if (!outcome) return report(database_failure(outcome.error(), config->database()), options.json);
       erased += outcome->erased;
       left = outcome->terms_left || outcome->erased != 0;
+      if (keys->erasure_room() == 0) break;
     }
   }
   // Cut short here, the outside checkpoint is one that the store extends.
@@ -84,9 +85,10 @@ int erase_due(const ProgramOptions& options) {
   if (auto written = store->write_back_all(); !written)
     return report(database_failure(written.error(), config->database()), options.json);
   if (options.json)
-    std::cout << nlohmann::json{{"state", "erased"}, {"exchanges", erased}}.dump() << std::endl;
+    std::cout << nlohmann::json{{"state", "erased"}, {"exchanges", erased}, {"left", left}}.dump() << std::endl;
   else
-    std::cout << "pli-broker: erased " << erased << " exchanges" << std::endl;
+    std::cout << "pli-broker: erased " << erased << " exchanges"
+              << (left ? "; more may be due, and goes once a lease key has been destroyed" : "") << std::endl;
   return exit_done;
 }
 

@@ -1584,6 +1584,7 @@ TEST_F(BrokerProgram, P9EraseDueListsWithoutAChangeAndErasesWhatIsDueOnce) {
   EXPECT_EQ(erased.code, 0) << erased.said.dump();
   EXPECT_EQ(erased.said["state"], "erased");
   EXPECT_EQ(erased.said["exchanges"], 0) << "nothing is due";
+  EXPECT_EQ(erased.said["left"], false);
 
   // Five years ago, and the broker stood still since: it goes without an announcement.
   testing::run_sql(path("data/pli.db"),

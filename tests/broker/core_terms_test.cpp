@@ -492,6 +492,28 @@ TEST_F(Terms, P9LosingOneCopyOfTheLeaseFileLosesNothing) {
   }
 }
 
+TEST_F(Terms, P9WhatTheLeaseFileHasNoRoomToNameIsErasedOnceThereIs) {
+  const Case dossier = closed();
+  at(month_start(202604) - 14 * day);
+  at(month_start(202604) - 1 * day);
+  ASSERT_TRUE(house.keys().record_erased(std::vector<Digest>(broker::erasures_named_max - 1), house.now).has_value());
+  const auto left = [&] {
+    return query_number(house.database(),
+                        "SELECT count(*) FROM exchange WHERE address IS NOT NULL AND queue = (SELECT id FROM queue "
+                        "WHERE name = 'ged/89')");
+  };
+  at(month_start(202604));
+  house.tick();
+  EXPECT_EQ(left(), 1) << "of two";
+  EXPECT_EQ(listed("secretariat", dossier.report.id)->state, "clos");
+  expect_whole();
+  at(month_start(202604) + 7 * 7 * day);
+  house.tick();
+  EXPECT_EQ(left(), 0);
+  EXPECT_EQ(listed("secretariat", dossier.report.id)->state, "efface");
+  expect_whole();
+}
+
 TEST_F(Terms, ManyGoSomeAtATick) {
   std::vector<Case> dossiers;
   dossiers.push_back(closed());

@@ -151,6 +151,29 @@ TEST_F(KeyRingTest, ALostReleaseKeyAndAReplacedLeaseCopyAreNamedInTheLog) {
   EXPECT_NE(log.find(paths.leases.native() + "\",\"was\":\"missing\""), std::string::npos) << log;
 }
 
+TEST_F(KeyRingTest, P9NamesSoManyErasuresAndIsReadBackAndNotOneMore) {
+  std::vector<Digest> many(broker::erasures_named_max);
+  for (std::size_t i = 0; i < many.size(); ++i)
+    for (std::size_t byte = 0; byte < 4; ++byte) many[i][byte] = static_cast<std::uint8_t>(i >> (8 * byte));
+  {
+    auto ring = open();
+    EXPECT_EQ(ring->erasure_room(), many.size());
+    many.emplace_back();
+    EXPECT_EQ(ring->record_erased(many, monday_morning).error().code, Errc::over_limit);
+    EXPECT_TRUE(ring->erased().empty());
+    many.pop_back();
+    ASSERT_TRUE(ring->record_erased(many, monday_morning).has_value());
+    EXPECT_EQ(ring->erasure_room(), 0U);
+    EXPECT_EQ(ring->record_erased({Digest{}}, monday_morning).error().code, Errc::over_limit);
+  }
+  for (const auto& lost : {paths.leases, paths.leases_copy}) {
+    std::filesystem::remove(lost);
+    const auto ring = open();
+    ASSERT_EQ(ring->erased().size(), many.size()) << "from one copy";
+    EXPECT_EQ(ring->erased().back().exchange, many.back());
+  }
+}
+
 TEST_F(KeyRingTest, TheNewerCopyWins) {
   const Bytes older = read_file(paths.leases, 1 << 20).value();
   Bytes newest;
