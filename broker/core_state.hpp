@@ -223,7 +223,7 @@ class CoreState final : public Core {
   void record_terms(Batch& batch);
   /// Errors: io_error (the lease file).
   [[nodiscard]] Result<void> expire(Batch& batch);
-  void take_unfinished(std::vector<Due>& due) const;
+  void take_unfinished(std::vector<Due>& due);
   /// False when there is no room for all that is due of it.
   [[nodiscard]] bool take_case(Batch& batch, const CaseRow& row, std::vector<Due>& due);
   [[nodiscard]] bool take_side(const CaseRow& row, Side side, const Due& as, std::vector<Due>& due) const;
@@ -416,7 +416,8 @@ class CoreState final : public Core {
 
   // The terms of cases.
   bool terms_recorded_ = false;
-  bool unfinished_taken_ = false;      ///< what the lease file names was compared with the store
+  /// What the lease file named at the start, and was not compared with the store yet.
+  std::optional<std::vector<LeaseFile::Erased>> unfinished_;
   ExchangeNumber terms_through_{};     ///< cases of the pass under way
   std::uint64_t noticed_counted_ = 0;  ///< of the pass under way
   std::uint64_t noticed_ = 0;          ///< of the last whole one: cases whose erasure is announced

@@ -94,11 +94,11 @@ void CoreState::record_terms(Batch& batch) {
 Result<void> CoreState::expire(Batch& batch) {
   std::vector<Due> due;
   erased_now_ = 0;
-  if (!unfinished_taken_) {
-    take_unfinished(due);
-    content_in_wal_ = !keys_.erased().empty();
+  if (!unfinished_) {
+    unfinished_ = keys_.erased();
+    content_in_wal_ = !unfinished_->empty();
   }
-  unfinished_taken_ = true;
+  take_unfinished(due);
   const std::size_t listed = due.size();
   due_max_ = std::min(erased_step, listed + keys_.erasure_room());
 
@@ -129,8 +129,10 @@ Result<void> CoreState::expire(Batch& batch) {
   return {};
 }
 
-void CoreState::take_unfinished(std::vector<Due>& due) const {
-  for (const LeaseFile::Erased& named : keys_.erased()) {
+void CoreState::take_unfinished(std::vector<Due>& due) {
+  while (!unfinished_->empty() && due.size() < erased_step) {
+    const LeaseFile::Erased named = unfinished_->back();
+    unfinished_->pop_back();
     const auto row = store_.find_exchange(named.exchange);
     // None where a rollback gave it up.
     if (row && !(row->erased && store_.erasure(row->number))) due.push_back({*row, "reprise", named.at});

@@ -476,6 +476,31 @@ TEST_F(Terms, P9AnErasureBegunIsFinishedByTheNextStart) {
   expect_whole();
 }
 
+TEST_F(Terms, P9ManyErasuresBegunAreFinishedSomeAtATick) {
+  const Case dossier = closed();
+  std::vector<Digest> named;
+  for (int i = 0; i < 260; ++i) {  // more than one tick erases
+    Draft draft = step(Kind::maintien, "secretariat", "ged/89", dossier.report.id);
+    draft.attributes = {{"code", "controle"}};
+    draft.openable = false;
+    named.push_back(accept(draft).id);
+  }
+  ASSERT_TRUE(house.keys().record_erased(named, house.now).has_value());
+  const auto left = [&] {
+    return std::count_if(named.begin(), named.end(),
+                         [&](const Digest& id) { return !house.store().find_exchange(id)->erased; });
+  };
+  house.restart();
+  house.tick();
+  EXPECT_EQ(left(), 4);
+  house.restart();
+  house.tick();
+  EXPECT_EQ(left(), 0) << "another start goes on";
+  EXPECT_FALSE(is_erased(dossier.report.id));
+  EXPECT_EQ(query_number(house.database(), "SELECT count(*) FROM erasure"), 260) << "each is said once";
+  expect_whole();
+}
+
 TEST_F(Terms, P9LosingOneCopyOfTheLeaseFileLosesNothing) {
   const Case dossier = closed();
   const Case kept = answered();
