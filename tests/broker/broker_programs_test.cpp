@@ -1609,8 +1609,20 @@ TEST_F(BrokerProgram, P9EraseDueListsWithoutAChangeAndErasesWhatIsDueOnce) {
   EXPECT_EQ(erased.code, 0) << erased.said.dump();
   EXPECT_EQ(erased.said["exchanges"], 1);
   EXPECT_EQ(testing::query_number(path("data/pli.db"), "SELECT count(*) FROM exchange WHERE address IS NULL"), 1);
-  EXPECT_EQ(listed()["cases"], 1);
+  EXPECT_EQ(listed()["cases"], 1) << "of which something is left";
   EXPECT_EQ(call("erase-due").said["exchanges"], 0) << "once";
+
+  // What two persons have asked to be erased early is due too.
+  const std::string now = std::to_string(SystemClock().now().value);
+  const auto ask = [&](const char* person) {
+    testing::run_sql(path("data/pli.db"), "INSERT INTO case_voice SELECT max(number), 2, '" + std::string(person) +
+                                              "', " + now + " FROM case_file");
+  };
+  ask("un");
+  EXPECT_EQ(listed()["announced"].size(), 0U);
+  ask("deux");
+  EXPECT_EQ(listed()["due"], 1);
+  EXPECT_EQ(call("erase-due").said["exchanges"], 1);
   const Answer checked = call("check");
   EXPECT_EQ(checked.code, 0) << checked.said.dump();
   Run again = run();
