@@ -25,7 +25,7 @@ namespace pli::broker {
 /// "20260301T120000Z", UTC.
 [[nodiscard]] std::string time_stamp(UnixMillis time);
 
-/// A database is these files; the first is removed last, and named last.
+/// A database is these files, in the order in which they go: itself last, so that no other's WAL ever lies beside it.
 inline constexpr std::array<const char*, 3> database_suffixes = {"-shm", "-wal", ""};
 /// What a restore has put away stands beside the database: this, a time stamp, and a count where that is taken.
 [[nodiscard]] std::string aside_prefix(const std::filesystem::path& database);
