@@ -125,10 +125,10 @@ constexpr std::array<CodeRow, 18> code_rows = {{
       "Check the id; the broker will not say which of the two it is."}},
     {Code::erased,
      "ERASED",
-     {"Ce contenu a été effacé au terme de sa durée de conservation.",
+     {"Ce contenu a été effacé : au terme de sa durée de conservation, ou avant, à la demande de deux personnes.",
       "Plus personne ne peut l'ouvrir. Le journal garde la trace des actes ; pour toute question, appelez "
       "l'interlocuteur à la préfecture.",
-      "The keys of this exchange were destroyed at its term, which the subject names.",
+      "This exchange was erased, at its term or before it at the request of two persons; its certificate says which.",
       "Nothing brings it back; its leaves still prove what was done."}},
     {Code::log_unavailable,
      "LOG_UNAVAILABLE",
