@@ -281,6 +281,10 @@ constexpr Texts wrong_position = {
     "La partie ou le numéro demandé n'existe pas.", "Recommencez l'opération depuis le début.",
     "The access part, chunk index or queue number is beyond what there is.", "Take positions from the last reply."};
 
+constexpr Texts not_erased = {"Cet échange n'est pas effacé : il n'y a pas de certificat d'effacement.",
+                              "« pli case list » dit quand un dossier sera effacé. Redemandez le certificat après.",
+                              "The exchange stands, so there is no certificate of its erasure.",
+                              "Ask again once it is erased."};
 constexpr auto invalid_rows = std::to_array<SubjectRow>({
     {"address", broken_envelope},
     {"seal", broken_envelope},
@@ -316,6 +320,7 @@ constexpr auto invalid_rows = std::to_array<SubjectRow>({
     {"not_after", wrong_directory},
     {"bundle", wrong_directory},
     {"exchange", wrong_exchange},
+    {"erasure", not_erased},
     {"access", wrong_position},
     {"index", wrong_position},
     {"number", wrong_position},

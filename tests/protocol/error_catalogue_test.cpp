@@ -229,10 +229,10 @@ TEST(ErrorCatalogue, HasATextForEveryRuleThatForbids) {
 TEST(ErrorCatalogue, HasATextForEveryFieldTheBrokerCallsInvalid) {
   const std::string general = explain({Code::invalid, "", 0}, Language::french).cause;
   for (const char* field :
-       {"access",   "address", "attributes",  "bundle",     "case",    "contract", "directory", "exchange",
-        "handling", "index",   "in_reply_to", "kind",       "locked",  "log",      "motif",     "not_after",
-        "note",     "number",  "opener",      "opener_key", "payload", "queue",    "release",   "request",
-        "roster",   "seal",    "sender",      "sender_key", "session", "version"})
+       {"access",    "address",  "attributes", "bundle",      "case",       "contract", "directory", "erasure",
+        "exchange",  "handling", "index",      "in_reply_to", "kind",       "locked",   "log",       "motif",
+        "not_after", "note",     "number",     "opener",      "opener_key", "payload",  "queue",     "release",
+        "request",   "roster",   "seal",       "sender",      "sender_key", "session",  "version"})
     EXPECT_NE(explain({Code::invalid, field, 0}, Language::french).cause, general) << field;
 }
 
