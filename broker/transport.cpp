@@ -532,6 +532,10 @@ void Transport::State::cut_endless() {
     if (std::exchange(intake.spoke, false) || *bytes < intake.bytes) {
       intake.bytes = *bytes;
     } else if (*bytes - intake.bytes > settings.unfinished_bytes_max) {
+      // A peer that has filled our window is not told that there is room again, and would wait a minute to learn that
+      // nobody reads: ended by a reset it knows at once.
+      const linger none{1, 0};
+      (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
       (void)::shutdown(fd, SHUT_RDWR);  // as above
       intake.bytes = *bytes;
       ++endless;
