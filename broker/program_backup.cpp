@@ -180,6 +180,12 @@ Outcome<void> demand_nothing_newer(const Config& config, const crypto::SecretKey
   CheckOptions options;
   options.leases_may_be_gone = true;
   const auto there = check_file(config, config.database(), secret.clone(), outside.newest(), options);
+  if (!there && there.error().state == "DATABASE_SCHEMA")
+    return Failure{
+        exit_local_error, "DATABASE_NEWER",
+        "the database there is of another schema than this program's: whether it holds more is not known",
+        "Nothing was changed. Start the broker: `run` brings an older schema up to date, and a newer one asks "
+        "for the program that wrote it. To put the backup there all the same: `restore --over-newer`."};
   if (!there || !there->found.problems.empty() || !there->compared) return {};
   const Standing standing = there->compared->standing;
   if (standing != Standing::extends && standing != Standing::rolled_back) return {};

@@ -1428,6 +1428,24 @@ TEST_F(BrokerProgram, ABackupIsNotPutOverANewerDatabaseUnaskedAndEachOneKeptAsid
   EXPECT_EQ(call("check").said["leaves"], newest);
 }
 
+TEST_F(BrokerProgram, ABackupIsNotPutOverADatabaseOfAnotherSchemaUnasked) {
+  ASSERT_EQ(call("init").code, 0);
+  ASSERT_EQ(call("backup", {path("old.db")}).code, 0);
+  for (const bool older : {true, false}) {
+    if (older)
+      testing::put_back_to_schema(path("data/pli.db"), "broker-1.sql", 1);
+    else
+      testing::run_sql(path("data/pli.db"), "PRAGMA user_version = 1000");
+    const auto before = files_in({"data", "keys", "copy"});
+    expect_refused_with("restore", {path("old.db")}, 5, "DATABASE_NEWER");
+    EXPECT_EQ(files_in({"data", "keys", "copy"}), before);
+    const Answer over = call("restore", {path("old.db"), "--over-newer"});
+    EXPECT_EQ(over.code, 0) << over.said.dump();
+    EXPECT_TRUE(std::filesystem::exists(over.said["aside"].get<std::string>()));
+    EXPECT_EQ(call("check").code, 0);
+  }
+}
+
 TEST_F(BrokerProgram, ADamagedBackupIsRefusedAndNothingIsChanged) {
   ASSERT_EQ(call("init").code, 0);
   Run running = run();
