@@ -71,6 +71,7 @@ class Query {
     statement_.bindNoCopy(++position_, text);
     return *this;
   }
+  Query& operator<<(std::string&& text) = delete;
   Query& operator<<(std::nullptr_t) {
     statement_.bind(++position_);
     return *this;
@@ -1153,8 +1154,9 @@ void Transaction::update_case(const CaseRow& row) {
 
 void Transaction::add_recusal(ExchangeNumber first, std::string_view person) {
   state_->write([&](Store::State::Statements& s) {
+    const std::string name(person);
     Query query(s.add_recusal);
-    query << first.value << std::string(person);
+    query << first.value << name;
     query.run();
   });
 }
