@@ -176,14 +176,17 @@ TEST_F(Descriptors, P8TheLastOfThemGoToNoConnection) {
   broker_.stop();
 }
 
-/// They are taken from it while it runs: libzmq finds the two that are left, and the broker spares them.
+/// UBSan looks at an object's type through a pipe, and takes it for a wrong one where there are no descriptors for it.
+constexpr rlim_t descriptors_left = sanitized ? 12 : 2;
+
+/// They are taken from it while it runs: libzmq finds the few that are left, and the broker spares them.
 TEST_F(Descriptors, P8WithoutThemItServesWhoIsConnectedAndTakesTheOthersOnceThereAreSomeAgain) {
   broker_.start();
   auto client = connect("referent.auxerre");
   greet(client);
   std::vector<protocol::Submit> sealed;
   for (int i = 0; i < 20; ++i) sealed.push_back(seal());
-  const rlim_t before = allow(broker_.descriptors() + 2);
+  const rlim_t before = allow(broker_.descriptors() + descriptors_left);
   {
     std::vector<RawClient> others;
     for (int i = 0; i < 6; ++i) {
