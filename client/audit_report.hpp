@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/paris_time.hpp"
 #include "client/auditor.hpp"
-#include "client/paris_time.hpp"
 
 namespace pli::client {
 

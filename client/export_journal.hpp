@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "audit/export_folder.hpp"
+#include "base/paris_time.hpp"
 #include "client/auditor.hpp"
-#include "client/paris_time.hpp"
 
 namespace pli::client {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/paris_time.hpp"
 #include "client/auditor.hpp"
-#include "client/paris_time.hpp"
 
 namespace pli::client::command {
 

@@ -10,9 +10,9 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/paris_time.hpp"
 #include "client/client_store.hpp"
 #include "client/outbox.hpp"
-#include "client/paris_time.hpp"
 #include "protocol/printable.hpp"
 
 namespace pli::client::command {

@@ -10,13 +10,10 @@ namespace {
 using namespace std::chrono_literals;
 using client::AuditReporter;
 using client::AuditSummary;
-using client::Day;
 using client::ReportOptions;
 
-Day day(const char* text) { return client::parse_day(text).value(); }
-UnixMillis at(const char* date, std::chrono::milliseconds into_it) {
-  return client::paris_midnight(day(date)) + into_it;
-}
+Day day(const char* text) { return parse_day(text).value(); }
+UnixMillis at(const char* date, std::chrono::milliseconds into_it) { return paris_midnight(day(date)) + into_it; }
 
 /// A journal written by hand: invented people, each act at its hour in Paris.
 class Journal {
@@ -121,10 +118,10 @@ TEST(AuditReport, CountsWhoOpenedWhatAndWhy) {
 TEST(AuditReport, APeriodBeginsAndEndsAtMidnightInParisWhenClocksChange) {
   const ReportOptions options{day("2026-03-29"), day("2026-10-25"), {}, std::chrono::days(30)};
   Journal journal;
-  journal.opening({client::paris_midnight(day("2026-03-29")).value - 1}, "leroux", 1);
-  journal.opening(client::paris_midnight(day("2026-03-29")), "leroux", 2);
-  journal.opening({client::paris_midnight(day("2026-10-26")).value - 1}, "leroux", 3);
-  journal.opening(client::paris_midnight(day("2026-10-26")), "leroux", 4);
+  journal.opening({paris_midnight(day("2026-03-29")).value - 1}, "leroux", 1);
+  journal.opening(paris_midnight(day("2026-03-29")), "leroux", 2);
+  journal.opening({paris_midnight(day("2026-10-26")).value - 1}, "leroux", 3);
+  journal.opening(paris_midnight(day("2026-10-26")), "leroux", 4);
   const AuditSummary summary = journal.report(options);
   EXPECT_EQ(summary.persons.at("leroux").openings, 2U);
   // 02:30 comes twice on that October morning, and both are of the same day.
@@ -140,7 +137,7 @@ TEST(AuditReport, ADayIsUnusualAboveTenAndThreeTimesTheMedianOfTheOtherDays) {
     Journal journal;
     Day it = day("2026-11-02");
     for (int count : earlier) {
-      for (int i = 0; i < count; ++i) journal.opening(client::paris_midnight(it) + 9h, "leroux", 1);
+      for (int i = 0; i < count; ++i) journal.opening(paris_midnight(it) + 9h, "leroux", 1);
       it += std::chrono::days(1);
     }
     for (int i = 0; i < today; ++i) journal.opening(at("2026-11-27", 9h), "leroux", 1);
@@ -182,7 +179,7 @@ TEST(AuditReport, ListsOpeningsOutsideWorkingHours) {
   EXPECT_EQ(listed.listed[3].person, "aubry");
   EXPECT_EQ(listed.listed[3].subject, "suivi");
   ReportOptions nights = november();
-  nights.hours = client::WorkingHours{0, 24};
+  nights.hours = WorkingHours{0, 24};
   EXPECT_EQ(journal.report(nights).out_of_hours.count, 2U);
 }
 

@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using client::Day;
 
 constexpr std::size_t file_bytes_max = std::size_t{64} * 1024 * 1024;
 
@@ -41,8 +40,8 @@ std::map<std::string, Bytes> files_in(const fs::path& folder) {
 class ExportTest : public Sitting {
  protected:
   ExportTest() { clock_.set(noon("2026-03-20")); }
-  static Day day(const char* text) { return client::parse_day(text).value(); }
-  static UnixMillis noon(const char* date) { return client::paris_midnight(day(date)) + 12h; }
+  static Day day(const char* text) { return parse_day(text).value(); }
+  static UnixMillis noon(const char* date) { return paris_midnight(day(date)) + 12h; }
   void acts_on(const char* date, std::size_t count) {
     clock_.set(noon(date));
     for (std::size_t i = 0; i < count; ++i) broker_.add_noise_leaf();
@@ -225,7 +224,7 @@ TEST_F(ExportTest, SaysWhatItWasMadeTooEarlyFor) {
   EXPECT_NE(read_me("early").find("n'avait pas confirmé"), std::string::npos);
   EXPECT_NE(read_me("early").find("--policy"), std::string::npos);
   broker_.witnesses_answering = 2;
-  clock_.set(client::paris_midnight(day("2026-03-22")) - 1ms);
+  clock_.set(paris_midnight(day("2026-03-22")) - 1ms);
   EXPECT_FALSE(export_to(scratch.path() / "last moment", "2026-03-21", "2026-03-21")->period_over);
   clock_.advance(1ms);
   const auto done = export_to(scratch.path() / "done", "2026-03-21", "2026-03-21");

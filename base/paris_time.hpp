@@ -10,7 +10,7 @@
 
 #include "base/clock.hpp"
 
-namespace pli::client {
+namespace pli {
 
 /// A day, as the calendar shows it in Paris.
 using Day = std::chrono::sys_days;
@@ -45,4 +45,4 @@ struct WorkingHours {
 [[nodiscard]] std::optional<WorkingHours> parse_working_hours(std::string_view text);
 [[nodiscard]] bool is_working_time(UnixMillis time, const WorkingHours& hours);
 
-}  // namespace pli::client
+}  // namespace pli

@@ -1,4 +1,4 @@
-#include "client/paris_time.hpp"
+#include "base/paris_time.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,18 +6,16 @@ namespace pli::testing {
 namespace {
 
 using namespace std::chrono_literals;
-using client::Day;
-using client::paris_time;
 
 UnixMillis at(Day day, std::chrono::milliseconds into_it) {
   return {std::chrono::milliseconds((day + into_it).time_since_epoch()).count()};
 }
-Day day(const char* text) { return client::parse_day(text).value(); }
+Day day(const char* text) { return parse_day(text).value(); }
 
 TEST(ParisTime, IsOneHourAheadInWinterAndTwoInSummer) {
-  EXPECT_EQ(paris_time(at(day("2026-01-15"), 12h)), (client::ParisTime{day("2026-01-15"), 13, 0, 0}));
-  EXPECT_EQ(paris_time(at(day("2026-07-15"), 12h + 30min + 5s)), (client::ParisTime{day("2026-07-15"), 14, 30, 5}));
-  EXPECT_EQ(paris_time(at(day("2026-12-31"), 23h)), (client::ParisTime{day("2027-01-01"), 0, 0, 0}));
+  EXPECT_EQ(paris_time(at(day("2026-01-15"), 12h)), (ParisTime{day("2026-01-15"), 13, 0, 0}));
+  EXPECT_EQ(paris_time(at(day("2026-07-15"), 12h + 30min + 5s)), (ParisTime{day("2026-07-15"), 14, 30, 5}));
+  EXPECT_EQ(paris_time(at(day("2026-12-31"), 23h)), (ParisTime{day("2027-01-01"), 0, 0, 0}));
 }
 
 TEST(ParisTime, ChangesAtOneUtcOnTheLastSundaysOfMarchAndOctober) {
@@ -33,44 +31,44 @@ TEST(ParisTime, ChangesAtOneUtcOnTheLastSundaysOfMarchAndOctober) {
 }
 
 TEST(ParisTime, ADayBeginsAtItsMidnightOnChangingDaysToo) {
-  EXPECT_EQ(client::paris_midnight(day("2026-03-29")), at(day("2026-03-28"), 23h));
-  EXPECT_EQ(client::paris_midnight(day("2026-03-30")), at(day("2026-03-29"), 22h));  // a day of 23 hours
-  EXPECT_EQ(client::paris_midnight(day("2026-10-25")), at(day("2026-10-24"), 22h));
-  EXPECT_EQ(client::paris_midnight(day("2026-10-26")), at(day("2026-10-25"), 23h));  // a day of 25 hours
+  EXPECT_EQ(paris_midnight(day("2026-03-29")), at(day("2026-03-28"), 23h));
+  EXPECT_EQ(paris_midnight(day("2026-03-30")), at(day("2026-03-29"), 22h));  // a day of 23 hours
+  EXPECT_EQ(paris_midnight(day("2026-10-25")), at(day("2026-10-24"), 22h));
+  EXPECT_EQ(paris_midnight(day("2026-10-26")), at(day("2026-10-25"), 23h));  // a day of 25 hours
   for (Day it = day("2026-01-01"); it < day("2028-01-01"); it += std::chrono::days(1)) {
-    EXPECT_EQ(paris_time(client::paris_midnight(it)), (client::ParisTime{it, 0, 0, 0})) << client::iso_day(it);
-    EXPECT_EQ(paris_time(client::paris_midnight(it) - 1ms).day, it - std::chrono::days(1)) << client::iso_day(it);
+    EXPECT_EQ(paris_time(paris_midnight(it)), (ParisTime{it, 0, 0, 0})) << iso_day(it);
+    EXPECT_EQ(paris_time(paris_midnight(it) - 1ms).day, it - std::chrono::days(1)) << iso_day(it);
   }
 }
 
 TEST(ParisTime, WritesAndReadsDays) {
-  EXPECT_EQ(client::iso_day(day("2028-02-29")), "2028-02-29");
-  EXPECT_EQ(client::french_day(day("2026-11-03")), "03/11/2026");
-  EXPECT_EQ(client::french_time(at(day("2026-11-03"), 20h + 17min + 3s)), "03/11/2026 21:17:03");
+  EXPECT_EQ(iso_day(day("2028-02-29")), "2028-02-29");
+  EXPECT_EQ(french_day(day("2026-11-03")), "03/11/2026");
+  EXPECT_EQ(french_time(at(day("2026-11-03"), 20h + 17min + 3s)), "03/11/2026 21:17:03");
   for (const char* text : {"2026-02-29", "2026-13-01", "2026-1-1", "26-11-03", "2026-11-03 ", "2026-11-3", "", "hier",
                            "2026/11/03", "-026-11-03", "20261-11-03"})
-    EXPECT_FALSE(client::parse_day(text).has_value()) << text;
+    EXPECT_FALSE(parse_day(text).has_value()) << text;
 }
 
 TEST(ParisTime, KnowsTheHolidays) {
-  EXPECT_EQ(client::easter_sunday(std::chrono::year(2024)), day("2024-03-31"));
-  EXPECT_EQ(client::easter_sunday(std::chrono::year(2026)), day("2026-04-05"));
-  EXPECT_EQ(client::easter_sunday(std::chrono::year(2038)), day("2038-04-25"));  // as late as Easter comes
-  EXPECT_EQ(client::easter_sunday(std::chrono::year(2285)), day("2285-03-22"));  // and as early
+  EXPECT_EQ(easter_sunday(std::chrono::year(2024)), day("2024-03-31"));
+  EXPECT_EQ(easter_sunday(std::chrono::year(2026)), day("2026-04-05"));
+  EXPECT_EQ(easter_sunday(std::chrono::year(2038)), day("2038-04-25"));  // as late as Easter comes
+  EXPECT_EQ(easter_sunday(std::chrono::year(2285)), day("2285-03-22"));  // and as early
   const std::vector<std::string> expected = {"2026-01-01", "2026-04-06", "2026-05-01", "2026-05-08",
                                              "2026-05-14", "2026-05-25", "2026-07-14", "2026-08-15",
                                              "2026-11-01", "2026-11-11", "2026-12-25"};
   std::vector<std::string> found;
   for (Day it = day("2026-01-01"); it < day("2027-01-01"); it += std::chrono::days(1))
-    if (client::is_public_holiday(it)) found.push_back(client::iso_day(it));
+    if (is_public_holiday(it)) found.push_back(iso_day(it));
   EXPECT_EQ(found, expected);
 }
 
 TEST(ParisTime, WorkingHoursEndWhereTheySay) {
-  const client::WorkingHours hours = client::parse_working_hours("8-19").value();
+  const WorkingHours hours = parse_working_hours("8-19").value();
   const Day friday = day("2026-11-20");
   const auto working = [&](Day it, std::chrono::milliseconds paris_winter) {
-    return client::is_working_time(at(it, paris_winter - 1h), hours);
+    return is_working_time(at(it, paris_winter - 1h), hours);
   };
   EXPECT_FALSE(working(friday, 8h - 1ms));
   EXPECT_TRUE(working(friday, 8h));
@@ -81,15 +79,15 @@ TEST(ParisTime, WorkingHoursEndWhereTheySay) {
   EXPECT_TRUE(working(friday + std::chrono::days(3), 12h));
   EXPECT_FALSE(working(day("2026-11-11"), 12h)) << "a holiday";
   // In summer, 06:00 UTC is 8 o'clock.
-  EXPECT_FALSE(client::is_working_time(at(day("2026-07-15"), 6h - 1ms), hours));
-  EXPECT_TRUE(client::is_working_time(at(day("2026-07-15"), 6h), hours));
+  EXPECT_FALSE(is_working_time(at(day("2026-07-15"), 6h - 1ms), hours));
+  EXPECT_TRUE(is_working_time(at(day("2026-07-15"), 6h), hours));
 }
 
 TEST(ParisTime, ReadsWorkingHours) {
-  EXPECT_EQ(client::parse_working_hours("0-24"), (client::WorkingHours{0, 24}));
-  EXPECT_EQ(client::parse_working_hours("07-9"), (client::WorkingHours{7, 9}));
+  EXPECT_EQ(parse_working_hours("0-24"), (WorkingHours{0, 24}));
+  EXPECT_EQ(parse_working_hours("07-9"), (WorkingHours{7, 9}));
   for (const char* text : {"", "8", "8-", "-19", "19-8", "8-8", "8-25", "8:30-19", "8-19 ", "008-19"})
-    EXPECT_FALSE(client::parse_working_hours(text).has_value()) << text;
+    EXPECT_FALSE(parse_working_hours(text).has_value()) << text;
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
-#include "client/paris_time.hpp"
+#include "base/paris_time.hpp"
 
 #include <array>
 #include <cstdio>
 
-namespace pli::client {
+namespace pli {
 namespace {
 
 using std::chrono::days;
@@ -139,4 +139,4 @@ bool is_working_time(UnixMillis time, const WorkingHours& hours) {
   return local.hour >= hours.begin && local.hour < hours.end;
 }
 
-}  // namespace pli::client
+}  // namespace pli
