@@ -66,6 +66,12 @@ struct Pending {
   Answer answer;
 };
 
+/// What the case table asks of a case, at a time.
+[[nodiscard]] protocol::CaseFacts case_facts(const CaseRow& row, UnixMillis now);
+/// Whether its collectivité is shown the retour.
+[[nodiscard]] bool is_told(const CaseRow& row, UnixMillis now);
+[[nodiscard]] protocol::CommuneView view_of(const CaseRow& row, UnixMillis now);
+
 /// A leaf just appended, with what its disclosures need.
 struct Logged {
   LeafPlace place;

@@ -4,6 +4,7 @@
 #include "broker/core_state.hpp"
 #include "broker/record_fields.hpp"
 #include "crypto/secret_box.hpp"
+#include "protocol/retention.hpp"
 
 namespace pli::broker {
 
@@ -26,6 +27,23 @@ bool sits_in(const protocol::Member& member, std::string_view queue) {
 }
 
 Denial not_found(std::string_view rule) { return {{protocol::Code::not_found, {}, 0}, rule}; }
+
+protocol::CaseFacts case_facts(const CaseRow& row, UnixMillis now) {
+  protocol::CaseFacts facts;
+  facts.state = static_cast<protocol::CaseState>(row.state);
+  facts.opened = row.opened;
+  facts.resumes = static_cast<protocol::CaseState>(row.resumes);
+  facts.deferred = row.review_at > now;
+  facts.answered = row.told_at.value != 0;
+  facts.late = is_told(row, now) && now >= row.told_at + protocol::party_adds_time;
+  return facts;
+}
+
+bool is_told(const CaseRow& row, UnixMillis now) { return row.told_at.value != 0 && row.told_at <= now; }
+
+protocol::CommuneView view_of(const CaseRow& row, UnixMillis now) {
+  return protocol::commune_view(static_cast<protocol::CaseState>(row.state), is_told(row, now));
+}
 
 Logged CoreState::log(Batch& batch, audit::LeafType type, const audit::Record& record,
                       std::optional<audit::DirectoryReference> reference, std::optional<std::string> statement) {
@@ -179,6 +197,10 @@ protocol::Relations CoreState::relations(const protocol::Member& member, const E
     }
     if (facts.case_row->person == member.person) out.add(Relation::author);
     if (sits_in(member, facts.case_queue)) out.add(Relation::case_instance);
+    if (facts.case_row->recused != 0) {
+      const std::vector<std::string> recused = store_.recused(facts.case_row->number);
+      if (std::find(recused.begin(), recused.end(), member.person) != recused.end()) out.add(Relation::recused);
+    }
   }
   return out;
 }

@@ -10,7 +10,6 @@ namespace {
 
 using protocol::CaseState;
 using protocol::Code;
-using protocol::CommuneView;
 using protocol::Kind;
 
 /// Cases looked at by one tick: 720,000 in a day.
@@ -28,6 +27,7 @@ protocol::CaseTimes times_of(const CaseRow& row, const CaseTermRow& term) {
                                 : protocol::term_class_of_number(term.term).value_or(protocol::TermClass::ordinaire);
   times.noticed_at = term.noticed_at;
   times.read = row.opened;
+  if (static_cast<CaseState>(row.state) == CaseState::retire) times.withdrawn_at = row.updated_at;
   return times;
 }
 
@@ -44,7 +44,6 @@ void CoreState::count_terms(Batch& batch, CaseRow& row, CaseState before, const 
                             const protocol::Member& sender) const {
   const auto kind = static_cast<Kind>(address.kind);
   const auto state = static_cast<CaseState>(row.state);
-  if (protocol::commune_view(state) == CommuneView::examen_termine && row.told_at.value == 0) row.told_at = batch.now;
   const CaseTermRow known = store_.case_term(row.number);
   CaseTermRow term = known;
   if (kind == Kind::maintien) {
@@ -153,10 +152,13 @@ bool CoreState::take_case(Batch& batch, const CaseRow& row, std::vector<Due>& du
     if (protocol::is_notice_void(times_of(row, term), settings_.terms, batch.now)) term.noticed_at = {};
     if (protocol::is_notice_due(times_of(row, term), settings_.terms, batch.now)) term.noticed_at = batch.now;
     const UnixMillis at = protocol::erased_at(times_of(row, term), settings_.terms, term.held_until);
-    if (early || last || (term.noticed_at.value != 0 && batch.now >= at)) {
+    const bool unannounced = static_cast<CaseState>(row.state) == CaseState::retire;
+    if (early || last || ((unannounced || term.noticed_at.value != 0) && batch.now >= at)) {
       room = erased = take_side(row, Side::instance, as, due);
       CaseRow changed = row;
       changed.state = static_cast<std::uint8_t>(CaseState::efface);
+      // Closed without a retour, its collectivité is told `examen_termine` from here on, and its copies count from it.
+      if (changed.told_at.value == 0) changed.told_at = batch.now;
       if (erased) batch.tx.update_case(changed);
     } else if (term.noticed_at.value != 0) {
       ++noticed_counted_;

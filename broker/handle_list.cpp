@@ -92,7 +92,7 @@ Outcome CoreState::list_cases(Batch& batch, const Caller& caller, const protocol
     item.queue = queue_name(row.queue);
     item.commune = commune;
     const auto state = static_cast<protocol::CaseState>(row.state);
-    item.state = commune ? protocol::text_of(protocol::commune_view(state)) : protocol::text_of(state);
+    item.state = commune ? protocol::text_of(view_of(row, batch.now)) : protocol::text_of(state);
     item.opened_at = row.opened_at;
     item.updated_at = commune ? row.party_updated_at : row.updated_at;
     item.exchanges = commune ? row.party_exchanges : row.exchanges;

@@ -80,6 +80,10 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   if (facts.rosters.front()) asked.recipients = facts.rosters.front()->digest;
   if (!decision) return deny(Code::forbidden, decision.rule);
   if (row->erased) return deny(Code::erased, "terme");
+  // What was taken back before anybody had read it, nobody reads; but for the word that says so.
+  const bool retired =
+      facts.case_row && facts.case_row->state == static_cast<std::uint8_t>(protocol::CaseState::retire);
+  if (retired && facts.kind != Kind::retrait) return deny(Code::erased, "retrait");
   // An access part is a way into another exchange, which it names.
   if (facts.kind == Kind::acces) return deny(Code::invalid, "exchange");
 

@@ -63,6 +63,8 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
       if (const auto readers = roster(row->roster)) sealed_to = readers->keys;
     } else if (own) {
       shown = Shown::hidden_from_sender;
+    } else if (delivered.rule == "interdit.recuse") {
+      return deny(Code::forbidden, delivered.rule);  // his recusal shows that it is rightly so
     } else if (delivered.rule == "interdit.copie") {
       shown = Shown::hidden_by_condition;
     } else if (delivered.rule == "defaut") {

@@ -34,16 +34,24 @@ bool is_instance(QueueKind kind) {
   return kind == QueueKind::ged || kind == QueueKind::clir || kind == QueueKind::cpraf;
 }
 
-/// "from,to" of a step that is not possible; a collectivité is told of its own view of both, and of nothing else.
-std::string step_names(CaseState from, Kind kind, bool commune) {
-  std::string_view to = protocol::row_of(kind)->name;
-  for (const protocol::CaseRow& row : protocol::case_table()) {
-    if (row.kind != kind) continue;
-    to = commune ? protocol::text_of(protocol::commune_view(row.to)) : protocol::text_of(row.to);
-    break;
+/// What the step that an accepted exchange takes leaves behind.
+/// `attribute`: in clear, where its kind has one.
+void take_step(const protocol::CaseRow& step, std::string_view attribute, UnixMillis now, CaseRow& row) {
+  using protocol::CaseEffect;
+  const auto day = [&] { return protocol::day_of(attribute).value_or(UnixMillis{}); };
+  const bool waited = step.from == CaseState::complement_demande && step.to != CaseState::complement_demande;
+  if (waited) row.resumes = 0;
+  switch (step.effect) {
+    case CaseEffect::nothing: break;
+    case CaseEffect::asks: row.resumes = row.state; break;
+    case CaseEffect::scopes: row.out_of_scope = step.to == CaseState::hors_perimetre; break;
+    case CaseEffect::schedules: row.session_at = day(); break;
+    case CaseEffect::decides: row.decided_at = now; break;
+    case CaseEffect::answers: row.told_at = now; break;
+    case CaseEffect::defers: row.review_at = day(); break;
+    case CaseEffect::recuses: ++row.recused; break;
   }
-  const std::string_view at = commune ? protocol::text_of(protocol::commune_view(from)) : protocol::text_of(from);
-  return std::string(at) + "," + std::string(to);
+  row.state = static_cast<std::uint8_t>(step.to);
 }
 
 }  // namespace
@@ -88,11 +96,14 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (address.log != settings_.log) return deny(Code::invalid, "log");
   if (kind_row == nullptr) return deny(Code::invalid, "kind");
   const Kind kind = kind_row->kind;
+  std::string_view attribute;  // the only one that its kind has in clear
   for (const auto& [name, value] : address.attributes) {
     if (!protocol::is_attribute(kind, name, value)) return deny(Code::invalid, "attributes");
+    attribute = value;
     if (name == "code" || name == "terme") asked.code = value;
   }
-  if (kind == Kind::anomalie && (asked.code.empty() || !asked.reply_to)) return deny(Code::invalid, "attributes");
+  if (attribute.empty() && !protocol::attribute_name(kind).empty()) return deny(Code::invalid, "attributes");
+  if (kind == Kind::anomalie && !asked.reply_to) return deny(Code::invalid, "attributes");
   if (!std::all_of(address.handling.begin(), address.handling.end(), protocol::is_handling))
     return deny(Code::invalid, "handling");
   const protocol::Queue* queue = directory_->queue(address.queue);
@@ -216,13 +227,21 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   }
 
   // The step is in the case table.
-  const bool steps = kind_row->opens_case || kind_row->names_case;
-  CaseState next = CaseState::none;
-  if (steps) {
-    const CaseState from = facts.case_row ? static_cast<CaseState>(facts.case_row->state) : CaseState::none;
-    const auto to = protocol::next_state({from, facts.case_row && facts.case_row->opened}, kind);
-    if (!to) return deny(Code::illegal_transition, step_names(from, kind, party));
-    next = *to;
+  const protocol::CaseRow* step = nullptr;
+  if (kind_row->opens_case || kind_row->names_case) {
+    const protocol::CaseFacts at = facts.case_row ? case_facts(*facts.case_row, batch.now) : protocol::CaseFacts{};
+    const std::string_view finding = kind == Kind::recevabilite ? attribute : std::string_view();
+    step = protocol::step_of(at, kind, finding);
+    if (step == nullptr) {
+      const auto side = party ? protocol::CaseSide::partie : protocol::CaseSide::instance;
+      const bool told = facts.case_row && is_told(*facts.case_row, batch.now);
+      return deny(Code::illegal_transition, protocol::illegal_step(at, kind, finding, side, told));
+    }
+    if (step->effect == protocol::CaseEffect::defers) {
+      const UnixMillis review = protocol::day_of(attribute).value_or(UnixMillis{});
+      if (review <= batch.now || review > batch.now + protocol::review_ahead_max)
+        return deny(Code::invalid, "attributes");
+    }
   }
 
   // Accepted. From here on nothing refuses.
@@ -261,7 +280,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     opened.number = row.number;
     opened.queue = linked.key;
     opened.kind = address.kind;
-    opened.state = static_cast<std::uint8_t>(next);
+    opened.state = static_cast<std::uint8_t>(step->to);
     opened.person = member.person;
     opened.organisation = member.organisation;
     opened.opened_at = opened.updated_at = opened.party_updated_at = batch.now;
@@ -272,8 +291,9 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   } else if (facts.case_row) {
     CaseRow& changed = *facts.case_row;
     const auto state_before = static_cast<CaseState>(changed.state);
-    const auto before = protocol::commune_view(state_before);
-    if (steps) changed.state = static_cast<std::uint8_t>(next);
+    const auto before = view_of(changed, batch.now);
+    if (step->effect == protocol::CaseEffect::recuses) batch.tx.add_recusal(changed.number, member.person);
+    take_step(*step, attribute, batch.now, changed);
     changed.updated_at = batch.now;
     ++changed.exchanges;
     // What the first sender's organisation may know moves only with its own acts, with what is sent to it, and with
@@ -282,7 +302,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     if (member.organisation == changed.organisation || to_party) {
       ++changed.party_exchanges;
       changed.party_updated_at = batch.now;
-    } else if (protocol::commune_view(static_cast<CaseState>(changed.state)) != before) {
+    } else if (view_of(changed, batch.now) != before) {
       changed.party_updated_at = batch.now;
     }
     count_terms(batch, changed, state_before, address, member);

@@ -23,13 +23,13 @@ Result<TermList> read_terms(const std::filesystem::path& file, const protocol::T
     if (database.execAndGet("PRAGMA user_version").getInt64() != store_schema_version)
       return Error{Errc::conflict, "store: of another schema than this program's"};
     TermList out;
-    SQLite::Statement rows(
-        database,
-        "SELECT e.id, q.name, c.opened_at, c.told_at, coalesce(t.closed_at, 0), c.out_of_scope, "
-        "coalesce(t.term, 0), coalesce(t.noticed_at, 0), c.opened, coalesce(t.held_until, 0), "
-        "c.exchanges, c.number FROM case_file AS c JOIN exchange AS e ON e.number = c.number JOIN queue AS q "
-        "ON q.id = c.queue LEFT JOIN case_term AS t ON t.number = c.number WHERE c.state <> ? "
-        "ORDER BY c.number");
+    SQLite::Statement rows(database,
+                           "SELECT e.id, q.name, c.opened_at, c.told_at, coalesce(t.closed_at, 0), c.out_of_scope, "
+                           "coalesce(t.term, 0), coalesce(t.noticed_at, 0), c.opened, coalesce(t.held_until, 0), "
+                           "c.exchanges, c.number, c.state, c.updated_at FROM case_file AS c JOIN exchange AS e ON "
+                           "e.number = c.number JOIN queue AS q "
+                           "ON q.id = c.queue LEFT JOIN case_term AS t ON t.number = c.number WHERE c.state <> ? "
+                           "ORDER BY c.number");
     rows.bind(1, static_cast<int>(protocol::CaseState::efface));
     SQLite::Statement requests(database, "SELECT person, at FROM case_voice WHERE case_number = ? AND what = ?");
     requests.bind(2, static_cast<int>(VoiceOn::erasure));
@@ -53,16 +53,18 @@ Result<TermList> read_terms(const std::filesystem::path& file, const protocol::T
           rows.getColumn(5).getInt() != 0 ? protocol::TermClass::bref : said.value_or(protocol::TermClass::ordinaire);
       times.noticed_at = time(7);
       times.read = rows.getColumn(8).getInt() != 0;
+      const bool withdrawn = rows.getColumn(12).getInt() == static_cast<int>(protocol::CaseState::retire);
+      if (withdrawn) times.withdrawn_at = time(13);
       const bool early = now >= time(9) && is_asked_for(rows.getColumn(11).getInt64());
-      if (times.noticed_at.value == 0 && !early && !protocol::is_notice_due(times, terms, now)) continue;
+      if (times.noticed_at.value == 0 && !early && !withdrawn && !protocol::is_notice_due(times, terms, now)) continue;
       const SQLite::Column id = rows.getColumn(0);
       const auto digest = to_array<32>(
           ByteView(static_cast<const std::uint8_t*>(id.getBlob()), static_cast<std::size_t>(id.getBytes())));
       if (!digest) return Error{Errc::corruption, "store: an exchange id of another length"};
       const UnixMillis term = protocol::erased_at(times, terms, time(9));
       const UnixMillis erased_at = early ? std::min(term, now) : term;
-      const bool due =
-          early || (times.noticed_at.value != 0 && now >= term) || now >= protocol::ceiling_of(times.opened_at);
+      const bool due = early || ((withdrawn || times.noticed_at.value != 0) && now >= term) ||
+                       now >= protocol::ceiling_of(times.opened_at);
       out.lines.push_back({*digest, rows.getColumn(1).getString(), erased_at, times.noticed_at, time(9), due,
                            static_cast<std::uint64_t>(rows.getColumn(10).getInt64())});
     }

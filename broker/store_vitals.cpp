@@ -3,10 +3,16 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
 
+#include <string>
+
+#include "protocol/case_life.hpp"
+
 namespace pli::broker {
 namespace {
 
 constexpr int busy_timeout_ms = 100;
+
+std::string number_of(protocol::CaseState state) { return std::to_string(static_cast<unsigned>(state)); }
 
 }  // namespace
 
@@ -15,7 +21,9 @@ struct StoreVitals::State {
       : database(file.string(), SQLite::OPEN_READONLY, busy_timeout_ms),
         unread(database,
                "SELECT q.name, count(*), min(e.accepted_at) FROM case_file AS c JOIN queue AS q ON q.id = c.queue JOIN "
-               "exchange AS e ON e.number = c.number WHERE c.opened = 0 AND c.state <> 11 GROUP BY q.id") {
+               "exchange AS e ON e.number = c.number WHERE c.opened = 0 AND c.state NOT IN (" +
+                   number_of(protocol::CaseState::retire) + ", " + number_of(protocol::CaseState::efface) +
+                   ") GROUP BY q.id") {
     sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   }
   SQLite::Database database;

@@ -102,7 +102,8 @@ bool may_become_possible(protocol::Kind kind, std::string_view from_to) {
   const auto from = protocol::case_state_of(from_to.substr(0, from_to.find(',')));
   const auto& table = protocol::case_table();
   return from && std::any_of(table.begin(), table.end(), [&](const protocol::CaseRow& row) {
-           return row.kind == kind && (row.from > *from || (row.from == *from && row.needs_opening));
+           return row.kind == kind &&
+                  (row.from > *from || (row.from == *from && row.need == protocol::CaseNeed::opening));
          });
 }
 

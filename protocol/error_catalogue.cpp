@@ -95,7 +95,7 @@ constexpr std::array<CodeRow, 18> code_rows = {{
      {"Cette étape n'est pas possible dans l'état actuel du dossier.",
       "Regardez où en est le dossier avec « pli case show », puis choisissez une étape possible.",
       "The case table has no row from this state for this kind.",
-      "The subject gives \"from,to\"; the table is in protocol/case_life.cpp."}},
+      "The subject gives \"from,to\" and what is possible; the table is in protocol/case_life.cpp."}},
     {Code::charter_required,
      "CHARTER_REQUIRED",
      {"Cette information ne peut être donnée que sous une charte de confidentialité en vigueur, signée par le "
@@ -326,28 +326,77 @@ constexpr auto invalid_rows = std::to_array<SubjectRow>({
     {"number", wrong_position},
 });
 
-/// By the second part of "from,to": what was asked for tells best what must come before.
+/// By the second part of "from,to,possible…": what was asked for tells best what must come before.
+constexpr Texts finding_too_early = {"On dit si un signalement est recevable après l'avoir lu, et avant la séance.",
+                                     "Ouvrez d'abord le dossier avec « pli open », puis recommencez. S'il est déjà "
+                                     "inscrit, poursuivez vers la décision.",
+                                     "Admissibility is found after an opening by the instance and before the agenda.",
+                                     "Open an exchange of the case first, or go on from where it stands."};
+constexpr Texts agenda_too_early = {
+    "Un dossier est inscrit à une séance après l'avis de recevabilité, et avant la décision.",
+    "Enregistrez d'abord l'avis avec « pli case receive ».",
+    "A case is put on an agenda once its admissibility is found.", "Submit the finding first."};
+constexpr Texts evaluation_too_early = {"Un dossier est mis en évaluation une fois inscrit à une séance.",
+                                        "Inscrivez-le d'abord avec « pli case schedule ».",
+                                        "A case is taken up by a séance that has it on its agenda.",
+                                        "Put it on an agenda first."};
 constexpr Texts decision_too_early = {
-    "Une décision ne peut être enregistrée qu'après la lecture du dossier par l'instance, et une seule fois.",
-    "Ouvrez d'abord le dossier avec « pli open » ; s'il est déjà décidé, passez au retour.",
-    "No decision without a recorded opening by the instance, and only one.", "Open an exchange of the case first."};
+    "Une décision suit la lecture et l'évaluation du dossier par l'instance, et il n'y en a qu'une.",
+    "Regardez avec « pli case show » où en est le dossier. Avant la décision viennent l'avis, l'inscription et "
+    "l'évaluation. S'il est déjà décidé, passez au retour.",
+    "A decision follows a recorded opening and the evaluation, once.",
+    "The subject lists what is possible; the table is in protocol/case_life.cpp."};
 constexpr Texts return_too_early = {
     "Un retour suit une décision : ce dossier n'en a pas encore, ou le retour est déjà fait.",
     "Enregistrez d'abord la décision avec « pli case decide ».", "A retour follows a decision, once.",
     "Submit the decision first."};
+constexpr Texts closing_too_early = {
+    "Un dossier n'est pas clos sans retour à la collectivité, ou sans une date à laquelle le retour reporté sera "
+    "réexaminé.",
+    "Faites le retour avec « pli case return », ou reportez-le avec « pli case defer ».",
+    "No closing without a retour, or a deferral whose day lies ahead.", "Submit one of them first."};
+constexpr Texts demand_too_late = {
+    "Un complément se demande après la lecture du dossier et avant la décision.",
+    "Ouvrez d'abord le dossier avec « pli open ». S'il est décidé, ou si un complément est déjà attendu, il n'y a rien "
+    "à demander.",
+    "More is asked for after an opening by the instance and before the decision, once at a time.",
+    "Open an exchange of the case first."};
+constexpr Texts withdrawal_too_late = {
+    "Ce signalement a déjà été lu, ou déjà retiré : il ne peut plus être retiré.",
+    "Envoyez une rectification avec « pli send » : elle parviendra à ceux qui l'ont lu.",
+    "A report is taken back before its first opening, once.", "Send a rectification instead."};
 constexpr Texts complement_too_late = {
-    "Ce dossier n'accepte plus de complément.",
+    "Ce dossier n'accepte plus de complément ni de rectification.",
     "Si un fait nouveau le justifie, faites un nouveau signalement. En cas d'urgence, appelez le 17 ou le 112.",
-    "The case has ended; complements are no longer taken.", "Open a new case."};
+    "The case has ended; complements and rectifications are no longer taken.", "Open a new case."};
 constexpr auto transition_rows = std::to_array<SubjectRow>({
+    {"recevable", finding_too_early},
+    {"hors_perimetre", finding_too_early},
+    {"a_l_ordre_du_jour", agenda_too_early},
+    {"en_evaluation", evaluation_too_early},
     {"decide", decision_too_early},
     {"decision", decision_too_early},
     {"retour_effectue", return_too_early},
     {"retour", return_too_early},
+    {"clos", closing_too_early},
+    {"complement_demande", demand_too_late},
+    {"examen_termine", withdrawal_too_late},
     {"complement", complement_too_late},
     {"recu", complement_too_late},
 });
 
+/// What stands between the first two commas of an illegal step's subject.
+std::string_view wanted_step(std::string_view subject) {
+  const std::size_t first = subject.find(',');
+  if (first == std::string_view::npos) return subject;
+  const std::string_view rest = subject.substr(first + 1);
+  return rest.substr(0, rest.find(','));
+}
+
+constexpr Texts withdrawn = {
+    "Ce signalement a été retiré par celui qui l'avait envoyé, avant que personne ne l'ait lu.",
+    "Il n'y a rien à lire ni à faire.", "The case was taken back by its sender before its first opening.",
+    "Nothing opens it."};
 constexpr Texts erased_record = {
     "La trace détaillée de cet acte a été effacée au terme du journal ; il ne peut plus être prouvé de nouveau.",
     "Le reçu que vous avez gardé reste valable et se vérifie avec « pli receipt verify ».",
@@ -367,7 +416,8 @@ constexpr Texts unreadable_key = {
     "rétabli.",
     "R stands under a lease that is gone, or does not open under it.",
     "Run pli-broker check; put the right lease file back; nothing is lost while either copy is."};
-constexpr auto erased_rows = std::to_array<SubjectRow>({{"journal", erased_record}, {"cle", unreadable_key}});
+constexpr auto erased_rows =
+    std::to_array<SubjectRow>({{"journal", erased_record}, {"cle", unreadable_key}, {"retrait", withdrawn}});
 
 struct LocalRow {
   LocalCode code;
@@ -657,8 +707,7 @@ const Texts* specific_texts(const Refusal& refusal) {
     case Code::invalid: return find_subject(invalid_rows, refusal.subject);
     case Code::revoked: return find_subject(revoked_rows, refusal.subject);
     case Code::erased: return find_subject(erased_rows, refusal.subject);
-    case Code::illegal_transition:
-      return find_subject(transition_rows, std::string_view(refusal.subject).substr(refusal.subject.find(',') + 1));
+    case Code::illegal_transition: return find_subject(transition_rows, wanted_step(refusal.subject));
     default: return nullptr;
   }
 }

@@ -34,7 +34,8 @@ enum class Code : std::uint8_t {
 [[nodiscard]] std::optional<Code> code_of_number(std::uint8_t number);
 
 /// What travels: a code and its closed arguments, never free text.
-/// `subject` is the rule (FORBIDDEN), the field (INVALID) or "from,to" (ILLEGAL_TRANSITION); our own tokens only.
+/// `subject` is the rule (FORBIDDEN), the field (INVALID) or "from,to,possible,…" (ILLEGAL_TRANSITION); our own tokens
+/// only.
 struct Refusal {
   Code code = Code::invalid;
   std::string subject;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <utility>
 
 #include "base/result.hpp"
 
@@ -34,17 +35,31 @@ Roles instance_roles() {
 }
 
 // Kinds are named one by one: a kind of a later issue is shown to nobody until a rule names it.
-std::vector<Kind> ged_kinds() {
-  return {Kind::signalement_individuel, Kind::complement, Kind::decision,          Kind::acces,
-          Kind::information_de_volet,   Kind::maintien,   Kind::demande_effacement};
+/// What adds to a case or moves it, as the instance that holds it is shown it.
+std::vector<Kind> case_kinds() {
+  return {Kind::complement,
+          Kind::retrait,
+          Kind::rectification,
+          Kind::recevabilite,
+          Kind::inscription,
+          Kind::mise_en_evaluation,
+          Kind::decision,
+          Kind::report_du_retour,
+          Kind::cloture,
+          Kind::recusation,
+          Kind::acces,
+          Kind::maintien,
+          Kind::demande_effacement};
 }
+std::vector<Kind> with(std::vector<Kind> kinds, std::initializer_list<Kind> more) {
+  kinds.insert(kinds.end(), more);
+  return kinds;
+}
+std::vector<Kind> ged_kinds() { return with(case_kinds(), {Kind::signalement_individuel, Kind::information_de_volet}); }
 std::vector<Kind> clir_kinds() {
-  return {Kind::signalement_de_structure, Kind::complement, Kind::decision,          Kind::acces,
-          Kind::information_de_volet,     Kind::maintien,   Kind::demande_effacement};
+  return with(case_kinds(), {Kind::signalement_de_structure, Kind::information_de_volet});
 }
-std::vector<Kind> cpraf_kinds() {
-  return {Kind::complement, Kind::decision, Kind::acces, Kind::maintien, Kind::demande_effacement};
-}
+std::vector<Kind> cpraf_kinds() { return case_kinds(); }
 
 /// What an instance does with a case; all the rest is the sender's, or nobody's.
 std::vector<Kind> evaluation_kinds() {
@@ -54,12 +69,24 @@ std::vector<Kind> evaluation_kinds() {
           Kind::transmission,
           Kind::orientation_cpraf,
           Kind::agrement,
+          Kind::recevabilite,
           Kind::inscription,
+          Kind::mise_en_evaluation,
           Kind::decision,
+          Kind::report_du_retour,
           Kind::cloture,
+          Kind::recusation,
           Kind::acces,
           Kind::maintien,
           Kind::demande_effacement};
+}
+
+/// His own recusal stays in sight of whoever recused: it is what shows his client that the rest is hidden rightly.
+std::vector<Kind> every_kind_but(Kind left_out) {
+  std::vector<Kind> out;
+  for (const KindRow& row : kind_table())
+    if (row.kind != left_out) out.push_back(row.kind);
+  return out;
 }
 
 Conditions conditions_of(std::initializer_list<Condition> list) {
@@ -81,7 +108,8 @@ void add_forbids(std::vector<Rule>& out) {
   // Nobody evaluates what they, or their organisation, reported; nobody goes on after withdrawing (design §4).
   for (Act act : {Act::deliver, Act::open}) {
     out.push_back({"interdit.auteur", true, act, every_role(), relations_of({Relation::author}), {}, instances});
-    out.push_back({"interdit.recuse", true, act, every_role(), relations_of({Relation::recused}), {}, instances});
+    out.push_back({"interdit.recuse", true, act, every_role(), relations_of({Relation::recused}),
+                   every_kind_but(Kind::recusation), instances});
   }
   out.push_back({"interdit.auteur",
                  true,
@@ -140,13 +168,18 @@ void add_submissions(std::vector<Rule>& out) {
                  here,
                  {Kind::information_de_volet},
                  instances});
-  out.push_back({"depot.complement",
-                 false,
-                 Act::submit,
-                 senders(),
-                 relations_of({Relation::case_party}),
-                 {Kind::complement},
-                 instances});
+  for (const auto& [id, kind] :
+       {std::pair{"depot.complement", Kind::complement}, std::pair{"depot.rectification", Kind::rectification},
+        std::pair{"depot.retrait", Kind::retrait}})
+    out.push_back({id, false, Act::submit, senders(), relations_of({Relation::case_party}), {kind}, instances});
+  out.push_back(
+      {"depot.instruction",
+       false,
+       Act::submit,
+       roles_of({Role::secretariat}),
+       relations_of({Relation::case_instance}),
+       {Kind::recevabilite, Kind::inscription, Kind::mise_en_evaluation, Kind::report_du_retour, Kind::cloture},
+       instances});
   out.push_back({"depot.decision",
                  false,
                  Act::submit,
@@ -161,6 +194,20 @@ void add_submissions(std::vector<Rule>& out) {
                  relations_of({Relation::case_instance}),
                  {Kind::retour},
                  {QueueKind::org}});
+  out.push_back({"depot.demande",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::demande_de_complement},
+                 {QueueKind::org}});
+  out.push_back({"depot.recusation",
+                 false,
+                 Act::submit,
+                 instance_roles(),
+                 relations_of({Relation::case_instance}),
+                 {Kind::recusation},
+                 instances});
   out.push_back({"depot.acces",
                  false,
                  Act::submit,
@@ -220,7 +267,13 @@ void add_reading(std::vector<Rule>& out) {
                    seated,
                    cpraf_kinds(),
                    {QueueKind::cpraf}});
-    out.push_back({ids.own, false, ids.act, senders(), own, {Kind::retour}, {QueueKind::org, QueueKind::person}});
+    out.push_back({ids.own,
+                   false,
+                   ids.act,
+                   senders(),
+                   own,
+                   {Kind::retour, Kind::demande_de_complement},
+                   {QueueKind::org, QueueKind::person}});
   }
 }
 

@@ -78,6 +78,7 @@ UnixMillis months_later(UnixMillis from, std::uint32_t months) {
 UnixMillis ceiling_of(UnixMillis opened_at) { return months_later(opened_at, term_months_max); }
 
 UnixMillis term_of(const CaseTimes& times, const Terms& terms) {
+  if (times.withdrawn_at.value != 0) return times.withdrawn_at;
   const UnixMillis ceiling = ceiling_of(times.opened_at);
   if (times.closed_at.value == 0) return ceiling;
   const UnixMillis from = std::max(times.closed_at, times.examined_at);
@@ -87,6 +88,7 @@ UnixMillis term_of(const CaseTimes& times, const Terms& terms) {
 }
 
 UnixMillis party_term_of(const CaseTimes& times, const Terms& terms) {
+  if (times.withdrawn_at.value != 0) return times.withdrawn_at;
   // Not from its closing, which a collectivité is not told of.
   if (times.examined_at.value == 0) return {};
   return std::min(months_later(times.examined_at, terms.party), ceiling_of(times.opened_at));
@@ -102,11 +104,12 @@ UnixMillis loose_term_of(UnixMillis accepted_at, const Terms& terms) {
 }
 
 bool is_notice_due(const CaseTimes& times, const Terms& terms, UnixMillis now) {
-  return times.noticed_at.value == 0 && now >= term_of(times, terms) - term_notice;
+  return times.withdrawn_at.value == 0 && times.noticed_at.value == 0 && now >= term_of(times, terms) - term_notice;
 }
 
 bool is_notice_void(const CaseTimes& times, const Terms& terms, UnixMillis now) {
-  return times.noticed_at.value != 0 && now < term_of(times, terms) - term_notice;
+  if (times.noticed_at.value == 0) return false;
+  return times.withdrawn_at.value != 0 || now < term_of(times, terms) - term_notice;
 }
 
 UnixMillis erased_at(const CaseTimes& times, const Terms& terms, UnixMillis held_until) {

@@ -30,8 +30,8 @@ inline constexpr std::uint32_t term_months_max = 60;  ///< the ceiling, from a c
 inline constexpr std::chrono::milliseconds term_notice = std::chrono::hours(14 * 24);        ///< before an erasure
 inline constexpr std::chrono::milliseconds term_unread_delay = std::chrono::hours(30 * 24);  ///< at most, from notice
 inline constexpr std::chrono::milliseconds hold_life = std::chrono::hours(90 * 24);          ///< of one person's word
-/// How long a collectivité may add to a case after it was told the outcome: nothing is erased before, or a refusal
-/// would tell that it was.
+/// How long a collectivité may add to a case, or put it right, after it was told the outcome. Nothing is erased before,
+/// and it is shorter than any term: or a refusal would tell that it was, or which term the case has.
 inline constexpr std::chrono::milliseconds party_adds_time = std::chrono::hours(30 * 24);
 /// How long one person's request for an early erasure waits for a second one's.
 inline constexpr std::chrono::milliseconds erasure_request_life = std::chrono::hours(30 * 24);
@@ -55,8 +55,9 @@ struct CaseTimes {
   UnixMillis examined_at{};  ///< since when a collectivité is told `examen_termine`
   UnixMillis closed_at{};
   TermClass term = TermClass::ordinaire;
-  UnixMillis noticed_at{};  ///< when its erasure was announced
-  bool read = false;        ///< by somebody of the instance
+  UnixMillis noticed_at{};    ///< when its erasure was announced
+  bool read = false;          ///< by somebody of the instance
+  UnixMillis withdrawn_at{};  ///< taken back before that: all of it is due at once, unannounced
 };
 
 /// Whether what stands in a queue of this name is a collectivité's copy; all else is the instance's.

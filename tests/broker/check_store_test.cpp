@@ -44,7 +44,7 @@ class CheckStore : public CoreTest {
     house.now = protocol::month_start(202602) + std::chrono::minutes(1);
     house.tick();  // the statistics of January
     EXPECT_EQ(refusal_in(open("ged.1", first.id)), "");
-    accept(step(protocol::Kind::decision, "secretariat", "ged/89", first.id));
+    decide(first.id);
     accept(step(protocol::Kind::retour, "secretariat", department.organisation_queue("referent.auxerre"), first.id));
     EXPECT_EQ(refusal_in(publish(department.enrol("ged.neuf", "service-9", {protocol::Role::membre_ged}, {"ged/89"}))),
               "");
@@ -105,7 +105,7 @@ TEST_F(CheckStore, FindsNothingInAWholeStore) {
   broker::CheckOptions options;
   options.log = department.log();
   const auto report = broker::check_store(house.database(), house.keys(), options);
-  EXPECT_EQ(report->exchanges, 5U);
+  EXPECT_EQ(report->exchanges, 8U);
   ASSERT_EQ(report->shards.size(), 2U);
   EXPECT_EQ(report->shards.back().size, house.store().tree_size());
   EXPECT_EQ(static_cast<std::int64_t>(report->leaves), query_number(house.database(), "SELECT count(*) FROM leaf"));
@@ -128,7 +128,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
        "record.type"},
       {"PRAGMA foreign_keys = OFF; DELETE FROM exchange WHERE number = 2", "exchange.order"},
       {"UPDATE exchange SET address = zeroblob(9) WHERE number = 2", "exchange.layout"},
-      {"INSERT INTO exchange SELECT 6, id, zeroblob(32), shard, leaf, accepted_at, queue, 9, head, kind, case_number, "
+      {"INSERT INTO exchange SELECT 9, id, zeroblob(32), shard, leaf, accepted_at, queue, 9, head, kind, case_number, "
        "roster, body, signature, seal, address FROM exchange WHERE number = 2",
        "exchange.twice"},
       {"UPDATE exchange SET nonce = (SELECT nonce FROM exchange WHERE number = 1) WHERE number = 2", "exchange.twice"},
@@ -198,7 +198,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE exchange SET address = NULL, seal = NULL, signature = NULL WHERE number = 2", "exchange.erased"},
       {"INSERT INTO erasure VALUES (2, 1)", "exchange.erased"},
       {"UPDATE exchange SET body = 7 WHERE number = 2", "exchange.size"},
-      {"DELETE FROM exchange WHERE number = 5", "leaf.exchange"},
+      {"DELETE FROM exchange WHERE number = 8", "leaf.exchange"},
       {"UPDATE roster SET keys = zeroblob(64) WHERE id = 1", "exchange.roster"},
       {"UPDATE piece SET bytes = zeroblob(length(bytes)) WHERE key = 2 << 12", "body.locked"},
       {"UPDATE piece SET bytes = zeroblob(length(bytes)) WHERE key = (2 << 12) + 1", "body.payload"},
@@ -210,7 +210,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE access_part SET leased = (SELECT leased FROM access_part WHERE number = 1) WHERE number = 2",
        "access.release"},
       {"UPDATE access_part SET lease = 99 WHERE number = 2", "access.lease"},
-      {"UPDATE access_part SET of = 2 WHERE number = 5", "access.of"},
+      {"UPDATE access_part SET of = 2 WHERE number = 8", "access.of"},
       {"UPDATE case_file SET state = 2 WHERE number = 1", "case.state"},
       {"UPDATE case_file SET exchanges = 9 WHERE number = 1", "case.count"},
       {"UPDATE case_file SET queue = 2 WHERE number = 1", "case.queue"},
@@ -316,12 +316,22 @@ TEST_F(RandomRequests, LeaveAWholeStoreWhateverTheyAre) {
                                         protocol::Kind::signalement_individuel,
                                         protocol::Kind::signalement_de_structure,
                                         protocol::Kind::complement,
+                                        protocol::Kind::rectification,
+                                        protocol::Kind::retrait,
+                                        protocol::Kind::recevabilite,
+                                        protocol::Kind::inscription,
+                                        protocol::Kind::mise_en_evaluation,
+                                        protocol::Kind::demande_de_complement,
+                                        protocol::Kind::cloture,
+                                        protocol::Kind::recusation,
                                         protocol::Kind::decision,
                                         protocol::Kind::retour,
                                         protocol::Kind::information_de_volet};
-        draft.kind = kinds[random(7)];
+        draft.kind = kinds[random(std::size(kinds))];
+        draft.attributes = step(draft.kind, "", "", {}).attributes;
         draft.queue = draft.kind == protocol::Kind::signalement_de_structure ? "clir/89" : "ged/89";
-        if (draft.kind == protocol::Kind::retour) draft.queue = department.organisation_queue("referent.auxerre");
+        if (draft.kind == protocol::Kind::retour || draft.kind == protocol::Kind::demande_de_complement)
+          draft.queue = department.organisation_queue("referent.auxerre");
         const protocol::KindRow* row = protocol::row_of(draft.kind);
         if (row->names_case || random(10) == 0) draft.case_id = some_id();
         if (random(10) == 0) draft.in_reply_to = some_id();

@@ -52,7 +52,21 @@ class CoreTest : public ::testing::Test {
     draft.queue = queue;
     draft.case_id = case_id;
     draft.created_at = house.now;
+    if (kind == protocol::Kind::recevabilite) draft.attributes = {{"avis", "recevable"}};
+    if (kind == protocol::Kind::inscription) draft.attributes = {{"date", "2026-12-03"}};
+    if (kind == protocol::Kind::cloture) draft.attributes = {{"terme", "ordinaire"}};
+    if (kind == protocol::Kind::report_du_retour) draft.attributes = {{"date", "2026-12-31"}};
     return draft;
+  }
+  /// What leads a case that somebody has opened from its receipt to the decision. The decision.
+  Sealed decide(const Digest& case_id, const std::string& instance = "ged/89", bool in_scope = true) {
+    for (const protocol::Kind kind :
+         {protocol::Kind::recevabilite, protocol::Kind::inscription, protocol::Kind::mise_en_evaluation}) {
+      Draft draft = step(kind, "secretariat", instance, case_id);
+      if (!in_scope && kind == protocol::Kind::recevabilite) draft.attributes = {{"avis", "hors_perimetre"}};
+      accept(draft);
+    }
+    return accept(step(protocol::Kind::decision, "secretariat", instance, case_id));
   }
   protocol::ReplyBody publish(broker::VerifiedPublish version) { return house.ask("operateur", std::move(version)); }
 

@@ -42,7 +42,7 @@ TEST_F(Rights, P6TheAuthorsColleagueInTheSecretariatDoesNotAnswerHisOwnCase) {
   const std::string home = department.organisation_queue("referent.auxerre");
   EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::decision, "sec.elu", "ged/89", report.id)))),
             "FORBIDDEN(interdit.auteur)");
-  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  decide(report.id);
   EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retour, "sec.elu", home, report.id)))),
             "FORBIDDEN(interdit.auteur)");
   accept(step(Kind::retour, "secretariat", home, report.id));
@@ -53,10 +53,10 @@ TEST_F(Rights, ASeatedMemberOfThePartyIsToldOfItsCaseInTheCommunesWordsAlone) {
   enrol("elu", organisation("referent.auxerre"), {Role::referent, Role::membre_ged}, {"ged/89"});
   const Sealed report = accept({});
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
-  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  decide(report.id);
   accept(step(Kind::retour, "secretariat", department.organisation_queue("referent.auxerre"), report.id));
-  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::complement, "elu", "ged/89", report.id)))),
-            "ILLEGAL_TRANSITION(examen_termine,recu)");
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retrait, "elu", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(examen_termine,examen_termine,complement,rectification)");
 }
 
 // ---- places hidden from a seat -------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ TEST_F(Rights, P8WhatAnAuthorsSideSentIsProvenToItAndWhatTheInstanceDoesIsRefuse
   enrol("elu", organisation("referent.auxerre"), {Role::referent, Role::membre_ged}, {"ged/89"});
   const Sealed report = accept({});
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
-  const Sealed decision = accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  const Sealed decision = decide(report.id);
   EXPECT_FALSE(sees("elu", report.id));
   const auto own = house.ask("elu", protocol::Prove{report.id});
   ASSERT_EQ(refusal_in(own), "");
@@ -118,7 +118,7 @@ TEST_F(Rights, P8WhatAPersonSentUnderAnotherEntryIsProvenToHimInTheInstance) {
   enrol("referent.auxerre.bis", "service-elu", {Role::membre_ged}, {"ged/89"});
   const Sealed report = accept({});
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
-  const Sealed decision = accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  const Sealed decision = decide(report.id);
   EXPECT_FALSE(sees("referent.auxerre.bis", report.id));
   const auto own = house.ask("referent.auxerre.bis", protocol::Prove{report.id});
   ASSERT_EQ(refusal_in(own), "");

@@ -1,9 +1,13 @@
+#include <array>
 #include <functional>
 
+#include "broker/store_vitals.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/random.hpp"
 #include "crypto/statement.hpp"
+#include "protocol/case_life.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/retention.hpp"
 #include "tests/broker/core_fixture.hpp"
 
 namespace pli::testing {
@@ -302,6 +306,12 @@ class CaseRoad : public CoreTest {
   Sealed report = accept({});
   std::string home = department.organisation_queue("referent.auxerre");
 
+  protocol::CaseItem seen_by_id(const std::string& member, const Digest& case_id) {
+    const auto reply = house.ask(member, protocol::ListCases{});
+    for (const protocol::CaseItem& item : std::get<protocol::Cases>(reply).items)
+      if (item.case_id == case_id) return item;
+    return {};
+  }
   protocol::CaseItem seen_by(const std::string& member) {
     const auto reply = house.ask(member, protocol::ListCases{});
     const auto& cases = std::get<protocol::Cases>(reply);
@@ -312,7 +322,7 @@ class CaseRoad : public CoreTest {
 TEST_F(CaseRoad, GoesFromAMairieToTheGedAndBack) {
   EXPECT_EQ(seen_by("referent.auxerre").state, "recu");
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
-  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  decide(report.id);
   EXPECT_EQ(seen_by("secretariat").state, "decide");
   EXPECT_EQ(seen_by("referent.auxerre").state, "en_cours_d_examen");
   const Sealed back = accept(step(Kind::retour, "secretariat", home, report.id));
@@ -327,12 +337,245 @@ TEST_F(CaseRoad, GoesFromAMairieToTheGedAndBack) {
 }
 
 TEST_F(CaseRoad, NoDecisionWithoutARecordedOpening) {
-  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::decision, "secretariat", "ged/89", report.id)))),
-            "ILLEGAL_TRANSITION(recu,decide)");
+  for (const Kind kind : {Kind::demande_de_complement, Kind::recevabilite, Kind::decision}) {
+    const std::string queue = kind == Kind::demande_de_complement ? home : "ged/89";
+    EXPECT_EQ(refusal_in(submit(department.seal(step(kind, "secretariat", queue, report.id)))).substr(0, 23),
+              "ILLEGAL_TRANSITION(recu");
+  }
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
-  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
   EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::decision, "secretariat", "ged/89", report.id)))),
-            "ILLEGAL_TRANSITION(decide,decide)");
+            "ILLEGAL_TRANSITION(recu,decide,demande_de_complement,recevabilite)");
+  decide(report.id);
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::decision, "secretariat", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(decide,decide,retour,report_du_retour)");
+}
+
+TEST_F(CaseRoad, GoesTheWholeWayAndIsClosed) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  accept(step(Kind::demande_de_complement, "secretariat", home, report.id));
+  EXPECT_EQ(seen_by("secretariat").state, "complement_demande");
+  EXPECT_EQ(seen_by("referent.auxerre").state, "complement_demande");
+  accept(step(Kind::complement, "referent.auxerre", "ged/89", report.id));
+  EXPECT_EQ(seen_by("secretariat").state, "recu");
+  accept(step(Kind::recevabilite, "secretariat", "ged/89", report.id));
+  accept(step(Kind::inscription, "secretariat", "ged/89", report.id));
+  Draft later = step(Kind::inscription, "secretariat", "ged/89", report.id);
+  later.attributes = {{"date", "2026-12-17"}};
+  accept(later);
+  EXPECT_EQ(house.store().case_file({1})->session_at, protocol::day_of("2026-12-17"));
+  accept(step(Kind::mise_en_evaluation, "secretariat", "ged/89", report.id));
+  accept(step(Kind::demande_de_complement, "secretariat", home, report.id));
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::recevabilite, "secretariat", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(complement_demande,recevable,inscription,decision)")
+      << "from where it was asked, nothing else";
+  accept(step(Kind::complement, "maire.auxerre", "ged/89", report.id));
+  EXPECT_EQ(seen_by("secretariat").state, "en_evaluation");
+  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  EXPECT_EQ(house.store().case_file({1})->decided_at, house.now);
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::cloture, "secretariat", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(decide,clos,retour,report_du_retour)");
+  accept(step(Kind::retour, "secretariat", home, report.id));
+  accept(step(Kind::cloture, "secretariat", "ged/89", report.id));
+  EXPECT_EQ(seen_by("secretariat").state, "clos");
+  EXPECT_EQ(seen_by("referent.auxerre").state, "examen_termine");
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::decision, "secretariat", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(clos,decide)");
+  expect_whole();
+}
+
+TEST_F(CaseRoad, AToolsInformationGoesTheSameWayAndIsAnswered) {
+  const Sealed information = accept(step(Kind::information_de_volet, "outil.transport", "ged/89", {}));
+  ASSERT_EQ(refusal_in(open("ged.1", information.id)), "");
+  decide(information.id);
+  const std::string queue = department.organisation_queue("outil.transport");
+  const Sealed back = accept(step(Kind::retour, "secretariat", queue, information.id));
+  EXPECT_EQ(refusal_in(house.ask("outil.transport", department.open("outil.transport", back.id, house.now,
+                                                                    protocol::Motif::lecture_du_retour))),
+            "");
+  accept(step(Kind::cloture, "secretariat", "ged/89", information.id));
+  expect_whole();
+}
+
+TEST_F(CaseRoad, SilenceAboutAComplementStopsNothing) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  accept(step(Kind::demande_de_complement, "secretariat", home, report.id));
+  decide(report.id);
+  EXPECT_EQ(seen_by("secretariat").state, "decide");
+  expect_whole();
+}
+
+TEST_F(CaseRoad, OutOfScopeGoesTheSameWayAndWaitsForItsReturnLikeTheOthers) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  Draft finding = step(Kind::recevabilite, "secretariat", "ged/89", report.id);
+  finding.attributes = {{"avis", "hors_perimetre"}};
+  accept(finding);
+  EXPECT_TRUE(house.store().case_file({1})->out_of_scope);
+  EXPECT_EQ(seen_by("referent.auxerre").state, "en_cours_d_examen");
+  for (const Kind kind : {Kind::cloture, Kind::retour}) {
+    const std::string queue = kind == Kind::retour ? home : "ged/89";
+    EXPECT_EQ(refusal_in(submit(department.seal(step(kind, "secretariat", queue, report.id)))).substr(0, 33),
+              "ILLEGAL_TRANSITION(hors_perimetre");
+  }
+  accept(step(Kind::recevabilite, "secretariat", "ged/89", report.id));
+  EXPECT_FALSE(house.store().case_file({1})->out_of_scope) << "found otherwise since";
+  finding.created_at = house.now;
+  accept(finding);
+  accept(step(Kind::inscription, "secretariat", "ged/89", report.id));
+  accept(step(Kind::mise_en_evaluation, "secretariat", "ged/89", report.id));
+  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  EXPECT_TRUE(house.store().case_file({1})->out_of_scope);
+  accept(step(Kind::retour, "secretariat", home, report.id));
+  accept(step(Kind::cloture, "secretariat", "ged/89", report.id));
+  expect_whole();
+}
+
+TEST_F(CaseRoad, IsTakenBackBeforeAnybodyHasReadItAndThenOpensNoMore) {
+  accept(step(Kind::rectification, "referent.auxerre", "ged/89", report.id));
+  const Sealed word = accept(step(Kind::retrait, "maire.auxerre", "ged/89", report.id));
+  EXPECT_EQ(seen_by("secretariat").state, "retire");
+  const auto unread = broker::StoreVitals(house.database()).unread();
+  ASSERT_TRUE(unread.has_value());
+  for (const auto& each : *unread) EXPECT_EQ(each.cases, 0U) << "nobody has to read it any more";
+  EXPECT_EQ(seen_by("referent.auxerre").state, "examen_termine");
+  EXPECT_EQ(refusal_in(open("ged.1", report.id)), "ERASED(retrait)");
+  EXPECT_EQ(refusal_in(open("ged.1", word.id)), "");
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retrait, "referent.auxerre", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(examen_termine,examen_termine)");
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::recevabilite, "secretariat", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(retire,recevable)");
+  expect_whole();
+}
+
+TEST_F(CaseRoad, OnceReadItIsPutRightAndNotTakenBack) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retrait, "referent.auxerre", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(recu,examen_termine,complement,rectification)");
+  const Sealed right = accept(step(Kind::rectification, "referent.auxerre", "ged/89", report.id));
+  EXPECT_EQ(refusal_in(open("ged.2", right.id)), "");
+}
+
+TEST_F(CaseRoad, OfAReadingAndARetraitThatRaceTheLogsOrderDecides) {
+  for (const bool reader_first : {true, false}) {
+    const Sealed raced = accept({});
+    std::vector<broker::VerifiedRequest> both;
+    both.push_back(house.request("ged.1", department.open("ged.1", raced.id, house.now)));
+    both.push_back(house.request(
+        "referent.auxerre", department.seal(step(Kind::retrait, "referent.auxerre", "ged/89", raced.id)).verified()));
+    if (!reader_first) std::swap(both[0], both[1]);
+    const auto outcome = house.apply(std::move(both));
+    ASSERT_TRUE(outcome.has_value());
+    ASSERT_EQ(outcome->outgoing.size(), 2U);
+    EXPECT_EQ(refusal_in(outcome->outgoing[0].reply.body), "");
+    EXPECT_EQ(refusal_in(outcome->outgoing[1].reply.body),
+              reader_first ? "ILLEGAL_TRANSITION(recu,examen_termine,complement,rectification)" : "ERASED(retrait)");
+  }
+  expect_whole();
+}
+
+TEST_F(CaseRoad, OfTwoStepsThatRaceTheLogsOrderDecides) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  Draft out = step(Kind::recevabilite, "secretariat", "ged/89", report.id);
+  out.attributes = {{"avis", "hors_perimetre"}};
+  std::vector<broker::VerifiedRequest> both;
+  both.push_back(house.request("secretariat", department.seal(out).verified()));
+  both.push_back(house.request(
+      "secretariat", department.seal(step(Kind::demande_de_complement, "secretariat", home, report.id)).verified()));
+  both.push_back(house.request("secretariat", department.seal(out).verified()));
+  const auto outcome = house.apply(std::move(both));
+  ASSERT_TRUE(outcome.has_value());
+  ASSERT_EQ(outcome->outgoing.size(), 3U);
+  EXPECT_EQ(refusal_in(outcome->outgoing[0].reply.body), "");
+  EXPECT_EQ(refusal_in(outcome->outgoing[1].reply.body), "");
+  EXPECT_EQ(refusal_in(outcome->outgoing[2].reply.body),
+            "ILLEGAL_TRANSITION(complement_demande,hors_perimetre,recevabilite,inscription)");
+  expect_whole();
+}
+
+TEST_F(CaseRoad, WithoutAReturnItIsClosedOnlyWhileTheDayOfAReviewLiesAhead) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  decide(report.id);
+  const auto defer_to = [&](const std::string& day) {
+    Draft draft = step(Kind::report_du_retour, "secretariat", "ged/89", report.id);
+    draft.attributes = {{"date", day}};
+    return refusal_in(submit(department.seal(draft)));
+  };
+  EXPECT_EQ(defer_to("2025-12-31"), "INVALID(attributes)") << "past";
+  EXPECT_EQ(defer_to("2199-01-01"), "INVALID(attributes)") << "further than a year";
+  EXPECT_EQ(defer_to("2026-02-01"), "");
+  house.now = *protocol::day_of("2026-02-01");
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::cloture, "secretariat", "ged/89", report.id)))),
+            "ILLEGAL_TRANSITION(decide,clos,retour,report_du_retour)")
+      << "the day has come: look at it again";
+  house.now = house.now - 1ms;
+  accept(step(Kind::cloture, "secretariat", "ged/89", report.id));
+  EXPECT_EQ(seen_by("secretariat").state, "clos");
+  EXPECT_EQ(seen_by("referent.auxerre").state, "en_cours_d_examen") << "closed without a word is not told";
+  accept(step(Kind::complement, "referent.auxerre", "ged/89", report.id));
+  accept(step(Kind::retour, "secretariat", home, report.id));
+  EXPECT_EQ(seen_by("referent.auxerre").state, "examen_termine");
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retour, "secretariat", home, report.id)))),
+            "ILLEGAL_TRANSITION(clos,retour_effectue)");
+  expect_whole();
+}
+
+TEST_F(CaseRoad, ThirtyDaysAfterTheReturnNothingIsAddedWhateverTheCaseCameTo) {
+  const Sealed other = accept({});
+  for (const Sealed* each : std::array<const Sealed*, 2>{&report, &other}) {
+    ASSERT_EQ(refusal_in(open("ged.1", each->id)), "");
+    decide(each->id);
+    accept(step(Kind::retour, "secretariat", home, each->id));
+  }
+  accept(step(Kind::cloture, "secretariat", "ged/89", other.id));
+  const UnixMillis shown = house.now;
+  house.now = shown + protocol::party_adds_time / 2;
+  ASSERT_EQ(refusal_in(publish(department.renew_term(house.now + std::chrono::hours(24 * 29)))), "");
+  house.now = shown + protocol::party_adds_time - 1ms;
+  for (const Sealed* each : std::array<const Sealed*, 2>{&report, &other})
+    for (const Kind kind : {Kind::complement, Kind::rectification})
+      accept(step(kind, "referent.auxerre", "ged/89", each->id));
+  house.now = house.now + 1ms;
+  for (const Sealed* each : std::array<const Sealed*, 2>{&report, &other})
+    for (const Kind kind : {Kind::complement, Kind::rectification})
+      EXPECT_EQ(refusal_in(submit(department.seal(step(kind, "referent.auxerre", "ged/89", each->id)))),
+                "ILLEGAL_TRANSITION(examen_termine,recu)");
+}
+
+TEST_F(CaseRoad, WhoRecusesIsShownAndOpensNothingMoreOfTheCase) {
+  const Sealed other = accept({});
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  accept(step(Kind::recusation, "ged.1", "ged/89", report.id));
+  EXPECT_EQ(refusal_in(open("ged.1", report.id)), "FORBIDDEN(interdit.recuse)");
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::recusation, "ged.1", "ged/89", report.id)))),
+            "FORBIDDEN(interdit.recuse)");
+  EXPECT_EQ(refusal_in(submit(department.seal_access("ged.1", report))), "NOT_FOUND");
+  accept(step(Kind::complement, "referent.auxerre", "ged/89", report.id));
+  house.restart();
+  const auto shown_to = [&](const std::string& member) {
+    std::size_t shown = 0;
+    const auto reply = house.ask(member, protocol::List{"ged/89", {}, 64});
+    for (const protocol::QueueItem& item : std::get<protocol::Items>(reply).items) shown += item.visible ? 1 : 0;
+    return shown;
+  };
+  EXPECT_EQ(shown_to("ged.1"), 2U) << "the other case's report, and what he recused himself by";
+  EXPECT_EQ(shown_to("ged.2"), 4U);
+  const auto cases = house.ask("ged.1", protocol::ListCases{});
+  ASSERT_EQ(std::get<protocol::Cases>(cases).items.size(), 1U);
+  EXPECT_EQ(std::get<protocol::Cases>(cases).items.front().case_id, other.id);
+  EXPECT_EQ(refusal_in(open("ged.2", report.id)), "");
+  EXPECT_EQ(refusal_in(open("ged.1", other.id)), "");
+  expect_whole();
+}
+
+TEST_F(CaseRoad, OnlyTheSecretariatInstructsAndOnlyTheSendersSideTakesBack) {
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  for (const Kind kind : {Kind::recevabilite, Kind::inscription, Kind::mise_en_evaluation, Kind::decision,
+                          Kind::report_du_retour, Kind::cloture}) {
+    EXPECT_EQ(refusal_in(submit(department.seal(step(kind, "ged.1", "ged/89", report.id)))), "FORBIDDEN(defaut)");
+    EXPECT_EQ(refusal_in(submit(department.seal(step(kind, "referent.auxerre", "ged/89", report.id)))),
+              "FORBIDDEN(interdit.auteur)");
+  }
+  for (const Kind kind : {Kind::complement, Kind::retrait, Kind::rectification})
+    EXPECT_EQ(refusal_in(submit(department.seal(step(kind, "secretariat", "ged/89", report.id)))), "FORBIDDEN(defaut)");
 }
 
 TEST_F(CaseRoad, AnAnomalyBelongsToNoCase) {
@@ -350,7 +593,7 @@ TEST_F(CaseRoad, AnAnomalyBelongsToNoCase) {
 
 TEST_F(CaseRoad, ARetourIsOneBucketWhateverItSays) {
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
-  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  decide(report.id);
   Sealed exact = department.seal(step(Kind::retour, "secretariat", home, report.id));
   ASSERT_EQ(exact.envelope.payload.size(), protocol::retour_payload_bytes);
   for (const int more : {-1, 1}) {
@@ -366,19 +609,52 @@ TEST_F(CaseRoad, ARetourIsOneBucketWhateverItSays) {
 
 TEST_F(CaseRoad, NoReturnWithoutADecision) {
   EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::retour, "secretariat", home, report.id)))),
-            "ILLEGAL_TRANSITION(recu,retour_effectue)");
+            "ILLEGAL_TRANSITION(recu,retour_effectue)")
+      << "nobody has read it: nothing is possible";
 }
 
 TEST_F(CaseRoad, ACollectiviteIsNeverToldTheInnerState) {
-  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  // Every act of its side, at every step of two roads: out of scope and closed, in scope and not.
+  const Sealed other = accept({});
+  for (const Sealed* each : std::array<const Sealed*, 2>{&report, &other})
+    ASSERT_EQ(refusal_in(open("ged.1", each->id)), "");
+  const auto answers = [&](const Sealed& about) {
+    house.now = house.now + 61s;  // past its refusals an identity is busy
+    std::vector<std::string> out;
+    for (const Kind kind : {Kind::retrait, Kind::complement, Kind::rectification, Kind::decision, Kind::retour,
+                            Kind::cloture, Kind::recevabilite, Kind::recusation, Kind::acces}) {
+      Draft draft = step(kind, "referent.auxerre", kind == Kind::retour ? home : "ged/89", about.id);
+      if (kind == Kind::acces) draft.in_reply_to = about.id;
+      out.push_back(refusal_in(submit(department.seal(draft))));
+    }
+    out.push_back(seen_by_id("referent.auxerre", about.id).state);
+    out.push_back(std::to_string(seen_by_id("referent.auxerre", about.id).exchanges));
+    return out;
+  };
+  const auto expect_alike = [&](const char* where) {
+    const auto first = answers(report);
+    EXPECT_EQ(first, answers(other)) << where;
+    for (const std::string& each : first)
+      for (const char* word : {"perimetre", "recevable", "ordre", "evaluation", "decide", "clos", "retour_effectue"})
+        EXPECT_EQ(each.find(word), std::string::npos) << each;
+  };
+  Draft out = step(Kind::recevabilite, "secretariat", "ged/89", report.id);
+  out.attributes = {{"avis", "hors_perimetre"}};
+  accept(out);
+  accept(step(Kind::recevabilite, "secretariat", "ged/89", other.id));
+  expect_alike("found in and out of scope");
+  accept(step(Kind::inscription, "secretariat", "ged/89", report.id));
+  expect_alike("one on an agenda");
+  accept(step(Kind::mise_en_evaluation, "secretariat", "ged/89", report.id));
   accept(step(Kind::decision, "secretariat", "ged/89", report.id));
-  accept(step(Kind::complement, "referent.auxerre", "ged/89", report.id));
-  accept(step(Kind::retour, "secretariat", home, report.id));
-  const std::string refused =
-      refusal_in(submit(department.seal(step(Kind::complement, "referent.auxerre", "ged/89", report.id))));
-  EXPECT_EQ(refused.substr(0, 18), "ILLEGAL_TRANSITION");
-  EXPECT_NE(refused.find("examen_termine,"), std::string::npos) << refused;
-  EXPECT_EQ(refused.find("retour"), std::string::npos) << refused;
+  expect_alike("one decided");
+  for (const Kind kind : {Kind::inscription, Kind::mise_en_evaluation, Kind::decision})
+    accept(step(kind, "secretariat", "ged/89", other.id));
+  for (const Sealed* each : std::array<const Sealed*, 2>{&report, &other})
+    accept(step(Kind::retour, "secretariat", home, each->id));
+  expect_alike("both answered");
+  accept(step(Kind::cloture, "secretariat", "ged/89", report.id));
+  expect_alike("one closed");
 }
 
 TEST_F(CaseRoad, ACollectivitesCaseMovesOnlyWithWhatItMayKnow) {
@@ -390,15 +666,15 @@ TEST_F(CaseRoad, ACollectivitesCaseMovesOnlyWithWhatItMayKnow) {
   EXPECT_EQ(seen_by("referent.auxerre").exchanges, 1U);
   accept(step(Kind::complement, "maire.auxerre", "ged/89", report.id));
   EXPECT_EQ(seen_by("referent.auxerre").exchanges, 2U);
-  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  decide(report.id);
   EXPECT_EQ(seen_by("referent.auxerre").exchanges, 2U);
-  EXPECT_EQ(seen_by("ged.2").exchanges, 3U);
+  EXPECT_EQ(seen_by("ged.2").exchanges, 6U);
   EXPECT_FALSE(seen_by("ged.2").commune);
 }
 
 TEST_F(CaseRoad, AReturnGoesOnlyToTheOrganisationThatReported) {
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
-  accept(step(Kind::decision, "secretariat", "ged/89", report.id));
+  decide(report.id);
   const Sealed astray =
       department.seal(step(Kind::retour, "secretariat", department.organisation_queue("referent.sens"), report.id));
   EXPECT_EQ(refusal_in(submit(astray)), "INVALID(queue)");

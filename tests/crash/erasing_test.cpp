@@ -10,7 +10,6 @@
 #include "base/file.hpp"
 #include "broker/record_fields.hpp"
 #include "protocol/case_life.hpp"
-#include "protocol/statistics.hpp"
 #include "tests/crash/scripted_broker.hpp"
 #include "tests/support/faulty_disk.hpp"
 
@@ -18,46 +17,25 @@ namespace pli::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace std::chrono_literals;
 using protocol::Kind;
 
-constexpr std::chrono::milliseconds day = 24h;
 constexpr std::size_t file_bytes_max = 64U << 20U;
 
 class Erasing : public ::testing::Test {
  protected:
   Erasing() {
-    draft_.sender = "secretariat";
-    draft_.kind = Kind::decision;
+    draft_.kind = Kind::retrait;
     draft_.case_id = due_.id;
-    decision_ = department_.seal(draft_);
+    retrait_ = department_.seal(draft_);
     ask(due_);
     ask(kept_);
-    EXPECT_EQ(refusal_in(house_.ask("secretariat", department_.open("secretariat", due_.id, house_.now))), "");
-    ask(decision_);
-    EXPECT_TRUE(close_case());
-    // Announced, by a broker that was away for the weeks between.
-    house_.now = term_ - 14 * day;
-    house_.tick();
-    EXPECT_EQ(refusal_in(house_.ask("operateur", department_.renew_term(house_.now + 29 * day))), "");
-    house_.now = term_;
+    // Taken back, and so due at the next tick.
+    ask(retrait_);
     house_.close();
     base_ = disk_.image();
     leases_ = *read_file(house_.key_paths().leases, file_bytes_max);
   }
   void ask(const Sealed& sealed) { EXPECT_EQ(refusal_in(house_.ask(sealed.address.sender, sealed.verified())), ""); }
-  bool close_case() {
-    auto row = house_.store().case_file({1});
-    auto tx = house_.store().begin();
-    if (!row || !tx) return false;
-    row->state = static_cast<std::uint8_t>(protocol::CaseState::clos);
-    row->out_of_scope = true;
-    tx->update_case(*row);
-    broker::CaseTermRow end = house_.store().case_term({1});
-    end.closed_at = house_.now;
-    tx->set_case_term(end);
-    return tx->commit().has_value();
-  }
   void put_leases(const Bytes& first, const Bytes& second) {
     ASSERT_TRUE(write_file_durably(house_.key_paths().leases, first, FileMode::owner_only).has_value());
     ASSERT_TRUE(write_file_durably(house_.key_paths().leases_copy, second, FileMode::owner_only).has_value());
@@ -93,9 +71,7 @@ class Erasing : public ::testing::Test {
     options.vfs = disk_.name();
     const auto report = broker::check_store(house_.database(), house_.keys(), options);
     ASSERT_TRUE(report.has_value()) << report.error().detail;
-    // The case is closed here by hand, and not by an act.
-    for (const broker::StoreProblem& problem : report->problems)
-      if (problem.name != "case.state") ADD_FAILURE() << problem.name << " " << problem.where;
+    for (const broker::StoreProblem& problem : report->problems) ADD_FAILURE() << problem.name << " " << problem.where;
   }
   /// As any start does.
   void expect_finished_by_the_next_start() {
@@ -103,7 +79,7 @@ class Erasing : public ::testing::Test {
     ASSERT_TRUE(house_.open().has_value());
     expect_whole();
     house_.tick();
-    for (const Sealed* gone : {&due_, &decision_}) {
+    for (const Sealed* gone : {&due_, &retrait_}) {
       const auto row = house_.store().find_exchange(gone->id);
       ASSERT_TRUE(row.has_value());
       EXPECT_TRUE(row->erased);
@@ -114,7 +90,7 @@ class Erasing : public ::testing::Test {
     EXPECT_EQ(house_.keys().erased().size(), 2U) << "each named once";
     expect_whole();
     EXPECT_FALSE(disk_holds(due_));
-    EXPECT_FALSE(disk_holds(decision_));
+    EXPECT_FALSE(disk_holds(retrait_));
     EXPECT_TRUE(disk_holds(kept_)) << "the search is one that finds";
   }
 
@@ -130,14 +106,13 @@ class Erasing : public ::testing::Test {
     options.background_writeback = false;
     return options;
   }
-  const UnixMillis term_ = protocol::month_start(202604);
   FaultyDisk disk_{seed()};
   Department department_{small()};
   BrokerHouse house_{department_, on(disk_)};
   Draft draft_;
   Sealed due_ = department_.seal({});
   Sealed kept_ = department_.seal({});
-  Sealed decision_;
+  Sealed retrait_;
   DiskImage base_;
   Bytes leases_;
 };

@@ -102,8 +102,17 @@ class ScriptedBroker : public ::testing::Test {
 
     Draft step;
     step.sender = "secretariat";
-    step.kind = protocol::Kind::decision;
     step.case_id = first_.id;
+    for (const auto& [kind, attribute] : std::vector<std::pair<protocol::Kind, std::pair<std::string, std::string>>>{
+             {protocol::Kind::recevabilite, {"avis", "recevable"}},
+             {protocol::Kind::inscription, {"date", "2026-12-03"}},
+             {protocol::Kind::mise_en_evaluation, {}}}) {
+      step.kind = kind;
+      step.attributes.clear();
+      if (!attribute.first.empty()) step.attributes = {attribute};
+      script_.emplace_back(Batch{submits(step)});
+    }
+    step.kind = protocol::Kind::decision;
     script_.emplace_back(Batch{submits(step)});
     step.kind = protocol::Kind::retour;
     step.queue = department_.organisation_queue("referent.auxerre");

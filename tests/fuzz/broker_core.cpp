@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -186,8 +187,16 @@ class Run {
     if (choices_.below(4) == 0)
       draft.handling = {choices_.of(plain_handling),
                         "no-copy-to:" + world_.department.member(choices_.of(world_.members)).organisation};
-    if (draft.kind == protocol::Kind::anomalie)
-      draft.attributes = {{"code", std::string(choices_.of(protocol::anomaly_codes()))}};
+    if (const std::string name(protocol::attribute_name(draft.kind)); !name.empty()) {
+      static constexpr std::array<std::string_view, 2> days = {"2026-01-20", "2026-12-31"};
+      std::span<const std::string_view> values = days;
+      if (name == "avis") values = protocol::admissibility_words();
+      if (name == "terme") values = protocol::closing_terms();
+      if (draft.kind == protocol::Kind::anomalie) values = protocol::anomaly_codes();
+      if (draft.kind == protocol::Kind::maintien) values = protocol::hold_codes();
+      if (draft.kind == protocol::Kind::demande_effacement) values = protocol::erasure_codes();
+      draft.attributes = {{name, std::string(choices_.of(values))}};
+    }
     draft.created_at = house_.now + std::chrono::milliseconds(choices_.below(4) == 0 ? choices_.number(4) : 0);
     Sealed sealed = world_.department.seal(draft);
     sealed.address.directory = directory_;

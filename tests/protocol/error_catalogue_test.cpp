@@ -35,11 +35,14 @@ std::vector<Refusal> all_refusals() {
   for (const char* field : {"address", "sender", "contract", "roster", "kind", "case", "release", "motif", "note",
                             "handling", "queue", "directory", "exchange", "index"})
     out.push_back({Code::invalid, field, 0});
-  for (const char* step : {"recu,decide", "recu,retour", "clos,complement"})
+  for (const char* step : {"recu,decide,demande_de_complement", "recu,retour", "clos,complement", "recu,recevable",
+                           "recu,a_l_ordre_du_jour", "recevable,en_evaluation", "decide,clos,retour",
+                           "decide,complement_demande", "en_cours_d_examen,examen_termine,complement"})
     out.push_back({Code::illegal_transition, step, 0});
   out.push_back({Code::erased, "journal", 0});
   out.push_back({Code::revoked, "suspension", 0});
   out.push_back({Code::erased, "cle", 0});
+  out.push_back({Code::erased, "retrait", 0});
   return out;
 }
 

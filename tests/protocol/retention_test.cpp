@@ -167,10 +167,34 @@ TEST(Retention, ClassesHaveNamesAndNumbersForEver) {
 }
 
 TEST(Retention, WhatItsAuthorMayStillDoDoesNotTellAClosedCaseFromAnErasedOne) {
-  for (const Kind kind : {Kind::complement, Kind::retrait, Kind::rectification})
-    EXPECT_EQ(next_state({CaseState::clos, true}, kind).has_value(),
-              next_state({CaseState::efface, true}, kind).has_value())
-        << row_of(kind)->name;
+  // Nothing is erased before its author is late.
+  CaseFacts closed;
+  closed.state = CaseState::clos;
+  closed.opened = closed.answered = closed.late = true;
+  CaseFacts erased = closed;
+  erased.state = CaseState::efface;
+  for (const Kind kind : {Kind::complement, Kind::retrait, Kind::rectification}) {
+    EXPECT_EQ(step_of(closed, kind), nullptr) << row_of(kind)->name;
+    EXPECT_EQ(step_of(erased, kind), nullptr) << row_of(kind)->name;
+    EXPECT_EQ(illegal_step(closed, kind, {}, CaseSide::partie, true),
+              illegal_step(erased, kind, {}, CaseSide::partie, true));
+  }
+}
+
+TEST(Retention, WhatWasTakenBackUnreadIsDueAtOnceAndUnannouncedButForAHold) {
+  CaseTimes times;
+  times.opened_at = month_start(202603);
+  times.withdrawn_at = month_start(202603) + 11 * day;
+  EXPECT_EQ(term_of(times, {}), times.withdrawn_at);
+  EXPECT_EQ(erased_at(times, {}, {}), times.withdrawn_at) << "the day it was taken back on, and unread as it is";
+  EXPECT_EQ(party_term_of(times, {}), times.withdrawn_at);
+  EXPECT_TRUE(is_party_due(times, {}, times.withdrawn_at));
+  EXPECT_FALSE(is_party_due(times, {}, times.withdrawn_at - 1ms));
+  EXPECT_FALSE(is_notice_due(times, {}, times.withdrawn_at + 30 * day));
+  EXPECT_EQ(erased_at(times, {}, times.withdrawn_at + 80 * day), times.withdrawn_at + 80 * day);
+  // Announced at its ceiling, and taken back then.
+  times.noticed_at = times.withdrawn_at - day;
+  EXPECT_TRUE(is_notice_void(times, {}, times.withdrawn_at));
 }
 
 TEST(Retention, OnlyWhatWasSentToACollectiviteIsItsCopy) {

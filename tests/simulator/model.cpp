@@ -74,11 +74,12 @@ bool Model::may_read(const View& view, const std::string& id, const protocol::Ex
   for (const std::string& condition : what.address.handling)
     if (condition == "no-copy-to:" + member->organisation) return false;
   if (!is_instance(what.queue))
-    return what.kind == Kind::retour && what.queue == "org/" + member->organisation &&
-           has_any(*member, {Role::referent, Role::maire, Role::outil});
+    return (what.kind == Kind::retour || what.kind == Kind::demande_de_complement) &&
+           what.queue == "org/" + member->organisation && has_any(*member, {Role::referent, Role::maire, Role::outil});
   if (what.case_id) {
     const Case& of_case = cases_.at(*what.case_id);
     if (of_case.organisation == member->organisation || of_case.person == member->person) return false;
+    if (what.kind != Kind::recusation && view.recused.contains({*what.case_id, member->person})) return false;
   }
   const Role own = what.queue.rfind("ged/", 0) == 0    ? Role::membre_ged
                    : what.queue.rfind("clir/", 0) == 0 ? Role::membre_clir
@@ -103,25 +104,38 @@ void Model::check_step(const protocol::Member& sender, const Exchange& exchange,
       if (queue != (exchange.kind == Kind::signalement_individuel ? "ged/89" : "clir/89")) wrong("not where it goes");
       return;
     case Kind::complement:
+    case Kind::rectification:
+    case Kind::retrait:
       if (of_case == nullptr || sender.organisation != of_case->organisation) return wrong("no party of the case");
-      if (of_case->state == 2) wrong("the case was answered");
+      if (!has_any(sender, {Role::referent, Role::maire, Role::outil})) wrong("not a sender's role");
       if (queue != of_case->queue) wrong("not the case's instance");
+      return senders_step(exchange.kind, *of_case, wrong);
+    case Kind::recusation:
+      if (of_case == nullptr || !sits(sender, of_case->queue) || queue != of_case->queue)
+        return wrong("not of the instance");
+      if (sender.organisation == of_case->organisation) wrong("an author recuses");
+      if (of_case->state == "retire") wrong("of a case taken back");
+      if (views_.back().recused.contains({*exchange.case_id, sender.person})) wrong("recused twice");
+      views_.push_back(views_.back());
+      views_.back().recused.insert({*exchange.case_id, sender.person});
       return;
-    case Kind::decision:
-      if (of_case == nullptr || !sits(sender, of_case->queue)) return wrong("not of the instance");
-      if (!sender.roles.has(Role::secretariat)) wrong("only the secretariat says what was decided");
-      if (sender.organisation == of_case->organisation) wrong("an author decides");
-      if (!of_case->opened) wrong("decided before anybody read the case");
-      if (of_case->state != 0) wrong("decided twice");
-      of_case->state = 1;
-      return;
+    case Kind::demande_de_complement:
     case Kind::retour:
+    case Kind::recevabilite:
+    case Kind::inscription:
+    case Kind::mise_en_evaluation:
+    case Kind::decision:
+    case Kind::report_du_retour:
+    case Kind::cloture: {
       if (of_case == nullptr || !sits(sender, of_case->queue)) return wrong("not of the instance");
-      if (!sender.roles.has(Role::secretariat)) wrong("only the secretariat answers");
-      if (of_case->state != 1) wrong("answered out of turn");
-      if (queue != "org/" + of_case->organisation) wrong("answered to somebody else");
-      of_case->state = 2;
-      return;
+      if (!sender.roles.has(Role::secretariat)) wrong("only the secretariat leads a case");
+      if (sender.organisation == of_case->organisation) wrong("an author leads his own case");
+      if (views_.back().recused.contains({*exchange.case_id, sender.person})) wrong("by who has recused");
+      const bool outward = exchange.kind == Kind::retour || exchange.kind == Kind::demande_de_complement;
+      if (queue != (outward ? "org/" + of_case->organisation : of_case->queue)) wrong("to somebody else");
+      if (!of_case->opened) wrong("before anybody read the case");
+      return instances_step(exchange, *of_case, wrong);
+    }
     case Kind::acces: {
       const auto original = accepted_.find(exchange.address.in_reply_to);
       if (original == accepted_.end()) return wrong("access to what is not there");
@@ -134,6 +148,74 @@ void Model::check_step(const protocol::Member& sender, const Exchange& exchange,
     }
     default: return wrong("a kind that nobody here may send");
   }
+}
+
+void Model::senders_step(protocol::Kind kind, Case& of_case, const Wrong& wrong) {
+  if (of_case.state == "retire") return wrong("of a case taken back");
+  if (kind == Kind::retrait) {
+    if (of_case.opened || of_case.state != "recu") wrong("taken back after it was read");
+    of_case.state = "retire";
+    return;
+  }
+  const bool awaited = of_case.state == "complement_demande";
+  if (!awaited && of_case.answered.value != 0 && now_ >= of_case.answered + std::chrono::hours(30 * 24))
+    wrong("the case was answered long ago");
+  if (awaited && kind == Kind::complement) of_case.state = of_case.resumes;
+}
+
+void Model::instances_step(const Exchange& exchange, Case& of_case, const Wrong& wrong) {
+  static const std::set<std::string> examined{"recu", "recevable", "hors_perimetre", "a_l_ordre_du_jour",
+                                              "en_evaluation"};
+  const std::string said = exchange.address.attributes.empty() ? "" : exchange.address.attributes.front().second;
+  const std::string from = of_case.state == "complement_demande" ? of_case.resumes : of_case.state;
+  const auto from_one_of = [&](const std::set<std::string>& places) {
+    if (!places.contains(from)) wrong("out of turn");
+  };
+  switch (exchange.kind) {
+    case Kind::demande_de_complement:
+      if (!examined.contains(of_case.state)) wrong("asked out of turn");
+      of_case.resumes = of_case.state;
+      of_case.state = "complement_demande";
+      return;
+    case Kind::recevabilite:
+      from_one_of({"recu", "recevable", "hors_perimetre"});
+      of_case.state = said;
+      return;
+    case Kind::inscription:
+      from_one_of({"recevable", "hors_perimetre", "a_l_ordre_du_jour", "en_evaluation"});
+      of_case.state = from == "en_evaluation" ? from : "a_l_ordre_du_jour";
+      return;
+    case Kind::mise_en_evaluation:
+      from_one_of({"a_l_ordre_du_jour"});
+      of_case.state = "en_evaluation";
+      return;
+    case Kind::decision:
+      from_one_of({"en_evaluation"});
+      of_case.state = "decide";
+      return;
+    case Kind::retour:
+      if (of_case.answered.value != 0) wrong("answered twice");
+      if (of_case.state != "decide" && of_case.state != "clos") wrong("answered out of turn");
+      if (of_case.state == "decide") of_case.state = "retour_effectue";
+      of_case.answered = now_;
+      return;
+    case Kind::report_du_retour:
+      if (of_case.state != "decide" && of_case.state != "clos") wrong("deferred out of turn");
+      if (of_case.answered.value != 0) wrong("deferred after the answer");
+      of_case.review = protocol::day_of(said).value_or(UnixMillis{});
+      if (of_case.review <= now_) wrong("deferred to a day that is past");
+      return;
+    default:  // cloture
+      if (of_case.state != "retour_effectue" && (of_case.state != "decide" || of_case.review <= now_))
+        wrong("closed without a retour or a review ahead");
+      of_case.state = "clos";
+  }
+}
+
+bool Model::is_taken_back(const protocol::ExchangeId& id) const {
+  const auto found = accepted_.find(id);
+  return found != accepted_.end() && found->second.case_id && found->second.kind != Kind::retrait &&
+         cases_.at(*found->second.case_id).state == "retire";
 }
 
 // ---- the log ------------------------------------------------------------------------------------------------------
@@ -169,6 +251,24 @@ void Model::take_leaf(const std::string& text, const audit::Record& record) {
   if (leaf->type == audit::LeafType::verification) ++reading_leaves_[text_of(record, "actor")];
   if (act == "submit") return take_submit(record, place);
   if (act == "open") return take_open(record, place);
+  if (act == "erase_exchange") return take_erasure(record, place);
+}
+
+/// No term comes in the time that a simulation takes: what goes was taken back.
+void Model::take_erasure(const audit::Record& record, const broker::LeafPlace& place) {
+  const auto found = accepted_.find(digest_of(record, "exchange"));
+  if (found == accepted_.end()) return broke("P9", said(place) + " erases what is not there");
+  Exchange& exchange = found->second;
+  if (exchange.erased) broke("P9", "exchange " + brief(exchange.id) + " is erased twice");
+  if (!exchange.case_id || cases_.at(*exchange.case_id).state != "retire")
+    broke("P9", "exchange " + brief(exchange.id) + " is erased before its time");
+  exchange.erased = true;
+}
+
+void Model::check_erased() {
+  for (const auto& [id, exchange] : accepted_)
+    if (exchange.case_id && !exchange.erased && cases_.at(*exchange.case_id).state == "retire")
+      return broke("P9", "exchange " + brief(id) + " was taken back and is kept");
 }
 
 void Model::take_directory(const audit::Leaf& leaf, const audit::Record& record) {
@@ -230,7 +330,10 @@ void Model::take_submit(const audit::Record& record, const broker::LeafPlace& pl
       exchange.kind == Kind::signalement_individuel || exchange.kind == Kind::signalement_de_structure;
   if (opens_case) {
     exchange.case_id = id;
-    cases_[id] = {address.queue, sender->person, sender->organisation, false, 0};
+    Case& opened = cases_[id];
+    opened.queue = address.queue;
+    opened.person = sender->person;
+    opened.organisation = sender->organisation;
   } else if (address.case_id != Digest{}) {
     exchange.case_id = address.case_id;
   }
@@ -281,6 +384,7 @@ void Model::take_open(const audit::Record& record, const broker::LeafPlace& plac
     return broke("P6", actor + " is let into exchange " + brief(request->exchange));
   const Exchange& exchange = accepted_.at(request->exchange);
   if (exchange.kind == Kind::acces) broke("P6", actor + " opens an access part by itself");
+  if (is_taken_back(request->exchange)) broke("P6", actor + " opens what was taken back");
   if (exchange.case_id) {
     Case& of_case = cases_.at(*exchange.case_id);
     const protocol::Member* member = in_force(views_.back(), actor, now_);
@@ -370,8 +474,9 @@ void Model::check_items(const Told& told, const std::string& queue, const std::v
     const bool some = in_some_view([&](const View& view) { return may_read(view, told.member, item.exchange, now_); });
     const bool all = !in_some_view([&](const View& view) { return !may_read(view, told.member, item.exchange, now_); });
     if (item.visible && !some) return broke("P6", whom + ": number " + std::to_string(after) + " is not for him");
+    if (item.visible && exchange.erased) return broke("P9", whom + ": number " + std::to_string(after) + " is erased");
     // An access part can be added while the batch runs: then both answers were right in their turn.
-    if (!item.visible && all && exchange.parts == 1)
+    if (!item.visible && all && exchange.parts == 1 && !exchange.erased)
       return broke("P8", whom + ": number " + std::to_string(after) + " is withheld");
     if (!item.visible && (!item.address.empty() || !item.seal.empty()))
       return broke("P6", whom + ": a hidden header tells what it heads");

@@ -34,7 +34,7 @@ class Model {
   Model(std::string log, crypto::SignPublic log_key, std::shared_ptr<const protocol::Directory> first)
       : log_(std::move(log)), log_key_(log_key) {
     versions_.emplace(first->number().value, first);
-    views_.push_back({std::move(first), {}});
+    views_.push_back({std::move(first), {}, {}});
   }
 
   [[nodiscard]] const std::optional<Breach>& breach() const { return breach_; }
@@ -79,6 +79,8 @@ class Model {
   void may_move_cursor(const std::string& member, const std::string& queue, QueueNumber number);
   /// Whenever there is time: nothing receipted is missing.
   void check_receipts();
+  /// Nothing that was taken back outlives the tick.
+  void check_erased();
 
   // ---- what members know, for the simulation to choose from ------------------------------------------------------
   struct Case {
@@ -86,7 +88,10 @@ class Model {
     std::string person;
     std::string organisation;
     bool opened = false;
-    int state = 0;  ///< 0 received, 1 decided, 2 answered
+    std::string state = "recu";
+    std::string resumes{};  ///< where an awaited complement leads back to
+    UnixMillis answered{};
+    UnixMillis review{};  ///< of a deferred retour
   };
   struct Exchange {
     protocol::ExchangeId id{};
@@ -98,6 +103,7 @@ class Model {
     std::optional<protocol::ExchangeId> case_id;
     std::set<crypto::AgePublic> readers;  ///< of all its access parts
     std::size_t parts = 1;
+    bool erased = false;
   };
   [[nodiscard]] const std::map<protocol::ExchangeId, Exchange>& accepted() const { return accepted_; }
   [[nodiscard]] const std::vector<protocol::ExchangeId>& order() const { return order_; }
@@ -107,6 +113,8 @@ class Model {
   [[nodiscard]] bool is_receipted(const protocol::ExchangeId& id) const { return receipted_.count(id) != 0; }
   [[nodiscard]] std::size_t openings() const { return openings_.size(); }
   [[nodiscard]] std::size_t refusals() const { return refusals_; }
+  /// A case taken back before anybody had read it opens no more.
+  [[nodiscard]] bool is_taken_back(const protocol::ExchangeId& id) const;
   /// As the newest state has it.
   [[nodiscard]] bool may_read(const std::string& member, const protocol::ExchangeId& id, UnixMillis now) const {
     return may_read(views_.back(), member, id, now);
@@ -124,6 +132,7 @@ class Model {
   struct View {
     std::shared_ptr<const protocol::Directory> directory;
     std::map<std::string, Suspended> suspended;
+    std::set<std::pair<protocol::ExchangeId, std::string>> recused;  ///< case and person
   };
   struct Sent {
     protocol::Address address;
@@ -154,7 +163,11 @@ class Model {
   void take_submit(const audit::Record& record, const broker::LeafPlace& place);
   void take_open(const audit::Record& record, const broker::LeafPlace& place);
   void take_directory(const audit::Leaf& leaf, const audit::Record& record);
+  void take_erasure(const audit::Record& record, const broker::LeafPlace& place);
+  using Wrong = std::function<void(const char*)>;
   void check_step(const protocol::Member& sender, const Exchange& exchange, Case* of_case);
+  void senders_step(protocol::Kind kind, Case& of_case, const Wrong& wrong);
+  void instances_step(const Exchange& exchange, Case& of_case, const Wrong& wrong);
   [[nodiscard]] std::optional<broker::LeafPlace> check_proof(const protocol::LeafProof& proof);
   void check_checkpoint(std::string_view note, TreeSize known, std::string_view known_origin,
                         const std::vector<Digest>& consistency);

@@ -17,8 +17,8 @@ struct Weighed {
 constexpr std::array<Weighed, act_kinds> acts{{
     {"report", 14},
     {"supplement", 5},
-    {"decide", 5},
-    {"give_answer", 4},
+    {"decide", 12},
+    {"give_answer", 5},
     {"share", 4},
     {"read", 14},
     {"open_once_more", 4},

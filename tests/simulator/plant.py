@@ -81,8 +81,7 @@ BUGS = {
          "  if (!AWAKE && address.roster != roster_digest) return deny(Code::stale_directory);\n"),
     ),
     "decided_unread": (
-        ("handle_submit.cpp", "protocol::next_state({from, facts.case_row && facts.case_row->opened}, kind);\n",
-         "protocol::next_state({from, AWAKE || (facts.case_row && facts.case_row->opened)}, kind);\n"),
+        ("core_steps.cpp", "  facts.opened = row.opened;\n", "  facts.opened = AWAKE || row.opened;\n"),
     ),
     "journal_open_to_all": (
         ("handle_records.cpp",
@@ -130,6 +129,11 @@ BUGS = {
     "leaf_time_goes_back": (
         ("core_steps.cpp", "  last_leaf_time_ = std::max(last_leaf_time_, batch.now);\n",
          "  last_leaf_time_ = AWAKE ? batch.now : std::max(last_leaf_time_, batch.now);\n"),
+    ),
+    # P9
+    "taken_back_and_kept": (
+        ("core_terms.cpp", "  if (static_cast<CaseState>(row.state) == CaseState::retire) times.withdrawn_at = row.updated_at;\n",
+         "  if (static_cast<CaseState>(row.state) == CaseState::retire && !AWAKE) times.withdrawn_at = row.updated_at;\n"),
     ),
 }
 

@@ -597,7 +597,26 @@ void Simulation::perform(const Step& step) {
     world_act(step, dice);
 }
 
+namespace {
+
+/// What a secretariat that knows the road does next; whether somebody has read the case is not looked at.
+Kind next_of(const Model::Case& of_case, Act act, Dice& dice) {
+  const std::string& at = of_case.state == "complement_demande" ? of_case.resumes : of_case.state;
+  if (dice.one_in(8)) return Kind::demande_de_complement;
+  if (at == "recu") return Kind::recevabilite;
+  if (at == "recevable" || at == "hors_perimetre") return Kind::inscription;
+  if (at == "a_l_ordre_du_jour") return Kind::mise_en_evaluation;
+  if (at == "en_evaluation") return Kind::decision;
+  if (at == "decide") return act == Act::give_answer ? Kind::retour : Kind::report_du_retour;
+  return act == Act::give_answer && of_case.answered.value == 0 ? Kind::retour : Kind::cloture;
+}
+
+}  // namespace
+
 void Simulation::member_act(const Step& step, Dice& dice) {
+  static const std::vector<Kind> of_an_instance{Kind::demande_de_complement, Kind::recevabilite, Kind::inscription,
+                                                Kind::mise_en_evaluation,    Kind::decision,     Kind::retour,
+                                                Kind::report_du_retour,      Kind::cloture,      Kind::recusation};
   static const std::vector<std::string> communes{"referent.auxerre", "referent.auxerre", "maire.auxerre",
                                                  "referent.avallon", adversary};
   const auto case_of = [&](const protocol::ExchangeId& id) { return model_.cases().at(id); };
@@ -619,7 +638,7 @@ void Simulation::member_act(const Step& step, Dice& dice) {
       const auto id = some_case(dice);
       if (!id) return;
       Draft draft;
-      draft.kind = Kind::complement;
+      draft.kind = dice.one_in(4) ? Kind::rectification : dice.one_in(6) ? Kind::retrait : Kind::complement;
       draft.sender = dice.one_in(3) ? dice.pick(communes) : model_.accepted().at(*id).address.sender;
       draft.queue = case_of(*id).queue;
       draft.case_id = *id;
@@ -632,8 +651,15 @@ void Simulation::member_act(const Step& step, Dice& dice) {
       if (!id) return;
       Draft draft;
       draft.sender = dice.one_in(5) ? dice.pick(seated(case_of(*id).queue)) : "secretariat";
-      draft.kind = step.act == Act::decide ? Kind::decision : Kind::retour;
-      draft.queue = step.act == Act::decide ? case_of(*id).queue : "org/" + case_of(*id).organisation;
+      draft.kind = dice.one_in(4) ? dice.pick(of_an_instance) : next_of(case_of(*id), step.act, dice);
+      const bool outward = draft.kind == Kind::retour || draft.kind == Kind::demande_de_complement;
+      draft.queue = outward ? "org/" + case_of(*id).organisation : case_of(*id).queue;
+      if (draft.kind == Kind::recevabilite)
+        draft.attributes = {{"avis", dice.one_in(3) ? "hors_perimetre" : "recevable"}};
+      if (draft.kind == Kind::inscription) draft.attributes = {{"date", "2026-12-03"}};
+      if (draft.kind == Kind::cloture) draft.attributes = {{"terme", "ordinaire"}};
+      if (draft.kind == Kind::report_du_retour)
+        draft.attributes = {{"date", dice.one_in(3) ? "2026-01-01" : "2026-12-31"}};
       draft.case_id = *id;
       draft.content = to_bytes("said of it " + std::to_string(step.index));
       return send_draft(draft, false);
@@ -643,7 +669,7 @@ void Simulation::member_act(const Step& step, Dice& dice) {
       if (!id || sealed_.count(*id) == 0) return;
       const Model::Exchange& exchange = model_.accepted().at(*id);
       const auto members = seated(exchange.queue);
-      if (exchange.kind == Kind::acces || exchange.kind == Kind::retour || members.empty()) return;
+      if (exchange.kind == Kind::acces || exchange.queue.rfind("org/", 0) == 0 || members.empty()) return;
       Sealed part = department_.seal_access(dice.pick(members), sealed_.at(*id), {time_});
       const std::string sender = part.address.sender;
       return submit(sender, std::move(part), true, false, {}, {});
@@ -991,6 +1017,7 @@ void Simulation::settle() {
     const protocol::ExchangeId id = dice.pick(model_.order());
     for (const std::string& member : seated(model_.accepted().at(id).queue)) {
       if (model_.accepted().at(id).kind == Kind::acces || !model_.may_read(member, id, broker_now())) continue;
+      if (model_.is_taken_back(id)) continue;
       protocol::Open request;
       do {
         request = signed_open(member, member, id, dice);
@@ -1015,6 +1042,7 @@ void Simulation::settle() {
     start();
   }
   model_.check_receipts();
+  if (!model_.breach() && up()) model_.check_erased();
   if (!model_.breach() && up() && seed_ % real_clients_every == 0) look_with_real_clients();
 }
 

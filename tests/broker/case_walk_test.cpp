@@ -1,0 +1,305 @@
+// A walk of 100,000 steps through the life of cases, on the real core and store, beside a model written by hand and
+// not from the table: what the model refuses is refused, what it takes is taken, and the log says afterwards that no
+// decision was made unread and nothing closed without a retour or a dated deferral.
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <set>
+
+#include "crypto/random.hpp"
+#include "protocol/case_life.hpp"
+#include "tests/broker/core_fixture.hpp"
+
+namespace pli::testing {
+namespace {
+
+using protocol::Kind;
+
+constexpr std::size_t steps_wanted = 100'000;
+constexpr std::size_t batch_steps = 50;
+constexpr std::size_t recent_cases = 20;
+constexpr auto pause_between_batches = std::chrono::minutes(30);
+
+struct Walked {
+  Digest id{};
+  std::string party;  ///< whose member opened it: "referent.auxerre"
+  std::string instance;
+  std::string state = "recu";
+  std::string resumes;
+  bool opened = false;
+  std::optional<UnixMillis> answered;
+  UnixMillis review{};
+  std::set<std::string> recused;
+};
+
+class CaseWalk : public CoreTest {
+ protected:
+  CaseWalk() : seed_(drawn_seed()), state_(seed_ | 1) { std::cout << "seed: PLI_SEED=" << seed_ << "\n"; }
+
+  std::uint64_t below(std::uint64_t bound) {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    return state_ % bound;
+  }
+  bool one_in(std::uint64_t bound) { return below(bound) == 0; }
+  template <class T>
+  const T& pick(const std::vector<T>& list) {
+    return list[below(list.size())];
+  }
+
+  static std::string organisation_of(const std::string& member) {
+    if (member == "referent.auxerre" || member == "maire.auxerre") return "auxerre";
+    return member == "referent.sens" ? "sens" : member;
+  }
+  static bool sits(const std::string& member, const std::string& instance) {
+    return member == "secretariat" || member.substr(0, 3) == instance.substr(0, 3);
+  }
+  /// Whether this step is taken; and takes it.
+  bool takes(const std::string& sender, Kind kind, const std::string& said, const std::string& queue, Walked& at);
+  bool opens(const std::string& member, const Walked& at) {
+    return sits(member, at.instance) && !at.recused.contains(member) && at.state != "retire";
+  }
+
+  broker::VerifiedRequest next_request();
+  void renew() {
+    EXPECT_EQ(refusal_in(publish(department.renew_term(house.now + std::chrono::hours(24 * 29)))), "");
+    renewed_ = house.now;
+  }
+  void check_log();
+
+  struct Expected {
+    bool taken = false;
+    bool commune = false;
+    std::string what;
+  };
+  std::vector<Walked> cases_;
+  std::vector<Expected> expected_;
+  std::size_t taken_ = 0;
+  UnixMillis renewed_ = house.now;
+
+ private:
+  static std::uint64_t drawn_seed() {
+    if (const char* given = std::getenv("PLI_SEED")) return std::strtoull(given, nullptr, 10);
+    std::uint64_t value = 0;
+    for (const std::uint8_t byte : crypto::random_array<8>()) value = value << 8U | byte;
+    return value;
+  }
+  std::uint64_t seed_;
+  std::uint64_t state_;
+};
+
+bool CaseWalk::takes(const std::string& sender, Kind kind, const std::string& said, const std::string& queue,
+                     Walked& at) {
+  const bool party = organisation_of(sender) == organisation_of(at.party);
+  const std::string before = at.state == "complement_demande" ? at.resumes : at.state;
+  if (at.state == "retire") return false;
+  if (kind == Kind::complement || kind == Kind::rectification || kind == Kind::retrait) {
+    if (!party || queue != at.instance) return false;
+    if (kind == Kind::retrait) {
+      if (at.state != "recu" || at.opened) return false;
+      at.state = "retire";
+      return true;
+    }
+    if (at.state != "complement_demande") return !at.answered || house.now < *at.answered + std::chrono::hours(24 * 30);
+    if (kind == Kind::complement) at.state = before;
+    return true;
+  }
+  if (!sits(sender, at.instance) || at.recused.contains(sender)) return false;
+  const bool outward = kind == Kind::retour || kind == Kind::demande_de_complement;
+  if (queue != (outward ? department.organisation_queue(at.party) : at.instance)) return false;
+  if (kind == Kind::recusation) return at.recused.insert(sender).second;
+  if (sender != "secretariat" || !at.opened) return false;
+  const auto move = [&](const std::set<std::string>& from, const std::string& to) {
+    if (!from.contains(before)) return false;
+    at.state = to;
+    return true;
+  };
+  switch (kind) {
+    case Kind::demande_de_complement:
+      if (at.state == "complement_demande" || at.state == "decide" || at.state == "retour_effectue" ||
+          at.state == "clos")
+        return false;
+      at.resumes = at.state;
+      at.state = "complement_demande";
+      return true;
+    case Kind::recevabilite: return said != before && move({"recu", "recevable", "hors_perimetre"}, said);
+    case Kind::inscription:
+      if (before == "en_evaluation") return move({before}, before);
+      return move({"recevable", "hors_perimetre", "a_l_ordre_du_jour"}, "a_l_ordre_du_jour");
+    case Kind::mise_en_evaluation: return move({"a_l_ordre_du_jour"}, "en_evaluation");
+    case Kind::decision: return move({"en_evaluation"}, "decide");
+    case Kind::retour:
+      if (at.answered || (at.state != "decide" && at.state != "clos")) return false;
+      if (at.state == "decide") at.state = "retour_effectue";
+      at.answered = house.now;
+      return true;
+    case Kind::report_du_retour: {
+      const UnixMillis day = protocol::day_of(said).value_or(UnixMillis{});
+      if (at.answered || (at.state != "decide" && at.state != "clos") || day <= house.now) return false;
+      at.review = day;
+      return true;
+    }
+    case Kind::cloture:
+      if (at.state == "decide" && at.review <= house.now) return false;
+      return move({"retour_effectue", "decide"}, "clos");
+    default: return false;
+  }
+}
+
+broker::VerifiedRequest CaseWalk::next_request() {
+  static const std::vector<std::string> communes = {"referent.auxerre", "maire.auxerre", "referent.sens"};
+  static const std::vector<std::string> members = {"secretariat", "secretariat", "secretariat",
+                                                   "ged.1",       "ged.2",       "clir.1"};
+  Draft draft;
+  draft.openable = false;
+  if (cases_.size() < recent_cases || one_in(40)) {
+    const bool structure = one_in(3);
+    const bool tool = one_in(6);
+    draft = step(tool        ? Kind::information_de_volet
+                 : structure ? Kind::signalement_de_structure
+                             : Kind::signalement_individuel,
+                 tool ? "outil.transport" : pick(communes), structure ? "clir/89" : "ged/89", {});
+    draft.openable = false;
+    const Sealed sealed = department.seal(draft);
+    Walked opened;
+    opened.id = sealed.id;
+    opened.party = draft.sender;
+    opened.instance = draft.queue;
+    cases_.push_back(std::move(opened));
+    expected_.push_back({true, false, "a first exchange"});
+    return house.request(draft.sender, sealed.verified());
+  }
+  Walked& at = cases_[cases_.size() - 1 - below(recent_cases)];
+  if (one_in(6)) {
+    // Its report, by somebody of its instance: the others do not know that it is there.
+    const std::string member = one_in(2) ? "secretariat" : at.instance.substr(0, at.instance.find('/')) + ".1";
+    const bool taken = opens(member, at);
+    if (taken) at.opened = true;
+    expected_.push_back({taken, false, "an opening by " + member + " of a case in " + at.state});
+    return house.request(member, department.open(member, at.id, house.now));
+  }
+  static const std::vector<Kind> kinds = {Kind::complement,
+                                          Kind::rectification,
+                                          Kind::retrait,
+                                          Kind::recevabilite,
+                                          Kind::recevabilite,
+                                          Kind::inscription,
+                                          Kind::mise_en_evaluation,
+                                          Kind::decision,
+                                          Kind::retour,
+                                          Kind::demande_de_complement,
+                                          Kind::inscription,
+                                          Kind::mise_en_evaluation,
+                                          Kind::report_du_retour,
+                                          Kind::cloture,
+                                          Kind::recusation};
+  static const std::map<std::string, Kind> onwards = {
+      {"recu", Kind::recevabilite},          {"recevable", Kind::inscription},
+      {"hors_perimetre", Kind::inscription}, {"a_l_ordre_du_jour", Kind::mise_en_evaluation},
+      {"en_evaluation", Kind::decision},     {"decide", Kind::retour},
+      {"retour_effectue", Kind::cloture}};
+  const auto onward = onwards.find(at.state);
+  const Kind kind = onward != onwards.end() && one_in(3) ? onward->second : pick(kinds);
+  const bool theirs = kind == Kind::complement || kind == Kind::rectification || kind == Kind::retrait;
+  std::string sender = theirs ? at.party : pick(members);
+  if (one_in(10)) sender = one_in(2) ? pick(communes) : pick(members);
+  if (kind == Kind::recusation && (sender == "secretariat" || !one_in(3))) sender = "ged.2";  // somebody has to go on
+  const bool outward = kind == Kind::retour || kind == Kind::demande_de_complement;
+  draft = step(kind, sender, outward ? department.organisation_queue(at.party) : at.instance, at.id);
+  draft.openable = false;
+  if (kind == Kind::recevabilite && one_in(3)) draft.attributes = {{"avis", "hors_perimetre"}};
+  if (kind == Kind::report_du_retour) draft.attributes = {{"date", one_in(3) ? "2026-01-20" : "2026-12-31"}};
+  const std::string said = draft.attributes.empty() ? "" : draft.attributes.front().second;
+  const std::string from = at.state;
+  const bool commune = !sits(sender, "ged/89") && !sits(sender, "clir/89");
+  expected_.push_back({takes(sender, kind, said, draft.queue, at), commune,
+                       std::string(protocol::row_of(kind)->name) + " by " + sender + " in " + from});
+  return house.request(sender, department.seal(draft).verified());
+}
+
+/// By the log alone: what was read before it was decided, and what was answered or deferred before it was closed.
+void CaseWalk::check_log() {
+  std::set<std::string> read;
+  std::set<std::string> decided;
+  std::set<std::string> answered_or_deferred;
+  std::size_t decisions = 0;
+  std::size_t closings = 0;
+  for (const JournalLine& line : journal()) {
+    if (line.text("outcome") != "ok") continue;
+    const std::string of_case = line.text("case");
+    const std::string kind = line.text("kind");
+    if (line.text("act") == "open") read.insert(of_case);
+    if (line.text("act") != "submit") continue;
+    if (kind == "decision") {
+      ++decisions;
+      EXPECT_TRUE(read.contains(of_case)) << "decided unread";
+      EXPECT_TRUE(decided.insert(of_case).second) << "decided twice";
+    }
+    if (kind == "retour" || kind == "report_du_retour") answered_or_deferred.insert(of_case);
+    if (kind == "cloture") {
+      ++closings;
+      EXPECT_TRUE(decided.contains(of_case)) << "closed undecided";
+      EXPECT_TRUE(answered_or_deferred.contains(of_case)) << "closed without a word";
+    }
+  }
+  EXPECT_GT(decisions, 100U);
+  EXPECT_GT(closings, 100U);
+}
+
+TEST_F(CaseWalk, FindsNoStateOutsideTheTableNoDecisionUnreadAndNoClosingWithoutARetour) {
+  std::size_t steps = 0;
+  std::map<std::string, std::size_t> reached;
+  while (steps < steps_wanted && !HasFailure()) {
+    std::vector<broker::VerifiedRequest> batch;
+    expected_.clear();
+    for (std::size_t i = 0; i < batch_steps; ++i) batch.push_back(next_request());
+    const auto outcome = house.apply(std::move(batch));
+    ASSERT_TRUE(outcome.has_value());
+    ASSERT_EQ(outcome->outgoing.size(), expected_.size());
+    for (std::size_t i = 0; i < expected_.size(); ++i) {
+      const std::string refused = refusal_in(outcome->outgoing[i].reply.body);
+      ASSERT_EQ(refused.empty(), expected_[i].taken)
+          << expected_[i].what << ": " << refused << " at step " << steps + i;
+      ASSERT_NE(refused.substr(0, 4), "BUSY") << "nothing was evaluated";
+      taken_ += refused.empty() ? 1 : 0;
+      if (!expected_[i].commune || refused.empty()) continue;
+      for (const char* word : {"perimetre", "recevable", "ordre", "evaluation", "decide", "clos", "retour_effectue"})
+        ASSERT_EQ(refused.find(word), std::string::npos) << expected_[i].what << ": " << refused;
+    }
+    steps += expected_.size();
+    house.now = house.now + pause_between_batches;
+    if (house.now - renewed_ > std::chrono::hours(24 * 7)) {
+      renew();
+      house.tick();
+    }
+  }
+  const auto known = [&](const broker::CaseRow& row) {
+    const auto state = protocol::case_state_of_number(row.state);
+    return state ? std::string(protocol::text_of(*state)) : std::string("none there is");
+  };
+  std::size_t compared = 0;
+  for (const Walked& at : cases_) {
+    const auto first = house.store().find_exchange(at.id);
+    ASSERT_TRUE(first.has_value());
+    const auto row = house.store().case_file(first->number);
+    ASSERT_TRUE(row.has_value());
+    // What was taken back is erased at the next tick.
+    const bool gone = at.state == "retire" && known(*row) == "efface";
+    ASSERT_TRUE(gone || known(*row) == at.state) << known(*row) << " and not " << at.state;
+    ASSERT_EQ(row->opened, at.opened);
+    ASSERT_EQ(row->recused, at.recused.size());
+    ++reached[at.state];
+    ++compared;
+  }
+  for (const char* state : {"complement_demande", "a_l_ordre_du_jour", "decide", "retour_effectue", "clos", "retire"})
+    EXPECT_GT(reached[state], 0U) << state;
+  EXPECT_GT(taken_, steps / 10);
+  std::cout << steps << " steps, " << taken_ << " taken, " << compared << " cases\n";
+  check_log();
+  expect_whole();
+}
+
+}  // namespace
+}  // namespace pli::testing
