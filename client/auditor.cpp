@@ -317,6 +317,8 @@ void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
 void LogAuditor::note_case(const AuditedRecord& record, const ShortId& exchange) {
   const ShortId case_id = short_id_in(record.record, "case").value_or(exchange);
   if (!accepted_.emplace(exchange, case_id).second) find(Problem::act_twice, record.index, "exchange");
+  if (text_in(record.record, "kind") == protocol::row_of(protocol::Kind::recusation)->name)
+    recused_.insert({case_id, std::string(text_in(record.record, "person"))});
   // A case is named by the exchange that opened it. Whose that is was compared with its signature (signer_of()).
   if (case_id == exchange)
     authors_.try_emplace(case_id, Author{std::string(text_in(record.record, "person")),
@@ -324,13 +326,22 @@ void LogAuditor::note_case(const AuditedRecord& record, const ShortId& exchange)
 }
 
 /// Who is refused as a case's author is told nothing that could prove it to him (protocol.md, "Hidden places"): here it
-/// is compared with who signed the first exchange of that case.
+/// is compared with who signed the first exchange of that case; and who is refused for having recused himself, with the
+/// recusals before it.
 void LogAuditor::check_author(const AuditedRecord& record) {
-  if (text_in(record.record, "rule") != "interdit.auteur") return;
+  const std::string_view rule = text_in(record.record, "rule");
+  if (rule != "interdit.auteur" && rule != "interdit.recuse") return;
   const auto exchange = short_id_in(record.record, "exchange");
   const auto known = exchange ? accepted_.find(*exchange) : accepted_.end();
   const auto case_id = known == accepted_.end() ? short_id_in(record.record, "case") : std::optional(known->second);
   const auto author = case_id ? authors_.find(*case_id) : authors_.end();
+  if (rule == "interdit.recuse") {
+    const protocol::Member* recused = directory_.member(text_in(record.record, "actor"));
+    const std::string_view who = recused == nullptr ? text_in(record.record, "person") : recused->person;
+    if (author != authors_.end() && !recused_.contains({*case_id, std::string(who)}))
+      find(Problem::refusal_unfounded, record.index, "interdit.recuse");
+    return;
+  }
   if (author == authors_.end()) return;  // erased, or given up in a rollback
   const protocol::Member* member = directory_.member(text_in(record.record, "actor"));
   const std::string_view person = member == nullptr ? text_in(record.record, "person") : member->person;

@@ -206,9 +206,10 @@ class LogAuditor {
   struct Author {
     std::string person, organisation;
   };
-  std::map<ShortId, ShortId> accepted_;  ///< exchange → case; itself where it is of none, or opens one
-  std::map<ShortId, Author> authors_;    ///< by case
-  std::set<Digest> granted_;             ///< opening requests young enough to be granted again
+  std::map<ShortId, ShortId> accepted_;                ///< exchange → case; itself where it is of none, or opens one
+  std::map<ShortId, Author> authors_;                  ///< by case
+  std::set<std::pair<ShortId, std::string>> recused_;  ///< case and person
+  std::set<Digest> granted_;                           ///< opening requests young enough to be granted again
   std::deque<std::pair<UnixMillis, Digest>> granted_order_;
   std::optional<audit::DirectoryReference> version_;
   std::map<std::uint64_t, UnixMillis> published_;  ///< when each version entered the log

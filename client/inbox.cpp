@@ -128,6 +128,8 @@ bool is_hidden_by_rule(const audit::Disclosure& record, const protocol::Member& 
 /// Its proof would tell a member what he may not know of a case (protocol.md, "Hidden places"): that there is a case of
 /// his is proven instead.
 constexpr std::string_view author_rule = "interdit.auteur";
+/// That he has recused himself is what such a place is shown by.
+constexpr std::string_view recused_rule = "interdit.recuse";
 
 /// A header that contradicts itself cannot come from an honest broker: it checks all of this before it accepts.
 const char* flaw_of(const protocol::QueueItem& item, const std::string& queue, const protocol::Invitation& invitation) {
@@ -347,6 +349,18 @@ Outcome<bool> Inbox::has_own_before(const protocol::QueueItem& item, const proto
   return false;
 }
 
+Outcome<bool> Inbox::has_recused(const std::string& queue, const protocol::Member& self) const {
+  auto all = session_.profile().store().received(queue);
+  if (!all) return store_failure(all.error());
+  return std::any_of(all->begin(), all->end(), [&](const ClientStore::Received& row) {
+    const auto address = row.item.visible ? protocol::decode_address(row.item.address)
+                                          : Result<protocol::Address>(Error{Errc::not_found, {}});
+    if (!address || address->kind != static_cast<std::uint16_t>(protocol::Kind::recusation)) return false;
+    const protocol::Member* sender = session_.directory().member_by_sign(address->sender_key);
+    return sender != nullptr && sender->person == self.person;
+  });
+}
+
 Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self) {
   const Profile& profile = session_.profile();
   auto proven = session_.ask<protocol::Proven>(protocol::Prove{item.exchange});
@@ -370,6 +384,12 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
       return hidden(profile, item, "hidden as part of a case of ours, and no exchange of ours stands before it",
                     code_text(proven.error()) + "\n");
     }
+    if (refusal != nullptr && refusal->code == protocol::Code::forbidden && refusal->subject == recused_rule &&
+        is_instance(item.queue)) {
+      auto recused = has_recused(item.queue, self);
+      if (!recused) return recused.error();
+      if (*recused) return HiddenProof::claimed;
+    }
     const bool unexplained = is(proven.error(), protocol::Code::not_found) ||
                              (is(proven.error(), protocol::Code::forbidden) && refusal->subject != "annuaire.expire");
     if (unexplained)
@@ -392,6 +412,12 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
   if (is_called_own(record, item.queue, self) && is_signed_by_own(record, item.exchange, self, session_.directory()))
     return HiddenProof::own;
   if (is_hidden_by_rule(record, self, item.queue)) return HiddenProof::proven;
+  // What his organisation sent about a case that he has recused himself from is proven to him as its sender's.
+  if (is_signed_by_own(record, item.exchange, self, session_.directory())) {
+    auto recused = has_recused(item.queue, self);
+    if (!recused) return recused.error();
+    if (*recused) return HiddenProof::claimed;
+  }
   if (proven->roster.empty()) {
     // It stands open to us, and nothing is there: erased at its term, which is a leaf like any other.
     auto certificate = fetch_certificate(session_, item.exchange);

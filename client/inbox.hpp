@@ -136,6 +136,8 @@ class Inbox {
   [[nodiscard]] Outcome<void> prove_hidden(const std::string& queue);
   /// Whether a place before this one holds what our organisation or person sent, shown by a signature.
   [[nodiscard]] Outcome<bool> has_own_before(const protocol::QueueItem& item, const protocol::Member& self) const;
+  /// Whether the member has recused himself from a case of this queue's.
+  [[nodiscard]] Outcome<bool> has_recused(const std::string& queue, const protocol::Member& self) const;
   [[nodiscard]] Outcome<HiddenProof> ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self);
   /// `caught_up`: we have all the broker shows, so what lies further is a difference too.
   [[nodiscard]] Outcome<std::optional<ClaimedAlarm>> compare_kept_claims(const std::string& queue, bool caught_up);

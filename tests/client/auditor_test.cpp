@@ -570,6 +570,20 @@ TEST_F(AuditorTest, P8FindsARefusalThatNamesAnAuthorWhoIsNone) {
   EXPECT_TRUE(refuse("ged.un", "bellerive")) << "the directory says whose he is";
 }
 
+TEST_F(AuditorTest, P8FindsARefusalForARecusalThatNeverWas) {
+  audit::Record refusal = audit::new_record();
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"actor", "ged.un"},
+                                                                                    {"person", "ged.un"},
+                                                                                    {"organisation", "police-89"},
+                                                                                    {"act", "open"},
+                                                                                    {"outcome", "FORBIDDEN"},
+                                                                                    {"rule", "interdit.recuse"}})
+    refusal.add(name, value);
+  refusal.add("exchange", id_);
+  broker_.add_record(audit::LeafType::refus, std::move(refusal));
+  EXPECT_TRUE(has(audit(), Problem::refusal_unfounded));
+}
+
 TEST_F(AuditorTest, FindsADirectoryThatSkipsRepeatsOrContradicts) {
   audit::Record record = audit::new_record();
   record.add("act", "publish_directory");

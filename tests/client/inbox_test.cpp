@@ -611,6 +611,33 @@ TEST_F(HiddenPlaces, P8WhoHasNoCaseIsNotHiddenOneAsItsAuthor) {
   EXPECT_FAILS_WITH(refresh(*other), LocalCode::queue_hidden);
 }
 
+TEST_F(HiddenPlaces, P8WhoHasRecusedHimselfTakesTheBrokersWordForWhichCaseItWasAndNobodyElseDoes) {
+  send(2);
+  const auto desk = connected("ged.un");
+  client::Draft draft = client::draft_of(report(), "ged/89");
+  draft.kind = protocol::Kind::recusation;
+  draft.case_id = sent_[0];
+  client::Outbox outbox(desk->profile, clock_);
+  ASSERT_TRUE(outbox.put(draft, desk->keys).has_value());
+  ASSERT_TRUE(outbox.flush(*desk->session).has_value());
+  bend<protocol::Items>([&](protocol::Items& items) {
+    protocol::Items first;
+    if (!items.items.empty() && items.items.front().exchange == sent_[0]) first.items = {items.items.front()};
+    hide(first);
+    if (!first.items.empty()) items.items.front() = first.items.front();
+  });
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    const auto* prove = std::get_if<protocol::Prove>(&request.body);
+    if (prove == nullptr || prove->exchange != sent_[0]) return std::nullopt;
+    return protocol::Refusal{Code::forbidden, "interdit.recuse", 0};
+  };
+  auto items = refresh(*desk);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::claimed);
+  auto other = connected("ged.deux");
+  EXPECT_FAILS_WITH(refresh(*other), LocalCode::queue_hidden);
+}
+
 TEST_F(HiddenPlaces, WhichCaseOfHisAnAuthorMayNotKnowIsTheBrokersWordAndSaysSo) {
   world_.enrol("ged.mairie", {protocol::Role::membre_ged}, "bellerive", "89", {"ged/89"});
   broker_.publish(world_.sign_version(spring));
