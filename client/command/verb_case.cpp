@@ -1,6 +1,7 @@
-// pli case list|show|decide|return
+// pli case list|show|ask|receive|schedule|evaluate|decide|defer|return|close|withdraw|recuse
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "client/case_list.hpp"
 #include "client/command/known_cases.hpp"
@@ -145,7 +146,7 @@ std::optional<std::string> answer_queue(Sitting& sitting, Session& session, cons
   return "org/" + sender->organisation;
 }
 
-int act(Sitting& sitting, const std::string& text, const Result<protocol::Form>& form, bool answers_sender) {
+int act(Sitting& sitting, const std::string& text, const protocol::Form& form, bool answers_sender) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   auto found = find_case(**session, text);
@@ -157,10 +158,109 @@ int act(Sitting& sitting, const std::string& text, const Result<protocol::Form>&
     if (!own) return exit_code;
     queue = *own;
   }
-  Draft draft = draft_of(*form, queue);
+  Draft draft = draft_of(form, queue);
   draft.case_id = found->case_id;
   draft.in_reply_to = found->case_id;
   return post(sitting, draft);
+}
+
+/// One option of a step: what of its form it fills.
+struct StepOption {
+  std::string_view option;  ///< "--reason"
+  std::string_view field;   ///< of the form; a closed list shows in the help what it takes
+  std::string_view french;
+  bool required = true;
+  bool several = false;
+};
+
+/// A step of a case that is one short form, filled by options.
+struct StepVerb {
+  std::string_view name;
+  protocol::Kind kind;
+  std::string_view french;
+  std::string_view example;  ///< after "pli case "
+  std::vector<StepOption> options;
+  bool answers_sender = false;
+};
+
+const std::vector<StepVerb>& step_verbs() {
+  using protocol::Kind;
+  static const std::vector<StepVerb> all = {
+      {"receive",
+       Kind::recevabilite,
+       "Dire si un signalement entre dans le périmètre de l'instance (secrétariat)",
+       "receive 3f9a2c71 --finding recevable",
+       {{"--finding", "avis", "Avis"}, {"--reason", "motif", "Motif, hors périmètre", false}}},
+      {"ask",
+       Kind::demande_de_complement,
+       "Demander un complément à la collectivité (secrétariat)",
+       "ask 3f9a2c71 --what date_des_faits --what lieu_des_faits",
+       {{"--what", "demandes", "Ce qui est demandé, une ou plusieurs fois", true, true},
+        {"--detail", "precision", "Précision, lue par la collectivité", false},
+        {"--before", "avant_le", "Réponse souhaitée avant le (AAAA-MM-JJ)", false}},
+       true},
+      {"schedule",
+       Kind::inscription,
+       "Inscrire des dossiers à l'ordre du jour d'une séance (secrétariat)",
+       "schedule 3f9a2c71 51b0aa02 --date 2026-12-03",
+       {{"--date", "seance", "Jour de la séance (AAAA-MM-JJ)"}, {"--detail", "precision", "Précision", false}}},
+      {"evaluate",
+       Kind::mise_en_evaluation,
+       "Noter que la séance a pris des dossiers en évaluation (secrétariat)",
+       "evaluate 3f9a2c71 51b0aa02 --date 2026-12-03",
+       {{"--date", "seance", "Jour de la séance (AAAA-MM-JJ)"}, {"--detail", "precision", "Précision", false}}},
+      {"defer",
+       Kind::report_du_retour,
+       "Reporter le retour à la collectivité, avec un motif et une date de réexamen (secrétariat)",
+       "defer 3f9a2c71 --reason attente_d_un_accord --date 2027-01-15",
+       {{"--reason", "motif", "Motif"}, {"--date", "reexamen_le", "Jour du réexamen (AAAA-MM-JJ), un an au plus"}}},
+      {"close",
+       Kind::cloture,
+       "Clore des dossiers : après le retour, ou avec un retour reporté (secrétariat)",
+       "close 3f9a2c71 --reason suivi_termine",
+       {{"--reason", "motif", "Motif"},
+        {"--date", "reexamen_le", "Jour du réexamen (AAAA-MM-JJ), si le retour est reporté", false}}},
+      {"withdraw",
+       Kind::retrait,
+       "Retirer un signalement que personne n'a encore lu (son auteur)",
+       "withdraw 3f9a2c71 --reason envoi_par_erreur",
+       {{"--reason", "motif", "Motif"}, {"--detail", "precision", "Précision", false}}},
+      {"recuse",
+       Kind::recusation,
+       "Ne plus prendre part à un dossier : plus rien ne vous en sera montré (membre de l'instance)",
+       "recuse 3f9a2c71 --reason lien_personnel",
+       {{"--reason", "motif", "Motif"}}},
+  };
+  return all;
+}
+
+/// The form of a step, as somebody could have typed it.
+std::string step_json(const StepVerb& verb, const std::vector<std::vector<std::string>>& typed,
+                      std::string_view instance) {
+  nlohmann::ordered_json form = {{"type", protocol::row_of(verb.kind)->name}};
+  if (verb.kind == protocol::Kind::inscription) form["instance"] = instance;
+  for (std::size_t i = 0; i < verb.options.size(); ++i) {
+    if (typed[i].empty()) continue;
+    const std::string field(verb.options[i].field);
+    if (verb.options[i].several)
+      form[field] = typed[i];
+    else
+      form[field] = typed[i].front();
+  }
+  return form.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+/// Takes the step for one case.
+int take_step(Sitting& sitting, const StepVerb& verb, const std::string& id,
+              const std::vector<std::vector<std::string>>& typed) {
+  auto session = sitting.session();
+  if (!session) return report(sitting, session.error());
+  auto found = find_case(**session, id);
+  if (!found) return report(sitting, found.error());
+  const std::string_view instance = std::string_view(found->queue).substr(0, found->queue.find('/'));
+  auto form = protocol::Form::from_json(step_json(verb, typed, instance), nullptr, nullptr, sitting.clock().now());
+  if (!form) return usage_error(sitting, form.error().front().french);
+  return act(sitting, id, *form, verb.answers_sender);
 }
 
 std::string joined(const std::vector<std::string_view>& list) {
@@ -172,7 +272,7 @@ std::string joined(const std::vector<std::string_view>& list) {
 }  // namespace
 
 void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
-  auto* group = app.add_subcommand("case", "Dossiers : où ils en sont, décider, répondre");
+  auto* group = app.add_subcommand("case", "Dossiers : où ils en sont, les faire avancer, décider, répondre");
   group->require_subcommand(1);
   group->footer("Exemple : pli case list");
   auto* verb = group->add_subcommand("list", "Lister vos dossiers");
@@ -184,6 +284,30 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->footer("Exemple : pli case show 3f9a2c71");
   verb->add_option("id", *id, "Numéro du dossier")->required();
   verb->callback([&sitting, &verdict, id] { verdict.exit_code = show(sitting, *id); });
+
+  for (const StepVerb& each : step_verbs()) {
+    verb = group->add_subcommand(std::string(each.name), std::string(each.french));
+    std::string footer = "Exemple : pli case " + std::string(each.example);
+    auto ids = std::make_shared<std::vector<std::string>>();
+    auto typed = std::make_shared<std::vector<std::vector<std::string>>>(each.options.size());
+    verb->add_option("id", *ids, "Numéro du dossier, ou plusieurs")->required();
+    for (std::size_t i = 0; i < each.options.size(); ++i) {
+      const StepOption& option = each.options[i];
+      auto* added = verb->add_option(std::string(option.option), (*typed)[i], std::string(option.french));
+      added->required(option.required);
+      if (option.several)
+        added->allow_extra_args(false);  // one value each time it is given
+      else
+        added->expected(1)->take_last();
+      const auto choices = protocol::choices_of(each.kind, option.field);
+      if (!choices.empty()) footer += "\n" + std::string(option.option) + " : " + joined(choices);
+    }
+    verb->footer(footer);
+    verb->callback([&sitting, &verdict, &each, ids, typed] {
+      for (const std::string& one : *ids)
+        verdict.exit_code = std::max(verdict.exit_code, take_step(sitting, each, one, *typed));
+    });
+  }
 
   struct Act {
     std::string id, code, reason;
@@ -201,7 +325,7 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->callback([&sitting, &verdict, decision] {
     auto reason = text_or_input(decision->reason, reason_bytes_max);
     auto form = reason ? protocol::Form::decision(decision->code, *reason) : Result<protocol::Form>(reason.error());
-    verdict.exit_code = form ? act(sitting, decision->id, form, false)
+    verdict.exit_code = form ? act(sitting, decision->id, *form, false)
                              : usage_error(sitting, "issue inconnue ou motif trop long ; l'une de : " +
                                                         joined(protocol::decision_outcomes()));
   });
@@ -213,7 +337,7 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_option("--code", answer->code, "Code, dans la liste fermée")->required();
   verb->callback([&sitting, &verdict, answer] {
     auto form = protocol::Form::retour(answer->code);
-    verdict.exit_code = form ? act(sitting, answer->id, form, true)
+    verdict.exit_code = form ? act(sitting, answer->id, *form, true)
                              : usage_error(sitting, "code inconnu ; l'un de : " + joined(protocol::retour_codes()));
   });
   add_case_links(*group, sitting, verdict);

@@ -205,8 +205,10 @@ def command_line(department):
     types = [json.loads(line) for line in run([pli, "--json", "form", "list"]).stdout.splitlines()]
     must(len(types) == 23 and all(one["french"] and one["route"] for one in types), "pli form list: each type, from whom to whom")
     taken = {one["type"] for one in types if one["taken"]}
-    must(taken == {"signalement_individuel", "signalement_de_structure", "complement", "retour", "decision", "maintien",
-                   "demande_effacement", "information_de_volet"}, "and which of them a broker takes")
+    must(taken == {"signalement_individuel", "signalement_de_structure", "complement", "retrait", "rectification",
+                   "demande_de_complement", "recevabilite", "inscription", "mise_en_evaluation", "decision", "retour",
+                   "report_du_retour", "cloture", "recusation", "maintien", "demande_effacement", "information_de_volet"},
+         "and which of them a broker takes")
     for one in types:
         blank = run([pli, "form", "show", one["type"]]).stdout
         bare = json.loads(run([pli, "--json", "form", "show", one["type"]]).stdout)["form"]

@@ -227,6 +227,10 @@ def story(department):
         pli("secretariat", "open", exchange, "--motif", "suivi")
         opened += 1
         outcome = "pris_en_compte" if exchange in persons or exchange == information else "suivi"
+        today = time.strftime("%Y-%m-%d")
+        pli("secretariat", "case", "receive", exchange, "--finding", "recevable")
+        pli("secretariat", "case", "schedule", exchange, "--date", today)
+        pli("secretariat", "case", "evaluate", exchange, "--date", today)
         pli("secretariat", "case", "decide", exchange, "--outcome", outcome, "--reason", DECISION_REASON)
         pli("secretariat", "case", "return", exchange, "--code", RETOUR)
     tell(f"{len(cases)} décisions scellées à l'instance, {len(cases)} retours par un code")

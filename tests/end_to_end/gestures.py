@@ -220,10 +220,20 @@ def reading(department, person, structure):
     lines, _ = pli("d.clir", "case", "show", structure["exchange"][:8])
     must(lines[0]["case"] == structure["exchange"] and len(lines) == 4, "case show: the case, its report, two compléments")
     must(all(line["sender_proven"] for line in lines[1:]), "each by a proven sender")
+    line = last(pli("secretariat", "case", "receive", another["exchange"][:8], "--finding", "recevable", expect=1))
+    must(line["state"] == "refused" and line["error"].startswith("ILLEGAL_TRANSITION(recu,recevable"),
+         "nothing is found of a case that nobody has read (1)")
     pli("secretariat", "open", person["exchange"], "--motif", "suivi")
+    asked = last(pli("secretariat", "case", "ask", person["exchange"][:8], "--what", "date_des_faits", "--what", "document"))
+    must(asked["state"] == "receipted" and asked["queue"].startswith("org/"), "more is asked for of who sent it")
+    to_the_agenda(department, person["exchange"][:8])
     pli("secretariat", "case", "decide", person["exchange"][:8], "--outcome", "pris_en_compte", "--reason", "-", stdin="Séance\n")
+    line = last(pli("secretariat", "case", "close", person["exchange"][:8], "--reason", "suivi_termine", expect=1))
+    must(line["error"] == "ILLEGAL_TRANSITION(decide,clos,retour,report_du_retour)", "nothing is closed without a retour (1)")
     answered = last(pli("secretariat", "case", "return", person["exchange"][:8], "--code", "examen_termine"))
     must(answered["state"] == "receipted" and answered["queue"].startswith("org/"), "decided, and answered to who sent it")
+    must(last(pli("secretariat", "case", "close", person["exchange"][:8], "--reason", "suivi_termine"))["state"] == "receipted",
+         "and closed")
 
     script = f"case list\nopen {another['exchange'][:8]} --motif evaluation\nnonsense\nfin\n"
     lines, done = pli("b.aubry", "shell", stdin=script, expect=2)
@@ -300,13 +310,20 @@ def handing_over(department):
         department.pli(who, "identity", "accept", paper, "--yes")
 
 
+def to_the_agenda(department, case):
+    """From the reading to the evaluation, as a secretariat types it."""
+    today = time.strftime("%Y-%m-%d")
+    for verb, *options in (("receive", "--finding", "recevable"), ("schedule", "--date", today), ("evaluate", "--date", today)):
+        must(last(department.pli("secretariat", "case", verb, case, *options))["state"] == "receipted", f"case {verb}")
+
+
 def resending(department, case):
     """What was lost comes again in an order that nobody has to see to: each waits for what it depends on."""
     pli = department.pli
     lines, _ = pli("secretariat", "outbox", "flush", expect=3)
     waiting = [line for line in lines if line.get("error") == "awaits_case"]
-    must(len(waiting) == 2 and {line["state"] for line in waiting} == {"sealed"},
-         "decision and answer wait for the report, which its sender has not sent again (3)")
+    must(len(waiting) == 5 and {line["state"] for line in waiting} == {"sealed"},
+         "finding, agenda, evaluation, decision and answer wait for the report, which its sender has not sent again (3)")
     lines, _ = pli("secretariat", "case", "return", case[:8], "--code", "examen_termine", expect=(1, 2, 4))
     must("error" in lines[-1], "there is no such case to act on meanwhile")
     must(last(pli("referent.sens", "outbox", "flush"))["state"] == "receipted", "the sender's client sends it again")
@@ -321,11 +338,12 @@ def resending(department, case):
     must("pli ack --alarms" in plain.stderr and "Rien n'a été envoyé" in plain.stderr, "in French without JSON")
     pli("secretariat", "ack", "--alarms")
     listed, _ = pli("secretariat", "outbox", "list")
-    must([line["error"] for line in listed if line["state"] == "sealed"] == ["ILLEGAL_TRANSITION(recu,decide)",
-                                                                             "ILLEGAL_TRANSITION(recu,retour_effectue)"],
-         "the report is back; the decision waits for a reading, for the first one is lost")
+    must([line["error"] for line in listed if line["state"] == "sealed"] ==
+         [f"ILLEGAL_TRANSITION(recu,{to})" for to in ("recevable", "a_l_ordre_du_jour", "en_evaluation", "decide",
+                                                      "retour_effectue")],
+         "the report is back; all that followed waits for a reading, for the first one is lost")
     lines, _ = pli("secretariat", "open", case[:8], "--motif", "suivi")
-    must([line["state"] for line in lines if "outbox" in line] == ["receipted"] * 2, "read again, it is decided and answered")
+    must([line["state"] for line in lines if "outbox" in line] == ["receipted"] * 5, "read again, it is decided and answered")
     plain = department.run([department.programs / "pli", "--home", department.home("secretariat"), "--passphrase-file",
                             department.passphrase, "case", "list"]).stdout
     must("retour effectué" in plain and "retour_effectue" not in plain, "and the secretariat reads so in its own words")
@@ -371,6 +389,7 @@ def rollback(department):
     pli = department.pli
     case = last(pli("referent.sens", "send", SIMPLE))["exchange"]
     pli("secretariat", "open", case, "--motif", "suivi")
+    to_the_agenda(department, case)
     pli("secretariat", "case", "decide", case, "--outcome", "pris_en_compte", "--reason", "Séance")
     must(last(pli("secretariat", "case", "return", case, "--code", "examen_termine"))["state"] == "receipted",
          "a case is sent, read, decided and answered, and then lost")
