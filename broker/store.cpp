@@ -269,7 +269,7 @@ struct Store::State {
     SQLite::Statement add_access, release_under, access_own, access_added, access_after;
     SQLite::Statement add_case, update_case;
     SQLite::Statement add_recusal, recused, withhold, release_withheld, withheld;
-    SQLite::Statement case_file;
+    SQLite::Statement case_file, cases_after;
     SQLite::Statement case_term, set_case_term, case_voices, set_case_voice;
     SQLite::Statement erase_pieces, erase_access, erase_exchange, add_erasure, erasure;
     SQLite::Statement finger, add_finger, add_queue, add_roster, roster, find_roster, cursor, set_cursor;
@@ -404,6 +404,7 @@ Store::State::Statements::Statements(SQLite::Database& db)
       release_withheld(db, "DELETE FROM withheld WHERE number = ?"),
       withheld(db, "SELECT number, until FROM withheld ORDER BY number"),
       case_file(db, std::string(case_columns) + "WHERE number = ?"),
+      cases_after(db, std::string(case_columns) + "WHERE number > ? ORDER BY number LIMIT ?"),
       case_term(db, "SELECT closed_at, term, noticed_at, held_until, gone FROM case_term WHERE number = ?"),
       set_case_term(
           db,
@@ -808,10 +809,9 @@ std::vector<WithheldRow> Store::withheld() const {
 }
 
 std::vector<CaseRow> Store::cases_after(ExchangeNumber after, std::size_t items_max) const {
-  return state_->guarded([&](State::Statements&) {
+  return state_->guarded([&](State::Statements& s) {
     std::vector<CaseRow> rows;
-    SQLite::Statement select(state_->database, std::string(case_columns) + "WHERE number > ? ORDER BY number LIMIT ?");
-    Query query(select);
+    Query query(s.cases_after);
     query << after.value << std::uint64_t{items_max};
     while (query.step()) rows.push_back(case_of(query));
     return rows;
