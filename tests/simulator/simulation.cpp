@@ -370,7 +370,8 @@ void Simulation::tick() {
     release_epoch_ = release->epoch;
     release_key_ = release->public_key;
   }
-  at(time_ + minute, [this, now = incarnation_] {
+  // Days in which nobody asks anything pass by the hour.
+  at(time_ + (time_ + hour < waited_for_ ? hour : minute), [this, now = incarnation_] {
     if (now == incarnation_) tick();
   });
 }
@@ -989,7 +990,7 @@ void Simulation::settle() {
   run_until(time_ + minute);
   // The broker's clock was right, or is set right; and everybody waits until the log's time has come, before which
   // nothing is opened.
-  time_ = std::max({time_, time_ + offset_, model_.last_leaf_time().value});
+  time_ = waited_for_ = std::max({time_, time_ + offset_, model_.last_leaf_time().value});
   offset_ = 0;
   if (model_.breach()) return;
   if (publishing_ == 0) publish(department_.renew_term({time_ + 29 * day}));

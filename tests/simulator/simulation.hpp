@@ -136,6 +136,7 @@ class Simulation {
   std::uint64_t event_number_ = 0;
   std::uint64_t fate_ = 0;
   bool calm_ = false;
+  std::int64_t waited_for_ = 0;  ///< in the calm, the time that the log has come to
   std::set<std::string> parted_;
 
   Department department_;
