@@ -87,6 +87,7 @@ struct ExchangeFacts {
   std::string_view case_queue;                            ///< the instance's name
   std::vector<std::shared_ptr<const RosterRow>> rosters;  ///< its own and those of its access parts
   std::vector<std::string> handling;                      ///< its sender's conditions; an access part inherits them
+  protocol::Conditions contract{};                        ///< of a submission: how it stands to the contract
 };
 
 /// One header that a batch added, for those who follow its queue.
@@ -271,6 +272,8 @@ class CoreState final : public Core {
   [[nodiscard]] std::optional<Denial> refuse_queue(const protocol::Member& member, std::string_view queue,
                                                    UnixMillis now) const;
   /// Whether the directory shows the member this entry.
+  /// Whether the registry of tools lets it read the queue; true of who is no tool.
+  [[nodiscard]] bool may_read(const protocol::Member& member, std::string_view queue) const;
   [[nodiscard]] bool sees_entry(const protocol::Member& member, protocol::EntryType type, std::string_view id) const;
   [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;
   [[nodiscard]] std::shared_ptr<const RosterRow> roster(RosterKey key) const;

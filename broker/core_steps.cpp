@@ -214,6 +214,10 @@ protocol::Decision CoreState::decide(Act act, const protocol::Member& member, co
   question.kind = facts.kind;
   if (facts.queue != nullptr) question.queue = facts.queue->kind;
   question.conditions = protocol::conditions_of(facts.handling, member.organisation);
+  question.conditions.add(facts.contract);
+  const std::string_view to = facts.queue != nullptr ? std::string_view(facts.queue->id) : std::string_view();
+  question.conditions.add(
+      protocol::tool_conditions(*directory_, member, act, facts.kind, act == Act::follow_case ? facts.case_queue : to));
   return protocol::decide(question);
 }
 
@@ -255,7 +259,11 @@ std::optional<Denial> CoreState::refuse_queue(const protocol::Member& member, st
   const protocol::Queue* found = directory_->queue(queue);
   if (found != nullptr && sits_in(member, queue)) {
     if (directory_expired(now)) return deny(protocol::Code::forbidden, "annuaire.expire");
-    return std::nullopt;
+    // What the registry keeps from a tool would else be a queue of hidden places.
+    if (may_read(member, queue)) return std::nullopt;
+    ExchangeFacts facts;
+    facts.queue = found;
+    return deny(protocol::Code::forbidden, decide(Act::deliver, member, facts, {}).rule);
   }
   if (found == nullptr) return not_found();
   const bool known = sees_entry(member, protocol::EntryType::queue, queue);
@@ -263,6 +271,10 @@ std::optional<Denial> CoreState::refuse_queue(const protocol::Member& member, st
   facts.queue = found;
   const protocol::Decision decision = decide(Act::deliver, member, facts, relations(member, facts));
   return known ? deny(protocol::Code::forbidden, decision.rule) : not_found(decision.rule);
+}
+
+bool CoreState::may_read(const protocol::Member& member, std::string_view queue) const {
+  return protocol::tool_conditions(*directory_, member, Act::deliver, std::nullopt, queue) == protocol::Conditions{};
 }
 
 bool CoreState::sees_entry(const protocol::Member& member, protocol::EntryType type, std::string_view id) const {

@@ -112,8 +112,7 @@ const protocol::Member* CoreState::seated(const Peer& peer, const std::string& q
   const protocol::Member* member = directory_->member_by_curve(peer.key);
   if (member == nullptr || member->keys.curve != peer.key || !member->valid_at(now)) return nullptr;
   if (is_suspended(*member, now)) return nullptr;
-  const auto seat = std::find(member->seats.begin(), member->seats.end(), queue);
-  return seat == member->seats.end() ? nullptr : member;
+  return sits_in(*member, queue) && may_read(*member, queue) ? member : nullptr;
 }
 
 const protocol::Member* CoreState::reader(const Peer& peer, const Follower& follower, UnixMillis now) const {

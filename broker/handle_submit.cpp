@@ -143,6 +143,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   facts.queue = queue;
   facts.kind = kind;
   facts.handling = address.handling;
+  facts.contract = protocol::contract_conditions(*directory_->contract(), member, *queue, batch.now);
   if (asked.case_id) {
     first = store_.find_exchange(address.case_id);
     if (first && first->case_number == first->number) facts.case_row = store_.case_file(first->number);
@@ -181,9 +182,6 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   // May they: the one policy function.
   const protocol::Decision decision = decide(Act::submit, member, facts, standing);
   if (!decision) return deny(Code::forbidden, decision.rule);
-  const protocol::Contract& contract = *directory_->contract();
-  if (batch.now < contract.starts || batch.now >= contract.ends) return deny(Code::forbidden, "contrat.dates");
-  if (!protocol::covers(contract.territory, queue->territory)) return deny(Code::forbidden, "contrat.territoire");
 
   // The destination fits the case: its instance, or the organisation that opened it.
   if (facts.case_row && !moves_between_instances(kind) && queue->kind != QueueKind::audit) {

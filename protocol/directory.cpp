@@ -16,6 +16,7 @@ constexpr std::uint8_t format = 1;
 constexpr std::size_t attribute_name_bytes_max = 32;
 constexpr std::size_t line_bytes_max = 200;  // labels, titles, parties: what people read on one line
 constexpr std::size_t engagement_days_max = 3650;
+constexpr std::size_t commune_code_bytes = 5;
 
 Error invalid(const char* what) { return {Errc::invalid_input, what}; }
 
@@ -118,6 +119,13 @@ class AttributeReader {
 bool is_queue_id(std::string_view text) { return queue_kind_of(text).has_value(); }
 bool is_line(std::string_view text) { return is_plain_text(text, line_bytes_max); }
 bool is_role(std::string_view text) { return role_of(text).has_value(); }
+bool is_volet(std::string_view text) { return volet_of(text).has_value(); }
+bool is_kind(std::string_view text) { return kind_of(text).has_value(); }
+
+bool is_commune_of(std::string_view commune, std::string_view departement) {
+  return commune.size() > departement.size() && departement.size() < commune_code_bytes &&
+         commune.substr(0, departement.size()) == departement;
+}
 
 /// "name days", one space, days without leading zero.
 bool is_engagement(std::string_view text) {
@@ -214,6 +222,7 @@ std::string_view text_of(EntryType type) {
     case EntryType::member: return "member";
     case EntryType::charte: return "charte";
     case EntryType::policy: return "policy";
+    case EntryType::outil: return "outil";
   }
   return {};
 }
@@ -502,11 +511,26 @@ Result<Contract> read_contract(const Entry& entry) {
   contract.id = entry.id;
   contract.title = in.text("title", is_line);
   contract.parties = in.texts("party", is_line);
-  contract.territory = in.text("territory", is_territory);
+  std::vector<std::string> places = in.texts("territory", is_territory);
+  if (places.empty()) in.fail();
   contract.starts = in.millis("starts");
   contract.ends = in.millis("ends");
   contract.engagements = in.texts("engagement", is_engagement);
+  for (const std::string& text : in.texts("volet", is_volet))
+    if (const auto volet = volet_of(text)) contract.volets.push_back(*volet);
+  contract.referents = in.texts("referent", is_line);
   if (!in.ok()) return invalid("contract entry with a missing, repeated or malformed attribute");
+  contract.territory = std::move(places.front());
+  contract.communes.assign(std::make_move_iterator(places.begin() + 1), std::make_move_iterator(places.end()));
+  if (!std::all_of(contract.communes.begin(), contract.communes.end(),
+                   [&](const std::string& commune) { return is_commune_of(commune, contract.territory); }))
+    return invalid("contract limited to what is no commune of its département");
+  const auto& volets = contract.volets;
+  if (!volets.empty() && std::find(volets.begin(), volets.end(), Volet::radicalisation_separatisme) == volets.end())
+    return invalid("contract without the volet that Pli is for");
+  if (contract.parties.size() > contract_parties_max || contract.communes.size() > contract_communes_max ||
+      contract.engagements.size() > contract_engagements_max || contract.referents.size() > contract_referents_max)
+    return Error{Errc::over_limit, "contract"};
   if (contract.ends <= contract.starts) return invalid("contract ends before it starts");
   return contract;
 }
@@ -519,9 +543,42 @@ Entry write_contract(const Contract& contract, const ByteArray<16>& salt) {
   entry.add("title", contract.title);
   for (const std::string& party : contract.parties) entry.add("party", party);
   entry.add("territory", contract.territory);
+  // Under the same name: software that knows no communes refuses the entry rather than take it for the whole.
+  for (const std::string& commune : contract.communes) entry.add("territory", commune);
   entry.add("starts", std::to_string(contract.starts.value));
   entry.add("ends", std::to_string(contract.ends.value));
   for (const std::string& engagement : contract.engagements) entry.add("engagement", engagement);
+  for (const Volet volet : contract.volets) entry.add("volet", text_of(volet));
+  for (const std::string& referent : contract.referents) entry.add("referent", referent);
+  return entry;
+}
+
+Result<Tool> read_tool(const Entry& entry) {
+  if (entry.type != EntryType::outil || !is_token(entry.id)) return invalid("not a tool entry");
+  AttributeReader in(entry);
+  Tool tool;
+  tool.id = entry.id;
+  const auto volet = volet_of(in.text("volet", is_volet));
+  for (const std::string& text : in.texts("kind", is_kind))
+    if (const auto kind = kind_of(text)) tool.kinds.push_back(*kind);
+  tool.posts = in.texts("post", is_queue_id);
+  tool.reads = in.texts("read", is_queue_id);
+  if (!in.ok()) return invalid("tool entry with a missing, repeated or malformed attribute");
+  if (tool.posts.size() > tool_queues_max || tool.reads.size() > tool_queues_max)
+    return Error{Errc::over_limit, "tool with too many queues"};
+  tool.volet = *volet;
+  return tool;
+}
+
+Entry write_tool(const Tool& tool, const ByteArray<16>& salt) {
+  Entry entry;
+  entry.salt = salt;
+  entry.type = EntryType::outil;
+  entry.id = tool.id;
+  entry.add("volet", text_of(tool.volet));
+  for (const Kind kind : tool.kinds) entry.add("kind", row_of(kind)->name);
+  for (const std::string& queue : tool.posts) entry.add("post", queue);
+  for (const std::string& queue : tool.reads) entry.add("read", queue);
   return entry;
 }
 
@@ -560,6 +617,10 @@ Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> ent
       for (const auto& key : member->former_curve) directory.by_curve_.emplace(key, entry.id);
       for (const auto& key : member->former_sign) directory.by_sign_.emplace(key, entry.id);
       directory.members_.emplace_hint(directory.members_.end(), entry.id, *std::move(member));
+    } else if (entry.type == EntryType::outil) {
+      Result<Tool> tool = read_tool(entry);
+      if (!tool) return tool.error();
+      directory.tools_.emplace_hint(directory.tools_.end(), entry.id, *std::move(tool));
     }
   }
   // read_member saw to it that no member repeats a key of its own.
@@ -578,6 +639,20 @@ Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> ent
     for (const Member* member : directory.seated_.find(id)->second) roster.push_back(member->keys.age);
     std::sort(roster.begin(), roster.end());
     if (roster != queue.keys) return invalid("a queue's keys are not those of the members seated there");
+  }
+  for (const auto& [id, tool] : directory.tools_) {
+    const Member* member = directory.member(id);
+    if (member == nullptr || !member->roles.has(Role::outil)) return invalid("a tool's entry without its member");
+    const auto stands = [&](const std::string& queue) {
+      return directory.queues_.find(queue) != directory.queues_.end();
+    };
+    if (!std::all_of(tool.posts.begin(), tool.posts.end(), stands) ||
+        !std::all_of(tool.reads.begin(), tool.reads.end(), stands))
+      return invalid("a tool of a queue that has no entry");
+    // What it sits in and may not read would come to it as places hidden without a reason it could check.
+    for (const std::string& seat : member->seats)
+      if (std::find(tool.reads.begin(), tool.reads.end(), seat) == tool.reads.end())
+        return invalid("a tool sits in a queue that it may not read");
   }
   return std::shared_ptr<const Directory>(std::move(built));
 }
@@ -624,6 +699,11 @@ const Queue* Directory::queue(std::string_view id) const {
 }
 
 const Contract* Directory::contract() const { return contract_ ? &*contract_ : nullptr; }
+
+const Tool* Directory::tool(std::string_view id) const {
+  const auto found = tools_.find(id);
+  return found == tools_.end() ? nullptr : &found->second;
+}
 
 std::vector<const Member*> Directory::members() const {
   std::vector<const Member*> out;

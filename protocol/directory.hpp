@@ -20,11 +20,11 @@
 namespace pli::protocol {
 
 /// Entry types. Later issues add rows (charte, policy…), not layouts.
-enum class EntryType : std::uint8_t { contrat = 1, queue = 2, member = 3, charte = 4, policy = 5 };
+enum class EntryType : std::uint8_t { contrat = 1, queue = 2, member = 3, charte = 4, policy = 5, outil = 6 };
 [[nodiscard]] std::string_view text_of(EntryType type);
 
 /// u8 1 ‖ salt (16) ‖ u8 type ‖ string8 id ‖ u16 n ‖ n × (string8 name, u16-prefixed value), in the writer's order.
-/// Ids: contrat: the contract id; queue: "ged/89"; member: a token.
+/// Ids: contrat: the contract id; queue: "ged/89"; member: a token; outil: that of its member.
 struct Entry {
   ByteArray<16> salt{};
   EntryType type = EntryType::member;
@@ -147,7 +147,8 @@ struct Queue {
 /// SHA-256("pli-roster/1" ‖ string8 queue id ‖ u16 n ‖ n × key). Keys sorted.
 [[nodiscard]] Digest roster_digest(const Queue& queue);
 
-/// The contract entry. Attributes: title, party*, territory, starts, ends (ms), engagement* ("name days").
+/// The contract entry. Attributes: title, party*, territory (and, where communes limit it, once more for each), starts,
+/// ends (ms, excluded), engagement* ("name days"), volet*, referent*. What each means: protocol/contract.hpp.
 struct Contract {
   std::string id;
   std::string title;
@@ -156,10 +157,26 @@ struct Contract {
   UnixMillis starts{};
   UnixMillis ends{};
   std::vector<std::string> engagements;
+  std::vector<std::string> communes = {};   ///< of `territory`, to which it is limited; empty: all of it
+  std::vector<Volet> volets = {};           ///< empty: written before volets were named; limits nothing
+  std::vector<std::string> referents = {};  ///< whom to call: one line each, for people
   bool operator==(const Contract&) const = default;
 };
 [[nodiscard]] Result<Contract> read_contract(const Entry& entry);
 [[nodiscard]] Entry write_contract(const Contract& contract, const ByteArray<16>& salt);
+
+/// A tool entry, read: what a member with the role `outil` may post, where, and what it may read. A tool without one
+/// has no right to either. Attributes: volet, kind*, post*, read* (queue ids).
+struct Tool {
+  std::string id;  ///< of its member entry
+  Volet volet = Volet::transport;
+  std::vector<Kind> kinds;
+  std::vector<std::string> posts;
+  std::vector<std::string> reads;
+  bool operator==(const Tool&) const = default;
+};
+[[nodiscard]] Result<Tool> read_tool(const Entry& entry);
+[[nodiscard]] Entry write_tool(const Tool& tool, const ByteArray<16>& salt);
 
 /// One whole version in memory, indexed: what the broker decides by and the authority edits.
 /// Immutable once built; share it by shared_ptr.
@@ -167,8 +184,9 @@ class Directory {
  public:
   /// `entries` in any order; sorted here by (type, id). Checks every entry, that no public key stands in two entries,
   /// and that each queue's roster is exactly the age keys of the members seated there and not revoked.
-  /// An audit queue seats auditors alone, and auditors sit nowhere else. Every seat's queue has an entry.
-  /// Errors: invalid_input, conflict, over_limit.
+  /// An audit queue seats auditors alone, and auditors sit nowhere else. Every seat's queue has an entry. A tool's
+  /// entry is of a member with that role, which sits only where it may read. Errors: invalid_input, conflict,
+  /// over_limit.
   [[nodiscard]] static Result<std::shared_ptr<const Directory>> build(std::vector<Entry> entries);
   /// The same, and the root and count must be the verified head's, the contract entry its contract's, and no authority
   /// key a member's. Errors: also authentication_failed.
@@ -187,6 +205,7 @@ class Directory {
   [[nodiscard]] const Member* member_by_sign(const crypto::SignPublic& key) const;
   [[nodiscard]] const Queue* queue(std::string_view id) const;
   [[nodiscard]] const Contract* contract() const;
+  [[nodiscard]] const Tool* tool(std::string_view id) const;
   [[nodiscard]] std::vector<const Member*> members() const;
   [[nodiscard]] std::vector<const Queue*> queues() const;
   [[nodiscard]] std::vector<const Member*> seated(std::string_view queue_id) const;  ///< not revoked
@@ -199,6 +218,7 @@ class Directory {
   audit::MemoryTree tree_;
   std::map<std::string, Member, std::less<>> members_;
   std::map<std::string, Queue, std::less<>> queues_;
+  std::map<std::string, Tool, std::less<>> tools_;
   std::map<std::string, std::vector<const Member*>, std::less<>> seated_;  // into members_
   std::map<crypto::CurvePublic, std::string> by_curve_;
   std::map<crypto::SignPublic, std::string> by_sign_;

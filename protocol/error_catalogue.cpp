@@ -206,15 +206,37 @@ constexpr auto forbidden_rows = std::to_array<SubjectRow>({
       "d'urgence, appelez le 17 ou le 112.",
       "The current directory version is past its not-after date.",
       "Sign and publish a new version; the alarm began ten days before."}},
-    {"contrat.dates",
-     {"Le contrat n'est pas encore en vigueur, ou ne l'est plus.",
-      "Demandez à l'interlocuteur à la préfecture quel contrat est en vigueur.",
-      "Today is outside the dates of the contract entry.", "Publish a contract entry with its new dates."}},
-    {"contrat.territoire",
-     {"Cette destination est hors du territoire du contrat.",
-      "Vérifiez la commune : une personne se signale dans le département où elle réside, une structure dans celui "
-      "de son adresse.",
-      "The queue's territory is not covered by the contract's.", "Use the queue of the right département."}},
+    {"interdit.avant.contrat",
+     {"Le contrat n'est pas encore en vigueur : il ne prend aucun signalement avant son premier jour.",
+      "« pli contract show » donne ce jour et qui appeler. L'envoi reste dans votre boîte d'envoi : présentez-le ce "
+      "jour-là avec « pli outbox retry ». En cas d'urgence, appelez le 17 ou le 112.",
+      "The contract entry starts later; what opens a case is refused until then.",
+      "Wait, or publish a contract entry that starts earlier: pli directory contract --starts."}},
+    {"interdit.apres.contrat",
+     {"Le contrat a pris fin : il ne prend plus de nouveau signalement. Les dossiers ouverts vont à leur terme, avec "
+      "leurs compléments, leur retour et leur clôture.",
+      "Demandez à l'interlocuteur que donne « pli contract show » quel contrat suit celui-ci. En cas d'urgence, "
+      "appelez le 17 ou le 112.",
+      "The contract entry has ended; what opens a case is refused, what concerns an open one goes on.",
+      "Publish a contract entry that ends later: pli directory contract --ends."}},
+    {"interdit.hors.territoire",
+     {"Le contrat ne couvre pas ce territoire : celui de l'instance, ou le vôtre.",
+      "« pli contract show » donne les communes couvertes et qui appeler. Une personne se signale dans le département "
+      "où elle réside, une structure dans celui de son adresse.",
+      "The contract's territories cover neither the queue's place nor the sender's.",
+      "Use the queue of the right département, or publish a contract entry that covers the commune."}},
+    {"interdit.hors.volet",
+     {"Le contrat ne comprend pas le volet de cet outil.",
+      "Demandez à l'interlocuteur que donne « pli contract show » : les signataires peuvent ajouter le volet.",
+      "The contract entry names its volets, and the tool's is not one of them.",
+      "Publish a contract entry with the volet: pli directory contract --volet."}},
+    {"interdit.hors.registre",
+     {"L'annuaire ne permet pas cet acte à cet outil : ni ce type d'envoi, ni cette destination, ou l'outil n'y est "
+      "pas "
+      "inscrit.",
+      "« pli directory show » dit ce qu'il peut déposer et lire. La préfecture peut changer son inscription.",
+      "The tool's entry in the directory names neither this kind and queue, or there is no such entry.",
+      "Register the tool: pli directory tool, then sign and publish."}},
 });
 
 constexpr Texts broken_envelope = {

@@ -78,6 +78,11 @@ inline constexpr std::size_t entry_attributes_max = 1024;
 inline constexpr std::size_t authorities_max = 16;
 inline constexpr std::size_t directory_bundle_bytes_max = 8 * 1024 * 1024;
 inline constexpr std::size_t suspension_bytes_max = 4096;
+inline constexpr std::size_t contract_parties_max = 64;
+inline constexpr std::size_t contract_communes_max = 256;
+inline constexpr std::size_t contract_engagements_max = 32;
+inline constexpr std::size_t contract_referents_max = 16;
+inline constexpr std::size_t tool_queues_max = 32;  ///< it may post to; and as many that it may read
 
 // Fairness: for each enrolled identity.
 inline constexpr std::size_t in_flight_max = 256;               ///< requests being worked on; the next is BUSY

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/result.hpp"
+#include "protocol/contract.hpp"
 
 namespace pli::protocol {
 namespace {
@@ -89,6 +90,14 @@ std::vector<Kind> every_kind_but(Kind left_out) {
   return out;
 }
 
+/// What begins something: after the contract's last day, and beyond its territory, what was begun still ends.
+std::vector<Kind> opening_kinds() {
+  std::vector<Kind> out;
+  for (const KindRow& row : kind_table())
+    if (row.opens_case) out.push_back(row.kind);
+  return out;
+}
+
 Conditions conditions_of(std::initializer_list<Condition> list) {
   Conditions out;
   for (Condition condition : list) out.add(condition);
@@ -145,6 +154,22 @@ void add_forbids(std::vector<Rule>& out) {
                  {Kind::acces, Kind::transmission, Kind::orientation_cpraf},
                  {},
                  conditions_of({Condition::eyes_only})});
+}
+
+/// The contract and the registry of tools: what they do not cover, no other rule permits.
+void add_contract(std::vector<Rule>& out) {
+  for (const auto& [id, condition] : {std::pair{"interdit.avant.contrat", Condition::contract_to_come},
+                                      std::pair{"interdit.apres.contrat", Condition::contract_over},
+                                      std::pair{"interdit.hors.territoire", Condition::outside_territory}})
+    out.push_back({id, true, Act::submit, every_role(), {}, opening_kinds(), {}, conditions_of({condition})});
+  const Roles tools = roles_of({Role::outil});
+  for (const auto& [id, condition] : {std::pair{"interdit.hors.volet", Condition::outside_volets},
+                                      std::pair{"interdit.hors.registre", Condition::outside_registry}}) {
+    // Whatever a tool may, it reports what it had to refuse.
+    out.push_back({id, true, Act::submit, tools, {}, every_kind_but(Kind::anomalie), {}, conditions_of({condition})});
+    for (Act act : {Act::deliver, Act::open, Act::follow_case})
+      out.push_back({id, true, act, tools, {}, {}, {}, conditions_of({condition})});
+  }
 }
 
 void add_submissions(std::vector<Rule>& out) {
@@ -280,6 +305,7 @@ void add_reading(std::vector<Rule>& out) {
 std::vector<Rule> make_rules() {
   std::vector<Rule> out;
   add_forbids(out);
+  add_contract(out);
   add_submissions(out);
   add_reading(out);
 
@@ -447,6 +473,37 @@ Conditions conditions_of(std::span<const std::string> handling, std::string_view
   return out;
 }
 
+Conditions contract_conditions(const Contract& contract, const Member& sender, const Queue& queue, UnixMillis now) {
+  Conditions out;
+  switch (state_at(contract, now)) {
+    case ContractState::to_come: out.add(Condition::contract_to_come); break;
+    case ContractState::over: out.add(Condition::contract_over); break;
+    case ContractState::in_force: break;
+  }
+  if (!is_within(contract, sender.territory, queue.territory)) out.add(Condition::outside_territory);
+  return out;
+}
+
+Conditions tool_conditions(const Directory& directory, const Member& member, Act act, std::optional<Kind> kind,
+                           std::string_view queue) {
+  Conditions out;
+  if (!member.roles.has(Role::outil)) return out;
+  const Tool* tool = directory.tool(member.id);
+  if (tool == nullptr) {
+    out.add(Condition::outside_registry);
+    return out;
+  }
+  const auto listed = [](const auto& list, const auto& value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  };
+  const bool reads = act == Act::deliver || act == Act::open;
+  const bool posts = !kind || act != Act::submit || listed(tool->kinds, *kind);
+  if (!posts || !listed(reads ? tool->reads : tool->posts, queue)) out.add(Condition::outside_registry);
+  if (directory.contract() != nullptr && !has_volet(*directory.contract(), tool->volet))
+    out.add(Condition::outside_volets);
+  return out;
+}
+
 std::string handling_text(std::span<const std::string> handling) {
   std::string out;
   for (const std::string& condition : handling) out += (out.empty() ? "" : ",") + condition;
@@ -493,6 +550,12 @@ Relations relations_to_entry(const Directory& directory, const Member& viewer, c
       break;
     case EntryType::queue:
       if (const Queue* queue = directory.queue(entry.id)) out = relations_to_queue(directory, viewer, *queue);
+      break;
+    case EntryType::outil:
+      // Beside the member it is of: who may know the one may know what the other lets it do.
+      if (entry.id == viewer.id) out.add(Relation::self);
+      if (const Member* tool = directory.member(entry.id))
+        out.bits = static_cast<std::uint16_t>(out.bits | relations_to_member(directory, viewer, *tool).bits);
       break;
     case EntryType::charte:
     case EntryType::policy: break;  // no rule yet, so shown to auditors alone

@@ -47,21 +47,36 @@ struct Relations {
   bool operator==(const Relations&) const = default;
 };
 
-/// What the exchange's sender asked for in its address (`is_handling`), as far as it bears on the subject. An access
-/// part inherits that of the exchange it opens. "ask-before-transfer" bears on kinds that no rule permits yet.
+/// What can only forbid. The first three are what the exchange's sender asked for in its address (`is_handling`), as
+/// far as it bears on the subject. An access part inherits that of the exchange it opens. "ask-before-transfer" bears
+/// on kinds that no rule permits yet. The others are how the day and the places stand to the contract, and the act to a
+/// tool's entry.
 enum class Condition : std::uint8_t {
-  no_copy,    ///< "no-copy-to:" the subject's own organisation
-  eyes_only,  ///< nobody is added to its readers
-  ged_only,   ///< it stays in the GED
+  no_copy,            ///< "no-copy-to:" the subject's own organisation
+  eyes_only,          ///< nobody is added to its readers
+  ged_only,           ///< it stays in the GED
+  contract_to_come,   ///< the contract has not begun
+  contract_over,      ///< its last day has passed
+  outside_territory,  ///< it covers neither the queue's place nor the sender's
+  outside_volets,     ///< it has not the volet of this tool
+  outside_registry,   ///< the tool's entry does not name this kind or this queue, or there is none
 };
-inline constexpr std::size_t condition_count = 3;
+inline constexpr std::size_t condition_count = 8;
 struct Conditions {
   std::uint8_t bits = 0;
   [[nodiscard]] bool has(Condition condition) const { return (bits >> static_cast<unsigned>(condition) & 1U) != 0; }
   void add(Condition condition) { bits = static_cast<std::uint8_t>(bits | 1U << static_cast<unsigned>(condition)); }
+  void add(const Conditions& others) { bits = static_cast<std::uint8_t>(bits | others.bits); }
   bool operator==(const Conditions&) const = default;
 };
 [[nodiscard]] Conditions conditions_of(std::span<const std::string> handling, std::string_view organisation);
+/// How an exchange from `sender` to `queue`, arriving now, stands to the contract; for Act::submit.
+[[nodiscard]] Conditions contract_conditions(const Contract& contract, const Member& sender, const Queue& queue,
+                                             UnixMillis now);
+/// What the registry says of an act of this member; nothing of one who is no tool. `queue`: the exchange's, or for
+/// Act::follow_case that of the instance which holds the case.
+[[nodiscard]] Conditions tool_conditions(const Directory& directory, const Member& member, Act act,
+                                         std::optional<Kind> kind, std::string_view queue);
 /// As a record has them: joined by `,`; `-` for none.
 [[nodiscard]] std::string handling_text(std::span<const std::string> handling);
 /// Whatever stands between commas; for what handling_text() made.
@@ -73,7 +88,7 @@ struct Question {
   Relations relations;
   std::optional<Kind> kind;        ///< submit, deliver, open
   std::optional<QueueKind> queue;  ///< submit, deliver, open
-  Conditions conditions{};         ///< submit, deliver, open
+  Conditions conditions{};         ///< submit, deliver, open; a tool's for follow_case too
 };
 
 struct Decision {

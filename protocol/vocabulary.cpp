@@ -61,6 +61,11 @@ constexpr std::array<KindRow, 25> kinds = {{
      "Information d'un autre volet du contrat"},
 }};
 
+constexpr std::array<std::string_view, volet_count> volet_names = {"radicalisation_separatisme", "securite_interieure",
+                                                                   "justice", "prevention_delinquance", "transport"};
+constexpr std::array<std::string_view, volet_count> volet_words = {
+    "radicalisation et séparatisme", "sécurité intérieure", "justice", "prévention de la délinquance", "transport"};
+
 struct MotifRow {
   Motif motif;
   std::string_view name;
@@ -138,6 +143,18 @@ std::string_view text_of(Role role) {
 }
 
 std::optional<Role> role_of(std::string_view text) { return find_name<Role>(role_names, text); }
+
+std::string_view text_of(Volet volet) {
+  const auto position = static_cast<std::size_t>(volet);
+  return position < volet_names.size() ? volet_names[position] : std::string_view{};
+}
+
+std::optional<Volet> volet_of(std::string_view text) { return find_name<Volet>(volet_names, text); }
+
+std::string_view french(Volet volet) {
+  const auto position = static_cast<std::size_t>(volet);
+  return position < volet_words.size() ? volet_words[position] : std::string_view{};
+}
 
 std::string_view text_of(QueueKind kind) {
   const auto position = static_cast<std::size_t>(kind);

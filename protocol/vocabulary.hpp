@@ -39,6 +39,20 @@ struct Roles {
   bool operator==(const Roles&) const = default;
 };
 
+/// The volets of a contrat de sécurité intégrée. Pli is made for the first; tools of the others post and receive beside
+/// it.
+enum class Volet : std::uint8_t {
+  radicalisation_separatisme,
+  securite_interieure,
+  justice,
+  prevention_delinquance,
+  transport,
+};
+inline constexpr std::size_t volet_count = 5;
+[[nodiscard]] std::string_view text_of(Volet volet);
+[[nodiscard]] std::optional<Volet> volet_of(std::string_view text);
+[[nodiscard]] std::string_view french(Volet volet);
+
 /// The first part of a queue id: "ged/89", "clir/89", "cpraf/89", "org/210890240", "person/m.durand", "audit/89".
 enum class QueueKind : std::uint8_t { ged, clir, cpraf, org, person, audit };
 inline constexpr std::size_t queue_kind_count = 6;

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 class DirectoryVerbs : public CoreTest {
  protected:
   struct Seen {
-    std::map<std::string, protocol::Entry> entries;  ///< whose bytes came
+    std::multimap<std::string, protocol::Entry> entries;  ///< whose bytes came
     std::size_t unchanged = 0;
     std::string note;
   };

@@ -265,15 +265,6 @@ TEST_F(Submit, IsStaleOnlyWhenItsOwnRosterChanged) {
   EXPECT_EQ(refusal_in(submit(department.seal({}))), "");
 }
 
-TEST_F(Submit, IsRefusedOutsideTheContractsDatesAndTerritory) {
-  ASSERT_EQ(refusal_in(publish(department.change_contract(house.now - std::chrono::hours(1), house.now + 1s))), "");
-  accept({});
-  house.now = house.now + 1s;
-  EXPECT_EQ(refusal_in(submit(department.seal({}))), "FORBIDDEN(contrat.dates)");
-  ASSERT_EQ(refusal_in(publish(department.change_contract(house.now, house.now + std::chrono::hours(1), "89024"))), "");
-  EXPECT_EQ(refusal_in(submit(department.seal({}))), "FORBIDDEN(contrat.territoire)");
-}
-
 TEST_F(Submit, IsRefusedUnderADirectoryPastItsTerm) {
   house.now = house.now + std::chrono::hours(24 * 29);
   EXPECT_EQ(refusal_in(submit(department.seal({}))), "FORBIDDEN(annuaire.expire)");

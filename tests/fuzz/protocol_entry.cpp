@@ -1,5 +1,6 @@
-// Any bytes as a directory entry; what reads as a member, a queue or a contract is written and read again alike.
-#include "protocol/directory.hpp"
+// Any bytes as a directory entry; what reads as a member, a queue, a tool or a contract is written and read again
+// alike.
+#include "protocol/contract.hpp"
 #include "tests/fuzz/protocol_fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -18,7 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     PLI_INVARIANT(again && *again == *queue);
     PLI_INVARIANT(roster_digest(*queue) == roster_digest(*again));
   }
+  if (const auto tool = read_tool(*entry)) {
+    const auto again = read_tool(write_tool(*tool, entry->salt));
+    PLI_INVARIANT(again && *again == *tool);
+  }
   if (const auto contract = read_contract(*entry)) {
+    static_cast<void>(flaw_of(*contract));
     const auto again = read_contract(write_contract(*contract, entry->salt));
     PLI_INVARIANT(again && *again == *contract);
   }

@@ -4,6 +4,7 @@
 
 #include "audit/inclusion.hpp"
 #include "crypto/hash.hpp"
+#include "protocol/contract.hpp"
 #include "protocol/limits.hpp"
 #include "tests/protocol/support.hpp"
 
@@ -85,10 +86,11 @@ TEST(Entry, TakesOnlyIdsAndNamesOfItsType) {
   EXPECT_EQ(failure_with(EntryType::member, "m.durand", "former-curve"), "");
   EXPECT_EQ(failure_with(EntryType::queue, "ged/89", "key"), "");
   EXPECT_EQ(failure_with(EntryType::charte, "charte-1", "a"), "");
+  EXPECT_EQ(failure_with(EntryType::outil, "outil.transport", "a"), "");
   EXPECT_EQ(failure_with(EntryType::member, "ged/89", "a"), "invalid_input id");
   EXPECT_EQ(failure_with(EntryType::queue, "m.durand", "a"), "invalid_input id");
   EXPECT_EQ(failure_with(static_cast<EntryType>(0), "m.durand", "a"), "invalid_input type");
-  EXPECT_EQ(failure_with(static_cast<EntryType>(6), "m.durand", "a"), "invalid_input type");
+  EXPECT_EQ(failure_with(static_cast<EntryType>(7), "m.durand", "a"), "invalid_input type");
   for (const char* name : {"", "Role", "a b", "a_b"})
     EXPECT_EQ(failure_with(EntryType::member, "m.durand", name), "invalid_input attributes") << name;
   EXPECT_EQ(failure_with(EntryType::member, "m.durand", std::string(32, 'a')), "");
@@ -271,6 +273,178 @@ TEST(Contract, RefusesMalformedCommitmentsAndDates) {
   Contract contract = some_world().contract;
   contract.ends = contract.starts;
   EXPECT_EQ(code_of_failure(read_contract(write_contract(contract, filled<16>(1)))), "invalid_input");
+}
+
+TEST(Contract, OfAnEarlierSoftwareReadsAsOneThatLimitsNothing) {
+  const Contract earlier = some_world().contract;
+  const Entry entry = write_contract(earlier, filled<16>(1));
+  for (const char* later : {"volet", "referent"}) EXPECT_EQ(entry.find(later), nullptr) << later;
+  EXPECT_EQ(entry.texts("territory").size(), 1U);
+  EXPECT_TRUE(earlier.communes.empty() && earlier.volets.empty() && earlier.referents.empty());
+}
+
+Contract full_contract() {
+  Contract contract = some_world().contract;
+  contract.parties = {"Préfecture", "210890240 Commune de Valbrune"};
+  contract.communes = {"89024", "89387"};
+  contract.volets = {Volet::radicalisation_separatisme, Volet::transport};
+  contract.engagements = {"accuse_de_reception 1", "decision 120"};
+  contract.referents = {"Préfecture : Mme Inventée, 03 00 00 00 00"};
+  return contract;
+}
+
+TEST(Contract, ReadsBackWithItsCommunesVoletsAndReferents) {
+  const auto read = read_contract(write_contract(full_contract(), filled<16>(1)));
+  ASSERT_TRUE(read) << failure(read);
+  EXPECT_EQ(*read, full_contract());
+}
+
+std::string said_of(Contract contract) { return failure(read_contract(write_contract(contract, filled<16>(1)))); }
+
+TEST(Contract, IsLimitedToCommunesOfItsDepartementAndHasTheVoletPliIsFor) {
+  const auto with = [](auto change) {
+    Contract contract = full_contract();
+    change(contract);
+    return said_of(contract).substr(0, 13);
+  };
+  EXPECT_EQ(with([](Contract&) {}), "");
+  EXPECT_EQ(with([](Contract& c) { c.communes = {"21231"}; }), "invalid_input");
+  EXPECT_EQ(with([](Contract& c) { c.communes = {"89"}; }), "invalid_input");
+  EXPECT_EQ(with([](Contract& c) { c.communes = {"89024", "89024"}; }), "invalid_input");
+  EXPECT_EQ(with([](Contract& c) { c.territory = "89024"; }), "invalid_input");
+  EXPECT_EQ(with([](Contract& c) { c.volets = {Volet::transport}; }), "invalid_input");
+  Entry entry = write_contract(full_contract(), filled<16>(1));
+  entry.add("volet", "voirie");
+  EXPECT_EQ(code_of_failure(read_contract(entry)), "invalid_input");
+}
+
+TEST(Contract, HoldsItsListsToTheirLimits) {
+  Contract contract = full_contract();
+  const auto lines = [](std::size_t count, const std::string& more) {
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < count; ++i) out.push_back("l" + std::to_string(i) + more);
+    return out;
+  };
+  contract.parties = lines(contract_parties_max, "");
+  contract.engagements = lines(contract_engagements_max, " 30");
+  contract.referents = lines(contract_referents_max, "");
+  contract.communes.clear();
+  for (std::size_t i = 0; i < contract_communes_max; ++i) contract.communes.push_back("89" + std::to_string(100 + i));
+  EXPECT_EQ(said_of(contract), "");
+  for (auto list : {&Contract::parties, &Contract::engagements, &Contract::referents, &Contract::communes}) {
+    Contract more = contract;
+    (more.*list).push_back(list == &Contract::communes ? "89999" : list == &Contract::engagements ? "retour 1" : "un");
+    EXPECT_EQ(said_of(more), "over_limit contract");
+  }
+}
+
+TEST(Contract, KnowsItsPartiesByTheSirenThatBeginsTheirLine) {
+  EXPECT_EQ(party_of("210890240 Commune de Valbrune"), (Party{"210890240", "Commune de Valbrune"}));
+  for (const char* line :
+       {"Commune de Valbrune", "210890240", "210890240 ", "21089024 Valbrune", "2108902400 Valbrune"})
+    EXPECT_EQ(party_of(line), (Party{"", line}));
+  EXPECT_EQ(is_party(full_contract(), "210890240"), true);
+  EXPECT_EQ(is_party(full_contract(), "210890241"), false);
+  EXPECT_EQ(is_party(some_world().contract, "210890240"), std::nullopt) << "no SIREN is told";
+}
+
+TEST(Contract, AnAuthorityWritesEngagementsOfTheListAndWithinTheTextsAlone) {
+  const auto with = [](std::vector<std::string> engagements) {
+    Contract contract = full_contract();
+    contract.engagements = std::move(engagements);
+    return flaw_of(contract);
+  };
+  for (const EngagementRow& row : engagement_table()) {
+    const std::string name(row.name);
+    EXPECT_EQ(with({name + " " + std::to_string(row.days_max)}), "");
+    EXPECT_NE(with({name + " " + std::to_string(row.days_max + 1)}), "");
+    EXPECT_NE(with({name + " 1", name + " 2"}), "");
+  }
+  EXPECT_EQ(with({}), "");
+  EXPECT_NE(with({"chef_de_file 3"}), "");
+  Contract contract = full_contract();
+  contract.parties = {"Préfecture"};
+  EXPECT_NE(flaw_of(contract), "");
+  contract.parties = {"210890240 Valbrune", "210890240 Valbrune bis"};
+  EXPECT_NE(flaw_of(contract), "");
+}
+
+TEST(Contract, CoversItsCommunesAndTheDepartementTheyLieIn) {
+  EXPECT_TRUE(is_within(full_contract(), "89024"));
+  EXPECT_FALSE(is_within(full_contract(), "89025"));
+  EXPECT_TRUE(is_within(full_contract(), "89"));
+  EXPECT_FALSE(is_within(full_contract(), "21"));
+  EXPECT_TRUE(is_within(some_world().contract, "89025"));
+}
+
+// ---- tools -------------------------------------------------------------------------------------------------------
+
+Tool some_tool() {
+  return {"outil.transport",
+          Volet::transport,
+          {Kind::information_de_volet, Kind::complement},
+          {"ged/89", "clir/89"},
+          {"org/210890240"}};
+}
+
+std::vector<Entry> world_with(const Tool& tool, Role role = Role::outil,
+                              std::vector<std::string> seats = {"org/210890240"}) {
+  test::World world = some_world();
+  world.add_member("outil.transport", role, std::move(seats), 7);
+  world.fill_rosters();
+  std::vector<Entry> entries = world.entries();
+  entries.push_back(write_tool(tool, filled<16>(4)));
+  return entries;
+}
+
+TEST(Tool, ReadsBackAsItWasWritten) {
+  const auto read = read_tool(write_tool(some_tool(), filled<16>(4)));
+  ASSERT_TRUE(read) << failure(read);
+  EXPECT_EQ(*read, some_tool());
+  const auto built = Directory::build(world_with(some_tool()));
+  ASSERT_TRUE(built) << failure(built);
+  ASSERT_NE((*built)->tool("outil.transport"), nullptr);
+  EXPECT_EQ(*(*built)->tool("outil.transport"), some_tool());
+  EXPECT_EQ((*built)->tool("m.durand"), nullptr);
+}
+
+TEST(Tool, RefusesWhatIsNoVoletKindOrQueue) {
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"volet", "transport"}, {"kind", "rumeur"}, {"kind", "complement"}, {"post", "ged"}, {"read", "ged/89/"}};
+  for (const auto& [name, value] : wrong) {
+    Entry entry = write_tool(some_tool(), filled<16>(4));
+    entry.add(name, value);
+    EXPECT_EQ(code_of_failure(read_tool(entry)), "invalid_input") << name << " " << value;
+  }
+  Entry without = write_tool(some_tool(), filled<16>(4));
+  without.attributes.erase(without.attributes.begin());
+  EXPECT_EQ(code_of_failure(read_tool(without)), "invalid_input");
+}
+
+TEST(Tool, HasSoManyQueuesAndNoMore) {
+  for (auto list : {&Tool::posts, &Tool::reads}) {
+    Tool tool = some_tool();
+    (tool.*list).clear();
+    for (std::size_t i = 0; i < tool_queues_max; ++i) (tool.*list).push_back("org/" + std::to_string(i));
+    EXPECT_EQ(failure(read_tool(write_tool(tool, filled<16>(4)))), "");
+    (tool.*list).push_back("org/more");
+    EXPECT_EQ(code_of_failure(read_tool(write_tool(tool, filled<16>(4)))), "over_limit");
+  }
+}
+
+TEST(Tool, StandsWithItsMemberOfThatRoleSeatedWhereItReads) {
+  EXPECT_EQ(failure(Directory::build(world_with(some_tool()))), "");
+  EXPECT_EQ(code_of_failure(Directory::build(world_with(some_tool(), Role::referent))), "invalid_input");
+  Tool other = some_tool();
+  other.id = "outil.justice";
+  EXPECT_EQ(code_of_failure(Directory::build(world_with(other))), "invalid_input");
+  Tool blind = some_tool();
+  blind.reads.clear();
+  EXPECT_EQ(code_of_failure(Directory::build(world_with(blind))), "invalid_input");
+  EXPECT_EQ(failure(Directory::build(world_with(blind, Role::outil, {}))), "");
+  Tool lost = some_tool();
+  lost.posts = {"ged/21"};
+  EXPECT_EQ(code_of_failure(Directory::build(world_with(lost))), "invalid_input");
 }
 
 // ---- the note ----------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ std::vector<Refusal> all_refusals() {
   std::vector<Refusal> out;
   for (Code code : all_codes()) out.push_back({code, "", 0});
   for (const char* rule : {"defaut", "interdit.auteur", "interdit.recuse", "interdit.auditeur", "interdit.operateur",
-                           "acces.absent", "annuaire.expire", "contrat.dates", "contrat.territoire"})
+                           "acces.absent", "annuaire.expire"})
     out.push_back({Code::forbidden, rule, 0});
   for (const char* field : {"address", "sender", "contract", "roster", "kind", "case", "release", "motif", "note",
                             "handling", "queue", "directory", "exchange", "index"})

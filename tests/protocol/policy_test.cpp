@@ -212,8 +212,12 @@ bool kept_out(Act act, std::optional<K> kind, std::optional<Q> queue) {
   return act == Act::submit && kind && evaluation.contains(*kind);
 }
 
-/// What a sender's condition forbids, whatever else holds.
-bool held_back(Condition condition, Act act, std::optional<K> kind, std::optional<Q> queue) {
+/// What begins something.
+const std::set<K> opening = {K::signalement_individuel, K::signalement_de_structure, K::proposition_accompagnement,
+                             K::point_de_situation, K::information_de_volet};
+
+/// What a condition forbids of a role, whatever else holds.
+bool held_back(Condition condition, Act act, R role, std::optional<K> kind, std::optional<Q> queue) {
   const bool reads = act == Act::deliver || act == Act::open;
   const bool passes_on = act == Act::submit && kind == K::acces;
   switch (condition) {
@@ -221,6 +225,13 @@ bool held_back(Condition condition, Act act, std::optional<K> kind, std::optiona
     case Condition::ged_only: return (reads || act == Act::submit) && queue && queue != Q::ged;
     case Condition::eyes_only:
       return passes_on || (act == Act::submit && (kind == K::transmission || kind == K::orientation_cpraf));
+    case Condition::contract_to_come:
+    case Condition::contract_over:
+    case Condition::outside_territory: return act == Act::submit && kind && opening.count(*kind) == 1;
+    case Condition::outside_volets:
+    case Condition::outside_registry:
+      if (role != R::outil) return false;
+      return reads || act == Act::follow_case || (act == Act::submit && kind && kind != K::anomalie);
   }
   return false;
 }
@@ -329,8 +340,13 @@ TEST(Policy, NamesTheListedRuleForEachPermittedTuple) {
     }
 }
 
-TEST(Policy, P6EachConditionOfTheSenderForbidsWhatIsListedAndNothingElse) {
-  constexpr std::uint8_t sets = 1U << condition_count;
+const std::vector<Condition> all_conditions = {
+    Condition::no_copy,       Condition::eyes_only,         Condition::ged_only,       Condition::contract_to_come,
+    Condition::contract_over, Condition::outside_territory, Condition::outside_volets, Condition::outside_registry};
+
+TEST(Policy, P6EachConditionForbidsWhatIsListedAndNothingElse) {
+  ASSERT_EQ(all_conditions.size(), condition_count);
+  constexpr unsigned sets = 1U << condition_count;
   std::size_t forbidden = 0;
   for (const Relations relations :
        {set_of(all_relations), set_of(std::vector<Rel>{Rel::seated, Rel::case_instance, Rel::case_party,
@@ -341,13 +357,15 @@ TEST(Policy, P6EachConditionOfTheSenderForbidsWhatIsListedAndNothingElse) {
           for (auto queue : queues_and_none()) {
             const Roles roles = set_of(std::vector<R>{role});
             const bool without = decide({act, roles, relations, kind, queue}).allowed;
-            for (std::uint8_t bits = 0; bits < sets; ++bits) {
-              bool held = false;
-              for (Condition condition : {Condition::no_copy, Condition::eyes_only, Condition::ged_only})
-                held = held || (Conditions{bits}.has(condition) && held_back(condition, act, kind, queue));
+            if (!without) continue;
+            unsigned holding = 0;
+            for (Condition condition : all_conditions)
+              if (held_back(condition, act, role, kind, queue)) holding |= 1U << static_cast<unsigned>(condition);
+            for (unsigned set = 0; set < sets; ++set) {
+              const auto bits = static_cast<std::uint8_t>(set);
+              const bool held = (set & holding) != 0;
               const Question question{act, roles, relations, kind, queue, {bits}};
-              if (decide(question).allowed != (without && !held))
-                FAIL() << describe(question) << " conditions " << +bits;
+              if (decide(question).allowed == held) FAIL() << describe(question) << " conditions " << +bits;
               forbidden += without && held ? 1 : 0;
             }
           }
@@ -366,6 +384,63 @@ TEST(Policy, ReadsTheSendersConditionsAsFarAsTheyBearOnTheSubject) {
   ged.add(Condition::ged_only);
   EXPECT_EQ(conditions_of(std::vector<std::string>{"ged-only"}, "mairie"), ged);
   EXPECT_EQ(conditions_of({}, "mairie"), Conditions{});
+}
+
+// ---- the contract and the registry -------------------------------------------------------------------------------
+
+Contract some_contract() {
+  return {"csi-89", "Contrat de l'Yonne", {"Préfecture de l'Yonne", "Ville d'Auxerre"}, "89", {1000}, {2000}, {}};
+}
+
+TEST(ContractConditions, TheFirstAndTheLastMomentAreOfTheContractThoseBesideAreNot) {
+  Member sender;
+  sender.territory = "89024";
+  const Queue ged{"ged/89", Q::ged, "89", "", {}};
+  const auto at = [&](std::int64_t now) { return contract_conditions(some_contract(), sender, ged, {now}); };
+  EXPECT_TRUE(at(999).has(Condition::contract_to_come));
+  EXPECT_EQ(at(1000), Conditions{});
+  EXPECT_EQ(at(1999), Conditions{});
+  EXPECT_TRUE(at(2000).has(Condition::contract_over));
+}
+
+TEST(ContractConditions, ACommuneOfTheContractIsInsideTheNextOneIsNotAndItsDepartementIs) {
+  const auto from = [](const char* territory, const char* queue, std::vector<std::string> communes) {
+    Member sender;
+    sender.territory = territory;
+    Contract contract = some_contract();
+    contract.communes = std::move(communes);
+    return contract_conditions(contract, sender, {"ged/89", Q::ged, queue, "", {}}, {1500}) == Conditions{};
+  };
+  EXPECT_TRUE(from("89024", "89", {}));
+  EXPECT_TRUE(from("89387", "89", {}));
+  EXPECT_TRUE(from("89024", "89", {"89024", "89025"}));
+  EXPECT_FALSE(from("89387", "89", {"89024", "89025"}));
+  EXPECT_TRUE(from("89", "89", {"89024"})) << "who answers for all of it answers for this commune too";
+  EXPECT_FALSE(from("89024", "21", {}));
+  EXPECT_FALSE(from("21231", "21", {"89024"}));
+}
+
+TEST(Policy, NamesTheContractAsTheReasonAndLetsAnOpenCaseGoOn) {
+  const auto asked = [](Condition condition, R role, K kind, Q queue) {
+    Conditions conditions;
+    conditions.add(condition);
+    return decide({Act::submit, set_of(std::vector<R>{role}),
+                   set_of(std::vector<Rel>{Rel::same_territory, Rel::seated,
+                                           role == R::secretariat ? Rel::case_instance : Rel::case_party}),
+                   kind, queue, conditions});
+  };
+  const auto over = Condition::contract_over;
+  EXPECT_EQ(asked(over, R::referent, K::signalement_individuel, Q::ged).rule, "interdit.apres.contrat");
+  EXPECT_EQ(asked(over, R::outil, K::information_de_volet, Q::clir).rule, "interdit.apres.contrat");
+  EXPECT_EQ(asked(Condition::contract_to_come, R::maire, K::signalement_de_structure, Q::clir).rule,
+            "interdit.avant.contrat");
+  EXPECT_EQ(asked(Condition::outside_territory, R::maire, K::signalement_individuel, Q::ged).rule,
+            "interdit.hors.territoire");
+  EXPECT_TRUE(asked(over, R::referent, K::complement, Q::ged));
+  EXPECT_TRUE(asked(over, R::secretariat, K::decision, Q::ged));
+  EXPECT_TRUE(asked(over, R::secretariat, K::retour, Q::org));
+  EXPECT_TRUE(asked(over, R::secretariat, K::cloture, Q::ged));
+  EXPECT_TRUE(asked(over, R::referent, K::anomalie, Q::audit));
 }
 
 TEST(Policy, OnlyAForbidAsksForACondition) {
@@ -652,6 +727,60 @@ TEST_F(Visibility, AReferentSeesThoseHeWritesToAndHearsFromAndHisOwnHouse) {
                                               "referent-auxerre", "maire-auxerre", "secretaire"}));
   EXPECT_EQ(seen_by("referent-dijon"),
             (Ids{"csi-89", "audit/89", "ged/21", "org/dijon", "referent-dijon", "secretaire-21"}));
+}
+
+TEST_F(Visibility, AToolsRegistrationIsSeenWithItsMember) {
+  Entry registration = write_tool({"outil-transport", Volet::transport, {}, {}, {"org/transports-89"}}, {});
+  std::vector<Entry> entries = directory_->entries();
+  entries.push_back(registration);
+  const auto built = Directory::build(entries);
+  ASSERT_TRUE(built) << built.error().detail;
+  for (const Member* viewer : (*built)->members()) {
+    const auto member = (*built)->entries()[*(*built)->position_of(EntryType::member, "outil-transport")];
+    EXPECT_EQ(may_see_entry(**built, *viewer, registration), may_see_entry(**built, *viewer, member)) << viewer->id;
+  }
+}
+
+TEST_F(Visibility, ARegistrationNamesWhatAToolPostsWhereAndWhatItReads) {
+  std::vector<Entry> entries = directory_->entries();
+  entries.push_back(write_tool(
+      {"outil-transport", Volet::transport, {K::information_de_volet}, {"ged/89"}, {"org/transports-89"}}, {}));
+  const auto built = Directory::build(entries);
+  ASSERT_TRUE(built) << built.error().detail;
+  const auto beyond = [&](const Directory& directory, Act act, std::optional<K> kind, const char* queue) {
+    return tool_conditions(directory, *directory.member("outil-transport"), act, kind, queue)
+        .has(Condition::outside_registry);
+  };
+  EXPECT_FALSE(beyond(**built, Act::submit, K::information_de_volet, "ged/89"));
+  EXPECT_TRUE(beyond(**built, Act::submit, K::information_de_volet, "clir/89"));
+  EXPECT_TRUE(beyond(**built, Act::submit, K::complement, "ged/89"));
+  for (Act act : {Act::deliver, Act::open}) {
+    EXPECT_FALSE(beyond(**built, act, K::retour, "org/transports-89"));
+    EXPECT_TRUE(beyond(**built, act, K::retour, "org/auxerre"));
+  }
+  EXPECT_FALSE(beyond(**built, Act::follow_case, std::nullopt, "ged/89"));
+  EXPECT_TRUE(beyond(**built, Act::follow_case, std::nullopt, "clir/89"));
+  EXPECT_TRUE(beyond(*directory_, Act::submit, K::information_de_volet, "ged/89")) << "no registration, no right";
+  EXPECT_EQ(tool_conditions(**built, *(*built)->member("maire-auxerre"), Act::submit, K::decision, "ged/21"),
+            Conditions{})
+      << "of no tool it says nothing";
+}
+
+TEST_F(Visibility, AToolWhoseVoletTheContractLeavesOutIsOutsideIt) {
+  for (const bool named : {true, false}) {
+    std::vector<Entry> entries = directory_->entries();
+    Contract contract = *directory_->contract();
+    contract.volets = {Volet::radicalisation_separatisme, named ? Volet::transport : Volet::justice};
+    entries[0] = write_contract(contract, {});
+    entries.push_back(write_tool(
+        {"outil-transport", Volet::transport, {K::information_de_volet}, {"ged/89"}, {"org/transports-89"}}, {}));
+    const auto built = Directory::build(entries);
+    ASSERT_TRUE(built) << built.error().detail;
+    EXPECT_EQ(
+        tool_conditions(**built, *(*built)->member("outil-transport"), Act::submit, K::information_de_volet, "ged/89")
+            .has(Condition::outside_volets),
+        !named);
+  }
 }
 
 TEST_F(Visibility, AToolSeesAsMuchAsAReferent) {

@@ -397,6 +397,19 @@ Named computed_values() {
   put("entry.member", entry(EntryType::member, "g.petit"));
   put("entry.member.commitment", entry_commitment(entry(EntryType::member, "g.petit")));
   put("entry.queue", entry(EntryType::queue, "ged/89"));
+  Contract contract = example_world().contract;
+  contract.parties = {"Préfecture", "210890240 Valbrune"};
+  contract.communes = {"89024", "89387"};
+  contract.engagements = {"decision 120"};
+  contract.volets = {Volet::radicalisation_separatisme, Volet::transport};
+  contract.referents = {"Mme Inventée, 03 00 00 00 00"};
+  put("entry.contract", encode(write_contract(contract, filled<16>(1))));
+  const Tool tool{"outil.transport",
+                  Volet::transport,
+                  {Kind::information_de_volet, Kind::complement},
+                  {"ged/89"},
+                  {"org/210890240"}};
+  put("entry.tool", encode(write_tool(tool, filled<16>(4))));
   put("roster.digest", roster_digest(*(*directory)->queue("ged/89")));
   put("directory.root", (*directory)->root());
   put("directory.digest", directory_digest(to_text(example_head())));
@@ -607,6 +620,11 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"authorities_max", authorities_max},
       {"directory_bundle_bytes_max", directory_bundle_bytes_max},
       {"suspension_bytes_max", suspension_bytes_max},
+      {"contract_parties_max", contract_parties_max},
+      {"contract_communes_max", contract_communes_max},
+      {"contract_engagements_max", contract_engagements_max},
+      {"contract_referents_max", contract_referents_max},
+      {"tool_queues_max", tool_queues_max},
       {"in_flight_max", in_flight_max},
       {"connections_per_identity_max", connections_per_identity_max},
       {"handshakes_per_minute_max", handshakes_per_minute_max},

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "protocol/error_catalogue.hpp"
+#include "protocol/form_lists.hpp"
 
 namespace pli::protocol {
 namespace {
@@ -70,6 +71,20 @@ TEST(Vocabulary, TakesOnlyLogNamesOfADomainAndADepartement) {
   EXPECT_TRUE(is_log_name(longest));
   EXPECT_FALSE(is_log_name("b" + longest));
   EXPECT_FALSE(is_log_name(label + "." + std::string(10, 'b') + "/pli/89"));
+}
+
+TEST(Vocabulary, NamesTheFiveVoletsAndTheFormsNameTheOtherFour) {
+  std::set<std::string_view> others;
+  for (std::size_t i = 0; i < volet_count; ++i) {
+    const auto volet = static_cast<Volet>(i);
+    EXPECT_EQ(volet_of(text_of(volet)), volet);
+    EXPECT_FALSE(french(volet).empty());
+    if (volet != Volet::radicalisation_separatisme) others.insert(text_of(volet));
+  }
+  EXPECT_FALSE(volet_of("voirie"));
+  std::set<std::string_view> in_forms;
+  for (const auto& choice : volets) in_forms.insert(choice.name);
+  EXPECT_EQ(others, in_forms);
 }
 
 TEST(Vocabulary, TakesOnlyTerritoriesOfInseeShape) {

@@ -16,6 +16,7 @@
 namespace pli::testing {
 namespace {
 
+using protocol::Kind;
 using protocol::Role;
 
 constexpr std::int64_t day = 24LL * 3600 * 1000;
@@ -97,6 +98,11 @@ Department::Department(DepartmentOptions options) : options_(options) {
   add_member("maire.sens", sens, {Role::maire}, {seat(sens)}, "89387");
   add_member("referent.avallon", avallon, {Role::referent}, {seat(avallon)}, "89025");
   add_member("outil.transport", carrier, {Role::outil}, {seat(carrier)}, "89");
+  tools_["outil.transport"] = {"outil.transport",
+                               protocol::Volet::transport,
+                               {Kind::information_de_volet, Kind::complement, Kind::rectification, Kind::retrait},
+                               {"ged/89", "clir/89"},
+                               {seat(carrier)}};
   add_member("auditeur", "inspection", {Role::auditeur}, {"audit/89"}, "89");
   for (std::size_t i = 0; i < options_.auditors; ++i)
     add_member("auditeur." + std::to_string(i), "inspection", {Role::auditeur}, {"audit/89"}, "89");
@@ -202,6 +208,7 @@ std::vector<protocol::Entry> Department::entries() const {
     out.push_back(protocol::write_queue(queue, salt(id)));
   }
   for (const auto& [id, member] : members_) out.push_back(protocol::write_member(member, salt(id)));
+  for (const auto& [id, tool] : tools_) out.push_back(protocol::write_tool(tool, salt("tool " + id)));
   return out;
 }
 
@@ -238,6 +245,7 @@ broker::VerifiedPublish Department::publish(UnixMillis not_after) {
   draw(contract_.id);
   for (const auto& [id, queue] : queues_) draw(id);
   for (const auto& [id, member] : members_) draw(id);
+  for (const auto& [id, tool] : tools_) draw("tool " + id);
   const DirectoryNumber number{directory_ ? directory_->number().value + 1 : 1};
   const Digest previous = directory_ ? directory_->verified()->digest() : Digest{};
   broker::VerifiedPublish version = sign_version(entries(), number, previous, not_after, options_.threshold);
@@ -282,6 +290,17 @@ broker::VerifiedPublish Department::change_contract(UnixMillis starts, UnixMilli
   contract_.starts = starts;
   contract_.ends = ends;
   contract_.territory = territory;
+  return publish(directory_->verified()->head().not_after);
+}
+
+broker::VerifiedPublish Department::change_contract(const protocol::Contract& contract) {
+  contract_ = contract;
+  return publish(directory_->verified()->head().not_after);
+}
+
+broker::VerifiedPublish Department::register_tool(const protocol::Tool& tool) {
+  salts_["tool " + tool.id] = crypto::random_array<16>();
+  tools_[tool.id] = tool;
   return publish(directory_->verified()->head().not_after);
 }
 
@@ -369,7 +388,7 @@ Sealed Department::seal_access(const std::string& sender, const Sealed& original
   Sealed out;
   const protocol::Queue& queue = *directory_->queue(original.address.queue);
   out.address = original.address;
-  out.address.kind = static_cast<std::uint16_t>(protocol::Kind::acces);
+  out.address.kind = static_cast<std::uint16_t>(Kind::acces);
   out.address.sender = sender;
   out.address.sender_key = identity(sender).public_identity().sign;
   out.address.case_id = original.address.case_id == Digest{} ? original.id : original.address.case_id;

@@ -92,6 +92,9 @@ class Department {
   broker::VerifiedPublish seat(const std::string& id, std::vector<std::string> seats);
   broker::VerifiedPublish renew(const std::string& id);  ///< new keys; the former identity stays in former_identity()
   broker::VerifiedPublish change_contract(UnixMillis starts, UnixMillis ends, const std::string& territory = "89");
+  broker::VerifiedPublish change_contract(const protocol::Contract& contract);
+  [[nodiscard]] const protocol::Contract& contract() const { return contract_; }
+  broker::VerifiedPublish register_tool(const protocol::Tool& tool);
   broker::VerifiedPublish renew_term(UnixMillis not_after);  ///< a version that changes nothing
   /// The number after the newest, over what the newest holds with `changed`, without becoming the newest.
   [[nodiscard]] broker::VerifiedPublish sign_version(std::vector<protocol::Entry> entries, DirectoryNumber number,
@@ -141,6 +144,7 @@ class Department {
   std::map<std::string, protocol::Member, std::less<>> members_;
   std::map<std::string, protocol::Queue, std::less<>> queues_;
   protocol::Contract contract_;
+  std::map<std::string, protocol::Tool, std::less<>> tools_;
   std::map<std::string, ByteArray<16>, std::less<>> salts_;
   std::shared_ptr<const protocol::Directory> directory_;
   std::optional<broker::VerifiedPublish> first_;

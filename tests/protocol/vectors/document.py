@@ -240,6 +240,14 @@ def main():
     ]
     commitments = [sha256(b"pli-entry/1", data) for data in entries]
     computed["entry.queue"], computed["entry.member"] = entries[1], entries[3]
+    computed["entry.contract"] = entry(1, 1, "csi-yonne", [
+        ("title", "Contrat (exemple)"), ("party", "Préfecture"), ("party", "210890240 Valbrune"), ("territory", "89"),
+        ("territory", "89024"), ("territory", "89387"), ("starts", "1700000000000"), ("ends", "1900000000000"),
+        ("engagement", "decision 120"), ("volet", "radicalisation_separatisme"), ("volet", "transport"),
+        ("referent", "Mme Inventée, 03 00 00 00 00")])
+    computed["entry.tool"] = entry(4, 6, "outil.transport", [
+        ("volet", "transport"), ("kind", "information_de_volet"), ("kind", "complement"), ("post", "ged/89"),
+        ("read", "org/210890240")])
     computed["entry.member.commitment"] = commitments[3]
     roster = sha256(b"pli-roster/1", string8("ged/89"), u16(1), reader.age)
     computed["roster.digest"] = roster
