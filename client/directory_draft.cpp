@@ -4,6 +4,7 @@
 #include <map>
 
 #include "crypto/random.hpp"
+#include "protocol/contract.hpp"
 
 namespace pli::client {
 namespace {
@@ -92,15 +93,16 @@ Outcome<protocol::Member> DirectoryDraft::find_member(std::string_view id) const
   return *found;
 }
 
-Outcome<void> DirectoryDraft::put_member(const protocol::Member& member) {
+Outcome<void> DirectoryDraft::put(std::vector<Entry> changed) {
   std::vector<Entry> entries = directory_->entries();
-  Entry entry = protocol::write_member(member, new_salt());
-  const auto found = std::find_if(entries.begin(), entries.end(),
-                                  [&](const Entry& each) { return stands_at(each, EntryType::member, member.id); });
-  if (found == entries.end())
-    entries.push_back(std::move(entry));
-  else
-    *found = std::move(entry);
+  for (Entry& entry : changed) {
+    const auto found = std::find_if(entries.begin(), entries.end(),
+                                    [&](const Entry& each) { return stands_at(each, entry.type, entry.id); });
+    if (found == entries.end())
+      entries.push_back(std::move(entry));
+    else
+      *found = std::move(entry);
+  }
   return replace(std::move(entries));
 }
 
@@ -133,7 +135,7 @@ Outcome<void> DirectoryDraft::enrol(const Enrolment& enrolment, const protocol::
   member.not_before = enrolment.not_before;
   member.not_after = enrolment.not_after;
   member.keys = card.keys;
-  return put_member(member);
+  return put({protocol::write_member(member, new_salt())});
 }
 
 Outcome<void> DirectoryDraft::renew(const protocol::Card& card) {
@@ -146,7 +148,7 @@ Outcome<void> DirectoryDraft::renew(const protocol::Card& card) {
   member.former_sign.push_back(member.keys.sign);
   member.former_age.push_back(member.keys.age);
   member.keys = card.keys;
-  return put_member(member);
+  return put({protocol::write_member(member, new_salt())});
 }
 
 Outcome<void> DirectoryDraft::revoke(std::string_view id, UnixMillis now) {
@@ -154,14 +156,14 @@ Outcome<void> DirectoryDraft::revoke(std::string_view id, UnixMillis now) {
   if (!member) return member.error();
   if (member->revoked_at) return usage("revoked already");
   member->revoked_at = now;
-  return put_member(*member);
+  return put({protocol::write_member(*member, new_salt())});
 }
 
 Outcome<void> DirectoryDraft::change_seats(std::string_view id, const std::vector<std::string>& seats) {
   auto member = find_member(id);
   if (!member) return member.error();
   member->seats = seats;
-  return put_member(*member);
+  return put({protocol::write_member(*member, new_salt())});
 }
 
 Outcome<void> DirectoryDraft::change_validity(std::string_view id, UnixMillis not_before, UnixMillis not_after) {
@@ -169,7 +171,7 @@ Outcome<void> DirectoryDraft::change_validity(std::string_view id, UnixMillis no
   if (!member) return member.error();
   member->not_before = not_before;
   member->not_after = not_after;
-  return put_member(*member);
+  return put({protocol::write_member(*member, new_salt())});
 }
 
 Outcome<void> DirectoryDraft::add_charter(const Charter& charter) {
@@ -190,6 +192,22 @@ Outcome<void> DirectoryDraft::add_charter(const Charter& charter) {
   std::vector<Entry> entries = directory_->entries();
   entries.push_back(std::move(entry));
   return replace(std::move(entries));
+}
+
+Outcome<void> DirectoryDraft::change_contract(const protocol::Contract& contract) {
+  const protocol::Contract* current = directory_->contract();
+  if (current == nullptr || current->id != contract.id) return usage("the contract of another directory");
+  if (const std::string flaw = protocol::flaw_of(contract); !flaw.empty()) return Failure(LocalCode::usage, flaw);
+  return put({protocol::write_contract(contract, new_salt())});
+}
+
+Outcome<void> DirectoryDraft::register_tool(const protocol::Tool& tool) {
+  if (const auto read = protocol::read_tool(protocol::write_tool(tool, {})); !read)
+    return local(LocalCode::usage, read.error());
+  auto member = find_member(tool.id);
+  if (!member) return member.error();
+  member->seats = tool.reads;
+  return put({protocol::write_member(*member, new_salt()), protocol::write_tool(tool, new_salt())});
 }
 
 std::vector<Bytes> DirectoryDraft::changed_since(const std::vector<Entry>& base) const {

@@ -65,6 +65,10 @@ class DirectoryDraft {
   [[nodiscard]] Outcome<void> change_seats(std::string_view member, const std::vector<std::string>& seats);
   [[nodiscard]] Outcome<void> change_validity(std::string_view member, UnixMillis not_before, UnixMillis not_after);
   [[nodiscard]] Outcome<void> add_charter(const Charter& charter);
+  /// Under the id it has. Errors: also usage with what protocol::flaw_of() says.
+  [[nodiscard]] Outcome<void> change_contract(const protocol::Contract& contract);
+  /// What a tool enrolled may post and read, in place of what it could before; it sits where it reads.
+  [[nodiscard]] Outcome<void> register_tool(const protocol::Tool& tool);
 
   [[nodiscard]] const protocol::Directory& directory() const { return *directory_; }
   /// Entries that differ from `base`: what travels to the broker. In the directory's order.
@@ -73,7 +77,7 @@ class DirectoryDraft {
  private:
   explicit DirectoryDraft(std::shared_ptr<const protocol::Directory> directory) : directory_(std::move(directory)) {}
   [[nodiscard]] Outcome<void> replace(std::vector<protocol::Entry> entries);
-  [[nodiscard]] Outcome<void> put_member(const protocol::Member& member);
+  [[nodiscard]] Outcome<void> put(std::vector<protocol::Entry> changed);  ///< each in place of the one there
   [[nodiscard]] Outcome<protocol::Member> find_member(std::string_view id) const;
   std::shared_ptr<const protocol::Directory> directory_;
 };

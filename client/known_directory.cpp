@@ -12,6 +12,10 @@ namespace {
 
 Failure unproven(const char* words) { return {protocol::LocalCode::directory_unproven, words}; }
 
+bool same_registration(const protocol::Tool* before, const protocol::Tool* now) {
+  return before == nullptr || now == nullptr ? before == now : *before == *now;
+}
+
 }  // namespace
 
 Outcome<KnownDirectory> KnownDirectory::build(protocol::VerifiedDirectory verified, std::vector<ProvenEntry> entries) {
@@ -48,6 +52,12 @@ Outcome<KnownDirectory> KnownDirectory::build(protocol::VerifiedDirectory verifi
         auto contract = protocol::read_contract(*entry);
         if (!contract) return unproven("the proven contract entry cannot be read");
         out.contract_ = std::move(*contract);
+        break;
+      }
+      case protocol::EntryType::outil: {
+        auto tool = protocol::read_tool(*entry);
+        if (!tool) return unproven("a proven tool entry cannot be read");
+        if (!out.tools_.emplace(tool->id, *tool).second) return unproven("a tool stands twice");
         break;
       }
       case protocol::EntryType::charte:
@@ -118,6 +128,11 @@ std::vector<const protocol::Member*> KnownDirectory::members() const {
   return out;
 }
 
+const protocol::Tool* KnownDirectory::tool(std::string_view id) const {
+  const auto found = tools_.find(id);
+  return found == tools_.end() ? nullptr : &found->second;
+}
+
 std::vector<const protocol::Queue*> KnownDirectory::queues() const {
   std::vector<const protocol::Queue*> out;
   for (const auto& [id, queue] : queues_) out.push_back(&queue);
@@ -146,7 +161,7 @@ std::vector<DirectoryChange> changes_between(const KnownDirectory& older, const 
       add(What::appeared, protocol::EntryType::member, now->id);
     else if (!before->revoked_at && now->revoked_at)
       add(What::revoked, protocol::EntryType::member, now->id);
-    else if (!(*before == *now))
+    else if (!(*before == *now) || !same_registration(older.tool(now->id), newer.tool(now->id)))
       add(What::changed, protocol::EntryType::member, now->id);
   }
   for (const protocol::Member* before : older.members())

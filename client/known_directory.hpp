@@ -64,6 +64,7 @@ class KnownDirectory {
   [[nodiscard]] const protocol::Member* member_by_sign(const crypto::SignPublic& key) const;
   [[nodiscard]] SenderStatus sender_status(std::string_view member, const crypto::SignPublic& key, UnixMillis at) const;
   [[nodiscard]] const protocol::Queue* queue(std::string_view id) const;
+  [[nodiscard]] const protocol::Tool* tool(std::string_view id) const;  ///< what it may post and read
   [[nodiscard]] const protocol::Contract* contract() const { return contract_ ? &*contract_ : nullptr; }
   [[nodiscard]] std::vector<const protocol::Member*> members() const;
   [[nodiscard]] std::vector<const protocol::Queue*> queues() const;
@@ -78,6 +79,7 @@ class KnownDirectory {
   std::map<std::string, protocol::Member, std::less<>> members_;
   std::map<crypto::SignPublic, std::string> by_sign_;
   std::map<std::string, protocol::Queue, std::less<>> queues_;
+  std::map<std::string, protocol::Tool, std::less<>> tools_;
   std::optional<protocol::Contract> contract_;
 };
 

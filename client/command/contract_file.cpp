@@ -7,12 +7,15 @@
 #include <sstream>
 
 #include "base/file.hpp"
-#include "protocol/policy.hpp"
+#include "protocol/contract.hpp"
+#include "protocol/limits.hpp"
 
 namespace pli::client::command {
 namespace {
 
 constexpr std::size_t contract_file_bytes_max = 64 * 1024;
+constexpr std::size_t list_items_max =
+    protocol::contract_communes_max;  // the longest; protocol::flaw_of() has the others
 
 Error refuse(const std::string& key, const char* why) { return {Errc::invalid_input, "« " + key + " » : " + why}; }
 
@@ -21,6 +24,12 @@ std::int64_t days_from_civil(const toml::date& date) {
                                std::chrono::day(date.day))
       .time_since_epoch()
       .count();
+}
+
+std::string in_lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return text;
 }
 
 constexpr std::int64_t day_ms = 24LL * 3600 * 1000;
@@ -39,8 +48,8 @@ Result<std::string> text_of(const toml::table& table, const char* key) {
 
 Result<std::vector<std::string>> texts_of(const toml::table& table, const char* key, std::size_t min) {
   const toml::array* list = table[key].as_array();
-  if (list == nullptr || list->size() < min || list->size() > 32)
-    return refuse(key, "il faut une liste de textes, 32 au plus");
+  if (list == nullptr || list->size() < min || list->size() > list_items_max)
+    return refuse(key, "il faut une liste de textes, 256 au plus");
   std::vector<std::string> out;
   for (const auto& node : *list) {
     auto value = node.value<std::string>();
@@ -82,8 +91,9 @@ Result<ContractFile> load_contract_file(const std::filesystem::path& path) {
     return Error{Errc::invalid_input,
                  "ligne " + std::to_string(problem.source().begin.line) + " : ce n'est pas du TOML"};
   }
-  static const std::set<std::string, std::less<>> known = {"contrat", "titre",       "parties", "departement", "debut",
-                                                           "fin",     "engagements", "domaine", "adresse"};
+  static const std::set<std::string, std::less<>> known = {"contrat",  "titre",     "parties", "departement",
+                                                           "communes", "debut",     "fin",     "engagements",
+                                                           "volets",   "referents", "domaine", "adresse"};
   for (const auto& [key, value] : table)
     if (known.find(key.str()) == known.end()) return refuse(std::string(key.str()), "clé inconnue");
 
@@ -95,6 +105,9 @@ Result<ContractFile> load_contract_file(const std::filesystem::path& path) {
   auto starts = date_of(table, "debut");
   auto ends = date_of(table, "fin");
   auto engagements = texts_of(table, "engagements", 0);
+  auto communes = texts_of(table, "communes", 0);
+  auto volets = texts_of(table, "volets", 1);
+  auto referents = texts_of(table, "referents", 0);
   auto domain = text_of(table, "domaine");
   auto endpoint = text_of(table, "adresse");
   if (!id) return id.error();
@@ -104,11 +117,14 @@ Result<ContractFile> load_contract_file(const std::filesystem::path& path) {
   if (!starts) return starts.error();
   if (!ends) return ends.error();
   if (!engagements) return engagements.error();
+  if (!communes) return communes.error();
+  if (!volets) return volets.error();
+  if (!referents) return referents.error();
   if (!domain) return domain.error();
   if (!endpoint) return endpoint.error();
   if (!protocol::is_token(*id)) return refuse("contrat", "lettres minuscules, chiffres, point et tirets, 64 au plus");
-  std::transform(territory->begin(), territory->end(), territory->begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  *territory = in_lower_case(*territory);
+  for (std::string& commune : *communes) commune = in_lower_case(commune);
   out.log = *domain + "/pli/" + *territory;
   if (!protocol::is_log_name(out.log))
     return refuse("departement", "un numéro de département (« 89 », « 2a ») et un nom de domaine sont attendus");
@@ -116,7 +132,13 @@ Result<ContractFile> load_contract_file(const std::filesystem::path& path) {
   if (endpoint->rfind("tcp://", 0) != 0)
     return refuse("adresse", "elle commence par tcp://, par exemple tcp://10.0.0.5:7410");
   out.endpoint = *endpoint;
-  out.contract = {*id, *title, *parties, *territory, *starts, *ends, *engagements};
+  out.contract = {*id, *title, *parties, *territory, *starts, *ends, *engagements, *communes, {}, *referents};
+  for (const std::string& name : *volets) {
+    const auto volet = protocol::volet_of(name);
+    if (!volet) return refuse("volets", "volet inconnu");
+    out.contract.volets.push_back(*volet);
+  }
+  if (const std::string flaw = protocol::flaw_of(out.contract); !flaw.empty()) return Error{Errc::invalid_input, flaw};
   for (const char* kind : {"ged/", "clir/", "cpraf/", "audit/"}) out.queues.push_back(kind + *territory);
   return out;
 }
@@ -124,13 +146,16 @@ Result<ContractFile> load_contract_file(const std::filesystem::path& path) {
 std::string to_toml(const ContractFile& file) {
   const protocol::Contract& contract = file.contract;
   std::string domain = file.log.substr(0, file.log.find("/pli/"));
+  std::vector<std::string> volets;
+  for (const protocol::Volet volet : contract.volets) volets.emplace_back(protocol::text_of(volet));
   return "# Contrat de sécurité intégrée, volet « radicalisation et séparatisme ». Écrit par « pli init ».\n"
          "contrat = " +
          toml_text(contract.id) + "\ntitre = " + toml_text(contract.title) +
          "\nparties = " + toml_text(contract.parties) + "\ndepartement = " + toml_text(contract.territory) +
-         "\ndebut = " + iso_date(contract.starts) + "\nfin = " + iso_date(contract.ends) +
-         "\nengagements = " + toml_text(contract.engagements) + "\ndomaine = " + toml_text(domain) +
-         "\nadresse = " + toml_text(file.endpoint) + "\n";
+         "\ncommunes = " + toml_text(contract.communes) + "\ndebut = " + iso_date(contract.starts) +
+         "\nfin = " + iso_date(contract.ends) + "\nengagements = " + toml_text(contract.engagements) +
+         "\nvolets = " + toml_text(volets) + "\nreferents = " + toml_text(contract.referents) +
+         "\ndomaine = " + toml_text(domain) + "\nadresse = " + toml_text(file.endpoint) + "\n";
 }
 
 }  // namespace pli::client::command

@@ -19,7 +19,8 @@ struct ContractFile {
   bool operator==(const ContractFile&) const = default;
 };
 
-/// Errors: not_found, io_error, over_limit; invalid_input, whose detail names the key or the line, in French.
+/// Errors: not_found, io_error, over_limit; invalid_input, whose detail names the key or the line, in French, or
+/// says what protocol::flaw_of() does.
 [[nodiscard]] Result<ContractFile> load_contract_file(const std::filesystem::path& path);
 /// The same file, written: what `pli init` leaves beside the keys.
 [[nodiscard]] std::string to_toml(const ContractFile& file);

@@ -171,6 +171,7 @@ void add_verbs(CLI::App& app, Sitting& sitting, Verdict& verdict, bool in_shell)
   add_open(app, sitting, verdict);
   add_ack(app, sitting, verdict);
   add_case(app, sitting, verdict);
+  add_contract(app, sitting, verdict);
   add_audit(app, sitting, verdict);
   add_directory(app, sitting, verdict);
   if (!in_shell) {

@@ -26,7 +26,10 @@ struct Verdict {
 // Each adds its verbs to `app`; callbacks write `verdict`.
 void add_init(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_identity(CLI::App& app, Sitting& sitting, Verdict& verdict);
+void add_contract(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict);
+/// The verbs of `directory` that concern the contract and the tools of its other volets.
+void add_directory_contract(CLI::App& group, Sitting& sitting, Verdict& verdict);
 void add_form(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_send(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict);

@@ -1,5 +1,5 @@
 // pli directory enrol|extend|invitation|revoke|charter|sign|authorities|suspend|rollback|publish|show|history: the
-// authority's gestures, offline but for publish.
+// authority's gestures, offline but for publish. Contract and tools: verb_contract.cpp.
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -8,12 +8,15 @@
 
 #include "base/file.hpp"
 #include "client/authority.hpp"
+#include "client/command/contract_screen.hpp"
 #include "client/command/passphrase.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
+#include "client/command/tool_options.hpp"
 #include "client/upload_part.hpp"
 #include "crypto/age_open.hpp"
+#include "protocol/contract.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/printable.hpp"
 
@@ -35,6 +38,7 @@ struct EnrolOptions {
   fs::path card;
   std::string id, person, organisation, territory, label;
   std::vector<std::string> roles, seats;
+  ToolOptions tool;
   std::optional<std::int64_t> days;  ///< 365 for somebody new; a renewal leaves the term alone without it
   std::optional<fs::path> invitation;
   bool yes = false;
@@ -55,6 +59,20 @@ std::vector<std::string> seats_of(const EnrolOptions& options, const protocol::R
 }
 
 constexpr std::int64_t enrolment_days_default = 365;
+
+/// Why the authority cannot enrol somebody there, for that organisation; empty when it can. A référent and a maire send
+/// in the name of a party; members of instances and tools may be of whoever the contract does not name.
+Outcome<std::string> why_not(const Enrolment& who, const protocol::Contract& contract) {
+  auto known = is_known_territory(who.territory);
+  if (!known) return known.error();
+  if (!*known) return "INSEE knows no such département or commune (2A and 2B are written 2a and 2b): " + who.territory;
+  if (!who.roles.has(Role::referent) && !who.roles.has(Role::maire)) return std::string();
+  if (!protocol::is_within(contract, who.territory))
+    return "the contract does not cover " + who.territory + ": pli directory contract --commune";
+  if (!protocol::is_party(contract, who.organisation).value_or(true))
+    return who.organisation + " is no party of the contract: pli directory contract --party \"SIREN Name\"";
+  return std::string();
+}
 
 UnixMillis today(const Sitting& sitting) { return {sitting.clock().now().value / day_ms * day_ms}; }
 
@@ -109,8 +127,11 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
     for (const std::string& token : {options.id, options.organisation})
       if (!protocol::is_token(token))
         return misused(sitting, "--id and --organisation take small letters, digits, point, - and _: " + token);
-    std::string departement =
-        authority->directory().contract() != nullptr ? authority->directory().contract()->territory : "";
+    const protocol::Contract* contract = authority->directory().contract();
+    if (contract == nullptr) return misused(sitting, "this directory has no contract");
+    const std::string departement = contract->territory;
+    const bool tool = who.roles.has(Role::outil);
+    if (!tool && options.tool.given()) return misused(sitting, "--volet, --kind and --post are a tool's: --role outil");
     who.id = options.id;
     who.person = options.person.empty() ? options.id : options.person;
     who.organisation = options.organisation;
@@ -119,6 +140,14 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
     who.label = options.label.empty() ? options.id : options.label;
     who.not_before = today(sitting);
     who.not_after = {who.not_before.value + options.days.value_or(enrolment_days_default) * day_ms};
+    auto refused = why_not(who, *contract);
+    if (!refused) return failed(sitting, refused.error());
+    if (!refused->empty()) return misused(sitting, *refused);
+    protocol::Member its_member;
+    its_member.id = who.id;
+    its_member.seats = who.seats;
+    const auto registration = tool ? tool_of(options.tool, its_member, *contract) : Result<protocol::Tool>(Error{});
+    if (tool && !registration) return misused(sitting, registration.error().detail);
     for (const std::string& seat : who.seats) {
       if (authority->directory().queue(seat) != nullptr) continue;
       bool own = seat.rfind("org/", 0) == 0;
@@ -126,6 +155,8 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
         return failed(sitting, added.error());
     }
     if (auto done = authority->draft().enrol(who, *card); !done) return failed(sitting, done.error());
+    if (tool)
+      if (auto done = authority->draft().register_tool(*registration); !done) return failed(sitting, done.error());
   }
   if (auto saved = authority->save(); !saved) return failed(sitting, saved.error());
   auto invitation = authority->invitation(member);
@@ -589,16 +620,29 @@ int publish(Sitting& sitting, const fs::path& folder, bool offline) {
   return 0;
 }
 
-void show_members(const Sitting& sitting, const std::vector<const protocol::Member*>& members, UnixMillis now) {
+/// `directory`: the authority's whole one, or what a member may see of it.
+template <class AnyDirectory>
+void show_members(const Sitting& sitting, const AnyDirectory& directory, UnixMillis now) {
+  const std::vector<const protocol::Member*> members = directory.members();
+  if (!sitting.json() && directory.contract() != nullptr) show_contract(sitting, *directory.contract(), now);
+  std::vector<ShownTool> tools;
   std::vector<std::vector<std::string>> rows;
   for (const protocol::Member* member : members) {
     std::vector<std::string> roles;
     for (std::size_t i = 0; i < protocol::role_count; ++i)
       if (member->roles.has(static_cast<Role>(i))) roles.emplace_back(protocol::text_of(static_cast<Role>(i)));
     const char* state = member->revoked_at ? "revoked" : member->valid_at(now) ? "valid" : "not valid now";
+    const protocol::Tool* tool = directory.tool(member->id);
+    if (member->roles.has(Role::outil)) tools.push_back({member, tool});
     if (sitting.json()) {
-      JsonObject()
-          .text("member", member->id)
+      JsonObject line;
+      if (tool != nullptr) {
+        std::vector<std::string> kinds;
+        for (const protocol::Kind kind : tool->kinds) kinds.emplace_back(protocol::row_of(kind)->name);
+        line.text("volet", text_of(tool->volet)).texts("kinds", kinds).texts("posts", tool->posts);
+        line.texts("reads", tool->reads);
+      }
+      line.text("member", member->id)
           .texts("roles", roles)
           .text("organisation", member->organisation)
           .text("territory", member->territory)
@@ -617,6 +661,7 @@ void show_members(const Sitting& sitting, const std::vector<const protocol::Memb
                     protocol::printable(member->label)});
   }
   print_table({{"member"}, {"roles"}, {"organisation"}, {"territory"}, {"seats"}, {"state"}, {"label"}}, rows);
+  if (!sitting.json()) show_tools(tools);
 }
 
 int show(Sitting& sitting, const std::optional<fs::path>& folder) {
@@ -624,7 +669,7 @@ int show(Sitting& sitting, const std::optional<fs::path>& folder) {
   if (folder) {
     auto authority = Authority::open(*folder);
     if (!authority) return failed(sitting, authority.error());
-    show_members(sitting, authority->directory().members(), now);
+    show_members(sitting, authority->directory(), now);
     return 0;
   }
   auto session = sitting.session();
@@ -633,7 +678,7 @@ int show(Sitting& sitting, const std::optional<fs::path>& folder) {
   if (!sitting.json())
     say("Annuaire n° " + std::to_string(directory.number().value) + ", valable jusqu'au " +
         paris_minute(directory.not_after()) + " ; ce que vous pouvez en voir :");
-  show_members(sitting, directory.members(), now);
+  show_members(sitting, directory, now);
   return 0;
 }
 
@@ -727,6 +772,7 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   verb->add_option("--seat", who->seats, "Queue he sits in (default: by role); may be given several times")
       ->allow_extra_args(false);
   verb->add_option("--territory", who->territory, "Département or INSEE commune code (default: the contract's)");
+  add_tool_options(*verb, who->tool);
   verb->add_option("--label", who->label, "How colleagues recognise him (default: the id)");
   verb->add_option("--days", who->days, "Days his enrolment is valid from today (365; with a renewal: unchanged)")
       ->check(CLI::Range(1, 1830));
@@ -772,6 +818,8 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
         [&](Authority& authority) { return authority.draft().revoke(revoked->second, sitting.clock().now()); },
         "Revoked " + revoked->second + ".");
   });
+
+  add_directory_contract(*group, sitting, verdict);
 
   auto charter = std::make_shared<std::pair<fs::path, Charter>>();
   auto charter_days = std::make_shared<std::int64_t>(365);

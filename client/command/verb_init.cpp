@@ -6,12 +6,11 @@
 #include "base/file.hpp"
 #include "client/authority.hpp"
 #include "client/command/contract_file.hpp"
+#include "client/command/contract_screen.hpp"
 #include "client/command/passphrase.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
-#include "config/commune_table.hpp"
-#include "config/data_folder.hpp"
 #include "crypto/age_open.hpp"
 
 namespace pli::client::command {
@@ -45,22 +44,14 @@ ContractFile default_contract(const InitOptions& options, UnixMillis now) {
   file.contract.territory = options.departement;
   file.contract.starts = {today};
   file.contract.ends = {today + 5 * 365 * day_ms};
-  file.contract.engagements = {"premiere_lecture 2", "decision 120", "retour 15"};
+  file.contract.engagements = {"accuse_de_reception 1", "premiere_lecture 2", "decision 120", "retour 15",
+                               "point_de_situation 182"};
+  for (std::size_t i = 0; i < protocol::volet_count; ++i)
+    file.contract.volets.push_back(static_cast<protocol::Volet>(i));
   file.log = options.domain + "/pli/" + options.departement;
   file.endpoint = options.endpoint;
   for (const char* kind : {"ged/", "clir/", "cpraf/", "audit/"}) file.queues.push_back(kind + options.departement);
   return file;
-}
-
-/// Whether some commune of INSEE's table lies in it.
-Outcome<bool> is_departement(std::string_view text) {
-  auto table = config::CommuneTable::load(config::data_folder() / config::commune_table_file);
-  if (!table) return local(LocalCode::local_store, table.error());
-  const auto same = [](char a, char b) { return a == (b >= 'a' && b <= 'z' ? static_cast<char>(b - 'a' + 'A') : b); };
-  const auto& communes = table->all();
-  return std::any_of(communes.begin(), communes.end(), [&](const config::Commune& commune) {
-    return std::equal(commune.departement.begin(), commune.departement.end(), text.begin(), text.end(), same);
-  });
 }
 
 int run_init(Sitting& sitting, const InitOptions& options) {
@@ -74,10 +65,15 @@ int run_init(Sitting& sitting, const InitOptions& options) {
   } else {
     file = default_contract(options, now);
   }
-  auto known = is_departement(file.contract.territory);
+  auto known = is_known_territory(file.contract.territory);
   if (!known) return report(sitting, known.error(), Language::english);
   if (!*known)
     return report(sitting, Failure(LocalCode::departement_unknown, file.contract.territory), Language::english);
+  for (const std::string& commune : file.contract.communes) {
+    auto there = is_known_territory(commune);
+    if (!there) return report(sitting, there.error(), Language::english);
+    if (!*there) return usage_error(sitting, "INSEE knows no such commune: " + commune, Language::english);
+  }
   InitRequest request;
   request.contract = file.contract;
   request.log = file.log;

@@ -14,6 +14,7 @@
 #include "client/receipts.hpp"
 #include "config/commune_table.hpp"
 #include "config/data_folder.hpp"
+#include "protocol/contract.hpp"
 #include "protocol/form.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/policy.hpp"
@@ -191,6 +192,13 @@ std::optional<std::string> route(Sitting& sitting, const protocol::Form& form, i
                                  " : adressez-vous à votre interlocuteur à la préfecture ; rien n'a été envoyé");
     return std::nullopt;
   }
+  if (auto directory = last_directory(**profile); directory && directory->contract() != nullptr && !commune.empty())
+    if (!protocol::is_within(*directory->contract(), lower(commune))) {
+      exit_code = usage_error(sitting, "la commune " + commune +
+                                           " n'est pas de celles que le contrat couvre (pli contract show) : "
+                                           "adressez-vous à votre interlocuteur à la préfecture ; rien n'a été envoyé");
+      return std::nullopt;
+    }
   return instance + departement;
 }
 

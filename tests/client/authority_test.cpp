@@ -121,6 +121,49 @@ TEST_F(AuthorityTest, AnInvitationNamesTheKeyOfTheCardItAnswersAndAfterARenewalT
   EXPECT_EQ(authority.invitation("ged.un")->sign, after.public_identity().sign);
 }
 
+// ---- contract and tools --------------------------------------------------------------------------------------------
+
+TEST_F(AuthorityTest, ChangesWhatTheContractSaysUnderTheIdItHas) {
+  auto authority = open(init());
+  protocol::Contract contract = *authority.directory().contract();
+  contract.communes = {"89024"};
+  contract.engagements = {"decision 120"};
+  contract.volets = {protocol::Volet::radicalisation_separatisme, protocol::Volet::justice};
+  ASSERT_TRUE(authority.draft().change_contract(contract).has_value());
+  EXPECT_EQ(*authority.directory().contract(), contract);
+  protocol::Contract wrong = contract;
+  wrong.engagements = {"decision 121"};
+  EXPECT_FAILS_WITH(authority.draft().change_contract(wrong), LocalCode::usage);
+  wrong = contract;
+  wrong.id = "csi-21";
+  EXPECT_FAILS_WITH(authority.draft().change_contract(wrong), LocalCode::usage);
+  EXPECT_EQ(*authority.directory().contract(), contract) << "as it was";
+}
+
+TEST_F(AuthorityTest, RegistersAToolThatThenSitsWhereItReads) {
+  auto authority = open(init());
+  for (const char* queue : {"org/regie", "org/autre"})
+    ASSERT_TRUE(authority.draft().add_queue(queue, "89", std::string_view(queue).substr(4)).has_value());
+  client::Enrolment who = enrolment("outil.transport");
+  who.roles = {};
+  who.roles.add(protocol::Role::outil);
+  who.seats = {"org/regie"};
+  protocol::Tool tool{
+      "outil.transport", protocol::Volet::transport, {protocol::Kind::information_de_volet}, {"ged/89"}, {"org/regie"}};
+  EXPECT_FAILS_WITH(authority.draft().register_tool(tool), LocalCode::usage);
+  ASSERT_TRUE(authority.draft().enrol(who, card(crypto::Identity::generate())).has_value());
+  ASSERT_TRUE(authority.draft().register_tool(tool).has_value());
+  EXPECT_EQ(*authority.directory().tool("outil.transport"), tool);
+  tool.reads = {"org/autre"};
+  ASSERT_TRUE(authority.draft().register_tool(tool).has_value());
+  EXPECT_EQ(authority.directory().member("outil.transport")->seats, tool.reads);
+  tool.posts = {"ged/21"};
+  EXPECT_FAILS_WITH(authority.draft().register_tool(tool), LocalCode::usage);
+  ASSERT_TRUE(authority.draft().enrol(enrolment("ged.un"), card(crypto::Identity::generate())).has_value());
+  tool = {"ged.un", protocol::Volet::transport, {}, {}, {"ged/89"}};
+  EXPECT_FAILS_WITH(authority.draft().register_tool(tool), LocalCode::usage);
+}
+
 // ---- witnesses ---------------------------------------------------------------------------------------------------
 
 std::string witness_line(const std::string& name, const crypto::SigningKey& key) {

@@ -41,8 +41,8 @@ std::string with_line(const std::string& key, const std::string& line) {
   return text.replace(at + 1, text.find('\n', at + 1) - at, line.empty() ? "" : line + "\n");
 }
 
-const std::vector<std::string> keys = {"contrat", "titre",       "parties", "departement", "debut",
-                                       "fin",     "engagements", "domaine", "adresse"};
+const std::vector<std::string> keys = {"contrat", "titre",       "parties", "departement", "communes", "debut",
+                                       "fin",     "engagements", "volets",  "referents",   "domaine",  "adresse"};
 
 TEST(ContractExample, LoadsAndSaysWhatItsCommentsSay) {
   const auto file = load_contract_file(example_path);
@@ -104,6 +104,14 @@ TEST(ContractExample, IsRefusedWithAWrongValue) {
       {"fin", "fin = 2026-01-01"},
       {"fin", "fin = 2025-12-31"},
       {"engagements", "engagements = \"retour 15\""},
+      {"engagements", "engagements = [\"decision 121\"]"},
+      {"engagements", "engagements = [\"promesse 3\"]"},
+      {"communes", "communes = [\"21231\"]"},
+      {"communes", "communes = \"89024\""},
+      {"volets", "volets = []"},
+      {"volets", "volets = [\"transport\"]"},
+      {"volets", "volets = [\"voirie\", \"radicalisation_separatisme\"]"},
+      {"referents", "referents = [3]"},
       {"domaine", "domaine = \"pli yonne\""},
       {"domaine", "domaine = \"\""},
       {"adresse", "adresse = \"127.0.0.1:7410\""},
@@ -126,6 +134,13 @@ TEST(ContractExample, KeepsCorsicasLetterSmallInTheLogsName) {
   ASSERT_TRUE(file) << file.error().detail;
   EXPECT_EQ(file->log, "pli.yonne.example/pli/2a");
   EXPECT_EQ(file->queues.front(), "ged/2a");
+}
+
+TEST(ContractExample, IsLimitedToTheCommunesItNames) {
+  const auto file = load(with_line("communes", "communes = [\"89024\", \"89387\"]"));
+  ASSERT_TRUE(file) << file.error().detail;
+  EXPECT_EQ(file->contract.communes, (std::vector<std::string>{"89024", "89387"}));
+  EXPECT_EQ(*load(to_toml(*file)), *file);
 }
 
 TEST(ContractExample, ThatIsMissingIsNotFound) {

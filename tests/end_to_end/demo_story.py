@@ -120,7 +120,8 @@ def story(department):
     department.enrol("secretariat", ["secretariat"], "prefecture.89", DEPARTEMENT, "Secrétariat, préfecture de l'Yonne")
     department.enrol("auditrice", ["auditeur"], "inspection", DEPARTEMENT, "Déléguée à la protection des données")
     department.enrol("operateur", ["operateur"], "prefecture.dsic", DEPARTEMENT, "Opérateur du serveur")
-    department.enrol("outil.transport", ["outil"], "regie.transports", DEPARTEMENT, "Outil du volet transport")
+    department.enrol("outil.transport", ["outil"], "regie.transports", DEPARTEMENT, "Outil du volet transport",
+                     "--volet", "transport")
     first = department.init_broker()
     as_told(first["number"] == 1, "25 personnes et un outil enrôlés sur présentation de leur carte ; annuaire n° 1 signé")
 

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import zoneinfo
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -89,7 +90,7 @@ class Departement:
     def authority_does(self, *words):
         return self.run([self.programs / "pli", "--passphrase-file", self.passphrase, "--json", "directory", *words])
 
-    def enrol(self, who, roles, organisation, territory, label):
+    def enrol(self, who, roles, organisation, territory, label, *more):
         self.pli(who, "identity", "new", "--work-factor", WORK_FACTOR)
         card = self.folder / f"{who}.card"
         card.write_text(self.pli(who, "identity", "card")[0][0]["card"])
@@ -98,9 +99,18 @@ class Departement:
                  territory, "--label", label, "--invitation", invitation, "--yes"]
         for role in roles:
             words += ["--role", role]
-        self.authority_does(*words)
+        self.authority_does(*words, *more)
         self.pli(who, "identity", "accept", invitation, "--yes")
         card.unlink()
+
+    def refused_under(self, rule, who):
+        """Whether the auditor reads a refusal under this rule, once what is newest is published."""
+        for _ in range(60):
+            lines, _ = self.pli("auditrice", "audit", "list", "--person", who, "--act", "refus")
+            if any(line["field_rule"] == rule for line in lines):
+                return True
+            time.sleep(0.5)
+        return False
 
     def make_contract(self, authorities, threshold, witnesses=()):
         """`pli init` from the example contract, on a free port; the log is to be cosigned by all these witnesses."""

@@ -446,7 +446,7 @@ def gestures(department):
     department.enrol("b.aubry", ["membre_ged"], "service.b", "89", "Membre du GED")
     department.enrol("c.benard", ["membre_ged"], "service.c", "89", "Membre du GED")
     department.enrol("d.clir", ["membre_clir"], "service.d", "89", "Membre de la CLIR")
-    department.enrol("outil", ["outil"], "regie", "89", "Outil de la prévention")
+    department.enrol("outil", ["outil"], "regie", "89", "Outil de la prévention", "--volet", "prevention_delinquance")
     department.enrol("auditrice", ["auditeur"], "inspection", "89", "Déléguée à la protection des données")
     department.enrol("operateur", ["operateur"], "prefecture.dsic", "89", "Opérateur")
     department.init_broker()
