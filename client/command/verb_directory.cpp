@@ -766,12 +766,14 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   with_folder(verb, who->authority);
   verb->add_option("--id", who->id, "Member id: small letters, digits, dots, dashes");
   verb->add_option("--person", who->person, "Natural person behind it, one id for one person (default: the member id)");
-  verb->add_option("--organisation", who->organisation,
-                   "SIREN or another token of the organisation; needed for a new member");
+  verb->add_option(
+      "--organisation", who->organisation,
+      "SIREN or another token of the organisation; needed for a new member. Of a référent or maire: a party's");
   verb->add_option("--role", who->roles, "Role; may be given several times")->allow_extra_args(false);
   verb->add_option("--seat", who->seats, "Queue he sits in (default: by role); may be given several times")
       ->allow_extra_args(false);
-  verb->add_option("--territory", who->territory, "Département or INSEE commune code (default: the contract's)");
+  verb->add_option("--territory", who->territory,
+                   "Département or commune code that INSEE knows (default: the contract's)");
   add_tool_options(*verb, who->tool);
   verb->add_option("--label", who->label, "How colleagues recognise him (default: the id)");
   verb->add_option("--days", who->days, "Days his enrolment is valid from today (365; with a renewal: unchanged)")
@@ -835,6 +837,12 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       ->required();
   verb->add_option("--days", *charter_days, "Days it is in force")->check(CLI::Range(1, 1830));
   verb->callback([&sitting, &verdict, charter, charter_days] {
+    auto known = is_known_territory(charter->second.territory);
+    if (!known || !*known) {
+      verdict.exit_code = known ? misused(sitting, "INSEE knows no such commune: " + charter->second.territory)
+                                : failed(sitting, known.error());
+      return;
+    }
     charter->second.not_before = today(sitting);
     charter->second.not_after = {charter->second.not_before.value + *charter_days * day_ms};
     verdict.exit_code = edit(

@@ -68,6 +68,9 @@ def story(department):
     department.init_broker()
     department.start_broker()
 
+    said = usage(department, "charter", "charte-x", "--territory", "89999", "--party", "prefet", "--party", "maire", "--party", "parquet")
+    must("INSEE" in said and "89999" in said, "no charter is entered for a commune that does not exist")
+
     # It says what was signed, also without the broker.
     contract = pli("referent.sens", "contract", "show")[0][0]
     must(contract["state"] == "en_vigueur" and "decision 120" in contract["engagements"], "a member reads the contract")
