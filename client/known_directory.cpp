@@ -166,6 +166,8 @@ std::vector<DirectoryChange> changes_between(const KnownDirectory& older, const 
   }
   for (const protocol::Member* before : older.members())
     if (newer.member(before->id) == nullptr) add(What::gone, protocol::EntryType::member, before->id);
+  if (older.contract() != nullptr && newer.contract() != nullptr && !(*older.contract() == *newer.contract()))
+    add(What::changed, protocol::EntryType::contrat, newer.contract()->id);
   for (const protocol::Queue* now : newer.queues()) {
     const protocol::Queue* before = older.queue(now->id);
     if (before == nullptr)

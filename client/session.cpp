@@ -30,14 +30,18 @@ Outcome<protocol::VerifiedDirectory> verify_again(const std::string& note) {
   return std::move(*verified);
 }
 
-/// Whether a change touches an instance one sits in.
+/// Whether a change touches an instance one sits in: who sits there, and which tool posts there. The contract is
+/// everybody's.
 bool concerns(const DirectoryChange& change, const std::vector<std::string>& seats, const KnownDirectory& older,
               const KnownDirectory& newer) {
   const auto mine = [&](std::string_view queue) { return std::find(seats.begin(), seats.end(), queue) != seats.end(); };
+  if (change.type == protocol::EntryType::contrat) return true;
   if (change.type == protocol::EntryType::queue) return mine(change.id);
   for (const KnownDirectory* version : {&older, &newer}) {
     const protocol::Member* member = version->member(change.id);
     if (member != nullptr && std::any_of(member->seats.begin(), member->seats.end(), mine)) return true;
+    const protocol::Tool* tool = version->tool(change.id);
+    if (tool != nullptr && std::any_of(tool->posts.begin(), tool->posts.end(), mine)) return true;
   }
   return false;
 }

@@ -97,6 +97,11 @@ std::string_view name_of(DirectoryChange::What what) {
   return "changed";
 }
 
+const char* noun_of(protocol::EntryType type) {
+  if (type == protocol::EntryType::member) return "membre ";
+  return type == protocol::EntryType::contrat ? "contrat " : "file ";
+}
+
 /// Members see changes of their instances until they acknowledge them (design §4).
 void show_directory_changes(Sitting& sitting, const Profile& profile, const KnownDirectory& directory) {
   auto changes = profile.store().directory_changes();
@@ -118,9 +123,9 @@ void show_directory_changes(Sitting& sitting, const Profile& profile, const Know
           .print();
       continue;
     }
-    warn("  annuaire n° " + std::to_string(change.number.value) + " : " +
-         (change.type == protocol::EntryType::member ? "membre " : "file ") + protocol::printable(change.id) +
-         (label.empty() ? "" : " (" + protocol::printable(label) + ")") + ", " + change_text(change.what));
+    warn("  annuaire n° " + std::to_string(change.number.value) + " : " + noun_of(change.type) +
+         protocol::printable(change.id) + (label.empty() ? "" : " (" + protocol::printable(label) + ")") + ", " +
+         change_text(change.what));
   }
   const std::string number = std::to_string(last.value);
   if (auto kept = write_file_durably(profile.folder() / shown_file, as_bytes(number), FileMode::owner_only); !kept)

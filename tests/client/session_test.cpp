@@ -238,6 +238,41 @@ TEST_F(SessionTest, FetchesOnlyWhatChangedAndShowsItUntilAcknowledged) {
   EXPECT_TRUE(desk->profile.store().directory_changes()->empty());
 }
 
+TEST_F(SessionTest, ShowsEverybodyThatTheContractChangedAndAnInstanceWhichToolPostsThere) {
+  auto desk = connected("ged.un");
+  ASSERT_TRUE(world_.draft().add_queue("org/regie", "89", "regie").has_value());
+  world_.enrol("outil.transport", {protocol::Role::outil}, "regie", "89", {"org/regie"});
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(connect(*desk).has_value());
+  EXPECT_TRUE(desk->profile.store().directory_changes()->empty()) << "it may do nothing yet";
+
+  ASSERT_TRUE(world_.draft()
+                  .register_tool({"outil.transport",
+                                  protocol::Volet::transport,
+                                  {protocol::Kind::information_de_volet},
+                                  {"ged/89"},
+                                  {"org/regie"}})
+                  .has_value());
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(connect(*desk).has_value());
+  auto changes = desk->profile.store().directory_changes();
+  ASSERT_TRUE(changes.has_value());
+  ASSERT_EQ(changes->size(), 1U);
+  EXPECT_EQ((*changes)[0].id, "outil.transport");
+
+  protocol::Contract contract = *world_.draft().directory().contract();
+  contract.parties = {"Préfecture inventée", "Commune inventée"};
+  contract.engagements = {"retour 10"};
+  ASSERT_TRUE(world_.draft().change_contract(contract).has_value());
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(connect(*desk).has_value());
+  changes = desk->profile.store().directory_changes();
+  ASSERT_TRUE(changes.has_value());
+  ASSERT_EQ(changes->size(), 2U);
+  EXPECT_EQ((*changes)[1].type, protocol::EntryType::contrat);
+  EXPECT_EQ((*changes)[1].id, contract.id);
+}
+
 TEST_F(SessionTest, KeepsEachVersionItVerifiedWithItsProof) {
   auto desk = connected("ged.un");
   const auto publish = [&](const char* who) {
