@@ -72,6 +72,11 @@ COPIES_OF_LIMITS = {"tests/protocol/vectors_test.cpp"}
 # What stands against an attack is named there by its test: a suite, a test, "Suite.Test" or "Suite.*".
 THREATS = "docs/threat-model.md"
 TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)|\badd_test\(\s*NAME\s+(\w+)\.(\w+)", re.MULTILINE)
+# What the field asks, one line each: with tests that exist, or with a word on why there is none.
+FIELD = "docs/field.md"
+ASKED = re.compile(r"^(\d+)\. .*$", re.MULTILINE)
+TEST_ASKED_FOR = re.compile(r"`([A-Z]\w*\.(?:\w+|\*))`")
+WHY_NOT = re.compile(r"\b(not yet|outside)\b", re.IGNORECASE)
 TESTS_OF_A_THREAT = re.compile(r"^ *- Tests?: (?:.*\n)(?:^ +(?!- ).*\n)*", re.MULTILINE)
 
 LEFT_BEHIND = [
@@ -142,6 +147,7 @@ class Tree:
                     self.say(extra, 1, f"{library} has one seam in {room}/: {sorted(users)[0]} has it already")
         self.check_opening_list()
         self.check_threats()
+        self.check_field()
         self.check_limits()
         return self.breaches
 
@@ -251,6 +257,21 @@ class Tree:
                     self.say(THREATS, line, f"no test bears the name {name}")
             if not names:
                 self.say(THREATS, line, "names no test")
+
+    def check_field(self):
+        """What the field asks is shown by tests there are, or it is said why by none; no number is passed over."""
+        file = self.root / FIELD
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        for place, asked in enumerate(ASKED.finditer(text), 1):
+            line = text.count("\n", 0, asked.start()) + 1
+            if int(asked[1]) != place:
+                self.say(FIELD, line, f"number {place} is passed over")
+            names = TEST_ASKED_FOR.findall(asked[0])
+            for name in names:
+                if name not in self.tests:
+                    self.say(FIELD, line, f"no test bears the name {name}")
+            if not names and not WHY_NOT.search(asked[0]):
+                self.say(FIELD, line, "names no test, and says not why")
 
     def check_opening_list(self):
         """OPENING above is what crypto/CMakeLists.txt builds pli_crypto_open from, no more and no less."""

@@ -176,6 +176,16 @@ class TidyTree(unittest.TestCase):
             with self.subTest(bad=bad):
                 self.refuses(model(bad), "docs/threat-model.md:4: n")
 
+    def test_what_the_field_asks_is_shown_by_tests_there_are(self):
+        tests = self.with_line("tests/broker/store_test.cpp", "TEST(Store, P2Keeps) {}")
+        def field(second):
+            return {**tests, "docs/field.md": f"# Asked\n\n1. **One.** `Store.P2Keeps`, `Store.*`, see `pli send`.\n{second}\n"}
+        for good in ["2. **Two.** Not yet: nobody asked.", "2. **Two.** `Store.*`. The rest is outside."]:
+            self.refuses(field(good))
+        for bad in ["2. **Two.** `Store.P2Keep`", "2. **Two.** `Stores.*`", "2. **Two.** By `pli send`.", "3. **Two.** `Store.*`"]:
+            with self.subTest(bad=bad):
+                self.refuses(field(bad), "docs/field.md:4: n")
+
     def test_includes_are_written_from_the_root_and_exist(self):
         self.refuses(self.with_line("base/bytes.cpp", '#include "bytes.hpp"'), "base/bytes.cpp:2:")
         self.refuses(self.with_line("base/bytes.cpp", '#include "../base/bytes.hpp"'), "base/bytes.cpp:2:")
