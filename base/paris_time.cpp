@@ -74,6 +74,16 @@ UnixMillis paris_midnight(Day day) {
   return millis_of(utc_midnight - offset_at(utc_midnight - hours(2)));
 }
 
+UnixMillis next_paris_hour(UnixMillis time, int hour) {
+  for (Day day = paris_time(time).day;; day += days(1)) {
+    // Of an hour that is shown twice the first, and of one that is skipped the one after it.
+    UnixMillis at = paris_midnight(day) + hours(hour);
+    const UnixMillis moved = at + hours(hour - paris_time(at).hour);
+    if (paris_time(moved).hour == hour) at = moved;
+    if (at > time) return at;
+  }
+}
+
 std::optional<Day> parse_day(std::string_view text) {
   const auto year = take_digits(text, 4, 4);
   if (!year || !take(text, '-')) return std::nullopt;

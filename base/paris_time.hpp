@@ -25,6 +25,8 @@ struct ParisTime {
 [[nodiscard]] ParisTime paris_time(UnixMillis time);
 /// When the day begins in Paris. Clocks change at 01:00 UTC, so every day has one midnight.
 [[nodiscard]] UnixMillis paris_midnight(Day day);
+/// The next time after `time` that clocks in Paris show this full hour, 0 to 23.
+[[nodiscard]] UnixMillis next_paris_hour(UnixMillis time, int hour);
 
 /// "2026-11-23" and nothing else, a day that exists.
 [[nodiscard]] std::optional<Day> parse_day(std::string_view text);

@@ -41,6 +41,25 @@ TEST(ParisTime, ADayBeginsAtItsMidnightOnChangingDaysToo) {
   }
 }
 
+TEST(ParisTime, FindsTheNextFullHourOnChangingDaysToo) {
+  const UnixMillis five = at(day("2026-01-12"), 16h);  // 17:00 in Paris
+  EXPECT_EQ(next_paris_hour(five - 1ms, 17), five);
+  EXPECT_EQ(next_paris_hour(five, 17), at(day("2026-01-13"), 16h)) << "after, not at";
+  EXPECT_EQ(next_paris_hour(at(day("2026-03-28"), 16h), 17), at(day("2026-03-29"), 15h)) << "a day of 23 hours";
+  EXPECT_EQ(next_paris_hour(at(day("2026-10-24"), 15h), 17), at(day("2026-10-25"), 16h)) << "a day of 25 hours";
+  EXPECT_EQ(next_paris_hour(at(day("2026-03-29"), 0h), 2), at(day("2026-03-29"), 1h)) << "skipped: the one after";
+  EXPECT_EQ(next_paris_hour(at(day("2026-10-24"), 23h), 2), at(day("2026-10-25"), 0h)) << "shown twice: the first";
+  for (int hour = 0; hour < 24; ++hour)
+    for (UnixMillis time = at(day("2026-01-01"), 0h); time < at(day("2027-01-01"), 0h); time = time + 31h) {
+      const UnixMillis next = next_paris_hour(time, hour);
+      EXPECT_GT(next, time);
+      EXPECT_LE(next, time + 26h);
+      const ParisTime shown = paris_time(next);
+      EXPECT_TRUE(shown.hour == hour || (hour == 2 && shown.hour == 3)) << hour;
+      EXPECT_EQ(shown.minute, 0);
+    }
+}
+
 TEST(ParisTime, WritesAndReadsDays) {
   EXPECT_EQ(iso_day(day("2028-02-29")), "2028-02-29");
   EXPECT_EQ(french_day(day("2026-11-03")), "03/11/2026");
