@@ -1,4 +1,4 @@
-// pli case list|show|ask|receive|schedule|evaluate|decide|defer|return|close|withdraw|recuse
+// pli case list|show|answer|ask|receive|schedule|evaluate|decide|defer|return|close|withdraw|recuse
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -340,6 +340,7 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
     verdict.exit_code = form ? act(sitting, answer->id, *form, true)
                              : usage_error(sitting, "code inconnu ; l'un de : " + joined(protocol::retour_codes()));
   });
+  add_case_answer(*group, sitting, verdict);
   add_case_links(*group, sitting, verdict);
 }
 

@@ -11,6 +11,7 @@
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
+#include "client/inbox.hpp"
 #include "client/receipts.hpp"
 #include "config/commune_table.hpp"
 #include "config/data_folder.hpp"
@@ -123,6 +124,8 @@ struct SendOptions {
   std::optional<std::string> queue;
   std::optional<std::string> case_id;
   std::vector<std::string> handling;
+  std::optional<protocol::Kind> only{};  ///< the form is to be of this kind
+  std::optional<protocol::ExchangeId> in_reply_to{};
 };
 
 Result<Bytes> read_form(const std::string& name) {
@@ -251,6 +254,9 @@ int send(Sitting& sitting, const SendOptions& options) {
                                       ? "pièces jointes : 5 au plus, 8 Mio en tout"
                                       : "le nom d'une pièce jointe n'est pas accepté : renommez le fichier");
   }
+  if (options.only && form->kind() != *options.only)
+    return usage_error(sitting, "ce formulaire n'est pas du type « " +
+                                    std::string(protocol::row_of(*options.only)->name) + " » ; rien n'a été envoyé");
   int exit_code = 0;
   std::optional<Digest> case_id;
   if (options.case_id) {
@@ -271,7 +277,29 @@ int send(Sitting& sitting, const SendOptions& options) {
   Draft draft = draft_of(*form, *queue);
   draft.handling = options.handling;
   if (case_id) draft.case_id = *case_id;
+  if (options.in_reply_to) draft.in_reply_to = *options.in_reply_to;
   return post(sitting, draft);
+}
+
+/// A complement, in reply to the newest demand for one that this profile has received of the case.
+int answer(Sitting& sitting, SendOptions options) {
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  auto id = resolve_known(sitting, *options.case_id);
+  if (!id) return report(sitting, id.error());
+  auto items = received(**profile);
+  if (!items) return report(sitting, items.error());
+  for (const InboxItem& item : *items)
+    if (item.visible && item.address.case_id == *id &&
+        item.address.kind == static_cast<std::uint16_t>(protocol::Kind::demande_de_complement))
+      options.in_reply_to = item.exchange;
+  if (!options.in_reply_to)
+    return usage_error(sitting,
+                       "aucune demande de complément reçue pour ce dossier : « pli inbox » relève ce qui est arrivé ; "
+                       "pour un complément de vous-même, « pli send --case » ; rien n'a été envoyé");
+  options.case_id = to_hex(*id);
+  options.only = protocol::Kind::complement;
+  return send(sitting, options);
 }
 
 std::string french_state(const OutboxItem& item) {
@@ -668,6 +696,18 @@ void add_send(CLI::App& app, Sitting& sitting, Verdict& verdict) {
                    "Condition (répétable) : ged-only, ask-before-transfer, eyes-only, no-copy-to:ORG")
       ->allow_extra_args(false);
   verb->callback([&sitting, &verdict, options] { verdict.exit_code = send(sitting, *options); });
+}
+
+void add_case_answer(CLI::App& group, Sitting& sitting, Verdict& verdict) {
+  auto options = std::make_shared<SendOptions>();
+  auto* verb = group.add_subcommand("answer", "Répondre à une demande de complément (la collectivité)");
+  verb->footer(
+      "Exemple : pli case answer 3f9a2c71 complement.json --attach plan.pdf\n"
+      "Un formulaire à remplir : pli form show complement. Ce qui est demandé : pli inbox, puis pli open.");
+  verb->add_option("id", options->case_id, "Numéro du dossier")->required();
+  verb->add_option("form", options->form, "Complément en JSON, ou - pour l'entrée standard")->required();
+  verb->add_option("--attach", options->attachments, "Pièce jointe (répétable) ; 5 au plus")->allow_extra_args(false);
+  verb->callback([&sitting, &verdict, options] { verdict.exit_code = answer(sitting, *options); });
 }
 
 void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict) {

@@ -226,6 +226,7 @@ def reading(department, person, structure):
     pli("secretariat", "open", person["exchange"], "--motif", "suivi")
     asked = last(pli("secretariat", "case", "ask", person["exchange"][:8], "--what", "date_des_faits", "--what", "document"))
     must(asked["state"] == "receipted" and asked["queue"].startswith("org/"), "more is asked for of who sent it")
+    answer_to(department, person["exchange"], asked["exchange"])
     to_the_agenda(department, person["exchange"][:8])
     pli("secretariat", "case", "decide", person["exchange"][:8], "--outcome", "pris_en_compte", "--reason", "-", stdin="Séance\n")
     line = last(pli("secretariat", "case", "close", person["exchange"][:8], "--reason", "suivi_termine", expect=1))
@@ -308,6 +309,25 @@ def handing_over(department):
     for who in ("secretariat", "c.benard"):
         paper.write_text(json.loads(does("invitation", who, "--authority", folder).stdout)["invitation"])
         department.pli(who, "identity", "accept", paper, "--yes")
+
+
+def answer_to(department, case, demand):
+    """The collectivité answers what it was asked, and is told so where there is nothing to answer."""
+    pli = department.pli
+    form = FORMS / "complement-fait-nouveau.json"
+    line = last(pli("referent.sens", "case", "answer", case[:8], form, expect=2))
+    must("pli inbox" in line["cause"], "the demand has not been collected yet (2)")
+    pli("referent.sens", "inbox")
+    must(last(pli("referent.sens", "case", "answer", case[:8], SIMPLE, expect=2))["error"] == "usage",
+         "a report is no answer (2)")
+    shown, _ = pli("referent.sens", "case", "list")
+    must({"complement_demande"} == {line["state"] for line in shown if line["case"] == case}, "its case waits for it")
+    answered = last(pli("referent.sens", "case", "answer", case[:8], form))
+    must(answered["state"] == "receipted" and answered["kind"] == "complement", "answered")
+    shown, _ = pli("referent.sens", "case", "list")
+    must({"recu"} == {line["state"] for line in shown if line["case"] == case}, "and goes on")
+    fields, _ = pli("referent.sens", "receipt", "show", answered["receipt"])
+    must(json.dumps(fields).count(demand) == 1, "its receipt names the demand")
 
 
 def to_the_agenda(department, case):
