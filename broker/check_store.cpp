@@ -758,6 +758,11 @@ class Checker {
              where);
       cases_.erase(seen);
     }
+    SQLite::Statement held(db_,
+                           "SELECT w.number FROM withheld w LEFT JOIN exchange e ON e.number = w.number LEFT JOIN "
+                           "case_file c ON c.number = e.case_number WHERE e.kind IS NOT ? OR c.told_at IS NOT w.until");
+    held.bind(1, static_cast<std::int64_t>(Kind::retour));
+    while (held.executeStep()) problem("case.withheld", "exchange " + decimal(number_at(held, 0)));
     for (const auto& [number, seen] : cases_) problem("case.missing", "case " + decimal(number));
   }
 

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t config_bytes_max = 64 * 1024;
 constexpr std::size_t threads_max = 256;
+constexpr std::uint64_t retour_at_once = 24;
 /// What one batch of staged parts may take, in the WAL and in the database.
 constexpr std::uint64_t disk_reserve_bytes_min = 128ULL * 1024 * 1024;
 constexpr std::uint64_t bytes_end = std::uint64_t{1} << 40;
@@ -221,6 +222,8 @@ Result<Config> read(const toml::table& table, const std::filesystem::path& base)
     if (!config.health_listen) keys.refuse("health_listen", "must be 127.0.0.1:port or [::1]:port");
   }
   config.threads = keys.integer("threads", 0, 0, threads_max);
+  const std::uint64_t hour = keys.integer("retour_hour", retour_hour_default, 0, retour_at_once);
+  config.retour_hour = hour == retour_at_once ? std::nullopt : std::optional(static_cast<int>(hour));
   std::optional<Error> limits_error;
   read_limits(keys, keys.take("limits", false), config.limits, limits_error);
   std::optional<Error> terms_error;

@@ -61,7 +61,8 @@ struct Config {
   std::size_t threads = 0;                       ///< 0: one for each core
   ConfigLimits limits;
   protocol::Terms terms;
-  std::string legal_act;  ///< by which a term is longer than its default; empty: none is
+  std::optional<int> retour_hour = retour_hour_default;  ///< 0 to 23; nothing: each is shown as it is accepted
+  std::string legal_act;                                 ///< by which a term is longer than its default; empty: none is
 
   [[nodiscard]] std::string first_origin() const { return log + "/" + shard; }
   [[nodiscard]] std::filesystem::path database() const { return data_folder / "pli.db"; }

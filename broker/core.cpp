@@ -114,6 +114,7 @@ Result<void> CoreState::load() {
     if (row.head.number.value == 0) row.head = audit::queue_start(settings_.log, row.name);
     queues_.emplace(std::move(row.name), QueueState{row.key, row.head});
   }
+  load_withheld();
   for (const OpeningRow& opening : store_.openings()) {
     openings_.emplace(opening.id, opening.leaf);
     opening_times_.emplace_back(opening.at, opening.id);
@@ -209,6 +210,7 @@ Result<BatchOutcome> CoreState::tick(UnixMillis now) {
 Result<BatchOutcome> CoreState::apply_batch(std::vector<VerifiedRequest>& requests, UnixMillis now) {
   auto batch = begin(now);
   if (!batch) return batch.error();
+  release_withheld(**batch);
   // Transport key → member; rules; idempotence; store; queue link; case step; record, leaf, tree nodes.
   for (VerifiedRequest& request : requests) decide_one(**batch, request);
   // Batch checkpoint; COMMIT; receipts; wake-ups.
@@ -478,6 +480,7 @@ Result<BatchOutcome> CoreState::tick_batch(UnixMillis now) {
   auto begun = begin(now);
   if (!begun) return begun.error();
   Batch& batch = **begun;
+  release_withheld(batch);
   for (const auto reason : {Unattributed::Reason::undecodable, Unattributed::Reason::unknown_key}) {
     const bool undecodable = reason == Unattributed::Reason::undecodable;
     std::uint64_t& count = undecodable ? strays_.undecodable : strays_.unknown_key;

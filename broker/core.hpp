@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "audit/checkpoint.hpp"
@@ -18,6 +19,8 @@ namespace pli::broker {
 
 /// How long a record's values are kept (docs/storage.md, "Erasure of the journal"); configurable between the two.
 inline constexpr std::uint32_t journal_months_default = 36;
+/// When in the day, Paris time, a collectivité is shown the retours of the day before (design §10).
+inline constexpr int retour_hour_default = 17;
 inline constexpr std::uint32_t journal_months_min = 6;
 inline constexpr std::uint32_t journal_months_max = 60;
 
@@ -31,6 +34,7 @@ struct CoreSettings {
   std::uint32_t journal_months = journal_months_default;  ///< a record is kept for so many, and at most one more
   protocol::Terms terms;                                  ///< how long cases are kept
   std::string legal_act;                                  ///< by which one of them is longer than its default
+  std::optional<int> retour_hour;                         ///< 0 to 23; nothing: each is shown as it is accepted
 };
 
 /// What one batch did. `outgoing` may leave only because the commit has returned.

@@ -88,6 +88,7 @@ struct ExchangeFacts {
   std::vector<std::shared_ptr<const RosterRow>> rosters;  ///< its own and those of its access parts
   std::vector<std::string> handling;                      ///< its sender's conditions; an access part inherits them
   protocol::Conditions contract{};                        ///< of a submission: how it stands to the contract
+  bool withheld = false;                                  ///< from whom it was sent to: its hour has not come
 };
 
 /// One header that a batch added, for those who follow its queue.
@@ -282,10 +283,24 @@ class CoreState final : public Core {
   /// R of one way in; nothing when its lease is gone or its bytes are damaged.
   [[nodiscard]] std::optional<crypto::ReleaseKey> release_key_of(const AccessRow& row) const;
 
+  struct Withheld {
+    ExchangeNumber number;
+    audit::QueueHead before;  ///< where the queue ends for whoever sits in it
+    UnixMillis until{};
+  };
   struct QueueState {
     QueueKey key;
     audit::QueueHead head;
+    std::deque<Withheld> withheld{};  ///< in its order: past the first nothing is shown
+    [[nodiscard]] const audit::QueueHead& shown_head() const {
+      return withheld.empty() ? head : withheld.front().before;
+    }
   };
+  /// When its collectivité is shown a retour that is accepted now.
+  [[nodiscard]] UnixMillis shown_at(UnixMillis now) const;
+  void load_withheld();
+  /// What is withheld until now or earlier takes its place among what is shown.
+  void release_withheld(Batch& batch);
   QueueState& queue_state(Batch& batch, const std::string& name);  ///< made on its first exchange
   [[nodiscard]] const QueueState* find_queue(std::string_view name) const;
   [[nodiscard]] std::string_view queue_name(QueueKey key) const;
@@ -341,6 +356,7 @@ class CoreState final : public Core {
   // Queues, by name and by row.
   std::map<std::string, QueueState, std::less<>> queues_;
   std::map<QueueKey, std::string> queue_names_;
+  std::set<std::string, std::less<>> withholding_;  ///< queues with something withheld
   mutable std::map<RosterKey, std::shared_ptr<const RosterRow>> rosters_;
 
   // Openings that may still be repeated.

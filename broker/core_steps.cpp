@@ -1,6 +1,7 @@
 // What several verbs do: append to the log, prove, and find out who stands how to an exchange.
 #include <algorithm>
 
+#include "base/paris_time.hpp"
 #include "broker/core_state.hpp"
 #include "broker/record_fields.hpp"
 #include "crypto/secret_box.hpp"
@@ -142,6 +143,8 @@ Result<std::vector<Digest>> CoreState::consistency(TreeSize known, TreeSize size
 ExchangeFacts CoreState::facts_of(const ExchangeRow& row) const {
   ExchangeFacts facts;
   facts.queue = directory_->queue(queue_name(row.queue));
+  if (const auto holding = withholding_.find(queue_name(row.queue)); holding != withholding_.end())
+    facts.withheld = row.head.number > find_queue(*holding)->shown_head().number;
   if (const protocol::KindRow* kind = protocol::row_of_number(row.kind)) facts.kind = kind->kind;
   if (row.case_number.value != 0) facts.case_row = store_.case_file(row.case_number);
   if (facts.case_row) facts.case_queue = queue_name(facts.case_row->queue);
@@ -218,6 +221,7 @@ protocol::Decision CoreState::decide(Act act, const protocol::Member& member, co
   const std::string_view to = facts.queue != nullptr ? std::string_view(facts.queue->id) : std::string_view();
   question.conditions.add(
       protocol::tool_conditions(*directory_, member, act, facts.kind, act == Act::follow_case ? facts.case_queue : to));
+  if (facts.withheld) question.conditions.add(protocol::Condition::withheld);
   return protocol::decide(question);
 }
 
@@ -312,6 +316,48 @@ std::optional<crypto::ReleaseKey> CoreState::release_key_of(const AccessRow& row
   auto release_key = crypto::unlease_release_key(row.leased, exchange->id, *lease);
   if (!release_key) return std::nullopt;
   return *std::move(release_key);
+}
+
+UnixMillis CoreState::shown_at(UnixMillis now) const {
+  return settings_.retour_hour ? next_paris_hour(now, *settings_.retour_hour) : now;
+}
+
+void CoreState::load_withheld() {
+  for (const WithheldRow& row : store_.withheld()) {
+    const auto exchange = store_.exchange(row.number);
+    const auto queue = exchange ? queues_.find(queue_name(exchange->queue)) : queues_.end();
+    if (queue == queues_.end()) continue;  // `check` names it
+    audit::QueueHead before = audit::queue_start(settings_.log, queue->first);
+    if (exchange->head.number.value > 1) {
+      const auto links = store_.links(exchange->queue, {exchange->head.number.value - 2}, 1);
+      if (!links.empty()) before = links.front().head;
+    }
+    queue->second.withheld.push_back({row.number, before, row.until});
+    withholding_.insert(queue->first);
+  }
+}
+
+void CoreState::release_withheld(Batch& batch) {
+  for (auto name = withholding_.begin(); name != withholding_.end();) {
+    QueueState& queue = queues_.find(*name)->second;
+    const std::size_t before = queue.withheld.size();
+    while (!queue.withheld.empty() && queue.withheld.front().until <= batch.now) {
+      const Withheld held = queue.withheld.front();
+      queue.withheld.pop_front();
+      batch.tx.release_withheld(held.number);
+      const auto row = store_.exchange(held.number);
+      auto of_case = row ? store_.case_file(row->case_number) : std::nullopt;
+      if (!of_case) continue;
+      ++of_case->party_exchanges;
+      of_case->party_updated_at = std::max(of_case->party_updated_at, held.until);
+      batch.tx.update_case(*of_case);
+    }
+    if (queue.withheld.size() != before)
+      if (const auto followed = followed_.find(*name); followed != followed_.end())
+        for (const Peer& peer : followed->second)
+          if (has_backlog(followers_.find(peer)->second)) behind_.insert(peer);
+    name = queue.withheld.empty() ? withholding_.erase(name) : std::next(name);
+  }
 }
 
 bool CoreState::directory_expired(UnixMillis now) const { return now >= directory_->verified()->head().not_after; }

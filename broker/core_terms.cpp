@@ -66,8 +66,9 @@ void CoreState::count_terms(Batch& batch, CaseRow& row, CaseState before, const 
 
 void CoreState::show_terms(const CaseRow& row, UnixMillis now, protocol::CaseItem& item) const {
   const CaseTermRow term = store_.case_term(row.number);
-  const protocol::CaseTimes times = times_of(row, term);
+  protocol::CaseTimes times = times_of(row, term);
   if (item.commune) {
+    if (!is_told(row, now)) times.examined_at = {};
     item.term = protocol::party_term_of(times, settings_.terms);
     item.noticed = item.term.value != 0 && now >= item.term - protocol::term_notice;
     return;

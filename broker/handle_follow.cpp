@@ -83,10 +83,11 @@ std::size_t CoreState::read_on(const protocol::Member& member, Follower& followe
   const std::size_t wanted = left;
   for (auto& [queue, after] : follower.after) {
     const QueueState* state = find_queue(queue);
-    while (state != nullptr && left > 0 && after < state->head.number) {
+    while (state != nullptr && left > 0 && after < state->shown_head().number) {
       const auto rows = store_.links(state->key, after, std::min(left, protocol::list_items_max));
       if (rows.empty()) break;
       for (const ExchangeRow& row : rows) {
+        if (row.head.number > state->shown_head().number) break;
         const ExchangeFacts facts = facts_of(row);
         const bool visible = decide(Act::deliver, member, facts, relations(member, facts)).allowed;
         writer.add(item_of(row, queue, visible));
@@ -104,7 +105,7 @@ bool CoreState::has_backlog(const Follower& follower) const {
   if (follower.credit == 0) return false;
   return std::any_of(follower.after.begin(), follower.after.end(), [&](const auto& place) {
     const QueueState* state = find_queue(place.first);
-    return state != nullptr && place.second < state->head.number;
+    return state != nullptr && place.second < state->shown_head().number;
   });
 }
 

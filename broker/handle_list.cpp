@@ -19,12 +19,13 @@ Outcome CoreState::list(Batch& batch, const Caller& caller, const protocol::List
     items.head = audit::queue_start(settings_.log, request.queue);
     return Answer{std::move(items), {}, {}, {}, {}};
   }
-  items.head = state->head;
+  items.head = state->shown_head();
   const auto pending = batch.cursors.find({caller.member.id, state->key});
   items.acknowledged = pending != batch.cursors.end() ? pending->second : store_.cursor(caller.member.id, state->key);
   const std::size_t wanted = std::clamp<std::size_t>(request.items_max, 1, protocol::list_items_max);
   std::size_t bytes = 0;
   for (const ExchangeRow& row : store_.links(state->key, request.after, wanted + 1)) {
+    if (row.head.number > items.head.number) break;
     const ExchangeFacts facts = facts_of(row);
     const bool visible = decide(Act::deliver, caller.member, facts, relations(caller.member, facts)).allowed;
     protocol::QueueItem item = item_of(row, request.queue, visible);
@@ -108,7 +109,7 @@ Outcome CoreState::acknowledge(Batch& batch, const Caller& caller, const protoco
   asked.queue = request.queue;
   if (auto refused = refuse_queue(caller.member, request.queue, batch.now)) return *std::move(refused);
   const QueueState* state = find_queue(request.queue);
-  if (state == nullptr || request.number > state->head.number) return deny(Code::invalid, "number");
+  if (state == nullptr || request.number > state->shown_head().number) return deny(Code::invalid, "number");
   // Cumulative, and never back: written once for each batch.
   auto& cursor = batch.cursors[{caller.member.id, state->key}];
   if (cursor.value == 0) cursor = store_.cursor(caller.member.id, state->key);

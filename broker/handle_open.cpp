@@ -73,7 +73,8 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   const ExchangeFacts facts = facts_of(row.value_or(ExchangeRow{}));
   const protocol::Relations standing = relations(member, facts);
   const protocol::Decision decision = decide(Act::open, member, facts, standing);
-  if (!row || !may_know(member, *row, facts)) return not_found(row ? decision.rule : std::string_view{});
+  if (!row || !may_know(member, *row, facts) || (facts.withheld && !decision))
+    return not_found(row ? decision.rule : std::string_view{});
   asked.queue = queue_name(row->queue);
   asked.case_id = case_id_of(*row);
   if (facts.kind) asked.kind = protocol::row_of(*facts.kind)->name;

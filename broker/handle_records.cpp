@@ -40,6 +40,8 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
   const protocol::Decision delivered = decide(Act::deliver, member, facts, standing);
   const protocol::Decision reads = decide(Act::read_records, member, {}, {});
   if (!row) return not_found();
+  // Its sender is proven it, and the journal's readers; whom it waits for, nothing.
+  if (facts.withheld && !reads && !sent_by_organisation_of(member, *row)) return not_found(delivered.rule);
 
   if (request.erasure) {
     if (!delivered || directory_expired(batch.now)) return not_found(delivered.rule);

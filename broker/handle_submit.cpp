@@ -35,8 +35,9 @@ bool is_instance(QueueKind kind) {
 }
 
 /// What the step that an accepted exchange takes leaves behind.
-/// `attribute`: in clear, where its kind has one.
-void take_step(const protocol::CaseRow& step, std::string_view attribute, UnixMillis now, CaseRow& row) {
+/// `attribute`: in clear, where its kind has one. `shown_at`: when its collectivité sees it.
+void take_step(const protocol::CaseRow& step, std::string_view attribute, UnixMillis now, UnixMillis shown_at,
+               CaseRow& row) {
   using protocol::CaseEffect;
   const auto day = [&] { return protocol::day_of(attribute).value_or(UnixMillis{}); };
   const bool waited = step.from == CaseState::complement_demande && step.to != CaseState::complement_demande;
@@ -47,7 +48,7 @@ void take_step(const protocol::CaseRow& step, std::string_view attribute, UnixMi
     case CaseEffect::scopes: row.out_of_scope = step.to == CaseState::hors_perimetre; break;
     case CaseEffect::schedules: row.session_at = day(); break;
     case CaseEffect::decides: row.decided_at = now; break;
-    case CaseEffect::answers: row.told_at = now; break;
+    case CaseEffect::answers: row.told_at = shown_at; break;
     case CaseEffect::defers: row.review_at = day(); break;
     case CaseEffect::recuses: ++row.recused; break;
   }
@@ -244,6 +245,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
 
   // Accepted. From here on nothing refuses.
   QueueState& linked = queue_state(batch, queue->id);
+  const audit::QueueHead head_before = linked.head;
   linked.head = audit::queue_next(linked.head, request.id);
 
   ExchangeRow row;
@@ -261,6 +263,10 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   batch.free_bytes -= std::min(batch.free_bytes, 2 * body_bytes);
   usage_of(batch, member).bytes += body_bytes;
   if (kind_row->opens_case) asked.case_id = request.id;
+  const bool answers = step != nullptr && step->effect == protocol::CaseEffect::answers;
+  const UnixMillis seen_at = answers ? shown_at(batch.now) : batch.now;
+  const bool withheld = seen_at > batch.now;
+  if (withheld) asked.shown_at = seen_at;
 
   const Decided decided{"ok", decision.rule, head.number, linked.head, {}, {}};
   const audit::Record record = make_record(&member, asked, decided);
@@ -273,6 +279,11 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   batch.tx.add_body(row.number, request.envelope.locked, request.envelope.payload);
   batch.tx.add_access({row.number, is_access ? answered->number : row.number, batch.lease.id,
                        crypto::lease_release_key(request.release_key, request.id, batch.lease.key)});
+  if (withheld) {
+    linked.withheld.push_back({row.number, head_before, seen_at});
+    withholding_.insert(queue->id);
+    batch.tx.withhold({row.number, seen_at});
+  }
   if (kind_row->opens_case) {
     CaseRow opened;
     opened.number = row.number;
@@ -291,13 +302,15 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     const auto state_before = static_cast<CaseState>(changed.state);
     const auto before = view_of(changed, batch.now);
     if (step->effect == protocol::CaseEffect::recuses) batch.tx.add_recusal(changed.number, member.person);
-    take_step(*step, attribute, batch.now, changed);
+    take_step(*step, attribute, batch.now, seen_at, changed);
     changed.updated_at = batch.now;
     ++changed.exchanges;
     // What the first sender's organisation may know moves only with its own acts, with what is sent to it, and with
     // what it is told of the state.
     const bool to_party = queue->kind == QueueKind::org || queue->kind == QueueKind::person;
-    if (member.organisation == changed.organisation || to_party) {
+    if (withheld) {
+      // Nothing, until its hour: release_withheld().
+    } else if (member.organisation == changed.organisation || to_party) {
       ++changed.party_exchanges;
       changed.party_updated_at = batch.now;
     } else if (view_of(changed, batch.now) != before) {
@@ -309,7 +322,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
 
   Answer answer{
       protocol::Accepted{request.id, proof_of(logged, record, Shown::sender), false}, logged.place, {}, {}, {}};
-  if (const auto followed = followed_.find(queue->id); followed != followed_.end() && !followed->second.empty()) {
+  const auto followed = followed_.find(queue->id);
+  if (followed != followed_.end() && !followed->second.empty() && linked.withheld.empty()) {
     facts.rosters = {roster(row.roster)};
     protocol::QueueItem item;
     item.queue = queue->id;

@@ -106,7 +106,8 @@ CoreSettings core_settings(const Config& config) {
           config.limits.acts_per_day_max,
           config.limits.journal_months,
           config.terms,
-          config.legal_act};
+          config.legal_act,
+          config.retour_hour};
 }
 
 Failure opening_failure(const Error& error, const std::filesystem::path& database) {

@@ -13,11 +13,11 @@ constexpr std::uint8_t disclosed_format = 2;
 constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
-constexpr std::array<std::string_view, 31> names = {
+constexpr std::array<std::string_view, 32> names = {
     "actor",     "person",   "role",  "organisation", "act",   "exchange",   "case",      "reply_to",
     "queue",     "kind",     "motif", "code",         "note",  "recipients", "outcome",   "rule",
     "directory", "number",   "head",  "range",        "count", "key",        "statement", "signature",
-    "member",    "handling", "shard", "statistics",   "terms", "erased",     "backups"};
+    "member",    "handling", "shard", "statistics",   "terms", "erased",     "backups",   "shown"};
 
 /// From 1; 0 for a name that is not in the list.
 std::size_t position_of(std::string_view name) {
@@ -88,14 +88,15 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
   text("terms", asked.terms);
   if (asked.erased_at) text("erased", std::to_string(asked.erased_at->value));
   if (asked.backups_at) text("backups", std::to_string(asked.backups_at->value));
+  if (asked.shown_at) text("shown", std::to_string(asked.shown_at->value));
   if (asked.signature != nullptr) bytes("signature", *asked.signature);
   return record;
 }
 
 const std::vector<std::string_view>& shown_to(Shown party) {
   static const std::vector<std::string_view> sender = {
-      "actor", "person", "role",     "organisation", "act",  "exchange",  "case", "reply_to", "queue",
-      "kind",  "code",   "handling", "outcome",      "rule", "directory", "key",  "signature"};
+      "actor", "person", "role",     "organisation", "act",  "exchange",  "case", "reply_to",  "queue",
+      "kind",  "code",   "handling", "outcome",      "rule", "directory", "key",  "signature", "shown"};
   static const std::vector<std::string_view> queue_member = {"act",     "exchange",  "case",   "queue", "kind",
                                                              "outcome", "directory", "number", "head"};
   static const std::vector<std::string_view> hidden = {"act",        "exchange", "queue", "outcome",

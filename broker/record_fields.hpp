@@ -35,6 +35,7 @@ struct Asked {
   std::string terms;                    ///< how long cases are kept, and by which act
   std::optional<UnixMillis> erased_at;  ///< of an exchange: in the store; and no backup opens it from `backups_at` on
   std::optional<UnixMillis> backups_at;
+  std::optional<UnixMillis> shown_at;  ///< of what is withheld from the queue it was sent to
   const crypto::Signature* signature = nullptr;
 };
 

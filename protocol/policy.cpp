@@ -108,6 +108,16 @@ void add_forbids(std::vector<Rule>& out) {
   const std::vector<QueueKind> instances{QueueKind::ged, QueueKind::clir, QueueKind::cpraf};
   const std::vector<QueueKind> elsewhere{QueueKind::clir, QueueKind::cpraf, QueueKind::org, QueueKind::person,
                                          QueueKind::audit};
+  // Before any other: nobody it is for is told that it is there.
+  for (Act act : {Act::deliver, Act::open})
+    out.push_back({"interdit.heure",
+                   true,
+                   act,
+                   every_role(),
+                   {},
+                   {},
+                   {QueueKind::org, QueueKind::person},
+                   conditions_of({Condition::withheld})});
   // An auditor or an operator is nothing else: the role spoils whatever stands beside it in the same entry.
   for (Act act : {Act::submit, Act::deliver, Act::open}) {
     out.push_back({"interdit.auditeur", true, act, roles_of({Role::auditeur}), {}, {}, {}});
@@ -342,7 +352,7 @@ struct CompiledRule {
   std::uint16_t roles;
   std::uint16_t needs;
   std::uint8_t queues;  ///< bit of each queue kind; unused when any_queue
-  std::uint8_t conditions;
+  std::uint16_t conditions;
   bool any_kind;
   bool any_queue;
   std::uint64_t kinds;  ///< bit of each kind's number, all of which are below 64

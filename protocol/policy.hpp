@@ -60,13 +60,14 @@ enum class Condition : std::uint8_t {
   outside_territory,  ///< it covers neither the queue's place nor the sender's
   outside_volets,     ///< it has not the volet of this tool
   outside_registry,   ///< the tool's entry does not name this kind or this queue, or there is none
+  withheld,           ///< it was sent to a collectivité, and its hour has not come
 };
-inline constexpr std::size_t condition_count = 8;
+inline constexpr std::size_t condition_count = 9;
 struct Conditions {
-  std::uint8_t bits = 0;
+  std::uint16_t bits = 0;
   [[nodiscard]] bool has(Condition condition) const { return (bits >> static_cast<unsigned>(condition) & 1U) != 0; }
-  void add(Condition condition) { bits = static_cast<std::uint8_t>(bits | 1U << static_cast<unsigned>(condition)); }
-  void add(const Conditions& others) { bits = static_cast<std::uint8_t>(bits | others.bits); }
+  void add(Condition condition) { bits = static_cast<std::uint16_t>(bits | 1U << static_cast<unsigned>(condition)); }
+  void add(const Conditions& others) { bits = static_cast<std::uint16_t>(bits | others.bits); }
   bool operator==(const Conditions&) const = default;
 };
 [[nodiscard]] Conditions conditions_of(std::span<const std::string> handling, std::string_view organisation);

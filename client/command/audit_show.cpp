@@ -49,6 +49,7 @@ constexpr FieldWords field_words[] = {
     {"terms", "Durées de conservation"},
     {"erased", "Effacé du serveur"},
     {"backups", "Effacé de toute sauvegarde"},
+    {"shown", "Montré à sa collectivité"},
     {"signature", "Signature"},
 };
 
@@ -102,7 +103,7 @@ std::string meaning_of(std::string_view field, std::string_view value, const Kno
   } else if (field == "motif") {
     const auto motif = protocol::motif_of(value);
     if (motif) return std::string(protocol::french(*motif));
-  } else if (field == "erased" || field == "backups") {
+  } else if (field == "erased" || field == "backups" || field == "shown") {
     if (const auto at = audit::parse_decimal(value); at && *at <= INT64_MAX)
       return french_time({static_cast<std::int64_t>(*at)});
   } else if (field == "outcome") {

@@ -213,6 +213,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE access_part SET of = 2 WHERE number = 8", "access.of"},
       {"UPDATE case_file SET state = 2 WHERE number = 1", "case.state"},
       {"UPDATE case_file SET exchanges = 9 WHERE number = 1", "case.count"},
+      {"INSERT INTO withheld (number, until) VALUES (1, 9)", "case.withheld"},
       {"UPDATE case_file SET queue = 2 WHERE number = 1", "case.queue"},
       {"DELETE FROM case_file WHERE number = 2", "case.missing"},
       {"UPDATE meta SET indexed_through = 2", "index.id"},

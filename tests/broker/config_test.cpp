@@ -52,6 +52,8 @@ TEST_F(ConfigFile, TheExampleLoadsAndNamesEveryDefault) {
   EXPECT_EQ(example->limits.self_audit, defaults.self_audit);
   EXPECT_EQ(example->terms, protocol::Terms());
   EXPECT_EQ(example->legal_act, "");
+  EXPECT_EQ(example->retour_hour, Config().retour_hour);
+  EXPECT_EQ(Config().retour_hour, retour_hour_default);
   EXPECT_EQ(example->threads, Config().threads);
   EXPECT_EQ(example->tiles_folder, "/var/lib/pli-tiles");
   EXPECT_TRUE(example->witnesses_policy.empty()) << "none is named that would be there to ask";
@@ -86,6 +88,12 @@ TEST_F(ConfigFile, ATermIsShortenedFreelyAndLengthenedByALegalActAlone) {
   EXPECT_FALSE(load(minimal("", longest + act + "a\"\n")));
 }
 
+TEST_F(ConfigFile, TheHourOfTheRetoursIsOneOfTheDayOrNone) {
+  EXPECT_EQ(load(minimal("", "retour_hour = 0\n"))->retour_hour, 0);
+  EXPECT_EQ(load(minimal("", "retour_hour = 23\n"))->retour_hour, 23);
+  EXPECT_EQ(load(minimal("", "retour_hour = 24\n"))->retour_hour, std::nullopt);
+}
+
 TEST_F(ConfigFile, PathsAreRelativeToTheFile) {
   auto config = load(minimal());
   ASSERT_TRUE(config) << config.error().detail;
@@ -113,7 +121,9 @@ TEST_F(ConfigFile, EachRequiredKeyIsMissed) {
 }
 
 TEST_F(ConfigFile, ValuesOutOfRangeAreRefused) {
-  for (const char* line : {"threads = 257",
+  for (const char* line : {"retour_hour = 25",
+                           "retour_hour = -1",
+                           "threads = 257",
                            "threads = -1",
                            "threads = \"2\"",
                            "threads = 1.5",

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ struct JournalLine {
 
 class CoreTest : public ::testing::Test {
  protected:
-  explicit CoreTest(DepartmentOptions options = small()) : department(options), house(department) {}
+  explicit CoreTest(DepartmentOptions options = small(), std::function<void(broker::CoreSettings&)> adjust = {})
+      : department(options), house(department, {}, std::move(adjust)) {}
 
   static DepartmentOptions small() {
     DepartmentOptions options;

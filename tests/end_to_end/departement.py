@@ -129,7 +129,8 @@ class Departement:
         text, known = re.subn(r"(?m)^health_listen = .*$", page, config.read_text(encoding="utf-8"))
         if known != 1:
             raise RuntimeError("pli init writes health_listen once")
-        config.write_text(text, encoding="utf-8")
+        # Nobody waits for the evening here.
+        config.write_text("retour_hour = 24\n" + text, encoding="utf-8")
         for name in witnesses:
             self.run([self.programs / "pli-witness", "add-log", "--folder", self.folder / name, "--log-name", made["log"],
                       "--log-key", made["log_key"]])

@@ -222,6 +222,7 @@ bool held_back(Condition condition, Act act, R role, std::optional<K> kind, std:
   const bool passes_on = act == Act::submit && kind == K::acces;
   switch (condition) {
     case Condition::no_copy: return reads || passes_on;
+    case Condition::withheld: return reads && (queue == Q::org || queue == Q::person);
     case Condition::ged_only: return (reads || act == Act::submit) && queue && queue != Q::ged;
     case Condition::eyes_only:
       return passes_on || (act == Act::submit && (kind == K::transmission || kind == K::orientation_cpraf));
@@ -341,8 +342,9 @@ TEST(Policy, NamesTheListedRuleForEachPermittedTuple) {
 }
 
 const std::vector<Condition> all_conditions = {
-    Condition::no_copy,       Condition::eyes_only,         Condition::ged_only,       Condition::contract_to_come,
-    Condition::contract_over, Condition::outside_territory, Condition::outside_volets, Condition::outside_registry};
+    Condition::no_copy,          Condition::eyes_only,        Condition::ged_only,
+    Condition::contract_to_come, Condition::contract_over,    Condition::outside_territory,
+    Condition::outside_volets,   Condition::outside_registry, Condition::withheld};
 
 TEST(Policy, P6EachConditionForbidsWhatIsListedAndNothingElse) {
   ASSERT_EQ(all_conditions.size(), condition_count);
@@ -362,7 +364,7 @@ TEST(Policy, P6EachConditionForbidsWhatIsListedAndNothingElse) {
             for (Condition condition : all_conditions)
               if (held_back(condition, act, role, kind, queue)) holding |= 1U << static_cast<unsigned>(condition);
             for (unsigned set = 0; set < sets; ++set) {
-              const auto bits = static_cast<std::uint8_t>(set);
+              const auto bits = static_cast<std::uint16_t>(set);
               const bool held = (set & holding) != 0;
               const Question question{act, roles, relations, kind, queue, {bits}};
               if (decide(question).allowed == held) FAIL() << describe(question) << " conditions " << +bits;
