@@ -97,6 +97,13 @@ Outcome CoreState::list_cases(Batch& batch, const Caller& caller, const protocol
     item.opened_at = row.opened_at;
     item.updated_at = commune ? row.party_updated_at : row.updated_at;
     item.exchanges = commune ? row.party_exchanges : row.exchanges;
+    if (!first->erased)
+      if (const auto address = protocol::decode_address(first->address)) item.urgency = address->urgency;
+    // Whether it was read, and when it was answered, is how the instance did: a collectivité has its own copy to go by.
+    if (!commune) {
+      item.read = row.opened;
+      item.answered_at = row.told_at;
+    }
     show_terms(row, batch.now, item);
     cases.items.push_back(std::move(item));
   }

@@ -67,6 +67,9 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (!is_zero(address.in_reply_to)) asked.reply_to = address.in_reply_to;
   const protocol::KindRow* kind_row = protocol::row_of_number(address.kind);
   if (kind_row != nullptr) asked.kind = kind_row->name;
+  asked.created_at = address.created_at;
+  if (address.urgency == static_cast<std::uint8_t>(protocol::Urgency::urgente))
+    asked.urgency = protocol::text_of(protocol::Urgency::urgente);
 
   // Who: the sender is the caller, and signs with today's key.
   if (address.sender != member.id) return deny(Code::invalid, "sender");
@@ -102,6 +105,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     if (!protocol::is_attribute(kind, name, value)) return deny(Code::invalid, "attributes");
     attribute = value;
     if (name == "code" || name == "terme") asked.code = value;
+    if (name == "date") asked.date = value;
   }
   if (attribute.empty() && !protocol::attribute_name(kind).empty()) return deny(Code::invalid, "attributes");
   if (kind == Kind::anomalie && !asked.reply_to) return deny(Code::invalid, "attributes");

@@ -13,11 +13,11 @@ constexpr std::uint8_t disclosed_format = 2;
 constexpr std::uint8_t long_value = 255;
 
 /// Positions are stored: a new name goes to the end, wherever in a record its field stands.
-constexpr std::array<std::string_view, 32> names = {
-    "actor",     "person",   "role",  "organisation", "act",   "exchange",   "case",      "reply_to",
-    "queue",     "kind",     "motif", "code",         "note",  "recipients", "outcome",   "rule",
-    "directory", "number",   "head",  "range",        "count", "key",        "statement", "signature",
-    "member",    "handling", "shard", "statistics",   "terms", "erased",     "backups",   "shown"};
+constexpr std::array<std::string_view, 35> names = {
+    "actor",      "person", "role",   "organisation", "act",        "exchange",  "case",   "reply_to",  "queue",
+    "kind",       "motif",  "code",   "note",         "recipients", "outcome",   "rule",   "directory", "number",
+    "head",       "range",  "count",  "key",          "statement",  "signature", "member", "handling",  "shard",
+    "statistics", "terms",  "erased", "backups",      "shown",      "urgency",   "date",   "created"};
 
 /// From 1; 0 for a name that is not in the list.
 std::size_t position_of(std::string_view name) {
@@ -68,6 +68,9 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
   text("kind", asked.kind);
   text("motif", asked.motif);
   text("code", asked.code);
+  text("urgency", asked.urgency);
+  text("date", asked.date);
+  if (asked.created_at) text("created", std::to_string(asked.created_at->value));
   bytes("note", asked.note);
   text("handling", asked.handling);
   digest("recipients", asked.recipients);
@@ -95,8 +98,9 @@ audit::Record make_record(const protocol::Member* actor, const Asked& asked, con
 
 const std::vector<std::string_view>& shown_to(Shown party) {
   static const std::vector<std::string_view> sender = {
-      "actor", "person", "role",     "organisation", "act",  "exchange",  "case", "reply_to",  "queue",
-      "kind",  "code",   "handling", "outcome",      "rule", "directory", "key",  "signature", "shown"};
+      "actor",    "person",  "role", "organisation", "act",     "exchange",  "case",
+      "reply_to", "queue",   "kind", "code",         "urgency", "date",      "created",
+      "handling", "outcome", "rule", "directory",    "key",     "signature", "shown"};
   static const std::vector<std::string_view> queue_member = {"act",     "exchange",  "case",   "queue", "kind",
                                                              "outcome", "directory", "number", "head"};
   static const std::vector<std::string_view> hidden = {"act",        "exchange", "queue", "outcome",
@@ -106,9 +110,9 @@ const std::vector<std::string_view>& shown_to(Shown party) {
   static const std::vector<std::string_view> hidden_by_kind = {"act",     "exchange",   "queue",  "kind",
                                                                "outcome", "recipients", "number", "head"};
   static const std::vector<std::string_view> hidden_from_sender = {
-      "actor",     "person", "role", "organisation", "act",      "exchange", "case",
-      "reply_to",  "queue",  "kind", "code",         "handling", "outcome",  "rule",
-      "directory", "number", "head", "recipients",   "key",      "signature"};
+      "actor", "person",    "role",   "organisation", "act",        "exchange", "case",     "reply_to",
+      "queue", "kind",      "code",   "urgency",      "date",       "created",  "handling", "outcome",
+      "rule",  "directory", "number", "head",         "recipients", "key",      "signature"};
   // The note can be as large as a message: its commitment is enough for who wrote it.
   static const std::vector<std::string_view> opener = {
       "actor", "person", "role",       "organisation", "act",  "exchange",  "case", "reply_to",  "queue",

@@ -25,7 +25,10 @@ struct Asked {
   std::string_view motif;
   std::string_view code;
   ByteView note;
-  std::string handling;  ///< its conditions joined by `,`, or `-`; empty = not known, no field
+  std::string_view urgency;              ///< of an urgent exchange; empty = normale
+  std::string_view date;                 ///< the day in its attributes
+  std::optional<UnixMillis> created_at;  ///< by its sender's word
+  std::string handling;                  ///< its conditions joined by `,`, or `-`; empty = not known, no field
   std::optional<Digest> recipients;
   std::optional<crypto::SignPublic> key;
   std::string_view member;  ///< who is suspended

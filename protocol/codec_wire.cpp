@@ -209,6 +209,9 @@ void write(const CaseItem& in, wire::CaseItem& out) {
   if (in.term.value != 0) out.set_term(time_out(in.term));
   if (in.noticed) out.set_noticed(true);
   if (in.held) out.set_held(true);
+  if (in.read) out.set_read(true);
+  if (in.urgency != 0) out.set_urgency(in.urgency);
+  if (in.answered_at.value != 0) out.set_answered_at(time_out(in.answered_at));
 }
 
 void write(const Cases& in, wire::Cases& out) {
@@ -684,6 +687,13 @@ void read(Checker& check, const wire::CaseItem& in, CaseItem& out) {
   out.noticed = in.noticed();
   out.held = in.held();
   check.demand(!in.commune() || !in.held(), "held");
+  out.read = in.read();
+  check.demand(!in.commune() || !in.read(), "read");
+  const bool urgency = in.urgency() <= static_cast<std::uint32_t>(Urgency::urgente);
+  check.demand(urgency, "urgency");
+  out.urgency = urgency ? static_cast<std::uint8_t>(in.urgency()) : std::uint8_t{0};
+  check.time(in.answered_at(), out.answered_at, "answered_at");
+  check.demand(!in.commune() || in.answered_at() == 0, "answered_at");
 }
 
 void read(Checker& check, const wire::Cases& in, Cases& out) {

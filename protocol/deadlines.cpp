@@ -4,8 +4,8 @@
 #include <array>
 #include <chrono>
 
-#include "audit/text_lines.hpp"
 #include "base/paris_time.hpp"
+#include "protocol/contract.hpp"
 
 namespace pli::protocol {
 namespace {
@@ -48,6 +48,12 @@ void withdraw(Deadline& deadline, const std::optional<Moment>& withdrawn) {
   if (!withdrawn || deadline.ended) return;
   deadline.ended = withdrawn;
   deadline.state = withdrawn->at < deadline.due ? DutyState::lapsed : DutyState::missed;
+}
+
+/// case_life.cpp has no such step of a case that nobody has read.
+bool needs_opening(Kind kind) {
+  return kind == Kind::recevabilite || kind == Kind::demande_de_complement || kind == Kind::inscription ||
+         kind == Kind::mise_en_evaluation || kind == Kind::decision;
 }
 
 void add_receipt(UnixMillis sent_at, const Moment& received, const Delays& delays, UnixMillis now,
@@ -119,6 +125,10 @@ UnixMillis late_from(UnixMillis start, const Delay& delay) {
   return delay.days == 0 ? by_months : std::min(by_days, by_months);
 }
 
+UnixMillis end_of_day(UnixMillis moment) {
+  return moment.value < 0 || moment > counted_until ? moment : end_of(paris_time(moment).day);
+}
+
 Delays delays_of(std::span<const std::string> engagements) {
   Delays out;
   struct Row {
@@ -132,14 +142,12 @@ Delays delays_of(std::span<const std::string> engagements) {
                                                {"retour", &Delays::retour},
                                                {"point_de_situation", &Delays::point_de_situation}}};
   for (const std::string& line : engagements) {
-    const std::string_view text = line;
-    const std::size_t space = text.find(' ');
-    if (space == std::string_view::npos) continue;
-    const auto days = audit::parse_decimal(text.substr(space + 1));
-    if (!days || *days == 0 || *days > engagement_days_max) continue;
+    const auto engagement = engagement_of(line);
+    if (!engagement || engagement->days == 0 || engagement->days > engagement_days_max) continue;
     for (const Row& row : rows)
-      if (row.name == text.substr(0, space)) promise(out.*row.delay, static_cast<std::uint32_t>(*days));
+      if (row.name == engagement->name) promise(out.*row.delay, static_cast<std::uint32_t>(engagement->days));
   }
+  if (out.point_de_situation.promised) out.point_de_situation.months = Delays::situation_months_max;
   if (out.premiere_lecture.days < out.premiere_lecture_urgente.days)
     out.premiere_lecture_urgente = out.premiere_lecture;
   return out;
@@ -164,11 +172,12 @@ CaseRoad road_of(std::span<const CaseAct> acts) {
       out.received = act.moment;
       received = true;
     }
+    if (needs_opening(act.kind)) earliest(out.opened_by, act.moment);
     if (act.kind == Kind::decision) earliest(out.decided, act.moment);
     if (act.kind == Kind::retour) earliest(out.answered, act.moment);
     if (act.kind == Kind::retrait) earliest(out.withdrawn, act.moment);
     if (act.kind == Kind::report_du_retour)
-      if (const auto day = parse_day(act.date)) out.deferrals.push_back({act.moment.at, end_of(*day)});
+      if (const auto day = day_of(act.date)) out.deferrals.push_back({act.moment.at, end_of_day(*day)});
   }
   std::sort(out.deferrals.begin(), out.deferrals.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
   return out;
@@ -180,8 +189,11 @@ std::vector<Deadline> case_deadlines(const CaseRoad& road, const Delays& delays,
 
   const bool urgent = road.urgency == Urgency::urgente;
   const Delay& reading = urgent ? delays.premiere_lecture_urgente : delays.premiere_lecture;
-  Deadline opened = counted(Duty::premiere_lecture, road.received, late_from(road.received.at, reading),
-                            reading.promised, road.opened, now);
+  const UnixMillis read_by = late_from(road.received.at, reading);
+  const bool shown_in_time =
+      road.opened && road.opened->at.value == 0 && road.opened_by && road.opened_by->at < read_by;
+  Deadline opened = counted(Duty::premiere_lecture, road.received, read_by, reading.promised,
+                            shown_in_time ? road.opened_by : road.opened, now);
   // Half-way: late enough for whoever reads first to have done so, early enough for another to keep the promise.
   if (urgent) opened.escalates = opened.started.at + (opened.due - opened.started.at) / 2;
   out.push_back(std::move(opened));
@@ -211,6 +223,7 @@ std::vector<Deadline> party_deadlines(const PartyRoad& road, const Delays& delay
 
 std::vector<Deadline> situation_deadlines(UnixMillis from, UnixMillis ends, std::vector<Moment> points,
                                           const Delays& delays, UnixMillis now) {
+  if (!delays.point_de_situation.promised) return {};
   std::sort(points.begin(), points.end(), [](const Moment& a, const Moment& b) { return a.at < b.at; });
   std::vector<Deadline> out;
   Moment last{from, {}};

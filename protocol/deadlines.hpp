@@ -40,6 +40,8 @@ struct Delay {
 };
 /// The first moment that is too late. With no delay set, 0.
 [[nodiscard]] UnixMillis late_from(UnixMillis start, const Delay& delay);
+/// The midnight that ends the day of this moment, or of a date in clear, which is a day's midnight in UTC.
+[[nodiscard]] UnixMillis end_of_day(UnixMillis moment);
 
 /// What holds where a contract says nothing:
 /// - first opening and retour, one séance of the GED, 15 days (circular of 14 December 2018: at least every 15 days);
@@ -48,15 +50,15 @@ struct Delay {
 /// - an urgent case is opened by the end of the next day: no text has a number; to be set by the contract;
 /// - the decision, four months: what the doctrine allows the service that evaluates, at most. We count them from the
 ///   receipt, and no contract lengthens them;
-/// - a point de situation at least twice a year (instruction of 13 November 2018), so within six months of the last
-/// one.
+/// - no point de situation: the instruction of 13 November 2018 has a mayor who asks informed at least twice a year, by
+///   whatever way; where a contract promises it by Pli, within six months of the last one at most.
 struct Delays {
   Delay accuse_de_reception{};
   Delay premiere_lecture{15};
   Delay premiere_lecture_urgente{1};
   Delay decision{0, decision_months_max};
   Delay retour{15};
-  Delay point_de_situation{0, situation_months_max};
+  Delay point_de_situation{};
 
   static constexpr std::uint32_t decision_months_max = 4;
   static constexpr std::uint32_t situation_months_max = 6;
@@ -116,6 +118,7 @@ struct CaseRoad {
   UnixMillis sent_at{};  ///< by its sender's word; 0: not known
   Moment received;
   std::optional<Moment> opened, decided, answered;
+  std::optional<Moment> opened_by;  ///< the first act that nobody could have done before it was opened
   std::optional<Moment> withdrawn;  ///< taken back, or erased: nothing is owed from then on
   struct Deferral {
     UnixMillis at{};
@@ -125,7 +128,8 @@ struct CaseRoad {
 };
 /// Of its acts in any order: of each sort the first. Urgency and `sent_at` are in no act: the caller's to add.
 [[nodiscard]] CaseRoad road_of(std::span<const CaseAct> acts);
-/// For the instance and for auditors. A retour is put off only while it is not late yet; a complement that is waited
+/// For the instance and for auditors. Where nobody told when it was opened, an act that needed it shows that it was in
+/// time, and never that it was not. A retour is put off only while it is not late yet; a complement that is waited
 /// for stops nothing, or who is late would ask for one.
 [[nodiscard]] std::vector<Deadline> case_deadlines(const CaseRoad& road, const Delays& delays, UnixMillis now);
 
@@ -139,7 +143,7 @@ struct PartyRoad {
 [[nodiscard]] std::vector<Deadline> party_deadlines(const PartyRoad& road, const Delays& delays, UnixMillis now);
 
 /// Towards one collectivité, of what it was sent between `from` and the contract's end: one duty for each point and one
-/// that runs.
+/// that runs. Nothing where the contract promises none.
 [[nodiscard]] std::vector<Deadline> situation_deadlines(UnixMillis from, UnixMillis ends, std::vector<Moment> points,
                                                         const Delays& delays, UnixMillis now);
 

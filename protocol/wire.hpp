@@ -201,10 +201,13 @@ struct CaseItem {
   UnixMillis opened_at{};
   UnixMillis updated_at{};
   std::uint32_t exchanges = 0;
-  bool commune = false;  ///< whether `state` is a commune_view
-  UnixMillis term{};     ///< when what the caller is shown of it is erased, as things stand; 0 = not counted yet
-  bool noticed = false;  ///< its erasure is announced
-  bool held = false;     ///< two persons hold it; never said to a collectivité
+  bool commune = false;      ///< whether `state` is a commune_view
+  UnixMillis term{};         ///< when what the caller is shown of it is erased, as things stand; 0 = not counted yet
+  bool noticed = false;      ///< its erasure is announced
+  bool held = false;         ///< two persons hold it; never said to a collectivité
+  bool read = false;         ///< somebody of the instance has opened an exchange of it; likewise
+  std::uint8_t urgency = 0;  ///< of the first exchange; 0 once that is erased
+  UnixMillis answered_at{};  ///< when its retour was given, 0 = not yet; to the instance alone
   bool operator==(const CaseItem&) const = default;
 };
 /// A page may hold fewer items than were asked for, even none, while there are more.

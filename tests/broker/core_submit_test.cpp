@@ -327,6 +327,50 @@ TEST_F(CaseRoad, GoesFromAMairieToTheGedAndBack) {
   expect_whole();
 }
 
+TEST_F(CaseRoad, TheInstanceAloneIsToldWhetherItWasReadAndWhenItWasAnswered) {
+  Draft urgent;
+  urgent.urgency = static_cast<std::uint8_t>(protocol::Urgency::urgente);
+  const Sealed second = accept(urgent);
+  const auto of_second = [&](const std::string& member) {
+    const auto reply = house.ask(member, protocol::ListCases{});
+    for (const protocol::CaseItem& item : std::get<protocol::Cases>(reply).items)
+      if (item.case_id == second.id) return item;
+    return protocol::CaseItem{};
+  };
+  EXPECT_EQ(of_second("ged.1").urgency, 1);
+  EXPECT_EQ(of_second("referent.auxerre").urgency, 1) << "its own word";
+  EXPECT_EQ(seen_by("ged.1").urgency, 0);
+  EXPECT_FALSE(of_second("ged.1").read);
+  ASSERT_EQ(refusal_in(open("ged.1", second.id)), "");
+  EXPECT_TRUE(of_second("ged.2").read);
+  EXPECT_FALSE(seen_by("ged.2").read);
+  EXPECT_FALSE(of_second("referent.auxerre").read);
+  EXPECT_EQ(of_second("ged.2").answered_at, UnixMillis{});
+  decide(second.id);
+  house.now = house.now + 3600s;
+  accept(step(Kind::retour, "secretariat", home, second.id));
+  EXPECT_EQ(of_second("ged.2").answered_at, house.now);
+  EXPECT_EQ(of_second("referent.auxerre").answered_at, UnixMillis{});
+}
+
+TEST_F(CaseRoad, ItsRecordSaysWhatDeadlinesAreCountedBy) {
+  Draft urgent;
+  urgent.urgency = static_cast<std::uint8_t>(protocol::Urgency::urgente);
+  const Sealed second = accept(urgent);
+  JournalLine line = last_line();  // reading it is one more
+  EXPECT_EQ(line.text("urgency"), "urgente");
+  EXPECT_EQ(line.text("created"), std::to_string(second.address.created_at.value));
+  ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
+  decide(report.id);
+  line = last_line();
+  EXPECT_EQ(line.text("kind"), "decision");
+  EXPECT_EQ(line.text("date"), "");
+  EXPECT_EQ(line.record.find("urgency"), nullptr) << "said of what is urgent alone";
+  accept(step(Kind::report_du_retour, "secretariat", "ged/89", report.id));
+  EXPECT_EQ(last_line().text("date"), "2026-12-31");
+  expect_whole();
+}
+
 TEST_F(CaseRoad, NoDecisionWithoutARecordedOpening) {
   for (const Kind kind : {Kind::demande_de_complement, Kind::recevabilite, Kind::decision}) {
     const std::string queue = kind == Kind::demande_de_complement ? home : "ged/89";

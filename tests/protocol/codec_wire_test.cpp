@@ -234,6 +234,9 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
           item.term = time(r);
           item.noticed = r.below(2) == 0;
           item.held = !item.commune && r.below(2) == 0;
+          item.read = !item.commune && r.below(2) == 0;
+          item.urgency = static_cast<std::uint8_t>(r.below(2));
+          if (!item.commune) item.answered_at = time(r);
         }
         body.more = r.below(2) == 0;
         if (body.more) body.next = r.array<32>();
@@ -682,6 +685,9 @@ TEST(WireLists, OnlyKnownValuesAreRead) {
             }),
             Errc::invalid_input)
       << "a collectivité is not told";
+  EXPECT_EQ(wrong([](CaseItem& item) { item.read = true; }), Errc::invalid_input);
+  EXPECT_EQ(wrong([](CaseItem& item) { item.answered_at = {1}; }), Errc::invalid_input);
+  EXPECT_EQ(wrong([](CaseItem& item) { item.urgency = 2; }), Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) {
               item.commune = false;
               item.state = "examen_termine";

@@ -114,6 +114,11 @@ TEST(Deadlines, TheLastMillisecondKeepsItAndOneAfterMissesIt) {
   EXPECT_EQ(state(due + 1h), DutyState::missed);
   road.opened->at = {};
   EXPECT_EQ(state(due + 1h), DutyState::done) << "by the broker's word, and nobody said when";
+  road.opened_by = Moment{due - 1ms, LogPlace{"2026-1", {12}}};
+  EXPECT_EQ(state(due + 1h), DutyState::kept) << "what could not be done before it was opened shows when at the latest";
+  EXPECT_EQ(find(case_deadlines(road, delays, due), Duty::premiere_lecture)->ended, road.opened_by);
+  road.opened_by->at = due;
+  EXPECT_EQ(state(due + 1h), DutyState::done);
 }
 
 TEST(Deadlines, EachDutyNamesTheLeavesOfItsTwoEnds) {
@@ -234,8 +239,9 @@ TEST(Deadlines, ACollectivitesViewIsOneDutyWhateverTheCaseCameTo) {
 TEST(Deadlines, APointDeSituationIsOwedSixMonthsAfterTheLastOneToTheContractsEnd) {
   const UnixMillis from = at("2026-01-01", 0ms);
   const UnixMillis ends = at("2027-06-01", 0ms);
+  const Delays delays = delays_of(std::vector<std::string>{"point_de_situation 184"});
   const std::vector<Moment> points = {leaf_at("2027-01-20", 90), leaf_at("2026-06-30", 50), leaf_at("2025-12-31", 1)};
-  auto list = situation_deadlines(from, ends, points, delays_of({}), at("2027-02-01"));
+  auto list = situation_deadlines(from, ends, points, delays, at("2027-02-01"));
   ASSERT_EQ(list.size(), 3U);
   EXPECT_EQ(list[0].due, end_of("2026-07-01"));
   EXPECT_EQ(list[0].state, DutyState::kept);
@@ -243,10 +249,11 @@ TEST(Deadlines, APointDeSituationIsOwedSixMonthsAfterTheLastOneToTheContractsEnd
   EXPECT_EQ(list[1].due, end_of("2026-12-30"));
   EXPECT_EQ(list[1].state, DutyState::missed);
   EXPECT_EQ(list[2].state, DutyState::running);
-  list = situation_deadlines(from, ends, points, delays_of({}), ends);
+  list = situation_deadlines(from, ends, points, delays, ends);
   EXPECT_EQ(list[2].state, DutyState::lapsed) << "owed in July, and the contract ended before";
-  EXPECT_TRUE(situation_deadlines(from, ends, {}, delays_of({}), from - 1ms).empty());
-  EXPECT_EQ(situation_deadlines(from, ends, {}, delays_of({}), ends)[0].state, DutyState::missed);
+  EXPECT_TRUE(situation_deadlines(from, ends, {}, delays, from - 1ms).empty());
+  EXPECT_EQ(situation_deadlines(from, ends, {}, delays, ends)[0].state, DutyState::missed);
+  EXPECT_TRUE(situation_deadlines(from, ends, points, delays_of({}), ends).empty()) << "promised by no contract";
 }
 
 TEST(Deadlines, ACharterIsOwedWithoutAGapWhereverThereWasOne) {

@@ -349,6 +349,7 @@ Sealed Department::seal(const Draft& draft) const {
   address.in_reply_to = draft.in_reply_to;
   address.handling = draft.handling;
   address.attributes = draft.attributes;
+  address.urgency = draft.urgency;
   address.directory = directory_->number();
   if (queue != nullptr) address.roster = protocol::roster_digest(*queue);
   address.created_at = draft.created_at.value != 0 ? draft.created_at : options_.now;

@@ -47,6 +47,7 @@ struct Draft {
   Bytes content = to_bytes("faits invented for a test");
   UnixMillis created_at{};  ///< 0 = the department's start
   bool openable = true;     ///< false: locked part and payload are random bytes of the right size
+  std::uint8_t urgency = 0;
 };
 
 /// A sealed exchange, with the secrets its sender would forget.
