@@ -378,6 +378,9 @@ Vitals Broker::vitals() const {
   const std::lock_guard lock(vitals_mutex_);
   Vitals out = vitals_;
   out.swept_at.value = swept_at_;
+  const auto directory = directory_->get();
+  if (const protocol::Contract* contract = directory->contract())
+    out.delays = protocol::delays_of(contract->engagements);
   out.connections = counts.connections;
   out.under_way = counts.under_way;
   out.handshakes_refused = counts.handshakes_refused;

@@ -146,6 +146,7 @@ HealthSources health_sources(const Config& config, const Broker& broker, const K
     vitals.wal_bytes = none ? 0 : wal;
     if (const auto backup = last_backup(config)) vitals.backup_at = backup->at;
     vitals.unread = store->unread();
+    vitals.life = store->life(vitals.delays, config.terms, now->now());
     return vitals;
   };
   return {[=] {

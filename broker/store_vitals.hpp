@@ -6,8 +6,11 @@
 #include <memory>
 
 #include "broker/vitals.hpp"
+#include "protocol/retention.hpp"
 
 namespace pli::broker {
+
+inline constexpr std::chrono::milliseconds case_life_every = std::chrono::minutes(1);
 
 class StoreVitals {
  public:
@@ -18,11 +21,17 @@ class StoreVitals {
 
   /// One pass over the cases. Nothing when the database cannot be read just now.
   [[nodiscard]] std::optional<std::array<Unread, instance_kinds.size()>> unread();
+  /// Two more passes, at most each case_life_every: whoever asks in between is told the same. A deferral counts as made
+  /// in time, which the rows do not tell; all else as members count.
+  [[nodiscard]] std::optional<CaseLife> life(const protocol::Delays& delays, const protocol::Terms& terms,
+                                             UnixMillis now);
 
  private:
   struct State;
   std::filesystem::path file_;
   std::unique_ptr<State> state_;
+  UnixMillis looked_at_{};
+  std::optional<CaseLife> life_;
 };
 
 }  // namespace pli::broker

@@ -113,6 +113,14 @@ std::string to_json(const Vitals& vitals, UnixMillis now) {
           {"cases", (*vitals.unread)[i].cases}, {"oldest_seconds", age((*vitals.unread)[i].oldest, now)}};
     out["unread"] = std::move(unread);
   }
+  if (vitals.life) {
+    nlohmann::ordered_json late;
+    for (std::size_t i = 0; i < instance_kinds.size(); ++i)
+      late[std::string(protocol::text_of(instance_kinds[i]))] = {{"cases", vitals.life->owed[i].late},
+                                                                 {"escalated", vitals.life->owed[i].escalated}};
+    out["late"] = std::move(late);
+    out["erasures_due"] = vitals.life->erasures_due;
+  }
   return out.dump() + "\n";
 }
 
@@ -156,6 +164,17 @@ std::string to_metrics(const Vitals& vitals, UnixMillis now) {
     for (std::size_t i = 0; i < instance_kinds.size(); ++i)
       out.line("pli_oldest_unread_seconds", kind_label(instance_kinds[i]),
                std::to_string(age((*vitals.unread)[i].oldest, now)));
+  }
+  if (vitals.life) {
+    const auto& owed = vitals.life->owed;
+    out.head("pli_late_cases", "Cases with a first opening, a decision or a retour later than promised", "gauge");
+    for (std::size_t i = 0; i < instance_kinds.size(); ++i)
+      out.line("pli_late_cases", kind_label(instance_kinds[i]), std::to_string(owed[i].late));
+    out.head("pli_escalated_cases", "Urgent cases nobody has opened, half their time over", "gauge");
+    for (std::size_t i = 0; i < instance_kinds.size(); ++i)
+      out.line("pli_escalated_cases", kind_label(instance_kinds[i]), std::to_string(owed[i].escalated));
+    out.gauge("pli_erasures_due", "Cases whose term has come and which stand still",
+              static_cast<std::int64_t>(vitals.life->erasures_due));
   }
   out.histogram("pli_batch_requests", "Requests in a batch", vitals.batch_requests, batch_request_bounds);
   out.histogram("pli_batch_microseconds", "From a batch's begin to its answers", vitals.batch_micros,

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/clock.hpp"
+#include "protocol/deadlines.hpp"
 #include "protocol/vocabulary.hpp"
 
 namespace pli::broker {
@@ -39,6 +40,16 @@ struct Unread {
 inline constexpr std::array<protocol::QueueKind, 3> instance_kinds = {
     protocol::QueueKind::ged, protocol::QueueKind::clir, protocol::QueueKind::cpraf};
 
+/// How the cases do by what the contract promises (protocol/deadlines.hpp), as far as their rows tell.
+struct CaseLife {
+  struct Owed {
+    std::uint64_t late = 0;       ///< cases in which a first opening, a decision or a retour is late
+    std::uint64_t escalated = 0;  ///< urgent ones that nobody has opened and a second person is called for
+  };
+  std::array<Owed, instance_kinds.size()> owed{};
+  std::uint64_t erasures_due = 0;  ///< cases whose term has come and which stand still
+};
+
 struct Vitals {
   // Of the core, as it last said.
   std::string state = "STARTING";  ///< "ok" or a state of docs/operations.md
@@ -54,6 +65,7 @@ struct Vitals {
   std::uint64_t terms_noticed = 0;  ///< cases whose erasure is announced
   std::uint64_t directory = 0;
   UnixMillis directory_not_after{};
+  protocol::Delays delays{};     ///< of the contract in force
   UnixMillis lease_made_at{};    ///< the newest; 0: unknown
   UnixMillis release_ends_at{};  ///< when the newest release key is destroyed; 0: there is none
   std::uint64_t accepted = 0;    ///< since the start, like what follows
@@ -72,6 +84,7 @@ struct Vitals {
   std::uint64_t wal_bytes = 0;
   UnixMillis backup_at{};                                           ///< 0: there was none, or it is not remembered
   std::optional<std::array<Unread, instance_kinds.size()>> unread;  ///< nothing: the database cannot be read
+  std::optional<CaseLife> life;                                     ///< likewise
 };
 
 /// The core's thread speaks at least each minute; quiet for longer, it hangs.

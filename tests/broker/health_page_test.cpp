@@ -38,6 +38,9 @@ Vitals well() {
   out.release_ends_at = noon + 40 * 24h;
   out.unread.emplace();
   (*out.unread)[0] = {2, noon - 3h};
+  out.life.emplace();
+  out.life->owed[0] = {4, 1};
+  out.life->erasures_due = 3;
   return out;
 }
 
@@ -275,6 +278,14 @@ TEST(Vitals, MetricsNameNobodyAndNoCase) {
   EXPECT_NE(metrics.find("\npli_unread_cases{instance_kind=\"ged\"} 2\n"), std::string::npos);
   EXPECT_NE(metrics.find("\npli_oldest_unread_seconds{instance_kind=\"ged\"} 10800\n"), std::string::npos);
   EXPECT_NE(metrics.find("\npli_oldest_unread_seconds{instance_kind=\"clir\"} -1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_late_cases{instance_kind=\"ged\"} 4\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_escalated_cases{instance_kind=\"ged\"} 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_escalated_cases{instance_kind=\"cpraf\"} 0\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\npli_erasures_due 3\n"), std::string::npos);
+  const auto told = nlohmann::json::parse(to_json(well(), noon));
+  EXPECT_EQ(told["late"]["ged"]["cases"], 4);
+  EXPECT_EQ(told["late"]["ged"]["escalated"], 1);
+  EXPECT_EQ(told["erasures_due"], 3);
   EXPECT_NE(metrics.find("\npli_batch_requests_bucket{le=\"2\"} 0\npli_batch_requests_bucket{le=\"4\"} 1\n"),
             std::string::npos);
   EXPECT_NE(metrics.find("\npli_batch_microseconds_sum 700\n"), std::string::npos);
