@@ -207,7 +207,7 @@ struct CaseItem {
   bool held = false;         ///< two persons hold it; never said to a collectivité
   bool read = false;         ///< somebody of the instance has opened an exchange of it; likewise
   std::uint8_t urgency = 0;  ///< of the first exchange; 0 once that is erased
-  UnixMillis answered_at{};  ///< when its retour was given, 0 = not yet; to the instance alone
+  UnixMillis answered_at{};  ///< from when on its retour is shown, 0 = none yet; to the instance alone
   bool operator==(const CaseItem&) const = default;
 };
 /// A page may hold fewer items than were asked for, even none, while there are more.

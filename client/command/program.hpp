@@ -41,6 +41,8 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict);
 /// The verbs of `case` that concern link hints.
 void add_case_links(CLI::App& group, Sitting& sitting, Verdict& verdict);
 void add_case_answer(CLI::App& group, Sitting& sitting, Verdict& verdict);
+/// Of `contract`: what was kept.
+void add_contract_report(CLI::App& group, Sitting& sitting, Verdict& verdict);
 void add_audit(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_age(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_shell(CLI::App& app, Sitting& sitting, Verdict& verdict);

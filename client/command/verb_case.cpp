@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/case_list.hpp"
+#include "client/command/duties_screen.hpp"
 #include "client/command/known_cases.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
@@ -110,6 +111,11 @@ int show(Sitting& sitting, const std::string& text) {
                     paris_minute(item.accepted_at), item.opened ? "ouvert" : ""});
   }
   print_table({{"Numéro"}, {"Nature"}, {"De"}, {"Reçu le"}, {""}}, rows);
+  auto acts = known_acts((*session)->profile());
+  if (!acts) return report(sitting, acts.error());
+  const UnixMillis now = sitting.clock().now();
+  for (const CaseDuties& duties : duties_of({*found}, *acts, (*session)->directory(), now))
+    say_duties(duties, (*session)->directory(), now);
   return code;
 }
 
@@ -276,8 +282,11 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   group->require_subcommand(1);
   group->footer("Exemple : pli case list");
   auto* verb = group->add_subcommand("list", "Lister vos dossiers");
-  verb->footer("Exemple : pli case list --json");
-  verb->callback([&sitting, &verdict] { verdict.exit_code = list(sitting); });
+  verb->footer("Exemple : pli case list --late");
+  auto late = std::make_shared<bool>(false);
+  verb->add_flag("--late", *late,
+                 "Seulement ce qui est en retard, ou urgent et que personne n'a ouvert : à qui d'agir");
+  verb->callback([&sitting, &verdict, late] { verdict.exit_code = *late ? list_late(sitting) : list(sitting); });
 
   auto id = std::make_shared<std::string>();
   verb = group->add_subcommand("show", "Montrer un dossier et ses envois");

@@ -122,6 +122,7 @@ void add_contract(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   auto* verb = group->add_subcommand("show", "Montrer le contrat, d'après le dernier annuaire vérifié");
   verb->footer("Exemple : pli contract show");
   verb->callback([&sitting, &verdict] { verdict.exit_code = show(sitting); });
+  add_contract_report(*group, sitting, verdict);
 }
 
 void add_directory_contract(CLI::App& group, Sitting& sitting, Verdict& verdict) {
@@ -145,7 +146,8 @@ void add_directory_contract(CLI::App& group, Sitting& sitting, Verdict& verdict)
           "radicalisation_separatisme (always), securite_interieure, justice, prevention_delinquance, transport")
       ->allow_extra_args(false);
   verb->add_option("--engagement", options->engagements,
-                   "\"name days\": accuse_de_reception, premiere_lecture, decision, retour, point_de_situation")
+                   "\"name days\": accuse_de_reception, premiere_lecture, premiere_lecture_urgente, decision, retour, "
+                   "point_de_situation")
       ->allow_extra_args(false);
   verb->add_option("--referent", options->referents, "Whom members call: one line")->allow_extra_args(false);
   verb->callback([&sitting, &verdict, options] { verdict.exit_code = change_contract(sitting, *options); });

@@ -8,6 +8,7 @@
 #include "client/alarm.hpp"
 #include "client/anomaly.hpp"
 #include "client/client_store.hpp"
+#include "client/command/duties_screen.hpp"
 #include "client/command/known_cases.hpp"
 #include "client/command/links_screen.hpp"
 #include "client/command/outbox_screen.hpp"
@@ -157,6 +158,7 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
     if (!all) return report(sitting, all.error());
     items = std::move(*all);
   }
+  const int called = show_escalated(sitting, **session);
   std::vector<std::vector<std::string>> rows;
   for (const InboxItem& item : items) {
     if (sitting.json())
@@ -169,7 +171,7 @@ int inbox(Sitting& sitting, bool follow, bool fresh_only, std::int64_t idle_seco
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return 0;
   if (auto kept = box.handed_over(items); !kept) return report(sitting, kept.error());
   const int code = report_alarms_seen(sitting, fresh->alarms);
-  const int partial = report_unproven(sitting, fresh->unproven);
+  const int partial = std::max(called, report_unproven(sitting, fresh->unproven));
   if (rows.empty() && !sitting.json()) say("Rien de nouveau.");
   show_directory_changes(sitting, profile, (*session)->directory());
   if ((*session)->directory().expires_soon_at(sitting.clock().now()) && !sitting.json())

@@ -177,6 +177,37 @@ def sending(department):
     return person, structure
 
 
+def what_is_owed(department, case):
+    """What the contract promises for a case that was read, decided, answered and closed: kept, by which leaves."""
+    pli = department.pli
+
+    def duties(who):
+        lines, _ = pli(who, "contract", "report")
+        must(lines[0]["section"] == "contract" and "retour 15" in lines[0]["engagements"], f"{who}: the contract's engagements")
+        return {line["duty"]: line for line in lines if line["section"] == "duty" and line["subject"] == case}
+
+    for _ in range(40):  # the journal is read up to what is published
+        seen = duties("auditrice")
+        if "retour" in seen and seen["retour"]["standing"] == "kept":
+            break
+        time.sleep(0.25)
+    must({name: line["standing"] for name, line in seen.items()} ==
+         {"accuse_de_reception": "kept", "premiere_lecture": "kept", "decision": "kept", "retour": "kept"},
+         "contract report: an auditor sees each kept")
+    must(all("ended_leaf" in line and line["promised"] for line in seen.values()), "by the leaf of its end")
+    must([name for name, line in seen.items() if "started_leaf" not in line] == ["accuse_de_reception"],
+         "and from the leaf of its beginning, but for what its sender alone says")
+    seen = duties("secretariat")
+    must(seen["retour"]["standing"] == "kept" and "ended_leaf" in seen["retour"], "a secretariat has its own receipts")
+    seen = duties("b.aubry")
+    must(seen["premiere_lecture"]["standing"] == "kept" and seen["decision"]["standing"] == "kept" and
+         seen["retour"]["standing"] == "kept" and "ended_leaf" not in seen["retour"], "a member the broker's word for the retour")
+    seen = duties("referent.sens")
+    must(list(seen) == ["accuse_de_reception", "examen"] and seen["examen"]["standing"] == "kept" and "ended_leaf" in seen["examen"],
+         "and a collectivité one duty of the instance, from its receipt to its retour")
+    must(pli("b.aubry", "case", "list", "--late")[0] == [], "case list --late: nothing is")
+
+
 def reading(department, person, structure):
     pli = department.pli
     lines, _ = pli("b.aubry", "inbox", "--new")
@@ -235,6 +266,7 @@ def reading(department, person, structure):
     must(answered["state"] == "receipted" and answered["queue"].startswith("org/"), "decided, and answered to who sent it")
     must(last(pli("secretariat", "case", "close", person["exchange"][:8], "--reason", "suivi_termine"))["state"] == "receipted",
          "and closed")
+    what_is_owed(department, person["exchange"])
 
     script = f"case list\nopen {another['exchange'][:8]} --motif evaluation\nnonsense\nfin\n"
     lines, done = pli("b.aubry", "shell", stdin=script, expect=2)
