@@ -1018,7 +1018,7 @@ void Simulation::settle() {
     const protocol::ExchangeId id = dice.pick(model_.order());
     for (const std::string& member : seated(model_.accepted().at(id).queue)) {
       if (model_.accepted().at(id).kind == Kind::acces || !model_.may_read(member, id, broker_now())) continue;
-      if (model_.is_taken_back(id)) continue;
+      if (model_.is_taken_back(id) || model_.accepted().at(id).erased) continue;
       protocol::Open request;
       do {
         request = signed_open(member, member, id, dice);
