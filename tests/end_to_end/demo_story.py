@@ -227,7 +227,7 @@ def story(department):
     for exchange in cases:
         pli("secretariat", "open", exchange, "--motif", "suivi")
         opened += 1
-        outcome = "pris_en_compte" if exchange in persons or exchange == information else "suivi"
+        outcome = OUTCOMES.get(cases.index(exchange), "pris_en_compte" if exchange in persons + [information] else "suivi")
         today = time.strftime("%Y-%m-%d")
         pli("secretariat", "case", "receive", exchange, "--finding", "recevable")
         pli("secretariat", "case", "schedule", exchange, "--date", today)
@@ -250,6 +250,18 @@ def story(department):
     tell(f"{lines[-1]['form']}")
     states = {case["case"]: case["state"] for case in pli(answered["who"], "case", "list")[0]}
     as_told(states[persons[0]] == "examen_termine", "sa liste dit « examen terminé », et rien d'autre")
+
+    chapter("Trois dossiers, jusqu'à leur clôture")
+    taken_up, dropped, structure = persons[0], persons[2], structures[0]
+    told = []
+    for exchange, reason in ((taken_up, "suivi_termine"), (dropped, "sans_suite"), (structure, "suivi_termine")):
+        pli("secretariat", "case", "close", exchange, "--reason", reason)
+        line = next(case for case in pli(sent[exchange]["who"], "case", "list")[0] if case["case"] == exchange)
+        told.append({key: value for key, value in line.items() if key not in OF_ONE_CASE})
+        tell(f"{exchange[:8]}  {sent[exchange]['queue']:<8} clos au secrétariat : {reason:<14} la mairie lit : {line['state']}")
+    as_told(told[0] == told[1], "pris en compte ou sans suite : la mairie ne peut pas les distinguer")
+    lines, _ = pli("secretariat", "case", "list", "--late")
+    as_told(not [line for line in lines if line.get("case") in cases], "aucun des dossiers répondus n'est en retard")
 
     chapter("Ce qui doit échouer")
     lines, _ = pli("referent.sens", "open", persons[0], "--motif", "evaluation", expect=1)
@@ -342,6 +354,15 @@ def story(department):
     lines, _ = pli("referent.sens", "audit", "list", expect=1)
     as_told(lines[-1]["error"].startswith("FORBIDDEN"), f"un référent ne lit pas le journal : {lines[-1]['error']}")
 
+    chapter("Ce que le contrat promet")
+    lines, _ = pli("auditrice", "contract", "report")
+    duties = {line["duty"]: line for line in lines if line["section"] == "engagement"}
+    for name, line in duties.items():
+        tell(f"{name:<20} {line['days']:>4} jours   tenu {line['kept']:>2}   en cours {line['running']:>2}   manqué {line['missed'] + line['late']:>2}")
+    as_told(duties["decision"]["kept"] == duties["retour"]["kept"] == len(cases),
+            f"les {len(cases)} décisions et les {len(cases)} retours sont dans leur délai, par les places du journal qui le prouvent")
+    as_told(all(line["missed"] == line["late"] == 0 for line in duties.values()), "aucun engagement manqué")
+
     chapter("Ce que le serveur a gardé")
     secrets |= {MOTIF_NOTE, DECISION_REASON, PASSPHRASE}
     running = department.folder / "copie-en-marche"
@@ -400,6 +421,8 @@ def confirmed(pli, who):
 
 
 RETOUR = "examen_termine"
+OUTCOMES = {2: "sans_suite"}  # of the cases in their order; the others are taken up
+OF_ONE_CASE = ("case", "opened_at", "updated_at", "term", "kind", "queue")
 TEMOINS = ("temoin.inspection", "temoin.universite")
 
 
@@ -415,6 +438,7 @@ def what_to_type(department):
         f"{pli} --home {department.home('secretariat')} inbox",
         f"{pli} --home {department.home('secretariat')} case list",
         f"{pli} --home {department.home('auditrice')} audit verify --max-age 24h",
+        f"{pli} --home {department.home('auditrice')} contract report",
         f"{pli} --home {department.home('auditrice')} audit report --from {paris_today() - datetime.timedelta(days=1)} --to {paris_today()}",
         f"{department.programs / 'pli-verify'} export {department.folder / 'export'} "
         f"--policy {department.server / 'witnesses.policy'}",
