@@ -388,7 +388,9 @@ void Model::take_open(const audit::Record& record, const broker::LeafPlace& plac
   if (exchange.case_id) {
     Case& of_case = cases_.at(*exchange.case_id);
     const protocol::Member* member = in_force(views_.back(), actor, now_);
-    if (sits(*member, of_case.queue)) of_case.opened = true;
+    static const std::set<Kind> of_its_party{Kind::signalement_individuel, Kind::signalement_de_structure,
+                                             Kind::information_de_volet, Kind::complement, Kind::rectification};
+    if (sits(*member, of_case.queue) && of_its_party.contains(exchange.kind)) of_case.opened = true;
   }
 }
 
