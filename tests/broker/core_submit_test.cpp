@@ -385,6 +385,34 @@ TEST_F(CaseRoad, NoDecisionWithoutARecordedOpening) {
             "ILLEGAL_TRANSITION(decide,decide,retour,report_du_retour)");
 }
 
+TEST_F(CaseRoad, OpeningOnesOwnWordIsNoReadingOfTheReport) {
+  const auto undecided = [&] {
+    return refusal_in(submit(department.seal(step(Kind::recevabilite, "secretariat", "ged/89", report.id))));
+  };
+  Draft kept = step(Kind::maintien, "secretariat", "ged/89", report.id);
+  kept.attributes = {{"code", "recours"}};
+  ASSERT_EQ(refusal_in(open("secretariat", accept(kept).id)), "");
+  EXPECT_EQ(undecided().substr(0, 23), "ILLEGAL_TRANSITION(recu");
+  // Nor is that of one who takes no part in it, and reads nothing of it but this.
+  const Sealed recusal = accept(step(Kind::recusation, "ged.1", "ged/89", report.id));
+  ASSERT_EQ(refusal_in(open("ged.1", recusal.id)), "");
+  EXPECT_EQ(undecided().substr(0, 23), "ILLEGAL_TRANSITION(recu");
+  EXPECT_FALSE(seen_by("secretariat").read);
+  // What its collectivité adds is.
+  const Sealed more = accept(step(Kind::complement, "referent.auxerre", "ged/89", report.id));
+  ASSERT_EQ(refusal_in(open("ged.2", more.id)), "");
+  EXPECT_TRUE(seen_by("secretariat").read);
+  EXPECT_EQ(undecided(), "");
+  expect_whole();
+}
+
+TEST_F(CaseRoad, NobodyStopsARetraitByOpeningHisOwnWord) {
+  const Sealed recusal = accept(step(Kind::recusation, "ged.1", "ged/89", report.id));
+  ASSERT_EQ(refusal_in(open("ged.2", recusal.id)), "");
+  accept(step(Kind::retrait, "referent.auxerre", "ged/89", report.id));
+  expect_whole();
+}
+
 TEST_F(CaseRoad, GoesTheWholeWayAndIsClosed) {
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
   accept(step(Kind::demande_de_complement, "secretariat", home, report.id));
