@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "audit/checkpoint.hpp"
 #include "audit/leaf.hpp"
@@ -344,13 +345,17 @@ class Checker {
   }
 
   /// Whether the leaf of an exchange records its acceptance, with the very same place in its queue.
-  void check_acceptance(const LeafPlace& leaf, const Digest& id, const QueueSeen& queue,
-                        const std::optional<std::string>& handling, const std::string& where) {
+  /// That record, where it still stands.
+  std::optional<audit::Record> check_acceptance(const LeafPlace& leaf, const Digest& id, const QueueSeen& queue,
+                                                const std::optional<std::string>& handling, const std::string& where) {
     SQLite::Statement row(db_, "SELECT month, record FROM leaf WHERE key = ?");
     row.bind(1, static_cast<std::int64_t>(leaf_key(leaf)));
-    if (!row.executeStep()) return problem("exchange.leaf", where);
-    if (is_dropped(static_cast<std::uint32_t>(number_at(row, 0)))) return;
-    const auto record = open_record(leaf, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
+    if (!row.executeStep()) {
+      problem("exchange.leaf", where);
+      return std::nullopt;
+    }
+    if (is_dropped(static_cast<std::uint32_t>(number_at(row, 0)))) return std::nullopt;
+    auto record = open_record(leaf, static_cast<std::uint32_t>(number_at(row, 0)), blob_at(row, 1), false);
     const Bytes* exchange = record ? record->find("exchange") : nullptr;
     const Bytes* head = record ? record->find("head") : nullptr;
     const bool same = exchange != nullptr && equal(*exchange, id) && head != nullptr && equal(*head, queue.head.head) &&
@@ -359,6 +364,7 @@ class Checker {
                       text_in(*record, "queue") == queue.name &&
                       (!handling || text_in(*record, "handling") == *handling);
     expect(same, "exchange.record", where);
+    return record;
   }
 
   /// Accepted at its leaf's time; earlier only while a clock that went back held the log at the leaf before.
@@ -570,14 +576,21 @@ class Checker {
       if (!rows.isColumnNull(15) && kind != Kind::acces)
         if (const auto asked = protocol::decode_address(blob_at(rows, 15)))
           handling = protocol::handling_text(asked->handling);
-      check_acceptance(leaf, id, seen, handling, where);
+      const auto record = check_acceptance(leaf, id, seen, handling, where);
       accepted_when(leaf, rows.getColumn(5).getInt64(), where);
 
       const std::uint64_t case_number = number_at(rows, 10);
       if (case_number != 0 && follow_cases_) {
         CaseSeen& dossier = cases_[case_number];
         ++dossier.exchanges;
-        if (case_number == number) dossier.queue = number_at(rows, 6);
+        if (case_number == number) {
+          dossier.queue = number_at(rows, 6);
+          if (record) dossier.party = {text_in(*record, "person"), text_in(*record, "organisation")};
+        }
+        if (kind == Kind::recusation) {
+          ++dossier.recusals;
+          if (record) dossier.recused.insert(text_in(*record, "person"));
+        }
         const protocol::KindRow* row = protocol::row_of(kind);
         if (row != nullptr && (row->opens_case || row->names_case)) take_step(dossier, kind, rows, where);
       }
@@ -684,6 +697,9 @@ class Checker {
     std::uint64_t held = 0;  ///< by the instance, and not erased
     protocol::CaseState state = protocol::CaseState::none;
     protocol::CaseState resumes = protocol::CaseState::none;
+    std::optional<std::pair<std::string, std::string>> party;  ///< person and organisation, as the log has them
+    std::uint64_t recusals = 0;
+    std::set<std::string> recused;  ///< whose recusal's record still stands
     bool answered = false;
     bool finding_unknown = false;  ///< the newest finding was erased before the rest of the case: either may have been
   };
@@ -742,7 +758,8 @@ class Checker {
 
   void cases() {
     SQLite::Statement rows(db_,
-                           "SELECT number, queue, state, exchanges, party_exchanges FROM case_file ORDER BY number");
+                           "SELECT number, queue, state, exchanges, party_exchanges, person, organisation, recused "
+                           "FROM case_file ORDER BY number");
     while (rows.executeStep()) {
       const std::string where = "case " + decimal(number_at(rows, 0));
       const auto seen = cases_.find(number_at(rows, 0));
@@ -756,6 +773,11 @@ class Checker {
       expect(erased ? seen->second.held == 0 : may_be(seen->second, number_at(rows, 2)), "case.state", where);
       expect(seen->second.exchanges == number_at(rows, 3) && number_at(rows, 4) <= number_at(rows, 3), "case.count",
              where);
+      expect(!seen->second.party ||
+                 *seen->second.party == std::pair(rows.getColumn(5).getString(), rows.getColumn(6).getString()),
+             "case.party", where);
+      expect(seen->second.recusals == number_at(rows, 7) && are_recused(number_at(rows, 0), seen->second),
+             "case.recused", where);
       cases_.erase(seen);
     }
     SQLite::Statement held(db_,
@@ -764,6 +786,16 @@ class Checker {
     held.bind(1, static_cast<std::int64_t>(Kind::retour));
     while (held.executeStep()) problem("case.withheld", "exchange " + decimal(number_at(held, 0)));
     for (const auto& [number, seen] : cases_) problem("case.missing", "case " + decimal(number));
+  }
+
+  /// As many stand recused as have recused themselves, and each whom the log still names is among them.
+  bool are_recused(std::uint64_t number, const CaseSeen& seen) {
+    SQLite::Statement rows(db_, "SELECT person FROM recusal WHERE case_number = ?");
+    rows.bind(1, static_cast<std::int64_t>(number));
+    std::set<std::string> standing;
+    while (rows.executeStep()) standing.insert(rows.getColumn(0).getString());
+    return standing.size() == seen.recusals &&
+           std::includes(standing.begin(), standing.end(), seen.recused.begin(), seen.recused.end());
   }
 
   /// Ways in of the exchanges after `from`, through `to`.

@@ -49,6 +49,7 @@ class CheckStore : public CoreTest {
     EXPECT_EQ(refusal_in(publish(department.enrol("ged.neuf", "service-9", {protocol::Role::membre_ged}, {"ged/89"}))),
               "");
     EXPECT_EQ(refusal_in(submit(department.seal_access("ged.1", first))), "");
+    accept(step(protocol::Kind::recusation, "ged.2", "ged/89", first.id));
     EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Acknowledge{"ged/89", {2}})), "");
     const protocol::Suspension suspension{department.directory()->verified()->head().contract, "ged.3", {2}, house.now};
     EXPECT_EQ(refusal_in(house.ask("operateur", broker::VerifiedSuspension{department.sign_suspension(suspension, 0)})),
@@ -105,7 +106,7 @@ TEST_F(CheckStore, FindsNothingInAWholeStore) {
   broker::CheckOptions options;
   options.log = department.log();
   const auto report = broker::check_store(house.database(), house.keys(), options);
-  EXPECT_EQ(report->exchanges, 8U);
+  EXPECT_EQ(report->exchanges, 9U);
   ASSERT_EQ(report->shards.size(), 2U);
   EXPECT_EQ(report->shards.back().size, house.store().tree_size());
   EXPECT_EQ(static_cast<std::int64_t>(report->leaves), query_number(house.database(), "SELECT count(*) FROM leaf"));
@@ -128,7 +129,8 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
        "record.type"},
       {"PRAGMA foreign_keys = OFF; DELETE FROM exchange WHERE number = 2", "exchange.order"},
       {"UPDATE exchange SET address = zeroblob(9) WHERE number = 2", "exchange.layout"},
-      {"INSERT INTO exchange SELECT 9, id, zeroblob(32), shard, leaf, accepted_at, queue, 9, head, kind, case_number, "
+      {"INSERT INTO exchange SELECT 10, id, zeroblob(32), shard, leaf, accepted_at, queue, 10, head, kind, "
+       "case_number, "
        "roster, body, signature, seal, address FROM exchange WHERE number = 2",
        "exchange.twice"},
       {"UPDATE exchange SET nonce = (SELECT nonce FROM exchange WHERE number = 1) WHERE number = 2", "exchange.twice"},
@@ -215,6 +217,13 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE case_file SET exchanges = 9 WHERE number = 1", "case.count"},
       {"INSERT INTO withheld (number, until) VALUES (1, 9)", "case.withheld"},
       {"UPDATE case_file SET queue = 2 WHERE number = 1", "case.queue"},
+      // Who reported may be shown what became of it; who has a part in it, or has recused himself, may not decide.
+      {"UPDATE case_file SET organisation = '213803877' WHERE number = 2", "case.party"},
+      {"UPDATE case_file SET person = 'personne' WHERE number = 2", "case.party"},
+      {"DELETE FROM recusal", "case.recused"},
+      {"UPDATE case_file SET recused = 0 WHERE number = 1", "case.recused"},
+      {"UPDATE recusal SET person = 'personne'", "case.recused"},
+      {"INSERT INTO recusal VALUES (2, 'personne')", "case.recused"},
       {"DELETE FROM case_file WHERE number = 2", "case.missing"},
       {"UPDATE meta SET indexed_through = 2", "index.id"},
       {"INSERT INTO finger VALUES (0, 5, 99)", "index.orphan"},
