@@ -758,8 +758,8 @@ class Checker {
 
   void cases() {
     SQLite::Statement rows(db_,
-                           "SELECT number, queue, state, exchanges, party_exchanges, person, organisation, recused "
-                           "FROM case_file ORDER BY number");
+                           "SELECT number, queue, state, exchanges, party_exchanges, person, organisation, "
+                           "recused FROM case_file ORDER BY number");
     while (rows.executeStep()) {
       const std::string where = "case " + decimal(number_at(rows, 0));
       const auto seen = cases_.find(number_at(rows, 0));

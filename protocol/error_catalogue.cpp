@@ -171,6 +171,11 @@ constexpr auto forbidden_rows = std::to_array<SubjectRow>({
       "Un autre membre de l'instance doit agir. Si le retrait est une erreur, appelez l'interlocuteur à la "
       "préfecture.",
       "The caller withdrew from this case.", "Another member of the instance must act."}},
+    {"interdit.heure",
+     {"Ce qui vous est adressé n'est remis qu'à heure fixe, une fois par jour.",
+      "Revenez après cette heure : votre liste le montrera.",
+      "What waits in a collectivité's queue is shown at a fixed hour of the day.",
+      "Wait for the hour (`retour_hour` in the broker's configuration)."}},
     {"interdit.copie",
      {"L'expéditeur a demandé que votre organisation n'ait pas copie de cet envoi.",
       "Un membre d'une autre organisation de l'instance doit agir.",
