@@ -389,6 +389,12 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
       auto recused = has_recused(item.queue, self);
       if (!recused) return recused.error();
       if (*recused) return HiddenProof::claimed;
+      // His recusal went with the case, before he was ever shown it.
+      auto certificate = fetch_certificate(session_, item.exchange);
+      if (certificate) return HiddenProof::proven;
+      if (is(certificate.error(), LocalCode::receipt_invalid))
+        return hidden(profile, item, "a hidden place whose certificate of erasure does not hold");
+      if (!is_shown_no_erasure(certificate.error())) return certificate.error();
     }
     const bool unexplained = is(proven.error(), protocol::Code::not_found) ||
                              (is(proven.error(), protocol::Code::forbidden) && refusal->subject != "annuaire.expire");

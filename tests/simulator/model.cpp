@@ -263,6 +263,8 @@ void Model::take_erasure(const audit::Record& record, const broker::LeafPlace& p
   if (!exchange.case_id || cases_.at(*exchange.case_id).state != "retire")
     broke("P9", "exchange " + brief(exchange.id) + " is erased before its time");
   exchange.erased = true;
+  // Of what is erased nobody knows the payload any more: whoever kept it may sign it anew.
+  payloads_.erase(sent_.at(exchange.id).seal.payload);
 }
 
 void Model::check_erased() {

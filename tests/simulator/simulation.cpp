@@ -781,9 +781,10 @@ void Simulation::authority_act(const Step& step, Dice& dice) {
       const std::string member = dice.pick(sitting);
       const bool sits = !department_.member(member).seats.empty();
       const std::string queue = sits ? department_.member(member).seats.front() : "ged/89";
-      // An authority does not date a revocation before what the log holds already, whatever the broker's clock did:
-      // the auditor would name those acts for it to explain.
-      publish(department_.revoke(member, std::max(broker_now(), model_.last_leaf_time())));
+      // An authority dates a revocation after what the log holds already, whatever the broker's clock did: the auditor
+      // would name those acts, and those of a version published in that very millisecond, for it to explain.
+      publish(
+          department_.revoke(member, std::max(broker_now(), model_.last_leaf_time() + std::chrono::milliseconds(1))));
       // Who loses his rights reads on for as long as he is let.
       const auto id = some_exchange(dice);
       for (int i = 0; i < 4; ++i) {
