@@ -394,7 +394,8 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
       if (certificate) return HiddenProof::proven;
       if (is(certificate.error(), LocalCode::receipt_invalid))
         return hidden(profile, item, "a hidden place whose certificate of erasure does not hold");
-      if (!is_shown_no_erasure(certificate.error())) return certificate.error();
+      if (!is_shown_no_erasure(certificate.error()) && !is(certificate.error(), protocol::Code::forbidden))
+        return certificate.error();
     }
     const bool unexplained = is(proven.error(), protocol::Code::not_found) ||
                              (is(proven.error(), protocol::Code::forbidden) && refusal->subject != "annuaire.expire");
