@@ -28,15 +28,6 @@ std::size_t auditor_keys(const protocol::Directory& directory, const protocol::M
   return static_cast<std::size_t>(std::unique(keys.begin(), keys.end()) - keys.begin());
 }
 
-/// What its collectivité says in a case: reading that is reading the case. What the instance itself wrote in it is not,
-/// or whoever has not read a report, or may not, could open his own word and so let a decision through.
-bool says_what_is_reported(Kind kind) {
-  const auto& table = protocol::case_table();
-  return kind != Kind::retrait && std::any_of(table.begin(), table.end(), [&](const protocol::CaseRow& row) {
-           return row.kind == kind && row.side == protocol::CaseSide::partie;
-         });
-}
-
 }  // namespace
 
 Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& request, Asked& asked) {
@@ -135,7 +126,7 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   opening_times_.emplace_back(now, request.id);
   // No decision without a recorded opening by the instance (protocol/case_life.hpp).
   if (facts.case_row && !facts.case_row->opened && standing.has(Relation::case_instance) &&
-      says_what_is_reported(*facts.kind)) {
+      protocol::says_what_is_reported(*facts.kind)) {
     CaseRow changed = *facts.case_row;
     changed.opened = true;
     batch.tx.update_case(changed);

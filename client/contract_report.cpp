@@ -5,6 +5,7 @@
 #include "audit/text_lines.hpp"
 #include "client/case_duties.hpp"
 #include "client/record_filter.hpp"
+#include "protocol/case_life.hpp"
 #include "protocol/retention.hpp"
 
 namespace pli::client {
@@ -111,6 +112,8 @@ void ContractReporter::add_submission(const AuditedRecord& record, const Moment&
 
 void ContractReporter::add_opening(const AuditedRecord& record, const Moment& moment) {
   const audit::Disclosure& fields = record.record;
+  const auto kind = protocol::kind_of(shown_value(fields, "kind"));
+  if (!kind || !protocol::says_what_is_reported(*kind)) return;
   const auto case_id = digest_in(fields, "case");
   const auto found =
       case_id && is_instance(shown_value(fields, "queue")) ? known_.find(short_id(*case_id)) : known_.end();

@@ -176,6 +176,12 @@ const std::vector<CaseRow>& case_table() {
   return table;
 }
 
+bool says_what_is_reported(Kind kind) {
+  return kind != Kind::retrait && std::any_of(case_table().begin(), case_table().end(), [&](const CaseRow& row) {
+           return row.kind == kind && row.side == CaseSide::partie;
+         });
+}
+
 const CaseRow* step_of(const CaseFacts& facts, Kind kind, std::string_view finding) {
   for (const CaseRow& row : case_table())
     if (row.kind == kind && row.finding == finding && starts_at(row, facts)) return &row;

@@ -37,7 +37,7 @@ enum class CaseState : std::uint8_t {
 /// What a step depends on, besides who asks (policy.hpp).
 struct CaseFacts {
   CaseState state = CaseState::none;
-  bool opened = false;                  ///< somebody of the instance has opened an exchange of the case
+  bool opened = false;                  ///< somebody of the instance has read it: says_what_is_reported()
   CaseState resumes = CaseState::none;  ///< where an awaited complement leads back to
   bool deferred = false;                ///< the day on which a deferred retour is looked at again lies ahead
   bool answered = false;                ///< a retour was accepted, shown to the collectivité or not yet
@@ -80,6 +80,9 @@ struct CaseRow {
   std::string_view finding{};           ///< recevabilite: the attribute in clear
 };
 [[nodiscard]] const std::vector<CaseRow>& case_table();
+/// What its collectivité says in a case: opening that is reading the case. What the instance itself wrote in it is not,
+/// or whoever has not read a report, or may not, could open his own word and so let a decision through.
+[[nodiscard]] bool says_what_is_reported(Kind kind);
 
 /// How far ahead the day of a deferred retour's review may lie.
 inline constexpr std::chrono::milliseconds review_ahead_max = std::chrono::hours(366 * 24);

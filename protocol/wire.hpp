@@ -205,7 +205,7 @@ struct CaseItem {
   UnixMillis term{};         ///< when what the caller is shown of it is erased, as things stand; 0 = not counted yet
   bool noticed = false;      ///< its erasure is announced
   bool held = false;         ///< two persons hold it; never said to a collectivité
-  bool read = false;         ///< somebody of the instance has opened an exchange of it; likewise
+  bool read = false;         ///< somebody of the instance has opened what was reported; likewise
   std::uint8_t urgency = 0;  ///< of the first exchange; 0 once that is erased
   UnixMillis answered_at{};  ///< from when on its retour is shown, 0 = none yet; to the instance alone
   bool operator==(const CaseItem&) const = default;

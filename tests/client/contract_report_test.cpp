@@ -39,8 +39,8 @@ class ContractReportTest : public Sitting {
     return add(time, fields, outcome);
   }
   LeafIndex open(UnixMillis time, std::uint8_t case_number, const std::string& queue = "ged/89",
-                 const std::string& outcome = "ok") {
-    return add(time, {{"act", "open"}, {"case", id(case_number)}, {"queue", queue}}, outcome);
+                 const std::string& outcome = "ok", const std::string& kind = "signalement_individuel") {
+    return add(time, {{"act", "open"}, {"case", id(case_number)}, {"kind", kind}, {"queue", queue}}, outcome);
   }
   std::vector<ReportedDuty> report(UnixMillis now) {
     if (!desk_) desk_ = connected("auditeur");
@@ -64,7 +64,8 @@ TEST_F(ContractReportTest, EachDutyOfACaseNamesTheLeavesThatProveItsEnds) {
   const LeafIndex received = submit(spring, "signalement_individuel", 1, 1);
   open(spring + 1h, 1, "ged/89", "FORBIDDEN");
   open(spring + 2h, 1, "org/219900001");
-  const LeafIndex opened = open(spring + day, 1);
+  open(spring + 3h, 1, "ged/89", "ok", "recusation");
+  const LeafIndex opened = open(spring + day, 1, "ged/89", "ok", "complement");
   open(spring + 2 * day, 1);
   submit(spring + 2 * day, "decision", 2, 1, {}, "ILLEGAL_TRANSITION");
   const LeafIndex decided = submit(spring + 3 * day, "decision", 2, 1);
