@@ -44,8 +44,9 @@ Outcome CoreState::prove(Batch& batch, const Caller& caller, const protocol::Pro
   if (facts.withheld && !reads && !sent_by_organisation_of(member, *row)) return not_found(delivered.rule);
 
   if (request.erasure) {
-    // Who has recused himself is proven it too: the recusal that shows why the place is hidden goes with the case.
-    const bool may_ask = delivered || delivered.rule == "interdit.recuse";
+    // Who was of its readers and has recused himself is proven it too: the recusal that shows why the place is hidden
+    // goes with the case.
+    const bool may_ask = delivered || (delivered.rule == "interdit.recuse" && standing.has(Relation::seated));
     if (!may_ask || directory_expired(batch.now)) return not_found(delivered.rule);
     return prove_erasure(*row, request.published);
   }

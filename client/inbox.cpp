@@ -361,6 +361,15 @@ Outcome<bool> Inbox::has_recused(const std::string& queue, const protocol::Membe
   });
 }
 
+Outcome<bool> Inbox::is_proven_erased(const protocol::QueueItem& item) const {
+  auto certificate = fetch_certificate(session_, item.exchange);
+  if (certificate) return true;
+  if (is(certificate.error(), LocalCode::receipt_invalid))
+    return hidden(session_.profile(), item, "a hidden place whose certificate of erasure does not hold");
+  if (is_shown_no_erasure(certificate.error())) return false;
+  return certificate.error();
+}
+
 Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self) {
   const Profile& profile = session_.profile();
   auto proven = session_.ask<protocol::Proven>(protocol::Prove{item.exchange});
@@ -370,12 +379,10 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
                          refusal->subject == author_rule;
     // Its acceptance is past the journal's term; its erasure is kept for ever.
     if (is_erased(proven.error())) {
-      auto certificate = fetch_certificate(session_, item.exchange);
-      if (certificate) return HiddenProof::proven;
-      if (is(certificate.error(), LocalCode::receipt_invalid))
-        return hidden(profile, item, "a hidden place whose certificate of erasure does not hold");
-      // Not for good before the broker has said that there is none.
-      if (!is_shown_no_erasure(certificate.error())) return certificate.error();
+      // Not for good before the broker has said that there is no certificate.
+      auto erased = is_proven_erased(item);
+      if (!erased) return erased.error();
+      if (*erased) return HiddenProof::proven;
     }
     if (claimed) {
       auto own = has_own_before(item, self);
@@ -389,13 +396,10 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
       auto recused = has_recused(item.queue, self);
       if (!recused) return recused.error();
       if (*recused) return HiddenProof::claimed;
-      // His recusal went with the case, before he was ever shown it.
-      auto certificate = fetch_certificate(session_, item.exchange);
-      if (certificate) return HiddenProof::proven;
-      if (is(certificate.error(), LocalCode::receipt_invalid))
-        return hidden(profile, item, "a hidden place whose certificate of erasure does not hold");
-      if (!is_shown_no_erasure(certificate.error()) && !is(certificate.error(), protocol::Code::forbidden))
-        return certificate.error();
+      // His recusal went with the case, before he was ever shown it. A certificate that is refused proves no place.
+      auto erased = is_proven_erased(item);
+      if (!erased && !is(erased.error(), protocol::Code::forbidden)) return erased.error();
+      if (erased && *erased) return HiddenProof::proven;
     }
     const bool unexplained = is(proven.error(), protocol::Code::not_found) ||
                              (is(proven.error(), protocol::Code::forbidden) && refusal->subject != "annuaire.expire");

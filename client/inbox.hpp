@@ -136,6 +136,8 @@ class Inbox {
   [[nodiscard]] Outcome<void> prove_hidden(const std::string& queue);
   /// Whether a place before this one holds what our organisation or person sent, shown by a signature.
   [[nodiscard]] Outcome<bool> has_own_before(const protocol::QueueItem& item, const protocol::Member& self) const;
+  /// Whether the log proves that what stood there was erased; a certificate that does not hold is an alarm.
+  [[nodiscard]] Outcome<bool> is_proven_erased(const protocol::QueueItem& item) const;
   /// Whether the member has recused himself from a case of this queue's.
   [[nodiscard]] Outcome<bool> has_recused(const std::string& queue, const protocol::Member& self) const;
   [[nodiscard]] Outcome<HiddenProof> ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self);

@@ -214,6 +214,18 @@ TEST_F(Terms, AMemberIsProvenThatAPlaceIsEmptyBecauseItWasErased) {
   EXPECT_EQ(refusal_in(certificate("ged.2", dossier.report.id)), "");
 }
 
+TEST_F(Terms, P8WhoRecusedHimselfIsProvenTheErasureThatTookHisRecusalAlong) {
+  const Sealed report = accept({});
+  const Sealed recusal = accept(step(Kind::recusation, "ged.1", "ged/89", report.id));
+  EXPECT_EQ(refusal_in(certificate("ged.1", report.id)), "INVALID(erasure)");
+  accept(step(Kind::retrait, "referent.auxerre", "ged/89", report.id));
+  house.tick();
+  ASSERT_TRUE(is_erased(recusal.id));
+  EXPECT_EQ(refusal_in(house.ask("ged.1", protocol::Prove{report.id})), "FORBIDDEN(interdit.recuse)");
+  EXPECT_EQ(refusal_in(certificate("ged.1", report.id)), "");
+  EXPECT_EQ(refusal_in(certificate("clir.1", report.id)), "NOT_FOUND");
+}
+
 TEST_F(Terms, P9UnreadItWaitsThirtyDaysFromTheNotice) {
   // No road closes what nobody has read; the delay is there for whatever a broker of before has closed.
   Case dossier{accept({}), {}, {}};

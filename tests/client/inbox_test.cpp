@@ -354,6 +354,16 @@ class HiddenPlaces : public InboxTest {
     auto items = client::received(desk.profile, "ged/89");
     return items && !items->empty() ? items->front().hidden : client::HiddenProof::none;
   }
+  static audit::Record erasure(const protocol::ExchangeId& exchange, const char* act, const char* outcome) {
+    audit::Record record = audit::new_record();
+    record.add("act", act);
+    record.add("exchange", ByteView(exchange));
+    record.add("outcome", outcome);
+    record.add("rule", "terme");
+    record.add("erased", "1775000000000");
+    record.add("backups", "1778024000000");
+    return record;
+  }
 };
 
 TEST_F(HiddenPlaces, P8APlaceIsProvenHiddenOnce) {
@@ -386,16 +396,6 @@ TEST_F(HiddenPlaces, P8AMemberOfTheRosterFindsThatAPlaceWasHiddenFromHim) {
 
 TEST_F(HiddenPlaces, P9APlaceIsEmptyByRightWhereItsErasureIsProvenAndTheCertificateIsKept) {
   send(1);
-  const auto erasure = [&](const protocol::ExchangeId& exchange, const char* act, const char* outcome) {
-    audit::Record record = audit::new_record();
-    record.add("act", act);
-    record.add("exchange", ByteView(exchange));
-    record.add("outcome", outcome);
-    record.add("rule", "terme");
-    record.add("erased", "1775000000000");
-    record.add("backups", "1778024000000");
-    return record;
-  };
   const auto answer_with = [&](LeafIndex leaf) {
     broker_.instead = [this, leaf](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
       const auto* prove = std::get_if<protocol::Prove>(&request.body);
@@ -429,6 +429,30 @@ TEST_F(HiddenPlaces, P9APlaceIsEmptyByRightWhereItsErasureIsProvenAndTheCertific
   EXPECT_EQ(kept->erased->exchange, sent_[0]);
   EXPECT_EQ(kept->erased->at, UnixMillis{1'775'000'000'000});
   EXPECT_EQ(kept->erased->backups_at, UnixMillis{1'778'024'000'000});
+}
+
+TEST_F(HiddenPlaces, P8APlaceHiddenForARecusalThatWentWithItsCaseIsProvenByItsErasureAlone) {
+  send(1);
+  bend<protocol::Items>(hide);
+  std::optional<LeafIndex> certificate;
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    const auto* prove = std::get_if<protocol::Prove>(&request.body);
+    if (prove == nullptr) return std::nullopt;
+    if (!prove->erasure) return protocol::Refusal{Code::forbidden, "interdit.recuse", 0};
+    if (!certificate) return protocol::Refusal{Code::invalid, "erasure", 0};
+    return protocol::Proven{broker_.prove(*certificate, {"act", "exchange", "outcome", "rule", "erased", "backups"})};
+  };
+  EXPECT_FAILS_WITH(refresh(*connected("ged.un")), LocalCode::queue_hidden) << "it stands";
+  const auto certify = [&](const protocol::ExchangeId& exchange) {
+    certificate = broker_.add_record(audit::LeafType::effacement, erasure(exchange, "erase_exchange", "ok"));
+  };
+  certify(protocol::ExchangeId{1});
+  EXPECT_FAILS_WITH(refresh(*connected("ged.un")), LocalCode::queue_hidden) << "of another";
+  certify(sent_[0]);
+  auto desk = connected("ged.un");
+  auto shown = refresh(*desk);
+  ASSERT_TRUE(shown.has_value()) << why(shown);
+  EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::proven);
 }
 
 TEST_F(HiddenPlaces, P8EveryLieAboutWhomAPlaceWasSealedToIsFound) {
@@ -739,14 +763,8 @@ TEST_F(HiddenPlaces, APlaceIsErasedForGoodOnlyOnceTheBrokerHasSaidThereIsNoCerti
 
 TEST_F(HiddenPlaces, P9AnErasedPlaceWithTheCertificateOfAnotherIsFound) {
   seat_newcomer();
-  audit::Record record = audit::new_record();
-  record.add("act", "erase_exchange");
-  record.add("exchange", ByteView(protocol::ExchangeId{1}));
-  record.add("outcome", "ok");
-  record.add("rule", "terme");
-  record.add("erased", "1775000000000");
-  record.add("backups", "1778024000000");
-  const LeafIndex leaf = broker_.add_record(audit::LeafType::effacement, record);
+  const LeafIndex leaf =
+      broker_.add_record(audit::LeafType::effacement, erasure(protocol::ExchangeId{1}, "erase_exchange", "ok"));
   auto desk = connected("ged.trois");
   broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
     const auto* prove = std::get_if<protocol::Prove>(&request.body);
