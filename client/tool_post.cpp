@@ -1,32 +1,19 @@
 #include "client/tool_post.hpp"
 
-#include <algorithm>
-
-#include "base/file.hpp"
+#include "client/passphrase_file.hpp"
 
 namespace pli::client {
 namespace {
 
 namespace fs = std::filesystem;
-using protocol::LocalCode;
-
-constexpr std::size_t passphrase_file_bytes_max = 1024 + 1;  // the longest passphrase and its end of line
-
-Outcome<crypto::SecretKey> read_passphrase_file(const fs::path& file) {
-  std::error_code problem;
-  const fs::perms perms = fs::status(file, problem).permissions();
-  if (problem || !fs::exists(file, problem)) return Failure(LocalCode::file_missing, file.string());
-  if ((perms & (fs::perms::group_all | fs::perms::others_all)) != fs::perms::none)
-    return Failure(LocalCode::passphrase_file_open, file.string());
-  auto bytes = read_file(file, passphrase_file_bytes_max);
-  if (!bytes) return local(LocalCode::local_store, bytes.error());
-  const std::size_t end = std::min(as_text(*bytes).find_first_of("\r\n"), bytes->size());
-  auto secret = crypto::SecretKey::copy_of(ByteView(*bytes).first(end));
-  crypto::wipe(*bytes);
-  return secret;
-}
 
 bool goes_later(const Failure& failure) { return exit_class(failure) == ExitClass::unreachable_or_queued; }
+
+/// What did not verify is told, whatever has become of the post itself.
+Outcome<void> told(const FlushReport& sent) {
+  if (sent.stopped && exit_class(*sent.stopped) == ExitClass::verification_failed) return *sent.stopped;
+  return {};
+}
 
 }  // namespace
 
@@ -57,6 +44,7 @@ Outcome<OutboxItem> ToolPost::post(std::string_view json, const std::string& que
   auto sent = outbox.flush(**session);
   if (!sent && !goes_later(sent.error())) return sent.error();
   if (!sent) return item;
+  if (auto verified = told(*sent); !verified) return verified.error();
   for (const Flushed& flushed : sent->done) {
     if (flushed.item.id != item->id) continue;
     if (flushed.failure && flushed.item.state == OutboxState::refused) return *flushed.failure;
@@ -68,7 +56,10 @@ Outcome<OutboxItem> ToolPost::post(std::string_view json, const std::string& que
 Outcome<std::size_t> ToolPost::receive(const OnAnswer& on_answer) {
   auto session = Session::open(profile_, keys_, clock_);
   if (!session) return session.error();
-  if (auto sent = Outbox(profile_, clock_).flush(**session); !sent && !goes_later(sent.error())) return sent.error();
+  auto sent = Outbox(profile_, clock_).flush(**session);
+  if (!sent && !goes_later(sent.error())) return sent.error();
+  if (sent)
+    if (auto verified = told(*sent); !verified) return verified.error();
   Inbox inbox(**session);
   auto headers = inbox.refresh();
   if (!headers) return headers.error();

@@ -27,14 +27,14 @@ class ToolPost {
   [[nodiscard]] static Outcome<std::unique_ptr<ToolPost>> open(const std::filesystem::path& folder,
                                                                const crypto::SecretKey& passphrase);
   /// The same with the first line of a file of ours that nobody else may read. Errors: also file_missing,
-  /// passphrase_file_open.
+  /// passphrase_file_open, usage (longer than passphrase_bytes_max).
   [[nodiscard]] static Outcome<std::unique_ptr<ToolPost>> open(const std::filesystem::path& folder,
                                                                const std::filesystem::path& passphrase_file);
 
   /// Durable once the form is found right, and sent if the broker can be reached; what cannot leave now does at the
   /// next call of either function. The item says which (is_receipted()), and `exchange` names it for ever once sealed.
-  /// Errors: those of the form; refusals; local_store. A form posted twice is two informations: its `reference` is
-  /// what a tool knows its own by.
+  /// Errors: those of the form; refusals; what did not verify; local_store. A form posted twice is two informations:
+  /// its `reference` is what a tool knows its own by.
   [[nodiscard]] Outcome<OutboxItem> post(std::string_view json, const std::string& queue);
 
   /// Opens whatever has come since and hands it over; each opening is recorded. At least once: an answer counts as

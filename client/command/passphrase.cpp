@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -11,7 +10,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <functional>
 #include <string_view>
 
 #include "protocol/printable.hpp"
@@ -20,47 +18,6 @@ namespace pli::client::command {
 namespace {
 
 using protocol::LocalCode;
-
-Outcome<crypto::SecretKey> checked(crypto::SecretKey secret, std::size_t size) {
-  if (size > passphrase_bytes_max) return Failure(LocalCode::usage, "passphrase too long");
-  if (secret.empty()) return Failure(LocalCode::wrong_passphrase, empty_passphrase);
-  return secret;
-}
-
-/// Everything up to the first newline, in guarded memory; the buffer it passed through is wiped. `ready` waits until
-/// there is something to read; false gives up.
-Outcome<crypto::SecretKey> read_line(int fd, const std::function<bool()>& ready) {
-  std::array<std::uint8_t, passphrase_bytes_max + 2> buffer{};  // the longest and its \r, or one byte too many
-  std::size_t size = 0;
-  bool failed = false;
-  while (size < buffer.size()) {
-    failed = !ready();
-    if (failed) break;
-    ssize_t got = ::read(fd, buffer.data() + size, 1);
-    if (got < 0 && errno == EINTR) continue;
-    failed = got < 0;
-    if (got <= 0 || buffer[size] == '\n') break;
-    ++size;
-  }
-  if (size > 0 && size < buffer.size() && buffer[size - 1] == '\r') --size;
-  auto secret = crypto::SecretKey::copy_of(ByteView(buffer).first(std::min(size, passphrase_bytes_max)));
-  crypto::wipe(buffer);
-  if (failed) return Failure(LocalCode::local_store, "reading the passphrase");
-  return checked(std::move(secret), size);
-}
-
-Outcome<crypto::SecretKey> read_from_file(const std::filesystem::path& path, bool must_be_private) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Failure(LocalCode::file_missing, path.string());
-  struct stat info {};
-  if (::fstat(fd, &info) != 0 || (must_be_private && ((info.st_mode & 0077) != 0 || info.st_uid != ::geteuid()))) {
-    ::close(fd);
-    return Failure(LocalCode::passphrase_file_open, path.string());
-  }
-  auto secret = read_line(fd, [] { return true; });
-  ::close(fd);
-  return secret;
-}
 
 // ---- the terminal ----------------------------------------------------------------------------------------------
 
@@ -114,7 +71,7 @@ Outcome<crypto::SecretKey> ask_once(int terminal, const termios& before, const c
   (void)::tcsetattr(terminal, TCSAFLUSH, &silent);
   std::string_view words = prompt;
   (void)!::write(terminal, words.data(), words.size());
-  auto secret = read_line(terminal, [&] { return held.wait_for_input(terminal); });
+  auto secret = read_passphrase_line(terminal, [&] { return held.wait_for_input(terminal); });
   (void)::tcsetattr(terminal, TCSAFLUSH, &before);  // nor is what was typed too much a command
   signal = caught;
   return secret;
@@ -167,8 +124,8 @@ std::optional<std::filesystem::path> credential() {
 }  // namespace
 
 Outcome<crypto::SecretKey> read_passphrase(const std::optional<std::filesystem::path>& file, const char* prompt) {
-  if (file) return read_from_file(*file, true);
-  if (auto path = credential()) return read_from_file(*path, false);
+  if (file) return read_passphrase_file(*file, true);
+  if (auto path = credential()) return read_passphrase_file(*path, false);
   return ask(prompt);
 }
 

@@ -5,12 +5,10 @@
 #include <filesystem>
 #include <optional>
 
-#include "client/failure.hpp"
-#include "crypto/secret.hpp"
+#include "client/passphrase_file.hpp"
 
 namespace pli::client::command {
 
-inline constexpr std::size_t passphrase_bytes_max = 1024;
 /// A new passphrase has as many characters, or as many words. Length alone is asked for, as NIST SP 800-63B has it; 12
 /// is the least ANSSI's "Recommandations relatives à l'authentification multifacteur et aux mots de passe" (2.0, 2021)
 /// and CNIL's délibération 2022-100 take for a secret that stands alone. Five words drawn from a list of 7776 are 64
@@ -26,8 +24,6 @@ inline constexpr const char* passphrase_credential = "pli-passphrase";  ///< in 
                                                          const char* prompt);
 /// Whether the terminal will be asked.
 [[nodiscard]] bool passphrase_is_typed(const std::optional<std::filesystem::path>& file);
-/// Failure::detail of wrong_passphrase where nothing was typed.
-inline constexpr const char* empty_passphrase = "empty passphrase";
 /// The same, typed twice when it is typed: for something made new. Errors: as above, passphrases_differ,
 /// passphrase_short.
 [[nodiscard]] Outcome<crypto::SecretKey> read_new_passphrase(const std::optional<std::filesystem::path>& file,

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "client/passphrase_file.hpp"
+#include "client/tool_post.hpp"
 #include "tests/client/posting_example.hpp"
 #include "tests/support/small_world.hpp"
 #include "tests/support/socket_broker.hpp"
@@ -41,25 +43,68 @@ TEST(PostingExample, IsWhatTheDocumentShows) {
   EXPECT_EQ(between(section, "```cpp\n", "```"), outdented(code));
 }
 
-TEST(PostingExample, PostsAndReceivesOverARealSocket) {
-  const std::string json =
+/// One who posts, over a real socket.
+class Posting : public ::testing::Test {
+ protected:
+  Posting() {
+    world_.endpoint = socket_.endpoint();
+    static_cast<void>(world_.profile(folder_, "ged.un"));
+  }
+  static SmallWorld& peopled(SmallWorld& world) {
+    people_it(world);
+    return world;
+  }
+
+  const std::string json_ =
       R"({"type": "signalement_individuel", "emetteur": {"service": "Police municipale", "origine": "habitant"},)"
       R"( "personnes": [{"categorie": "personne_signalee", "nom": "Corvelle", "commune": "89024"}],)"
       R"( "faits": [{"date": "2025-03-12", "connaissance": "rapporte", "description": "Un fait inventé."}]})";
-  SmallWorld world;
-  people_it(world);
-  const SystemClock clock;  // what the example uses
-  MemoryBroker broker(world, clock, world.sign_version(clock.now()));
-  SocketBroker socket(broker, world.broker_curve, {world.identity("ged.un").public_identity().curve});
-  world.endpoint = socket.endpoint();
-  const ScratchFolder folder;
-  static_cast<void>(world.profile(folder, "ged.un"));
+  const SystemClock clock_;  // what ToolPost uses
+  SmallWorld world_;
+  MemoryBroker broker_{peopled(world_), clock_, world_.sign_version(clock_.now())};
+  SocketBroker socket_{broker_, world_.broker_curve, {world_.identity("ged.un").public_identity().curve}};
+  const ScratchFolder folder_;
+};
+
+TEST_F(Posting, PostsAndReceivesOverARealSocket) {
   for (std::size_t posted = 1; posted <= 2; ++posted) {
-    auto received = post_and_receive(folder.path(), passphrase(), json);
+    auto received = post_and_receive(folder_.path(), passphrase(), json_);
     ASSERT_TRUE(received.has_value()) << client::code_text(received.error()) << ": " << received.error().detail;
     EXPECT_EQ(*received, 1U) << "each header once";
-    socket.with_broker([&](MemoryBroker& held) { EXPECT_EQ(held.exchange_count(), posted); });
+    socket_.with_broker([&](MemoryBroker& held) { EXPECT_EQ(held.exchange_count(), posted); });
   }
+}
+
+TEST_F(Posting, P7IsToldOfAReceiptThatDoesNotHold) {
+  socket_.with_broker([](MemoryBroker& held) {
+    held.bend = [](const protocol::Request&, protocol::ReplyBody& body) {
+      if (auto* accepted = std::get_if<protocol::Accepted>(&body)) ++accepted->proof.index.value;
+    };
+  });
+  auto post = client::ToolPost::open(folder_.path(), passphrase());
+  ASSERT_TRUE(post.has_value());
+  const auto sent = (*post)->post(json_, "ged/89");
+  ASSERT_FALSE(sent.has_value());
+  EXPECT_TRUE(client::is(sent.error(), protocol::LocalCode::receipt_invalid)) << client::code_text(sent.error());
+  const auto received = (*post)->receive([](const client::Answer&) -> client::Outcome<void> { return {}; });
+  ASSERT_FALSE(received.has_value()) << "it goes again, and is receipted as badly";
+  EXPECT_TRUE(client::is(received.error(), protocol::LocalCode::receipt_invalid))
+      << client::code_text(received.error());
+}
+
+TEST_F(Posting, ThePassphraseComesFromAFileOfOursThatNobodyElseMayRead) {
+  const auto file = folder_.path() / "phrase";
+  const auto refusal = [&] { return client::code_text(client::ToolPost::open(folder_.path(), file).error()); };
+  EXPECT_EQ(refusal(), client::code_text(client::Failure(protocol::LocalCode::file_missing, "")));
+  const auto written = [&](const std::string& text) {
+    ASSERT_TRUE(write_file_durably(file, as_bytes(text), FileMode::owner_only).has_value());
+  };
+  written("another passphrase\n");
+  EXPECT_EQ(refusal(), client::code_text(client::Failure(protocol::LocalCode::wrong_passphrase, "")));
+  written(std::string(client::passphrase_bytes_max + 1, 'x'));
+  EXPECT_EQ(refusal(), client::code_text(client::Failure(protocol::LocalCode::usage, "")));
+  std::filesystem::permissions(file, std::filesystem::perms::group_read, std::filesystem::perm_options::add);
+  EXPECT_EQ(refusal(), client::code_text(client::Failure(protocol::LocalCode::passphrase_file_open, "")));
 }
 
 }  // namespace
