@@ -13,9 +13,6 @@ namespace {
 /// 31 December 2199, as day_of(): beyond it no calendar of ours counts, and no sum of ours overflows.
 constexpr UnixMillis counted_until{7'258'032'000'000};
 
-/// Days a contract may write (directory.cpp); a longer line was never read.
-constexpr std::uint64_t engagement_days_max = 3650;
-
 /// 31 January and one month is the last of February.
 Day months_after(Day day, std::uint32_t months) {
   using namespace std::chrono;

@@ -64,6 +64,8 @@ struct Delays {
   static constexpr std::uint32_t situation_months_max = 6;
   bool operator==(const Delays&) const = default;
 };
+/// What a contract may write; a longer line was never read.
+inline constexpr std::uint32_t engagement_days_max = 3650;
 /// Of a contract's lines "name days" (directory.hpp). Names it does not know are passed over; of one that stands twice
 /// the shorter. An urgent case is never opened later than any other.
 [[nodiscard]] Delays delays_of(std::span<const std::string> engagements);

@@ -7,6 +7,7 @@
 #include "audit/inclusion.hpp"
 #include "audit/text_lines.hpp"
 #include "crypto/hash.hpp"
+#include "protocol/deadlines.hpp"
 #include "protocol/limits.hpp"
 
 namespace pli::protocol {
@@ -15,7 +16,6 @@ namespace {
 constexpr std::uint8_t format = 1;
 constexpr std::size_t attribute_name_bytes_max = 32;
 constexpr std::size_t line_bytes_max = 200;  // labels, titles, parties: what people read on one line
-constexpr std::size_t engagement_days_max = 3650;
 constexpr std::size_t commune_code_bytes = 5;
 
 Error invalid(const char* what) { return {Errc::invalid_input, what}; }
@@ -435,10 +435,7 @@ Result<Member> read_member(const Entry& entry) {
 }
 
 Entry write_member(const Member& member, const ByteArray<16>& salt) {
-  Entry entry;
-  entry.salt = salt;
-  entry.type = EntryType::member;
-  entry.id = member.id;
+  Entry entry{salt, EntryType::member, member.id, {}};
   entry.add("person", member.person);
   entry.add("organisation", member.organisation);
   for (std::size_t i = 0; i < role_count; ++i)
@@ -484,10 +481,7 @@ Result<Queue> read_queue(const Entry& entry) {
 }
 
 Entry write_queue(const Queue& queue, const ByteArray<16>& salt) {
-  Entry entry;
-  entry.salt = salt;
-  entry.type = EntryType::queue;
-  entry.id = queue.id;
+  Entry entry{salt, EntryType::queue, queue.id, {}};
   entry.add("territory", queue.territory);
   if (!queue.organisation.empty()) entry.add("organisation", queue.organisation);
   for (const crypto::AgePublic& key : queue.keys) entry.add("key", key.bytes);
@@ -536,10 +530,7 @@ Result<Contract> read_contract(const Entry& entry) {
 }
 
 Entry write_contract(const Contract& contract, const ByteArray<16>& salt) {
-  Entry entry;
-  entry.salt = salt;
-  entry.type = EntryType::contrat;
-  entry.id = contract.id;
+  Entry entry{salt, EntryType::contrat, contract.id, {}};
   entry.add("title", contract.title);
   for (const std::string& party : contract.parties) entry.add("party", party);
   entry.add("territory", contract.territory);
@@ -571,10 +562,7 @@ Result<Tool> read_tool(const Entry& entry) {
 }
 
 Entry write_tool(const Tool& tool, const ByteArray<16>& salt) {
-  Entry entry;
-  entry.salt = salt;
-  entry.type = EntryType::outil;
-  entry.id = tool.id;
+  Entry entry{salt, EntryType::outil, tool.id, {}};
   entry.add("volet", text_of(tool.volet));
   for (const Kind kind : tool.kinds) entry.add("kind", row_of(kind)->name);
   for (const std::string& queue : tool.posts) entry.add("post", queue);

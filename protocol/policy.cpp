@@ -35,27 +35,20 @@ Roles instance_roles() {
       {Role::secretariat, Role::membre_ged, Role::membre_clir, Role::membre_cpraf, Role::parquet, Role::service});
 }
 
-// Kinds are named one by one: a kind of a later issue is shown to nobody until a rule names it.
-/// What adds to a case or moves it, as the instance that holds it is shown it.
-std::vector<Kind> case_kinds() {
-  return {Kind::complement,
-          Kind::retrait,
-          Kind::rectification,
-          Kind::recevabilite,
-          Kind::inscription,
-          Kind::mise_en_evaluation,
-          Kind::decision,
-          Kind::report_du_retour,
-          Kind::cloture,
-          Kind::recusation,
-          Kind::acces,
-          Kind::maintien,
-          Kind::demande_effacement};
-}
 std::vector<Kind> with(std::vector<Kind> kinds, std::initializer_list<Kind> more) {
   kinds.insert(kinds.end(), more);
   return kinds;
 }
+
+// Kinds are named one by one: a kind of a later issue is shown to nobody until a rule names it.
+/// What an instance writes about a case in its own queue: shown there, and forbidden to the case's author.
+std::vector<Kind> instance_acts() {
+  return {Kind::recevabilite,     Kind::inscription,       Kind::mise_en_evaluation, Kind::decision,
+          Kind::report_du_retour, Kind::cloture,           Kind::recusation,         Kind::acces,
+          Kind::maintien,         Kind::demande_effacement};
+}
+/// What adds to a case or moves it, as the instance that holds it is shown it.
+std::vector<Kind> case_kinds() { return with(instance_acts(), {Kind::complement, Kind::retrait, Kind::rectification}); }
 std::vector<Kind> ged_kinds() { return with(case_kinds(), {Kind::signalement_individuel, Kind::information_de_volet}); }
 std::vector<Kind> clir_kinds() {
   return with(case_kinds(), {Kind::signalement_de_structure, Kind::information_de_volet});
@@ -64,25 +57,10 @@ std::vector<Kind> cpraf_kinds() { return case_kinds(); }
 
 /// What an instance does with a case; all the rest is the sender's, or nobody's.
 std::vector<Kind> evaluation_kinds() {
-  return {Kind::demande_de_complement,
-          Kind::retour,
-          Kind::information_nominative,
-          Kind::transmission,
-          Kind::orientation_cpraf,
-          Kind::agrement,
-          Kind::recevabilite,
-          Kind::inscription,
-          Kind::mise_en_evaluation,
-          Kind::decision,
-          Kind::report_du_retour,
-          Kind::cloture,
-          Kind::recusation,
-          Kind::acces,
-          Kind::maintien,
-          Kind::demande_effacement};
+  return with(instance_acts(), {Kind::demande_de_complement, Kind::retour, Kind::information_nominative,
+                                Kind::transmission, Kind::orientation_cpraf, Kind::agrement});
 }
 
-/// His own recusal stays in sight of whoever recused: it is what shows his client that the rest is hidden rightly.
 std::vector<Kind> every_kind_but(Kind left_out) {
   std::vector<Kind> out;
   for (const KindRow& row : kind_table())
@@ -127,6 +105,7 @@ void add_forbids(std::vector<Rule>& out) {
   // Nobody evaluates what they, or their organisation, reported; nobody goes on after withdrawing (design §4).
   for (Act act : {Act::deliver, Act::open}) {
     out.push_back({"interdit.auteur", true, act, every_role(), relations_of({Relation::author}), {}, instances});
+    // His own recusal stays in sight of whoever recused: it shows his client that the rest is hidden rightly.
     out.push_back({"interdit.recuse", true, act, every_role(), relations_of({Relation::recused}),
                    every_kind_but(Kind::recusation), instances});
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "audit/note.hpp"
+#include "base/paris_time.hpp"
 #include "protocol/printable.hpp"
 
 namespace pli::protocol {
@@ -297,21 +298,11 @@ bool is_attribute(Kind kind, std::string_view name, std::string_view value) {
 }
 
 std::optional<UnixMillis> day_of(std::string_view text) {
-  const auto number = [&](std::size_t at, std::size_t digits) {
-    int out = 0;
-    for (const char c : text.substr(at, digits)) out = is_digit(c) && out >= 0 ? 10 * out + (c - '0') : -1;
-    return out;
-  };
-  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
-  const int year = number(0, 4);
-  const int month = number(5, 2);
-  const int day = number(8, 2);
-  if (year < 1970 || year > last_year || month < 1 || day < 1) return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day))};
-  if (!date.ok()) return std::nullopt;
-  const auto since = std::chrono::sys_days(date).time_since_epoch();
-  return UnixMillis{std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
+  const auto day = parse_day(text);
+  if (!day) return std::nullopt;
+  const int year = static_cast<int>(std::chrono::year_month_day(*day).year());
+  if (year < 1970 || year > last_year) return std::nullopt;
+  return UnixMillis{std::chrono::duration_cast<std::chrono::milliseconds>(day->time_since_epoch()).count()};
 }
 
 bool is_handling(std::string_view text) {

@@ -88,6 +88,8 @@ TEST(Deadlines, AContractsDaysTakeThePlaceOfOursAndNeverLengthenTheFourMonths) {
   EXPECT_EQ(delays.premiere_lecture, (Delay{2, 0, true}));
   EXPECT_EQ(delays.premiere_lecture_urgente, (Delay{1, 0, false}));
   EXPECT_EQ(delays.retour, (Delay{20, 0, true})) << "of two the shorter";
+  EXPECT_EQ(delays_of(std::vector<std::string>{"retour 3650"}).retour, (Delay{engagement_days_max, 0, true}));
+  EXPECT_EQ(delays_of(std::vector<std::string>{"retour 3651"}), Delays{}) << "no contract writes it";
   EXPECT_EQ(late_from(at("2026-02-01"), delays.decision), end_of("2026-06-01"));
   EXPECT_EQ(late_from(at("2026-02-01"), delays.point_de_situation), end_of("2026-05-02"));
 }
