@@ -564,6 +564,12 @@ TEST_F(CaseRoad, WithoutAReturnItIsClosedOnlyWhileTheDayOfAReviewLiesAhead) {
   };
   EXPECT_EQ(defer_to("2025-12-31"), "INVALID(attributes)") << "past";
   EXPECT_EQ(defer_to("2199-01-01"), "INVALID(attributes)") << "further than a year";
+  EXPECT_EQ(protocol::review_ahead_max, std::chrono::hours(366 * 24));
+  house.now = *protocol::day_of("2027-01-31") - protocol::review_ahead_max - 1ms;
+  EXPECT_EQ(defer_to("2027-01-31"), "INVALID(attributes)") << "one above";
+  house.now = house.now + 1ms;
+  EXPECT_EQ(defer_to("2027-01-31"), "") << "at the limit";
+  EXPECT_EQ(defer_to("2026-01-30"), "INVALID(attributes)") << "this very moment is not ahead";
   EXPECT_EQ(defer_to("2026-02-01"), "");
   house.now = *protocol::day_of("2026-02-01");
   EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::cloture, "secretariat", "ged/89", report.id)))),

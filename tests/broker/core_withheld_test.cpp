@@ -180,19 +180,24 @@ TEST_F(Withheld, WhoFollowsIsPushedItAtItsHourAndNotBefore) {
   EXPECT_FALSE(house.core().behind());
 }
 
-TEST_F(Withheld, ACheckNamesARowThatIsOfNoRetour) {
+TEST_F(Withheld, ACheckNamesARowOfAnotherHourAndOneThatIsOfNoRetour) {
   const Digest report = decided();
   (void)retour(report);
   expect_whole();
-  house.close();
-  run_sql(house.database(), "UPDATE withheld SET number = 1");
   broker::CheckOptions options;
   options.log = department.log();
-  ASSERT_TRUE(house.open().has_value());
-  const auto checked = broker::check_store(house.database(), house.keys(), options);
-  ASSERT_TRUE(checked.has_value());
-  ASSERT_EQ(checked->problems.size(), 1U);
-  EXPECT_EQ(checked->problems[0].name, "case.withheld");
+  // The second puts the hour right again.
+  for (const char* damage :
+       {"UPDATE withheld SET until = until - 1", "UPDATE withheld SET until = until + 1, number = 1"}) {
+    SCOPED_TRACE(damage);
+    house.close();
+    run_sql(house.database(), damage);
+    ASSERT_TRUE(house.open().has_value());
+    const auto checked = broker::check_store(house.database(), house.keys(), options);
+    ASSERT_TRUE(checked.has_value());
+    ASSERT_EQ(checked->problems.size(), 1U);
+    EXPECT_EQ(checked->problems[0].name, "case.withheld");
+  }
 }
 
 }  // namespace
