@@ -272,9 +272,9 @@ class CoreState final : public Core {
   /// Refuses a queue in which the member holds no seat, and every queue under a directory past its term.
   [[nodiscard]] std::optional<Denial> refuse_queue(const protocol::Member& member, std::string_view queue,
                                                    UnixMillis now) const;
-  /// Whether the directory shows the member this entry.
   /// Whether the registry of tools lets it read the queue; true of who is no tool.
   [[nodiscard]] bool may_read(const protocol::Member& member, std::string_view queue) const;
+  /// Whether the directory shows the member this entry.
   [[nodiscard]] bool sees_entry(const protocol::Member& member, protocol::EntryType type, std::string_view id) const;
   [[nodiscard]] protocol::QueueItem item_of(const ExchangeRow& row, std::string_view queue, bool visible) const;
   [[nodiscard]] std::shared_ptr<const RosterRow> roster(RosterKey key) const;

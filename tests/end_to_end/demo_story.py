@@ -422,7 +422,7 @@ def confirmed(pli, who):
 
 RETOUR = "examen_termine"
 OUTCOMES = {2: "sans_suite"}  # of the cases in their order; the others are taken up
-OF_ONE_CASE = ("case", "opened_at", "updated_at", "term", "kind", "queue")
+OF_ONE_CASE = ("case", "opened_at", "updated_at", "kind", "queue")
 TEMOINS = ("temoin.inspection", "temoin.universite")
 
 
