@@ -212,6 +212,13 @@ void write(const CaseItem& in, wire::CaseItem& out) {
   if (in.read) out.set_read(true);
   if (in.urgency != 0) out.set_urgency(in.urgency);
   if (in.answered_at.value != 0) out.set_answered_at(time_out(in.answered_at));
+  if (in.origin != Digest{}) out.set_origin(to_string(in.origin));
+  for (const Transmitted& passed : in.transmitted) {
+    wire::Transmitted* one = out.add_transmitted();
+    one->set_queue(passed.queue);
+    one->set_case_id(to_string(passed.case_id));
+    one->set_at(time_out(passed.at));
+  }
 }
 
 void write(const Cases& in, wire::Cases& out) {
@@ -236,6 +243,13 @@ void write(const Opened& in, wire::Opened& out) {
   for (const AccessPart& part : in.access) write(part, *out.add_access());
   out.set_payload(chars(in.payload.data()), in.payload.size());
   write(in.proof, *out.mutable_proof());
+  if (in.header) {
+    wire::OriginalHeader& header = *out.mutable_header();
+    header.set_address(chars(in.header->address.data()), in.header->address.size());
+    header.set_seal(chars(in.header->seal.data()), in.header->seal.size());
+    header.set_signature(chars(in.header->signature.data()), in.header->signature.size());
+    header.set_accepted_at(time_out(in.header->accepted_at));
+  }
 }
 
 void write(const Chunk& in, wire::Chunk& out) {
@@ -670,6 +684,13 @@ bool is_state(const std::string& text, bool commune) {
   }
 }
 
+void read(Checker& check, const wire::Transmitted& in, Transmitted& out) {
+  check.known_fields(in);
+  check.queue(in.queue(), out.queue);
+  check.fixed(in.case_id(), out.case_id, "case_id");
+  check.time(in.at(), out.at, "at");
+}
+
 void read(Checker& check, const wire::CaseItem& in, CaseItem& out) {
   check.known_fields(in);
   check.fixed(in.case_id(), out.case_id, "case_id");
@@ -694,6 +715,12 @@ void read(Checker& check, const wire::CaseItem& in, CaseItem& out) {
   out.urgency = urgency ? static_cast<std::uint8_t>(in.urgency()) : std::uint8_t{0};
   check.time(in.answered_at(), out.answered_at, "answered_at");
   check.demand(!in.commune() || in.answered_at() == 0, "answered_at");
+  if (in.has_origin()) {
+    check.fixed(in.origin(), out.origin, "origin");
+    check.demand(!in.commune() && out.origin != Digest{}, "origin");
+  }
+  check.demand(!in.commune() || in.transmitted().empty(), "transmitted");
+  read_list(check, in.transmitted(), case_transmissions_max, out.transmitted, "transmitted");
 }
 
 void read(Checker& check, const wire::Cases& in, Cases& out) {
@@ -719,12 +746,24 @@ void read(Checker& check, const wire::AccessPart& in, AccessPart& out) {
   check.fixed(in.grant(), out.grant, "grant");
 }
 
+void read(Checker& check, const wire::OriginalHeader& in, OriginalHeader& out) {
+  check.known_fields(in);
+  check.bytes(in.address(), address_field_max, out.address, "address");
+  check.demand(in.seal().size() == seal_bytes, "seal");
+  check.bytes(in.seal(), seal_bytes, out.seal, "seal");
+  check.fixed(in.signature(), out.signature, "signature");
+  check.time(in.accepted_at(), out.accepted_at, "accepted_at");
+}
+
 void read(Checker& check, const wire::Opened& in, Opened& out) {
   check.known_fields(in);
   check.fixed(in.exchange(), out.exchange, "exchange");
   read_list(check, in.access(), access_parts_max, out.access, "access");
   check.bytes(in.payload(), inline_bytes_max, out.payload, "payload");
   read(check, in.proof(), out.proof);
+  if (!in.has_header()) return;
+  read(check, in.header(), out.header.emplace());
+  for (const AccessPart& part : out.access) check.demand(part.exchange != out.exchange, "header");
 }
 
 void read(Checker& check, const wire::Chunk& in, Chunk& out) {

@@ -51,6 +51,8 @@ inline constexpr std::size_t retour_bucket_bytes = 4096;  ///< an unreleased ret
 inline constexpr std::size_t retour_payload_bytes = 16 + retour_bucket_bytes + 16;  ///< nonce, one chunk, its tag
 inline constexpr std::size_t access_parts_per_sender_max = 2;
 inline constexpr std::size_t access_parts_max = 16;  ///< of one exchange
+inline constexpr std::size_t case_transmissions_max =
+    8;  ///< queues one case is passed on to; a page of cases holds them
 
 // Time.
 inline constexpr std::chrono::milliseconds clock_skew_max = 300s;         ///< created-at ahead of the broker

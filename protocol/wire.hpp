@@ -193,6 +193,13 @@ struct Items {
   audit::QueueHead head;       ///< the queue's newest
   bool operator==(const Items&) const = default;
 };
+/// Where a case was passed on to: the queue, the linked case that stands there, since when.
+struct Transmitted {
+  std::string queue;
+  Digest case_id{};
+  UnixMillis at{};
+  bool operator==(const Transmitted&) const = default;
+};
 struct CaseItem {
   Digest case_id{};
   std::uint16_t kind = 0;  ///< of the first exchange
@@ -208,6 +215,8 @@ struct CaseItem {
   bool read = false;         ///< somebody of the instance has opened what was reported; likewise
   std::uint8_t urgency = 0;  ///< of the first exchange; 0 once that is erased
   UnixMillis answered_at{};  ///< from when on its retour is shown, 0 = none yet; to the instance alone
+  Digest origin{};           ///< the case it is linked to, which was passed on to this queue; zeros = none; likewise
+  std::vector<Transmitted> transmitted{};  ///< what it was passed on as; likewise
   bool operator==(const CaseItem&) const = default;
 };
 /// A page may hold fewer items than were asked for, even none, while there are more.
@@ -228,11 +237,20 @@ struct AccessPart {
   crypto::BoxedRelease grant{};
   bool operator==(const AccessPart&) const = default;
 };
+/// The header of an exchange that its reader's queues do not hold: signed by its author like any other.
+struct OriginalHeader {
+  Bytes address;
+  Bytes seal;
+  crypto::Signature signature{};
+  UnixMillis accepted_at{};
+  bool operator==(const OriginalHeader&) const = default;
+};
 struct Opened {
   ExchangeId exchange{};
   std::vector<AccessPart> access;
-  Bytes payload;    ///< empty = fetch with get_chunk
-  LeafProof proof;  ///< of this very opening
+  Bytes payload;                           ///< empty = fetch with get_chunk
+  LeafProof proof;                         ///< of this very opening
+  std::optional<OriginalHeader> header{};  ///< where the exchange's own part is not among `access`
   bool operator==(const Opened&) const = default;
 };
 struct Chunk {

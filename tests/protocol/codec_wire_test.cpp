@@ -236,7 +236,11 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
           item.held = !item.commune && r.below(2) == 0;
           item.read = !item.commune && r.below(2) == 0;
           item.urgency = static_cast<std::uint8_t>(r.below(2));
-          if (!item.commune) item.answered_at = time(r);
+          if (item.commune) continue;
+          item.answered_at = time(r);
+          if (r.below(2) == 0) item.origin = r.array<32>();
+          item.transmitted.resize(r.below(4));
+          for (Transmitted& passed : item.transmitted) passed = {queue(r), r.array<32>(), time(r)};
         }
         body.more = r.below(2) == 0;
         if (body.more) body.next = r.array<32>();
@@ -249,6 +253,7 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
         for (AccessPart& part : body.access) part = access_part(r);
         body.payload = bytes_of(r, r.below(3000));
         body.proof = leaf_proof(r);
+        if (r.below(2) == 0) body.header = {bytes_of(r, r.below(300)), bytes_of(r, seal_bytes), r.array<64>(), time(r)};
         return body;
       },
       [](Seeded& r) -> ReplyBody {
@@ -687,12 +692,36 @@ TEST(WireLists, OnlyKnownValuesAreRead) {
       << "a collectivité is not told";
   EXPECT_EQ(wrong([](CaseItem& item) { item.read = true; }), Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) { item.answered_at = {1}; }), Errc::invalid_input);
+  EXPECT_EQ(wrong([](CaseItem& item) { item.origin[0] = 1; }), Errc::invalid_input);
+  EXPECT_EQ(wrong([](CaseItem& item) { item.transmitted = {{"clir/89", {}, {}}}; }), Errc::invalid_input);
+  EXPECT_EQ(wrong([](CaseItem& item) {
+              item.commune = false;
+              item.transmitted = {{"clir", {}, {}}};
+            }),
+            Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) { item.urgency = 2; }), Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) {
               item.commune = false;
               item.state = "examen_termine";
             }),
             Errc::invalid_input);
+}
+
+TEST(WireLists, TheAuthorsHeaderTravelsOnlyWhereHisOwnPartDoesNot) {
+  Seeded random;
+  Opened opened;
+  opened.exchange = random.array<32>();
+  opened.access = {access_part(random)};
+  opened.header = {Bytes(address_bytes_max, 1), Bytes(seal_bytes, 1), random.array<64>(), {1}};
+  EXPECT_TRUE(decode_reply(encode(Reply{1, opened})));
+  Opened beside = opened;
+  beside.access[0].exchange = opened.exchange;
+  EXPECT_EQ(reply_error_of(beside), Errc::invalid_input);
+  Opened short_seal = opened;
+  short_seal.header->seal.pop_back();
+  EXPECT_EQ(reply_error_of(short_seal), Errc::invalid_input);
+  opened.header->address.push_back(1);
+  EXPECT_EQ(reply_error_of(opened), Errc::over_limit);
 }
 
 TEST(WireLists, AQueueIdIsWellFormedWhereverItStands) {

@@ -127,6 +127,16 @@ TEST(ReplyLimits, AListMayHoldItsLimitAndNoMore) {
   EXPECT_EQ(said_of_reply(cases), "");
   cases.items.push_back(cases.items.front());
   EXPECT_EQ(said_of_reply(cases), "over_limit items");
+  // All of a page, each passed on as often as can be, with the longest names of instances: still one message.
+  CaseItem passed{{}, static_cast<std::uint16_t>(Kind::signalement_individuel), "cpraf/971", "complement_demande"};
+  passed.opened_at = passed.updated_at = passed.term = passed.answered_at = {1'893'456'000'000};
+  passed.noticed = passed.held = passed.read = true;
+  passed.origin.fill(1);
+  passed.transmitted.assign(case_transmissions_max, {"cpraf/971", {}, {1'893'456'000'000}});
+  cases.items.assign(list_items_max, passed);
+  EXPECT_EQ(said_of_reply(cases), "");
+  cases.items[0].transmitted.push_back(passed.transmitted[0]);
+  EXPECT_EQ(said_of_reply(cases), "over_limit transmitted");
 
   Records records;
   records.items.resize(records_items_max);
