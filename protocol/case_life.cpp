@@ -71,7 +71,8 @@ constexpr std::string_view out_of_scope = "hors_perimetre";
 // `soumis` has no row: it is what a sender's outbox holds. The broker's durable acceptance is the automatic receipt, so
 // a case that exists at all is at least `recu`. `efface` has none either: it comes of a term and not of an exchange.
 void add_beginnings(std::vector<CaseRow>& rows) {
-  for (const Kind kind : {Kind::signalement_individuel, Kind::signalement_de_structure, Kind::information_de_volet})
+  for (const Kind kind : {Kind::signalement_individuel, Kind::signalement_de_structure,
+                          Kind::proposition_accompagnement, Kind::information_de_volet})
     rows.push_back({S::none, kind, S::recu, CaseSide::partie});
 }
 

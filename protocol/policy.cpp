@@ -53,7 +53,7 @@ std::vector<Kind> ged_kinds() { return with(case_kinds(), {Kind::signalement_ind
 std::vector<Kind> clir_kinds() {
   return with(case_kinds(), {Kind::signalement_de_structure, Kind::information_de_volet});
 }
-std::vector<Kind> cpraf_kinds() { return case_kinds(); }
+std::vector<Kind> cpraf_kinds() { return with(case_kinds(), {Kind::proposition_accompagnement}); }
 
 /// What an instance does with a case; all the rest is the sender's, or nobody's.
 std::vector<Kind> evaluation_kinds() {
@@ -69,8 +69,8 @@ std::vector<Kind> every_kind_but(Kind left_out) {
 }
 
 /// What begins something: after the contract's last day, and beyond its territory, what was begun still ends.
-std::vector<Kind> opening_kinds() {
-  std::vector<Kind> out;
+std::vector<Kind> beginning_kinds() {
+  std::vector<Kind> out{Kind::point_de_situation};
   for (const KindRow& row : kind_table())
     if (row.opens_case) out.push_back(row.kind);
   return out;
@@ -150,7 +150,7 @@ void add_contract(std::vector<Rule>& out) {
   for (const auto& [id, condition] : {std::pair{"interdit.avant.contrat", Condition::contract_to_come},
                                       std::pair{"interdit.apres.contrat", Condition::contract_over},
                                       std::pair{"interdit.hors.territoire", Condition::outside_territory}})
-    out.push_back({id, true, Act::submit, every_role(), {}, opening_kinds(), {}, conditions_of({condition})});
+    out.push_back({id, true, Act::submit, every_role(), {}, beginning_kinds(), {}, conditions_of({condition})});
   const Roles tools = roles_of({Role::outil});
   for (const auto& [id, condition] : {std::pair{"interdit.hors.volet", Condition::outside_volets},
                                       std::pair{"interdit.hors.registre", Condition::outside_registry}}) {
@@ -162,7 +162,7 @@ void add_contract(std::vector<Rule>& out) {
 }
 
 void add_submissions(std::vector<Rule>& out) {
-  const std::vector<QueueKind> instances{QueueKind::ged, QueueKind::clir};
+  const std::vector<QueueKind> instances{QueueKind::ged, QueueKind::clir, QueueKind::cpraf};
   const Roles collectivite = roles_of({Role::referent, Role::maire});
   const Relations here = relations_of({Relation::same_territory});
   const Relations seated = relations_of({Relation::seated});
@@ -175,13 +175,20 @@ void add_submissions(std::vector<Rule>& out) {
                  here,
                  {Kind::signalement_de_structure},
                  {QueueKind::clir}});
+  out.push_back({"depot.signalement",
+                 false,
+                 Act::submit,
+                 collectivite,
+                 here,
+                 {Kind::proposition_accompagnement},
+                 {QueueKind::cpraf}});
   out.push_back({"depot.information",
                  false,
                  Act::submit,
                  roles_of({Role::outil}),
                  here,
                  {Kind::information_de_volet},
-                 instances});
+                 {QueueKind::ged, QueueKind::clir}});
   for (const auto& [id, kind] :
        {std::pair{"depot.complement", Kind::complement}, std::pair{"depot.rectification", Kind::rectification},
         std::pair{"depot.retrait", Kind::retrait}})
@@ -215,6 +222,13 @@ void add_submissions(std::vector<Rule>& out) {
                  relations_of({Relation::case_instance}),
                  {Kind::demande_de_complement},
                  {QueueKind::org}});
+  out.push_back({"depot.point",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat}),
+                 here,
+                 {Kind::point_de_situation},
+                 {QueueKind::org}});
   out.push_back({"depot.recusation",
                  false,
                  Act::submit,
@@ -236,6 +250,13 @@ void add_submissions(std::vector<Rule>& out) {
                  seated,
                  {Kind::acces},
                  {QueueKind::clir}});
+  out.push_back({"depot.acces",
+                 false,
+                 Act::submit,
+                 roles_of({Role::membre_cpraf, Role::secretariat}),
+                 seated,
+                 {Kind::acces},
+                 {QueueKind::cpraf}});
   // Two persons each, who may both be of the instance alone: protocol/retention.hpp counts them.
   out.push_back({"depot.terme",
                  false,
@@ -243,7 +264,7 @@ void add_submissions(std::vector<Rule>& out) {
                  roles_of({Role::secretariat, Role::parquet}),
                  relations_of({Relation::case_instance}),
                  {Kind::maintien, Kind::demande_effacement},
-                 {QueueKind::ged, QueueKind::clir, QueueKind::cpraf}});
+                 instances});
   Roles readers = instance_roles();
   readers.bits = static_cast<std::uint16_t>(readers.bits | senders().bits);
   out.push_back({"depot.anomalie", false, Act::submit, readers, {}, {Kind::anomalie}, {QueueKind::audit}});
@@ -286,7 +307,7 @@ void add_reading(std::vector<Rule>& out) {
                    ids.act,
                    senders(),
                    own,
-                   {Kind::retour, Kind::demande_de_complement},
+                   {Kind::retour, Kind::demande_de_complement, Kind::point_de_situation},
                    {QueueKind::org, QueueKind::person}});
   }
 }
@@ -433,8 +454,7 @@ Relations relations_to_queue(const Directory& directory, const Member& viewer, c
   bool member = has_any(viewer.roles, instance_roles());
   if ((sender || member) && sits_in(viewer, queue.id)) out.add(Relation::colleague);
   if (sender) {
-    if ((queue.kind == QueueKind::ged || queue.kind == QueueKind::clir) && related(viewer.territory, queue.territory))
-      out.add(Relation::correspondent);
+    if (is_instance(queue.kind) && related(viewer.territory, queue.territory)) out.add(Relation::correspondent);
     if (queue.kind == QueueKind::org && !queue.organisation.empty() && queue.organisation == viewer.organisation)
       out.add(Relation::colleague);
     if (queue.kind == QueueKind::person && queue_subject(queue.id) == viewer.person) out.add(Relation::colleague);

@@ -74,7 +74,7 @@ struct CaseTimes {
 /// yet; the ceiling stands all the same.
 [[nodiscard]] UnixMillis party_term_of(const CaseTimes& times, const Terms& terms);
 [[nodiscard]] bool is_party_due(const CaseTimes& times, const Terms& terms, UnixMillis now);
-/// What stands outside any case, an anomaly.
+/// What stands outside any case: an anomaly, a point de situation.
 [[nodiscard]] UnixMillis loose_term_of(UnixMillis accepted_at, const Terms& terms);
 
 /// Whether the erasure is to be announced now; and whether an announcement made is void, its term having moved away.

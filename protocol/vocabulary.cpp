@@ -42,7 +42,7 @@ constexpr std::array<KindRow, 25> kinds = {{
     {Kind::retour, "retour", LeafType::communication, no, names, "Retour d'information"},
     {Kind::information_nominative, "information_nominative", LeafType::communication, no, names,
      "Information nominative"},
-    {Kind::point_de_situation, "point_de_situation", LeafType::communication, opens, no, "Point de situation"},
+    {Kind::point_de_situation, "point_de_situation", LeafType::communication, no, no, "Point de situation"},
     {Kind::report_du_retour, "report_du_retour", LeafType::modification, no, names, "Report du retour d'information"},
     {Kind::transmission, "transmission", LeafType::transfert, no, names, "Transmission"},
     {Kind::orientation_cpraf, "orientation_cpraf", LeafType::transfert, no, names, "Orientation vers la CPRAF"},

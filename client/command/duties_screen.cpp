@@ -36,6 +36,7 @@ bool counts(const KnownAct& act) {
     case protocol::Kind::decision:
     case protocol::Kind::retour:
     case protocol::Kind::report_du_retour:
+    case protocol::Kind::point_de_situation:
     case protocol::Kind::retrait: return true;
     default: return row->opens_case;
   }

@@ -51,7 +51,7 @@ std::vector<std::string> seats_of(const EnrolOptions& options, const protocol::R
   auto at = [&](const char* kind) { out.push_back(kind + std::string(departement)); };
   if (roles.has(Role::membre_ged) || roles.has(Role::secretariat)) at("ged/");
   if (roles.has(Role::membre_clir) || roles.has(Role::secretariat)) at("clir/");
-  if (roles.has(Role::membre_cpraf)) at("cpraf/");
+  if (roles.has(Role::membre_cpraf) || roles.has(Role::secretariat)) at("cpraf/");
   if (roles.has(Role::auditeur)) at("audit/");
   if (roles.has(Role::referent) || roles.has(Role::maire) || roles.has(Role::outil))
     out.push_back("org/" + options.organisation);

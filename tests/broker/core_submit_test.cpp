@@ -660,6 +660,49 @@ TEST_F(CaseRoad, AnAnomalyBelongsToNoCase) {
   expect_whole();
 }
 
+TEST_F(CaseRoad, AnAccompanimentIsProposedToTheCprafAndGoesTheSameWay) {
+  const Sealed proposed = accept(step(Kind::proposition_accompagnement, "maire.auxerre", "cpraf/89", {}));
+  EXPECT_EQ(seen_by_id("referent.auxerre", proposed.id).state, "recu");
+  EXPECT_EQ(seen_by_id("ged.1", proposed.id).state, "") << "the GED knows nothing of it";
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::proposition_accompagnement, "maire.auxerre", "ged/89", {})))),
+            "FORBIDDEN(defaut)");
+  ASSERT_EQ(refusal_in(publish(department.enrol("cpraf.1", "ccas-89", {protocol::Role::membre_cpraf}, {"cpraf/89"}))),
+            "");
+  EXPECT_EQ(refusal_in(open("cpraf.1", proposed.id)), "FORBIDDEN(defaut)") << "he came after";
+  accept([&] {
+    Draft added = step(Kind::complement, "referent.auxerre", "cpraf/89", proposed.id);
+    added.in_reply_to = proposed.id;
+    return added;
+  }());
+  ASSERT_EQ(refusal_in(submit(department.seal_access("secretariat", proposed, house.now))), "");
+  ASSERT_EQ(refusal_in(open("cpraf.1", proposed.id)), "");
+  EXPECT_EQ(seen_by_id("cpraf.1", proposed.id).state, "recu");
+  decide(proposed.id, "cpraf/89");
+  accept(step(Kind::retour, "secretariat", home, proposed.id));
+  EXPECT_EQ(seen_by_id("maire.auxerre", proposed.id).state, "examen_termine");
+  accept(step(Kind::cloture, "secretariat", "cpraf/89", proposed.id));
+  expect_whole();
+}
+
+TEST_F(CaseRoad, APointDeSituationBelongsToNoCaseAndIsReadByItsCollectiviteAlone) {
+  const Sealed point = accept(step(Kind::point_de_situation, "secretariat", home, {}));
+  EXPECT_EQ(last_line().leaf.type, audit::LeafType::communication);
+  for (const char* member : {"referent.auxerre", "maire.auxerre"}) EXPECT_EQ(refusal_in(open(member, point.id)), "");
+  for (const char* member : {"referent.sens", "maire.sens", "ged.1"})
+    EXPECT_EQ(refusal_in(open(member, point.id)), "NOT_FOUND") << member;
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::point_de_situation, "secretariat", home, report.id)))),
+            "INVALID(case)");
+  for (const char* sender : {"ged.1", "referent.auxerre"})
+    EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::point_de_situation, sender, home, {})))),
+              "FORBIDDEN(defaut)")
+        << sender;
+  EXPECT_EQ(refusal_in(submit(department.seal(step(Kind::point_de_situation, "secretariat", "ged/89", {})))),
+            "FORBIDDEN(defaut)");
+  EXPECT_EQ(seen_by_id("secretariat", point.id).state, "") << "no case";
+  EXPECT_EQ(seen_by("referent.auxerre").exchanges, 1U) << "nor is it of theirs";
+  expect_whole();
+}
+
 TEST_F(CaseRoad, ARetourIsOneBucketWhateverItSays) {
   ASSERT_EQ(refusal_in(open("ged.1", report.id)), "");
   decide(report.id);

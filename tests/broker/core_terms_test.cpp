@@ -405,6 +405,18 @@ TEST_F(Terms, P9AnomaliesGoAYearAfter) {
   expect_whole();
 }
 
+TEST_F(Terms, P9APointDeSituationGoesAYearAfter) {
+  const Sealed point =
+      accept(step(Kind::point_de_situation, "secretariat", department.organisation_queue("referent.auxerre"), {}));
+  at(month_start(202701) - 1ms);
+  EXPECT_FALSE(is_erased(point.id));
+  at(month_start(202701));
+  EXPECT_TRUE(is_erased(point.id));
+  EXPECT_EQ(refusal_in(certificate("referent.auxerre", point.id)), "");
+  EXPECT_EQ(refusal_in(certificate("referent.sens", point.id)), "NOT_FOUND");
+  expect_whole();
+}
+
 TEST_F(Terms, TheDefaultTermsNeedNoRecord) {
   house.tick();
   const std::uint64_t before = house.store().tree_size().value;

@@ -126,6 +126,31 @@ TEST_F(ContractReportTest, WhatIsAcceptedAgainAfterARollbackIsTheSameCaseAndWhat
   EXPECT_EQ(list[0].deadline.started.at, spring);
 }
 
+TEST_F(ContractReportTest, APointDeSituationIsKeptWhenOneIsAcceptedInTheCollectivitesQueue) {
+  protocol::Contract contract = *world_.draft().directory().contract();
+  contract.engagements = {"point_de_situation 182"};
+  ASSERT_TRUE(world_.draft().change_contract(contract).has_value());
+  broker_.publish(world_.sign_version(spring));
+  const auto of_commune = [](const std::vector<ReportedDuty>& list) {
+    std::vector<ReportedDuty> out;
+    for (const ReportedDuty& each : list)
+      if (each.subject == "org/219900001") out.push_back(each);
+    return out;
+  };
+  auto list = of_commune(report(spring + day));
+  ASSERT_EQ(list.size(), 1U);
+  EXPECT_EQ(list[0].deadline.state, DutyState::running);
+  add(spring + 10 * day, {{"act", "submit"}, {"exchange", id(8)}, {"kind", "point_de_situation"}, {"queue", "ged/89"}});
+  const LeafIndex leaf =
+      add(spring + 20 * day,
+          {{"act", "submit"}, {"exchange", id(9)}, {"kind", "point_de_situation"}, {"queue", "org/219900001"}});
+  list = of_commune(report(spring + 21 * day));
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[0].deadline.state, DutyState::kept);
+  EXPECT_EQ(list[0].deadline.ended->leaf, (protocol::LogPlace{"2026-1", leaf}));
+  EXPECT_EQ(list[1].deadline.started.at, spring + 20 * day);
+}
+
 TEST_F(ContractReportTest, ACharterOfTheDirectoryIsInForceOrMissing) {
   ASSERT_TRUE(
       world_.draft()

@@ -149,12 +149,23 @@ def sending(department):
     must(last(pli("referent.sens", "send", COMPLEMENT, expect=2))["error"] == "usage", "a complément names a case (2)")
     information = last(pli("outil", "send", FORMS / "information-de-volet-prevention.json"))
     must(information["queue"] == "clir/89", "an information on a structure alone goes to the CLIR")
+    proposed = last(pli("referent.sens", "send", FORMS / "proposition-accompagnement.json"))
+    must(proposed["queue"] == "cpraf/89", "an accompaniment is proposed to the CPRAF")
+    written = json.loads((FORMS / "point-de-situation.json").read_text())
+    del written["prochain_le"]  # a day that has passed since it was written
+    situation = department.folder / "point.json"
+    situation.write_text(json.dumps(written))
+    must(last(pli("secretariat", "send", situation, expect=2))["error"] == "usage", "a point de situation says for whom (2)")
+    point = last(pli("secretariat", "send", situation, "--queue", "org/218903870"))
+    pli("maire.sens", "inbox")
+    must(last(pli("maire.sens", "open", point["exchange"], "--motif", "suivi"))["exchange"] == point["exchange"],
+         "and is read by the collectivité it was sent to")
     for words, error in ((["3f9"], "id_malformed"), (["00000000"], "NOT_FOUND")):
         line = last(pli("referent.sens", "case", "show", *words, expect=(1, 2)))
         must(line["error"] == error, f"an id that is none: {error}")
 
     lines, _ = pli("referent.sens", "outbox", "list")
-    must([line["state"] for line in lines] == ["receipted"] * 4, "the outbox lists what left")
+    must([line["state"] for line in lines] == ["receipted"] * 5, "the outbox lists what left")
     rank = str(lines[0]["outbox"])
     pli("referent.sens", "outbox", "discard", rank, expect=2)
     pli("referent.sens", "outbox", "retry", rank, expect=2)

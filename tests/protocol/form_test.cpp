@@ -681,6 +681,11 @@ TEST(FormRouting, APersonGoesByResidenceAStructureByAddressAndNothingElse) {
   form = read_form(structure_form(R"({"nature": "autre_commerce", "commune": "89206"})"));
   ASSERT_TRUE(form);
   EXPECT_EQ(form->commune(), "89206");
+  form = read_form(R"({"type": "proposition_accompagnement", "emetteur": {"service": "S"},
+    "personnes": [{"categorie": "personne_signalee", "commune": "89025"}, {"categorie": "temoin", "commune": "89387"}],
+    "faits": [{"date": "2025-01-01", "commune": "21231", "connaissance": "rapporte", "description": "x"}]})");
+  ASSERT_TRUE(form);
+  EXPECT_EQ(form->commune(), "89025");
 }
 
 TEST(FormUrgency, IsTheSendersSense) {

@@ -104,7 +104,7 @@ TEST(Statistics, HideACellFromOneToFourAndShowFive) {
 
 TEST(Statistics, WithholdTheCasesOfAnInstanceWhenOneKindOfThemIsHidden) {
   const std::string text = text_of_month({accepted(12, Kind::signalement_individuel, "ged/89"),
-                                          accepted(2, Kind::point_de_situation, "ged/89"),
+                                          accepted(2, Kind::information_de_volet, "ged/89"),
                                           accepted(3, Kind::signalement_de_structure, "clir/89"), connections(50)});
   EXPECT_NE(text.find("cases ged/89 ~\n"), std::string::npos) << text;
   EXPECT_NE(text.find("cases clir/89 <5\n"), std::string::npos);  // one kind alone: the cell itself
@@ -129,7 +129,7 @@ TEST(Statistics, LeaveEachHiddenCountFourValues) {
     const auto some = [&] { return seeded.below(3) == 0 ? 0 : 1 + seeded.below(9); };
     for (const char* queue : {"ged/89", "clir/89"}) {
       month.push_back(accepted(some(), Kind::signalement_individuel, queue));
-      month.push_back(accepted(some(), Kind::point_de_situation, queue));
+      month.push_back(accepted(some(), Kind::information_de_volet, queue));
       month.push_back(accepted(some(), Kind::decision, queue));
       month.push_back(opened(some(), Motif::suivi, queue));
       month.push_back(refused(some(), "FORBIDDEN", queue));
