@@ -213,6 +213,7 @@ void write(const CaseItem& in, wire::CaseItem& out) {
   if (in.urgency != 0) out.set_urgency(in.urgency);
   if (in.answered_at.value != 0) out.set_answered_at(time_out(in.answered_at));
   if (in.origin != Digest{}) out.set_origin(to_string(in.origin));
+  if (!in.origin_queue.empty()) out.set_origin_queue(in.origin_queue);
   for (const Transmitted& passed : in.transmitted) {
     wire::Transmitted* one = out.add_transmitted();
     one->set_queue(passed.queue);
@@ -719,6 +720,8 @@ void read(Checker& check, const wire::CaseItem& in, CaseItem& out) {
     check.fixed(in.origin(), out.origin, "origin");
     check.demand(!in.commune() && out.origin != Digest{}, "origin");
   }
+  check.demand(in.has_origin() || !in.has_origin_queue(), "origin_queue");
+  if (in.has_origin_queue()) check.queue(in.origin_queue(), out.origin_queue);
   check.demand(!in.commune() || in.transmitted().empty(), "transmitted");
   read_list(check, in.transmitted(), case_transmissions_max, out.transmitted, "transmitted");
 }

@@ -217,6 +217,7 @@ struct CaseItem {
   UnixMillis answered_at{};  ///< from when on its retour is shown, 0 = none yet; to the instance alone
   Digest origin{};           ///< the case it is linked to, which was passed on to this queue; zeros = none; likewise
   std::vector<Transmitted> transmitted{};  ///< what it was passed on as; likewise
+  std::string origin_queue{};              ///< the instance that case is of: where this one is answered
   bool operator==(const CaseItem&) const = default;
 };
 /// A page may hold fewer items than were asked for, even none, while there are more.

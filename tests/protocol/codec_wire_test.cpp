@@ -238,7 +238,10 @@ std::vector<std::function<ReplyBody(Seeded&)>> reply_makers() {
           item.urgency = static_cast<std::uint8_t>(r.below(2));
           if (item.commune) continue;
           item.answered_at = time(r);
-          if (r.below(2) == 0) item.origin = r.array<32>();
+          if (r.below(2) == 0) {
+            item.origin = r.array<32>();
+            item.origin_queue = queue(r);
+          }
           item.transmitted.resize(r.below(4));
           for (Transmitted& passed : item.transmitted) passed = {queue(r), r.array<32>(), time(r)};
         }
@@ -699,6 +702,12 @@ TEST(WireLists, OnlyKnownValuesAreRead) {
               item.transmitted = {{"clir", {}, {}}};
             }),
             Errc::invalid_input);
+  EXPECT_EQ(wrong([](CaseItem& item) {
+              item.commune = false;
+              item.origin_queue = "ged/89";
+            }),
+            Errc::invalid_input)
+      << "of no case";
   EXPECT_EQ(wrong([](CaseItem& item) { item.urgency = 2; }), Errc::invalid_input);
   EXPECT_EQ(wrong([](CaseItem& item) {
               item.commune = false;

@@ -132,6 +132,7 @@ TEST(ReplyLimits, AListMayHoldItsLimitAndNoMore) {
   passed.opened_at = passed.updated_at = passed.term = passed.answered_at = {1'893'456'000'000};
   passed.noticed = passed.held = passed.read = true;
   passed.origin.fill(1);
+  passed.origin_queue = "cpraf/971";
   passed.transmitted.assign(case_transmissions_max, {"cpraf/971", {}, {1'893'456'000'000}});
   cases.items.assign(list_items_max, passed);
   EXPECT_EQ(said_of_reply(cases), "");
