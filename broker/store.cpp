@@ -144,7 +144,8 @@ ExchangeRow exchange_of(const Query& query) {
 constexpr const char* case_columns =
     "SELECT number, queue, kind, state, opened, person, organisation, opened_at, updated_at, exchanges, "
     "party_updated_at, party_exchanges, resumes, out_of_scope, session_at, decided_at, review_at, told_at, closed_at, "
-    "recused, noticed_at, term_at, held_until FROM case_file ";
+    "recused, noticed_at, term_at, held_until, (SELECT o.origin FROM case_origin AS o WHERE o.number = "
+    "case_file.number) FROM case_file ";
 
 CaseRow case_of(const Query& query) {
   CaseRow row;
@@ -171,6 +172,7 @@ CaseRow case_of(const Query& query) {
   row.noticed_at.value = query.integer(20);
   row.term_at.value = query.integer(21);
   row.held_until.value = query.integer(22);
+  row.origin.value = query.number(23);
   return row;
 }
 
@@ -268,6 +270,7 @@ struct Store::State {
     SQLite::Statement exchange, exchange_id, exchange_nonce, exchange_seal, links, add_exchange, add_piece, piece;
     SQLite::Statement add_access, release_under, access_own, access_added, access_after;
     SQLite::Statement add_case, update_case;
+    SQLite::Statement add_origin, linked_cases;
     SQLite::Statement add_recusal, recused, withhold, release_withheld, withheld;
     SQLite::Statement case_file, cases_after;
     SQLite::Statement case_term, set_case_term, case_voices, set_case_voice;
@@ -398,6 +401,8 @@ Store::State::Statements::Statements(SQLite::Database& db)
           "UPDATE case_file SET state = ?, opened = ?, updated_at = ?, exchanges = ?, party_updated_at = ?, "
           "party_exchanges = ?, resumes = ?, out_of_scope = ?, session_at = ?, decided_at = ?, review_at = ?, "
           "told_at = ?, closed_at = ?, recused = ?, noticed_at = ?, term_at = ?, held_until = ? WHERE number = ?"),
+      add_origin(db, "INSERT INTO case_origin (number, origin) VALUES (?, ?)"),
+      linked_cases(db, "SELECT number FROM case_origin WHERE origin = ? ORDER BY number"),
       add_recusal(db, "INSERT INTO recusal (case_number, person) VALUES (?, ?)"),
       recused(db, "SELECT person FROM recusal WHERE case_number = ?"),
       withhold(db, "INSERT INTO withheld (number, until) VALUES (?, ?)"),
@@ -474,11 +479,12 @@ void Store::State::load_tail() {
       tail.add({Finger::payload, finger_key(array_of<32>(seal.subspan(seal_payload_digest_at, 32), "seal")), number});
   }
   SQLite::Statement cases(database,
-                          "SELECT number, organisation, queue FROM case_file WHERE number > ? ORDER BY number");
+                          "SELECT number, organisation, queue, number IN (SELECT number FROM case_origin) FROM "
+                          "case_file WHERE number > ? ORDER BY number");
   Query rows(cases);
   rows << meta.indexed_through;
   while (rows.step()) {
-    tail.add({Finger::party, finger_key(rows.text(1)), rows.number(0)});
+    if (rows.integer(3) == 0) tail.add({Finger::party, finger_key(rows.text(1)), rows.number(0)});
     tail.add({Finger::instance, rows.integer(2), rows.number(0)});
   }
   tail.mark();
@@ -758,6 +764,16 @@ std::optional<CaseRow> Store::case_file(ExchangeNumber first) const {
     query << first.value;
     if (!query.step()) return std::nullopt;
     return case_of(query);
+  });
+}
+
+std::vector<ExchangeNumber> Store::linked_cases(ExchangeNumber origin) const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<ExchangeNumber> numbers;
+    Query query(s.linked_cases);
+    query << origin.value;
+    while (query.step()) numbers.push_back({query.number(0)});
+    return numbers;
   });
 }
 
@@ -1136,8 +1152,12 @@ void Transaction::add_case(const CaseRow& row) {
           << row.exchanges << row.party_updated_at.value << row.party_exchanges;
     bind_road(query, row);
     query.run();
+    if (row.origin.value == 0) return;
+    Query origin(s.add_origin);
+    origin << row.number.value << row.origin.value;
+    origin.run();
   });
-  state_->tail.add({Finger::party, finger_key(row.organisation), row.number.value});
+  if (row.origin.value == 0) state_->tail.add({Finger::party, finger_key(row.organisation), row.number.value});
   state_->tail.add({Finger::instance, as_column(row.queue.value), row.number.value});
 }
 

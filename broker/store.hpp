@@ -71,11 +71,12 @@ struct AccessRow {
 
 struct CaseRow {
   ExchangeNumber number;   ///< of its first exchange, whose id is the case's
+  ExchangeNumber origin;   ///< the case whose transmission opened it; 0 = none
   QueueKey queue;          ///< the instance
   std::uint16_t kind = 0;  ///< of its first exchange
   std::uint8_t state = 0;  ///< protocol::CaseState
   bool opened = false;     ///< by somebody of the instance
-  std::string person;      ///< of the first sender
+  std::string person;      ///< of the first sender; of a linked case, that of the report it came from
   std::string organisation;
   UnixMillis opened_at{};
   UnixMillis updated_at{};
@@ -238,6 +239,9 @@ class Store {
   [[nodiscard]] std::vector<AccessRow> access_after(ExchangeNumber after, std::size_t items_max) const;
 
   [[nodiscard]] std::optional<CaseRow> case_file(ExchangeNumber first) const;
+  /// Cases that transmissions of this one opened, erased or not, ascending.
+  [[nodiscard]] std::vector<ExchangeNumber> linked_cases(ExchangeNumber origin) const;
+  /// Without the linked ones, in which it has no part.
   [[nodiscard]] std::vector<CaseRow> cases_of_party(std::string_view organisation, ExchangeNumber after,
                                                     std::size_t items_max) const;
   [[nodiscard]] std::vector<CaseRow> cases_of_instance(QueueKey queue, ExchangeNumber after,

@@ -109,9 +109,20 @@ INSERT OR IGNORE INTO finger SELECT 5, case_number, number FROM exchange
 )sql");
 }
 
+/// A case can come of another's transmission.
+void from_schema_4(SQLite::Database& db) {
+  db.exec(R"sql(
+CREATE TABLE case_origin (
+  number INTEGER PRIMARY KEY REFERENCES case_file (number),
+  origin INTEGER NOT NULL REFERENCES case_file (number)
+) STRICT;
+CREATE INDEX case_linked ON case_origin (origin);
+)sql");
+}
+
 /// Step n makes schema n + 2 of schema n + 1.
 using Step = void (*)(SQLite::Database&);
-constexpr Step steps[] = {from_schema_1, from_schema_2, from_schema_3};
+constexpr Step steps[] = {from_schema_1, from_schema_2, from_schema_3, from_schema_4};
 static_assert(std::size(steps) + 1 == store_schema_version, "a step for each schema there was");
 
 std::int64_t schema_of(SQLite::Database& db) { return db.execAndGet("PRAGMA user_version").getInt64(); }

@@ -5,7 +5,7 @@
 
 namespace pli::broker {
 
-inline constexpr std::int64_t store_schema_version = 4;
+inline constexpr std::int64_t store_schema_version = 5;
 inline constexpr std::int64_t store_application_id = 0x504c4931;  // "PLI1"
 
 /// A piece's key is exchange · 2^12 + position.
@@ -111,6 +111,11 @@ CREATE TABLE case_file (
   term_at INTEGER NOT NULL,
   held_until INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE case_origin (
+  number INTEGER PRIMARY KEY REFERENCES case_file (number),
+  origin INTEGER NOT NULL REFERENCES case_file (number)
+) STRICT;
+CREATE INDEX case_linked ON case_origin (origin);
 CREATE TABLE recusal (
   case_number INTEGER NOT NULL REFERENCES case_file (number),
   person TEXT NOT NULL,

@@ -142,6 +142,16 @@ void add_standing(std::vector<CaseRow>& rows) {
   }
 }
 
+/// Nor is passing it on to another instance, which leads a case of its own there: nobody passes on what he has not
+/// read.
+void add_transmissions(std::vector<CaseRow>& rows) {
+  std::vector<S> states(road.begin(), road.end());
+  states.push_back(S::complement_demande);
+  for (const S state : states)
+    for (const Kind kind : {Kind::transmission, Kind::orientation_cpraf})
+      rows.push_back({state, kind, state, CaseSide::instance, CaseNeed::opening, CaseEffect::transmits});
+}
+
 bool holds(const CaseFacts& facts, CaseNeed need) {
   switch (need) {
     case CaseNeed::nothing: return true;
@@ -155,7 +165,8 @@ bool holds(const CaseFacts& facts, CaseNeed need) {
 }
 
 bool is_standing(Kind kind) {
-  return kind == Kind::acces || kind == Kind::recusation || kind == Kind::maintien || kind == Kind::demande_effacement;
+  return kind == Kind::acces || kind == Kind::recusation || kind == Kind::maintien ||
+         kind == Kind::demande_effacement || is_transmission(kind);
 }
 
 bool starts_at(const CaseRow& row, const CaseFacts& facts) {
@@ -172,10 +183,13 @@ const std::vector<CaseRow>& case_table() {
     add_examination(rows);
     add_end(rows);
     add_standing(rows);
+    add_transmissions(rows);
     return rows;
   }();
   return table;
 }
+
+bool is_transmission(Kind kind) { return kind == Kind::transmission || kind == Kind::orientation_cpraf; }
 
 bool says_what_is_reported(Kind kind) {
   return kind != Kind::retrait && std::any_of(case_table().begin(), case_table().end(), [&](const CaseRow& row) {

@@ -67,6 +67,7 @@ enum class CaseEffect : std::uint8_t {
   answers,    ///< the collectivité is shown the retour, and is told `examen_termine`
   defers,     ///< the day of the review is kept
   recuses,    ///< the sender is shown and opens nothing more of the case
+  transmits,  ///< another instance gets a case of its own, linked to this one
 };
 
 struct CaseRow {
@@ -80,6 +81,10 @@ struct CaseRow {
   std::string_view finding{};           ///< recevabilite: the attribute in clear
 };
 [[nodiscard]] const std::vector<CaseRow>& case_table();
+/// The state of a case that a transmission opens (docs/decisions/0020).
+inline constexpr CaseState linked_case_begins = CaseState::recu;
+/// Kinds that open such a case.
+[[nodiscard]] bool is_transmission(Kind kind);
 /// What its collectivité says in a case: opening that is reading the case. What the instance itself wrote in it is not,
 /// or whoever has not read a report, or may not, could open his own word and so let a decision through.
 [[nodiscard]] bool says_what_is_reported(Kind kind);
@@ -90,7 +95,7 @@ inline constexpr std::chrono::milliseconds review_ahead_max = std::chrono::hours
 /// The step that an exchange of this kind takes, or nullptr when it is illegal. `finding`: recevabilite's.
 [[nodiscard]] const CaseRow* step_of(const CaseFacts& facts, Kind kind, std::string_view finding = {});
 /// Kinds that move the case from here, or add to it, for the refusal of another: each once, in the table's order. What
-/// is always possible (acces, recusation, maintien, demande_effacement) is not among them.
+/// leads nowhere (acces, recusation, maintien, demande_effacement, transmission, orientation_cpraf) is not among them.
 [[nodiscard]] std::vector<Kind> possible_kinds(const CaseFacts& facts, CaseSide side);
 /// What a program of before took at once, for who replays a log: a decision on a case just received.
 [[nodiscard]] bool was_a_step(CaseState from, Kind kind);

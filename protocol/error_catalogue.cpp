@@ -185,6 +185,11 @@ constexpr auto forbidden_rows = std::to_array<SubjectRow>({
      {"L'expéditeur a réservé cet envoi à ses premiers destinataires : personne ne peut y être ajouté.",
       "Demandez à l'expéditeur un nouvel envoi s'il faut que d'autres le lisent.",
       "The exchange is `eyes-only`: no access part, no transmission.", "Ask its sender to send it anew."}},
+    {"interdit.sans.accord",
+     {"L'expéditeur a demandé qu'on le consulte avant toute transmission, et il n'a pas donné son accord.",
+      "Demandez-le-lui par une demande de complément (« accord_de_transmission »), et attendez sa réponse.",
+      "The exchange is `ask-before-transfer`, and no agreement of its sender's organisation to that stands.",
+      "Ask its sender; then do it again."}},
     {"interdit.hors.ged",
      {"L'expéditeur a réservé cet envoi au GED : il ne va nulle part ailleurs.",
       "Adressez-le au GED, ou retirez la condition « ged-only » si elle n'est pas voulue.",
@@ -443,6 +448,13 @@ constexpr Texts unreadable_key = {
     "rétabli.",
     "R stands under a lease that is gone, or does not open under it.",
     "Run pli-broker check; put the right lease file back; nothing is lost while either copy is."};
+constexpr auto too_large_rows = std::to_array<SubjectRow>(
+    {{"transfers",
+      {"Ce dossier est déjà passé par trop d'instances : il ne peut pas être transmis plus loin.",
+       "Adressez-vous à l'instance qui l'a reçu la première : elle peut le transmettre elle-même.",
+       "The case came through as many transmissions as there may be (`transfers_chain_max`).",
+       "Have an instance nearer to the first one transmit it."}}});
+
 constexpr auto erased_rows =
     std::to_array<SubjectRow>({{"journal", erased_record}, {"cle", unreadable_key}, {"retrait", withdrawn}});
 
@@ -734,6 +746,8 @@ const Texts* specific_texts(const Refusal& refusal) {
     case Code::invalid: return find_subject(invalid_rows, refusal.subject);
     case Code::revoked: return find_subject(revoked_rows, refusal.subject);
     case Code::erased: return find_subject(erased_rows, refusal.subject);
+    case Code::agreement_missing: return find_subject(forbidden_rows, refusal.subject);
+    case Code::too_large: return find_subject(too_large_rows, refusal.subject);
     case Code::illegal_transition: return find_subject(transition_rows, wanted_step(refusal.subject));
     default: return nullptr;
   }

@@ -52,7 +52,8 @@ inline constexpr std::size_t retour_payload_bytes = 16 + retour_bucket_bytes + 1
 inline constexpr std::size_t access_parts_per_sender_max = 2;
 inline constexpr std::size_t access_parts_max = 16;  ///< of one exchange
 inline constexpr std::size_t case_transmissions_max =
-    8;  ///< queues one case is passed on to; a page of cases holds them
+    8;                                                 ///< queues one case is passed on to; a page of cases holds them
+inline constexpr std::size_t transfers_chain_max = 8;  ///< transmissions between a case and the report it came from
 
 // Time.
 inline constexpr std::chrono::milliseconds clock_skew_max = 300s;         ///< created-at ahead of the broker

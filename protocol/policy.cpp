@@ -61,6 +61,23 @@ std::vector<Kind> evaluation_kinds() {
                                 Kind::transmission, Kind::orientation_cpraf, Kind::agrement});
 }
 
+/// What adds readers to what was sent, here or in another instance.
+std::vector<Kind> passing_kinds() { return {Kind::acces, Kind::transmission, Kind::orientation_cpraf}; }
+
+/// What an instance is shown, and opens, of a case that another one passed on to it; and what is answered it.
+std::vector<Kind> passed_on_kinds() {
+  return {Kind::signalement_individuel,
+          Kind::signalement_de_structure,
+          Kind::information_de_volet,
+          Kind::proposition_accompagnement,
+          Kind::complement,
+          Kind::rectification,
+          Kind::transmission,
+          Kind::orientation_cpraf,
+          Kind::retour,
+          Kind::demande_de_complement};
+}
+
 std::vector<Kind> every_kind_but(Kind left_out) {
   std::vector<Kind> out;
   for (const KindRow& row : kind_table())
@@ -131,18 +148,12 @@ void add_forbids(std::vector<Rule>& out) {
     out.push_back(
         {"interdit.hors.ged", true, act, every_role(), {}, {}, elsewhere, conditions_of({Condition::ged_only})});
   }
-  out.push_back(
-      {"interdit.copie", true, Act::submit, every_role(), {}, {Kind::acces}, {}, conditions_of({Condition::no_copy})});
+  for (const auto& [id, condition] :
+       {std::pair{"interdit.copie", Condition::no_copy}, std::pair{"interdit.lecteurs", Condition::eyes_only},
+        std::pair{"interdit.hors.ged", Condition::stays}, std::pair{"interdit.sans.accord", Condition::unagreed}})
+    out.push_back({id, true, Act::submit, every_role(), {}, passing_kinds(), {}, conditions_of({condition})});
   out.push_back(
       {"interdit.hors.ged", true, Act::submit, every_role(), {}, {}, elsewhere, conditions_of({Condition::ged_only})});
-  out.push_back({"interdit.lecteurs",
-                 true,
-                 Act::submit,
-                 every_role(),
-                 {},
-                 {Kind::acces, Kind::transmission, Kind::orientation_cpraf},
-                 {},
-                 conditions_of({Condition::eyes_only})});
 }
 
 /// The contract and the registry of tools: what they do not cover, no other rule permits.
@@ -229,6 +240,30 @@ void add_submissions(std::vector<Rule>& out) {
                  here,
                  {Kind::point_de_situation},
                  {QueueKind::org}});
+  // Another instance is given a case of its own; what it answers, or asks, goes to the one that gave it.
+  out.push_back({"depot.transmission",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::transmission},
+                 {QueueKind::ged, QueueKind::clir}});
+  out.push_back({"depot.orientation",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::orientation_cpraf},
+                 {QueueKind::cpraf}});
+  for (const auto& [id, kind] :
+       {std::pair{"depot.retour", Kind::retour}, std::pair{"depot.demande", Kind::demande_de_complement}})
+    out.push_back({id,
+                   false,
+                   Act::submit,
+                   roles_of({Role::secretariat}),
+                   relations_of({Relation::case_instance, Relation::linked}),
+                   {kind},
+                   {QueueKind::ged, QueueKind::clir, QueueKind::cpraf}});
   out.push_back({"depot.recusation",
                  false,
                  Act::submit,
@@ -274,13 +309,24 @@ void add_submissions(std::vector<Rule>& out) {
 void add_reading(std::vector<Rule>& out) {
   struct Ids {
     Act act;
-    std::string_view ged, clir, cpraf, own;
+    std::string_view linked, ged, clir, cpraf, own;
   };
   const Relations seated = relations_of({Relation::seated});
   const Relations own = relations_of({Relation::seated, Relation::addressee_org});
   for (const Ids& ids :
-       {Ids{Act::deliver, "remise.ged", "remise.clir", "remise.cpraf", "remise.destinataire"},
-        Ids{Act::open, "ouverture.ged", "ouverture.clir", "ouverture.cpraf", "ouverture.destinataire"}}) {
+       {Ids{Act::deliver, "remise.transmis", "remise.ged", "remise.clir", "remise.cpraf", "remise.destinataire"},
+        Ids{Act::open, "ouverture.transmis", "ouverture.ged", "ouverture.clir", "ouverture.cpraf",
+            "ouverture.destinataire"}}) {
+    for (const auto& [member, queue] :
+         {std::pair{Role::membre_ged, QueueKind::ged}, std::pair{Role::membre_clir, QueueKind::clir},
+          std::pair{Role::membre_cpraf, QueueKind::cpraf}})
+      out.push_back({ids.linked,
+                     false,
+                     ids.act,
+                     roles_of({member, Role::secretariat, Role::parquet, Role::service}),
+                     relations_of({Relation::seated, Relation::linked}),
+                     passed_on_kinds(),
+                     {queue}});
     out.push_back({ids.ged,
                    false,
                    ids.act,
@@ -459,6 +505,7 @@ Relations relations_to_queue(const Directory& directory, const Member& viewer, c
       out.add(Relation::colleague);
     if (queue.kind == QueueKind::person && queue_subject(queue.id) == viewer.person) out.add(Relation::colleague);
   }
+  if (member && is_instance(queue.kind)) out.add(Relation::correspondent);  // to seal to it what is passed on
   if (member && queue.kind == QueueKind::org && instance_covers(directory, viewer, queue.territory))
     out.add(Relation::correspondent);
   return out;
@@ -478,6 +525,15 @@ Conditions conditions_of(std::span<const std::string> handling, std::string_view
     if (condition == "ged-only") out.add(Condition::ged_only);
     if (condition.starts_with("no-copy-to:") && condition.substr(condition.find(':') + 1) == organisation)
       out.add(Condition::no_copy);
+  }
+  return out;
+}
+
+Conditions passing_conditions(std::span<const std::string> handling, bool agreed) {
+  Conditions out;
+  for (const std::string_view condition : handling) {
+    if (condition == "ged-only") out.add(Condition::stays);
+    if (condition == "ask-before-transfer" && !agreed) out.add(Condition::unagreed);
   }
   return out;
 }

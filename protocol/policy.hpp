@@ -38,8 +38,9 @@ enum class Relation : std::uint8_t {
   self,            ///< the entry is its own
   colleague,       ///< the entry is of a member of an instance it sits in, or of that instance
   correspondent,   ///< the entry is of a queue it may write to, or of a member it may hear from or write to
+  linked,          ///< the case came to its instance by a transmission (docs/decisions/0020)
 };
-inline constexpr std::size_t relation_count = 10;
+inline constexpr std::size_t relation_count = 11;
 struct Relations {
   std::uint16_t bits = 0;
   [[nodiscard]] bool has(Relation relation) const { return (bits >> static_cast<unsigned>(relation) & 1U) != 0; }
@@ -48,9 +49,9 @@ struct Relations {
 };
 
 /// What can only forbid. The first three are what the exchange's sender asked for in its address (`is_handling`), as
-/// far as it bears on the subject. An access part inherits that of the exchange it opens. "ask-before-transfer" bears
-/// on kinds that no rule permits yet. The others are how the day and the places stand to the contract, and the act to a
-/// tool's entry.
+/// far as it bears on the subject; the last two, what the senders of what is passed on to another instance asked for
+/// (`passing_conditions`). An access part inherits that of the exchange it opens. The others are how the day and the
+/// places stand to the contract, and the act to a tool's entry.
 enum class Condition : std::uint8_t {
   no_copy,            ///< "no-copy-to:" the subject's own organisation
   eyes_only,          ///< nobody is added to its readers
@@ -61,8 +62,10 @@ enum class Condition : std::uint8_t {
   outside_volets,     ///< it has not the volet of this tool
   outside_registry,   ///< the tool's entry does not name this kind or this queue, or there is none
   withheld,           ///< it was sent to a collectivité, and its hour has not come
+  stays,              ///< "ged-only": it leaves its instance for no other
+  unagreed,           ///< "ask-before-transfer", and its sender has not agreed
 };
-inline constexpr std::size_t condition_count = 9;
+inline constexpr std::size_t condition_count = 11;
 struct Conditions {
   std::uint16_t bits = 0;
   [[nodiscard]] bool has(Condition condition) const { return (bits >> static_cast<unsigned>(condition) & 1U) != 0; }
@@ -71,6 +74,8 @@ struct Conditions {
   bool operator==(const Conditions&) const = default;
 };
 [[nodiscard]] Conditions conditions_of(std::span<const std::string> handling, std::string_view organisation);
+/// What an exchange asks of whoever passes it on to another instance; `agreed`: its sender's agreement to that stands.
+[[nodiscard]] Conditions passing_conditions(std::span<const std::string> handling, bool agreed);
 /// How an exchange from `sender` to `queue`, arriving now, stands to the contract; for Act::submit.
 [[nodiscard]] Conditions contract_conditions(const Contract& contract, const Member& sender, const Queue& queue,
                                              UnixMillis now);

@@ -71,6 +71,8 @@ TEST_F(StoreMigrations, BringASchemaWithoutTheRoadOfACaseUpToDate) { expect_brou
 
 TEST_F(StoreMigrations, BringASchemaWithoutErasuresUpToDate) { expect_brought_up_to_date("broker-3.sql", 3); }
 
+TEST_F(StoreMigrations, BringASchemaWithoutLinkedCasesUpToDate) { expect_brought_up_to_date("broker-4.sql", 4); }
+
 TEST_F(StoreMigrations, FindTheExchangesOfACaseThatWereIndexedBefore) {
   put_back_to_schema(house.database(), "broker-3.sql", 3);
   run_sql(house.database(), "UPDATE meta SET indexed_through = 2; DELETE FROM finger WHERE what = 5");

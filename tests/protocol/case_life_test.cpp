@@ -68,6 +68,8 @@ std::optional<S> expected_step(const CaseFacts& at, K kind, std::string_view fin
     case K::complement:
       if (at.state == S::complement_demande) return examined.contains(before) ? std::optional(before) : std::nullopt;
       return live.contains(at.state) && !at.late ? std::optional(at.state) : std::nullopt;
+    case K::transmission:
+    case K::orientation_cpraf: return live.contains(at.state) && at.opened ? std::optional(at.state) : std::nullopt;
     case K::retrait: return at.state == S::recu && !at.opened ? std::optional(S::retire) : std::nullopt;
     case K::demande_de_complement:
       return examined.contains(at.state) && at.opened ? std::optional(S::complement_demande) : std::nullopt;
@@ -138,6 +140,7 @@ struct Mover {
   std::set<R> roles;
   std::set<Q> queues;
   Rel relation;
+  bool linked = false;  ///< only of a case that was transmitted to the instance
 };
 const std::set<R> seats = {R::secretariat, R::membre_ged, R::membre_clir, R::membre_cpraf, R::parquet, R::service};
 const std::set<K> evaluating = {K::demande_de_complement,
@@ -151,7 +154,12 @@ const std::set<K> evaluating = {K::demande_de_complement,
                                 K::recusation,
                                 K::acces,
                                 K::maintien,
-                                K::demande_effacement};
+                                K::demande_effacement,
+                                K::transmission,
+                                K::orientation_cpraf};
+/// What is always possible, and leads nowhere.
+const std::set<K> standing_kinds = {K::acces,        K::recusation,       K::maintien, K::demande_effacement,
+                                    K::transmission, K::orientation_cpraf};
 bool may_move(R role, Q queue, Relations standing, K kind) {
   if (evaluating.contains(kind) && (standing.has(Rel::author) || standing.has(Rel::recused))) return false;
   std::vector<Mover> movers;
@@ -172,7 +180,12 @@ bool may_move(R role, Q queue, Relations standing, K kind) {
     case K::report_du_retour:
     case K::cloture: movers = {{{R::secretariat}, instances, Rel::case_instance}}; break;
     case K::demande_de_complement:
-    case K::retour: movers = {{{R::secretariat}, {Q::org}, Rel::case_instance}}; break;
+    case K::retour:
+      movers = {{{R::secretariat}, {Q::org}, Rel::case_instance},
+                {{R::secretariat}, {Q::ged, Q::clir, Q::cpraf}, Rel::case_instance, true}};
+      break;
+    case K::transmission: movers = {{{R::secretariat}, both, Rel::case_instance}}; break;
+    case K::orientation_cpraf: movers = {{{R::secretariat}, {Q::cpraf}, Rel::case_instance}}; break;
     case K::maintien:
     case K::demande_effacement: movers = {{{R::secretariat, R::parquet}, instances, Rel::case_instance}}; break;
     case K::recusation: movers = {{seats, instances, Rel::case_instance}}; break;
@@ -184,7 +197,8 @@ bool may_move(R role, Q queue, Relations standing, K kind) {
     default: break;
   }
   return std::any_of(movers.begin(), movers.end(), [&](const Mover& mover) {
-    return mover.roles.contains(role) && mover.queues.contains(queue) && standing.has(mover.relation);
+    return mover.roles.contains(role) && mover.queues.contains(queue) && standing.has(mover.relation) &&
+           (!mover.linked || standing.has(Rel::linked));
   });
 }
 
@@ -282,8 +296,7 @@ TEST(CaseLife, ListsTheKindsThatArePossibleForEachSideAndNoOther) {
   for_all_facts([](const CaseFacts& facts) {
     std::map<CaseSide, std::set<Kind>> possible;
     for (const CaseRow& row : case_table())
-      if (row.kind != K::acces && row.kind != K::recusation && row.kind != K::maintien &&
-          row.kind != K::demande_effacement && step_of(facts, row.kind, row.finding) != nullptr)
+      if (!standing_kinds.contains(row.kind) && step_of(facts, row.kind, row.finding) != nullptr)
         possible[row.side].insert(row.kind);
     for (CaseSide side : {CaseSide::partie, CaseSide::instance}) {
       const auto listed = possible_kinds(facts, side);
@@ -397,6 +410,7 @@ std::string effect_text(CaseEffect effect) {
     case CaseEffect::answers: return "the collectivité is shown the retour";
     case CaseEffect::defers: return "the day of the review is kept";
     case CaseEffect::recuses: return "its sender is shown and opens no more of the case";
+    case CaseEffect::transmits: return "a case of its own is opened there, linked to this one";
   }
   return "?";
 }

@@ -37,7 +37,7 @@ const std::vector<Act> all_acts = {Act::submit,       Act::deliver,   Act::open,
                                    Act::read_records, Act::connect,   Act::read_health};
 const std::vector<Rel> all_relations = {Rel::seated,    Rel::addressee_org, Rel::case_party,     Rel::case_instance,
                                         Rel::author,    Rel::recused,       Rel::same_territory, Rel::self,
-                                        Rel::colleague, Rel::correspondent};
+                                        Rel::colleague, Rel::correspondent, Rel::linked};
 
 std::vector<Permitted> permitted() {
   std::vector<Permitted> out = {
@@ -104,6 +104,21 @@ std::vector<Permitted> permitted() {
       {Act::submit, {R::secretariat}, {K::demande_de_complement}, {Q::org}, {Rel::case_instance}, "depot.demande"},
       // Of no case: how things stand, to a collectivité of the territory.
       {Act::submit, {R::secretariat}, {K::point_de_situation}, {Q::org}, {Rel::same_territory}, "depot.point"},
+      // The same gives another instance a case of its own; that one answers, and asks, the instance that gave it.
+      {Act::submit, {R::secretariat}, {K::transmission}, {Q::ged, Q::clir}, {Rel::case_instance}, "depot.transmission"},
+      {Act::submit, {R::secretariat}, {K::orientation_cpraf}, {Q::cpraf}, {Rel::case_instance}, "depot.orientation"},
+      {Act::submit,
+       {R::secretariat},
+       {K::retour},
+       {Q::ged, Q::clir, Q::cpraf},
+       {Rel::case_instance, Rel::linked},
+       "depot.retour"},
+      {Act::submit,
+       {R::secretariat},
+       {K::demande_de_complement},
+       {Q::ged, Q::clir, Q::cpraf},
+       {Rel::case_instance, Rel::linked},
+       "depot.demande"},
       // Whoever sits in it may take no further part.
       {Act::submit,
        {R::secretariat, R::membre_ged, R::membre_clir, R::membre_cpraf, R::parquet, R::service},
@@ -175,6 +190,17 @@ std::vector<Permitted> permitted() {
     std::string name;
   };
   for (const Reading& reading : {Reading{Act::deliver, "remise"}, Reading{Act::open, "ouverture"}}) {
+    // Of a case that was passed on to it, an instance reads what was reported, whatever the kind, and is answered.
+    for (const auto& [member, queue] :
+         {std::pair{R::membre_ged, Q::ged}, {R::membre_clir, Q::clir}, {R::membre_cpraf, Q::cpraf}})
+      out.push_back({reading.act,
+                     {member, R::secretariat, R::parquet, R::service},
+                     {K::signalement_individuel, K::signalement_de_structure, K::information_de_volet,
+                      K::proposition_accompagnement, K::complement, K::rectification, K::transmission,
+                      K::orientation_cpraf, K::retour, K::demande_de_complement},
+                     {queue},
+                     {Rel::seated, Rel::linked},
+                     reading.name + ".transmis"});
     out.push_back({reading.act,
                    {R::membre_ged, R::secretariat, R::parquet, R::service},
                    with(life, {K::signalement_individuel, K::information_de_volet}),
@@ -234,13 +260,15 @@ const std::set<K> beginning = {K::signalement_individuel, K::signalement_de_stru
 /// What a condition forbids of a role, whatever else holds.
 bool held_back(Condition condition, Act act, R role, std::optional<K> kind, std::optional<Q> queue) {
   const bool reads = act == Act::deliver || act == Act::open;
-  const bool passes_on = act == Act::submit && kind == K::acces;
+  const bool passes_on =
+      act == Act::submit && (kind == K::acces || kind == K::transmission || kind == K::orientation_cpraf);
   switch (condition) {
     case Condition::no_copy: return reads || passes_on;
     case Condition::withheld: return reads && (queue == Q::org || queue == Q::person);
     case Condition::ged_only: return (reads || act == Act::submit) && queue && queue != Q::ged;
-    case Condition::eyes_only:
-      return passes_on || (act == Act::submit && (kind == K::transmission || kind == K::orientation_cpraf));
+    case Condition::stays:
+    case Condition::unagreed:
+    case Condition::eyes_only: return passes_on;
     case Condition::contract_to_come:
     case Condition::contract_over:
     case Condition::outside_territory: return act == Act::submit && kind && beginning.count(*kind) == 1;
@@ -356,10 +384,12 @@ TEST(Policy, NamesTheListedRuleForEachPermittedTuple) {
     }
 }
 
-const std::vector<Condition> all_conditions = {
-    Condition::no_copy,          Condition::eyes_only,        Condition::ged_only,
-    Condition::contract_to_come, Condition::contract_over,    Condition::outside_territory,
-    Condition::outside_volets,   Condition::outside_registry, Condition::withheld};
+const std::vector<Condition> all_conditions = {Condition::no_copy,        Condition::eyes_only,
+                                               Condition::ged_only,       Condition::contract_to_come,
+                                               Condition::contract_over,  Condition::outside_territory,
+                                               Condition::outside_volets, Condition::outside_registry,
+                                               Condition::withheld,       Condition::stays,
+                                               Condition::unagreed};
 
 TEST(Policy, P6EachConditionForbidsWhatIsListedAndNothingElse) {
   ASSERT_EQ(all_conditions.size(), condition_count);
@@ -401,6 +431,16 @@ TEST(Policy, ReadsTheSendersConditionsAsFarAsTheyBearOnTheSubject) {
   ged.add(Condition::ged_only);
   EXPECT_EQ(conditions_of(std::vector<std::string>{"ged-only"}, "mairie"), ged);
   EXPECT_EQ(conditions_of({}, "mairie"), Conditions{});
+}
+
+TEST(Policy, ReadsWhatTheSenderAsksOfWhoeverPassesItOn) {
+  const std::vector<std::string> handling = {"ask-before-transfer", "no-copy-to:mairie", "eyes-only", "ged-only"};
+  Conditions expected;
+  expected.add(Condition::stays);
+  EXPECT_EQ(passing_conditions(handling, true), expected);
+  expected.add(Condition::unagreed);
+  EXPECT_EQ(passing_conditions(handling, false), expected);
+  EXPECT_EQ(passing_conditions({}, false), Conditions{});
 }
 
 // ---- the contract and the registry -------------------------------------------------------------------------------
@@ -608,7 +648,7 @@ TEST(Policy, KindsOfLaterIssuesAreDeniedByDefault) {
           for (std::uint16_t bits = 0; bits < relation_sets; ++bits)
             if (decide({act, set_of(std::vector<R>{role}), {bits}, row.kind, queue}).allowed) FAIL() << row.name;
   }
-  EXPECT_EQ(later, (std::set<K>{K::information_nominative, K::transmission, K::orientation_cpraf, K::agrement}));
+  EXPECT_EQ(later, (std::set<K>{K::information_nominative, K::agrement}));
 }
 
 TEST(Policy, EveryRuleIsAFrenchTokenForbidsSayInterdit) {
@@ -808,18 +848,18 @@ TEST_F(Visibility, AToolSeesAsMuchAsAReferent) {
                                              "outil-transport", "secretaire"}));
 }
 
-TEST_F(Visibility, AMemberOfAnInstanceSeesItsSeatsTheCommunesItServesAndNoOtherInstance) {
-  EXPECT_EQ(seen_by("ged-1"),
-            (Ids{"csi-89", "audit/89", "ged/89", "org/auxerre", "org/sens", "org/transports-89", "ged-1", "ged-2",
-                 "secretaire", "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
-  EXPECT_EQ(seen_by("clir-1"),
-            (Ids{"csi-89", "audit/89", "clir/89", "org/auxerre", "org/sens", "org/transports-89", "clir-1",
-                 "secretaire", "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
-  EXPECT_EQ(seen_by("cpraf-1"),
-            (Ids{"csi-89", "audit/89", "cpraf/89", "org/auxerre", "org/sens", "org/transports-89", "cpraf-1",
-                 "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
-  EXPECT_EQ(seen_by("secretaire-21"),
-            (Ids{"csi-89", "audit/89", "ged/21", "org/dijon", "secretaire-21", "referent-dijon"}));
+TEST_F(Visibility, AMemberOfAnInstanceSeesItsSeatsTheCommunesItServesAndOfOtherInstancesTheKeysAlone) {
+  EXPECT_EQ(seen_by("ged-1"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "cpraf/89", "ged/21", "org/auxerre",
+                                   "org/sens", "org/transports-89", "ged-1", "ged-2", "secretaire", "referent-auxerre",
+                                   "maire-auxerre", "referent-sens", "outil-transport"}));
+  EXPECT_EQ(seen_by("cpraf-1"), (Ids{"csi-89", "audit/89", "cpraf/89", "ged/89", "clir/89", "ged/21", "org/auxerre",
+                                     "org/sens", "org/transports-89", "cpraf-1", "referent-auxerre", "maire-auxerre",
+                                     "referent-sens", "outil-transport"}));
+  EXPECT_EQ(seen_by("clir-1"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "cpraf/89", "ged/21", "org/auxerre",
+                                    "org/sens", "org/transports-89", "clir-1", "secretaire", "referent-auxerre",
+                                    "maire-auxerre", "referent-sens", "outil-transport"}));
+  EXPECT_EQ(seen_by("secretaire-21"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "cpraf/89", "ged/21", "org/dijon",
+                                           "secretaire-21", "referent-dijon"}));
 }
 
 TEST_F(Visibility, AnOperatorSeesHimselfTheContractAndTheAuditQueueNotHisOfficesMembers) {

@@ -613,6 +613,7 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"sealed_note_bytes_max", sealed_note_bytes_max},
       {"access_parts_per_sender_max", access_parts_per_sender_max},
       {"access_parts_max", access_parts_max},
+      {"transfers_chain_max", transfers_chain_max},
       {"case_transmissions_max", case_transmissions_max},
       {"directory_note_bytes_max", directory_note_bytes_max},
       {"directory_entries_max", directory_entries_max},

@@ -1,0 +1,160 @@
+CREATE TABLE meta (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  writer_epoch INTEGER NOT NULL,
+  shard INTEGER NOT NULL,
+  checkpoint TEXT NOT NULL,
+  indexed_through INTEGER NOT NULL,
+  undecodable INTEGER NOT NULL,
+  unknown_key INTEGER NOT NULL
+) STRICT;
+CREATE TABLE shard (
+  id INTEGER PRIMARY KEY,
+  origin TEXT NOT NULL UNIQUE,
+  closed TEXT NOT NULL,
+  last_known TEXT NOT NULL,
+  order_note TEXT NOT NULL
+) STRICT;
+CREATE TABLE queue (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE roster (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,
+  keys BLOB NOT NULL
+) STRICT;
+CREATE TABLE exchange (
+  number INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  nonce BLOB NOT NULL,
+  shard INTEGER NOT NULL,
+  leaf INTEGER NOT NULL,
+  accepted_at INTEGER NOT NULL,
+  queue INTEGER NOT NULL REFERENCES queue (id),
+  queue_number INTEGER NOT NULL,
+  head BLOB NOT NULL,
+  kind INTEGER NOT NULL,
+  case_number INTEGER NOT NULL,
+  roster INTEGER NOT NULL REFERENCES roster (id),
+  body INTEGER NOT NULL,
+  signature BLOB,
+  seal BLOB,
+  address BLOB
+) STRICT;
+CREATE UNIQUE INDEX exchange_by_queue ON exchange (queue, queue_number);
+CREATE TABLE piece (
+  key INTEGER PRIMARY KEY,
+  bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE access_part (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  of INTEGER NOT NULL,
+  lease INTEGER NOT NULL,
+  leased BLOB NOT NULL
+) STRICT;
+CREATE INDEX access_part_added ON access_part (of) WHERE of <> number;
+CREATE TABLE case_file (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  queue INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  opened INTEGER NOT NULL,
+  person TEXT NOT NULL,
+  organisation TEXT NOT NULL,
+  opened_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  exchanges INTEGER NOT NULL,
+  party_updated_at INTEGER NOT NULL,
+  party_exchanges INTEGER NOT NULL,
+  resumes INTEGER NOT NULL,
+  out_of_scope INTEGER NOT NULL,
+  session_at INTEGER NOT NULL,
+  decided_at INTEGER NOT NULL,
+  review_at INTEGER NOT NULL,
+  told_at INTEGER NOT NULL,
+  closed_at INTEGER NOT NULL,
+  recused INTEGER NOT NULL,
+  noticed_at INTEGER NOT NULL,
+  term_at INTEGER NOT NULL,
+  held_until INTEGER NOT NULL
+) STRICT;
+CREATE TABLE recusal (
+  case_number INTEGER NOT NULL REFERENCES case_file (number),
+  person TEXT NOT NULL,
+  PRIMARY KEY (case_number, person)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE withheld (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  until INTEGER NOT NULL
+) STRICT;
+CREATE TABLE case_term (
+  number INTEGER PRIMARY KEY REFERENCES case_file (number),
+  closed_at INTEGER NOT NULL,
+  term INTEGER NOT NULL,
+  noticed_at INTEGER NOT NULL,
+  held_until INTEGER NOT NULL,
+  gone INTEGER NOT NULL
+) STRICT;
+CREATE TABLE case_voice (
+  case_number INTEGER NOT NULL REFERENCES case_file (number),
+  what INTEGER NOT NULL,
+  person TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (case_number, what, person)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erasure (
+  number INTEGER PRIMARY KEY REFERENCES exchange (number),
+  leaf INTEGER NOT NULL
+) STRICT;
+CREATE TABLE term_rule (
+  leaf INTEGER PRIMARY KEY,
+  rule TEXT NOT NULL
+) STRICT;
+CREATE TABLE finger (
+  what INTEGER NOT NULL,
+  key INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (what, key, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE cursor (
+  member TEXT NOT NULL,
+  queue INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (member, queue)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE leaf (
+  key INTEGER PRIMARY KEY,
+  type INTEGER NOT NULL,
+  time INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  nodes BLOB,
+  extra TEXT,
+  month INTEGER NOT NULL,
+  record BLOB
+) STRICT;
+CREATE TABLE opening (
+  leaf INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  exchange INTEGER NOT NULL,
+  opener TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE directory_version (
+  number INTEGER PRIMARY KEY,
+  note TEXT NOT NULL,
+  leaf INTEGER NOT NULL
+) STRICT;
+CREATE TABLE suspension (
+  member TEXT NOT NULL,
+  directory INTEGER NOT NULL REFERENCES directory_version (number),
+  note TEXT NOT NULL,
+  leaf INTEGER NOT NULL,
+  PRIMARY KEY (member, directory)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE directory_entry (
+  type INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  changed INTEGER NOT NULL REFERENCES directory_version (number),
+  bytes BLOB NOT NULL,
+  PRIMARY KEY (type, id, changed)
+) STRICT, WITHOUT ROWID;
