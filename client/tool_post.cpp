@@ -1,5 +1,10 @@
 #include "client/tool_post.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
+#include "client/anomaly.hpp"
 #include "client/passphrase_file.hpp"
 
 namespace pli::client {
@@ -14,6 +19,9 @@ Outcome<void> told(const FlushReport& sent) {
   if (sent.stopped && exit_class(*sent.stopped) == ExitClass::verification_failed) return *sent.stopped;
   return {};
 }
+
+/// Of an opening that failed: whether the others may still open.
+bool concerns_one(const Failure& failure) { return is_anomaly(failure) || exit_class(failure) == ExitClass::refused; }
 
 }  // namespace
 
@@ -56,18 +64,44 @@ Outcome<OutboxItem> ToolPost::post(std::string_view json, const std::string& que
 Outcome<std::size_t> ToolPost::receive(const OnAnswer& on_answer) {
   auto session = Session::open(profile_, keys_, clock_);
   if (!session) return session.error();
-  auto sent = Outbox(profile_, clock_).flush(**session);
+  Outbox outbox(profile_, clock_);
+  auto sent = outbox.flush(**session);
   if (!sent && !goes_later(sent.error())) return sent.error();
   if (sent)
     if (auto verified = told(*sent); !verified) return verified.error();
   Inbox inbox(**session);
   auto headers = inbox.refresh();
   if (!headers) return headers.error();
+  // Those that came with others and did not open: the cursor has passed them.
+  auto unopened = received(profile_);
+  if (!unopened) return unopened.error();
+  const auto is_new = [&](const InboxItem& item) {
+    return std::any_of(headers->begin(), headers->end(),
+                       [&](const InboxItem& header) { return header.exchange == item.exchange; });
+  };
+  unopened->erase(std::remove_if(unopened->begin(), unopened->end(),
+                                 [&](const InboxItem& item) {
+                                   return !item.visible || item.opened || item.superseded || is_new(item);
+                                 }),
+                  unopened->end());
+  headers->insert(headers->begin(), std::make_move_iterator(unopened->begin()),
+                  std::make_move_iterator(unopened->end()));
   std::size_t handed_over = 0;
+  std::optional<Failure> first;  // told once everything that can be handed over has been
+  const auto remember = [&](const protocol::ExchangeId& exchange, const Failure& failure) {
+    if (!first) first = failure;
+    // A report that cannot be kept must not hide what it would have reported.
+    if (is_anomaly(failure)) static_cast<void>(report_anomaly(outbox, **session, exchange, failure));
+  };
   for (const InboxItem& header : *headers) {
     if (header.visible) {
       auto opened = open_exchange(**session, header.exchange, {protocol::Motif::lecture_du_retour});
-      if (!opened && !is(opened.error(), protocol::Code::erased)) return opened.error();
+      if (!opened && !is(opened.error(), protocol::Code::erased)) {
+        if (!concerns_one(opened.error())) return opened.error();
+        remember(header.exchange, opened.error());
+        continue;
+      }
+      if (opened && opened->gossip_alarm) remember(header.exchange, *opened->gossip_alarm);
       if (opened && opened->form) {
         if (auto taken = on_answer({header, *opened->form}); !taken) return taken.error();
         ++handed_over;
@@ -75,7 +109,9 @@ Outcome<std::size_t> ToolPost::receive(const OnAnswer& on_answer) {
     }
     if (auto kept = inbox.handed_over({header}); !kept) return kept.error();  // until then it comes again
   }
-  return handed_over;
+  if (!first) return handed_over;
+  if (auto reported = outbox.flush(**session); !reported && !goes_later(reported.error())) return reported.error();
+  return *first;
 }
 
 }  // namespace pli::client

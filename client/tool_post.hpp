@@ -38,9 +38,10 @@ class ToolPost {
   [[nodiscard]] Outcome<OutboxItem> post(std::string_view json, const std::string& queue);
 
   /// Opens whatever has come since and hands it over; each opening is recorded. At least once: an answer counts as
-  /// received when `on_answer` has returned without an error, and comes again until then. What carries no form, or can
-  /// no longer be opened, is passed over. How many were handed over. Errors: that of `on_answer`; unreachable,
-  /// refusals, alarms (inbox.hpp), local_store.
+  /// received when `on_answer` has returned without an error, and comes again until then. What carries no form, or is
+  /// erased, is passed over. How many were handed over. Errors: that of `on_answer`; unreachable, refusals, alarms
+  /// (inbox.hpp), local_store; and, once all the others were handed over, why the first did not open (it comes again),
+  /// or what its author saw of the log and we did not, either reported to the auditors where it is an anomaly.
   using OnAnswer = std::function<Outcome<void>(const Answer&)>;
   [[nodiscard]] Outcome<std::size_t> receive(const OnAnswer& on_answer);
 

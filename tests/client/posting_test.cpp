@@ -92,6 +92,39 @@ TEST_F(Posting, P7IsToldOfAReceiptThatDoesNotHold) {
       << client::code_text(received.error());
 }
 
+TEST_F(Posting, OneThatDoesNotOpenHoldsUpNoOtherAndIsReported) {
+  auto post = client::ToolPost::open(folder_.path(), passphrase());
+  ASSERT_TRUE(post.has_value());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE((*post)->post(json_, "ged/89").has_value());
+  std::optional<protocol::ExchangeId> spoilt;
+  socket_.with_broker([&](MemoryBroker& held) {
+    held.bend = [&spoilt](const protocol::Request&, protocol::ReplyBody& body) {
+      auto* opened = std::get_if<protocol::Opened>(&body);
+      if (opened == nullptr) return;
+      if (!spoilt) spoilt = opened->exchange;
+      if (opened->exchange == *spoilt && !opened->payload.empty()) opened->payload.back() ^= 1U;
+    };
+  });
+  std::vector<protocol::ExchangeId> came;
+  const auto take = [&](const client::Answer& answer) -> client::Outcome<void> {
+    came.push_back(answer.header.exchange);
+    return {};
+  };
+  const auto received = (*post)->receive(take);
+  ASSERT_FALSE(received.has_value());
+  EXPECT_TRUE(client::is(received.error(), protocol::LocalCode::payload_mismatch))
+      << client::code_text(received.error());
+  EXPECT_EQ(came.size(), 2U) << "the others";
+  socket_.with_broker([&](MemoryBroker& held) {
+    EXPECT_EQ(held.exchange_count(), 4U) << "and the report of it";
+    held.bend = {};
+  });
+  came.clear();
+  ASSERT_TRUE((*post)->receive(take).has_value());
+  ASSERT_EQ(came.size(), 1U);
+  EXPECT_EQ(came[0], *spoilt) << "once it opens";
+}
+
 TEST_F(Posting, ThePassphraseComesFromAFileOfOursThatNobodyElseMayRead) {
   const auto file = folder_.path() / "phrase";
   const auto refusal = [&] { return client::code_text(client::ToolPost::open(folder_.path(), file).error()); };
