@@ -36,15 +36,6 @@ bool is_instance(std::string_view queue) {
   return kind == protocol::QueueKind::ged || kind == protocol::QueueKind::clir || kind == protocol::QueueKind::cpraf;
 }
 
-/// Nothing for an entry that is no charter of ours: it was signed, and is nothing to count by.
-std::optional<protocol::CharterTerm> charter_of(const protocol::Entry& entry) {
-  const auto from = audit::parse_decimal(entry.text("not-before"));
-  const auto to = audit::parse_decimal(entry.text("not-after"));
-  if (!from || !to || *from >> 63 != 0 || *to >> 63 != 0) return std::nullopt;
-  return protocol::CharterTerm{
-      entry.text("territory"), {static_cast<std::int64_t>(*from)}, {static_cast<std::int64_t>(*to)}};
-}
-
 }  // namespace
 
 std::uint64_t& DutyCount::of(protocol::DutyState state) {
@@ -62,6 +53,16 @@ std::uint64_t& DutyCount::of(protocol::DutyState state) {
 std::map<protocol::Duty, DutyCount> count_duties(const std::vector<ReportedDuty>& duties) {
   std::map<protocol::Duty, DutyCount> out;
   for (const ReportedDuty& each : duties) ++out[each.deadline.duty].of(each.deadline.state);
+  return out;
+}
+
+std::vector<ReportedDuty> charter_duties(const KnownDirectory& directory, UnixMillis now) {
+  std::vector<protocol::CharterTerm> terms;
+  for (const protocol::Charter& charter : directory.charters())
+    terms.push_back({charter.territory, charter.not_before, charter.not_after});
+  std::vector<ReportedDuty> out;
+  for (protocol::CharterDeadline& each : protocol::charter_deadlines(std::move(terms), now))
+    out.push_back({std::move(each.deadline), each.territory, {}, false});
   return out;
 }
 
@@ -146,14 +147,7 @@ std::vector<ReportedDuty> ContractReporter::finish(const KnownDirectory& directo
              from, contract->ends, points == points_.end() ? std::vector<Moment>() : points->second, delays, now))
       out.push_back({std::move(deadline), queue->id, {}, false});
   }
-  std::vector<protocol::CharterTerm> charters;
-  for (const ProvenEntry& proven : directory.entries()) {
-    const auto entry = protocol::decode_entry(proven.entry);
-    if (!entry || entry->type != protocol::EntryType::charte) continue;
-    if (auto charter = charter_of(*entry)) charters.push_back(*std::move(charter));
-  }
-  for (protocol::CharterDeadline& each : protocol::charter_deadlines(std::move(charters), now))
-    out.push_back({std::move(each.deadline), each.territory, {}, false});
+  for (ReportedDuty& each : charter_duties(directory, now)) out.push_back(std::move(each));
   return out;
 }
 

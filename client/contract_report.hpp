@@ -29,6 +29,9 @@ struct DutyCount {
 };
 [[nodiscard]] std::map<protocol::Duty, DutyCount> count_duties(const std::vector<ReportedDuty>& duties);
 
+/// Of the charters that the directory shows: one for each territory that ever had one.
+[[nodiscard]] std::vector<ReportedDuty> charter_duties(const KnownDirectory& directory, UnixMillis now);
+
 /// Takes every record in the journal's order. Memory: a few moments for each case. A record that was erased at its
 /// term, and so a case that began before, counts for nothing.
 class ContractReporter {

@@ -106,6 +106,19 @@ Outcome<void> DirectoryDraft::put(std::vector<Entry> changed) {
   return replace(std::move(entries));
 }
 
+Outcome<void> DirectoryDraft::put_seated(protocol::Member member) {
+  std::vector<Entry> changed;
+  if (member.roles.has(protocol::Role::maire)) {
+    const std::string own = "person/" + member.person;
+    if (std::find(member.seats.begin(), member.seats.end(), own) == member.seats.end()) member.seats.push_back(own);
+    if (directory_->queue(own) == nullptr)
+      changed.push_back(
+          protocol::write_queue({own, protocol::QueueKind::person, member.territory, {}, {}}, new_salt()));
+  }
+  changed.push_back(protocol::write_member(member, new_salt()));
+  return put(std::move(changed));
+}
+
 Outcome<void> DirectoryDraft::add_queue(std::string_view id, std::string_view territory,
                                         std::string_view organisation) {
   const auto kind = protocol::queue_kind_of(id);
@@ -135,7 +148,7 @@ Outcome<void> DirectoryDraft::enrol(const Enrolment& enrolment, const protocol::
   member.not_before = enrolment.not_before;
   member.not_after = enrolment.not_after;
   member.keys = card.keys;
-  return put({protocol::write_member(member, new_salt())});
+  return put_seated(std::move(member));
 }
 
 Outcome<void> DirectoryDraft::renew(const protocol::Card& card) {
@@ -171,27 +184,14 @@ Outcome<void> DirectoryDraft::change_validity(std::string_view id, UnixMillis no
   if (!member) return member.error();
   member->not_before = not_before;
   member->not_after = not_after;
-  return put({protocol::write_member(*member, new_salt())});
+  return put_seated(*std::move(member));
 }
 
-Outcome<void> DirectoryDraft::add_charter(const Charter& charter) {
-  if (!protocol::is_token(charter.id) || !protocol::is_territory(charter.territory) || charter.parties.empty() ||
-      !std::all_of(charter.parties.begin(), charter.parties.end(),
-                   [](const std::string& party) { return protocol::is_plain_text(party, 200); }) ||
-      charter.not_after <= charter.not_before || charter.not_before.value < 0)
-    return usage("a charter needs an id, a territory, its signatories and its dates");
-  if (directory_->position_of(EntryType::charte, charter.id)) return usage("the charter is there already");
-  Entry entry;
-  entry.salt = new_salt();
-  entry.type = EntryType::charte;
-  entry.id = charter.id;
-  entry.add("territory", charter.territory);
-  for (const std::string& party : charter.parties) entry.add("party", party);
-  entry.add("not-before", std::to_string(charter.not_before.value));
-  entry.add("not-after", std::to_string(charter.not_after.value));
-  std::vector<Entry> entries = directory_->entries();
-  entries.push_back(std::move(entry));
-  return replace(std::move(entries));
+Outcome<void> DirectoryDraft::add_charter(const protocol::Charter& charter) {
+  Entry entry = protocol::write_charter(charter, new_salt());
+  if (const auto read = protocol::read_charter(entry); !read) return local(LocalCode::usage, read.error());
+  if (directory_->charter(charter.id) != nullptr) return usage("the charter is there already");
+  return put({std::move(entry)});
 }
 
 Outcome<void> DirectoryDraft::change_contract(const protocol::Contract& contract) {

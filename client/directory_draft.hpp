@@ -26,15 +26,6 @@ struct Enrolment {
   UnixMillis not_after{};
 };
 
-/// An agreement that préfet, maire and procureur signed (design §10).
-struct Charter {
-  std::string id;
-  std::string territory;
-  std::vector<std::string> parties;
-  UnixMillis not_before{};
-  UnixMillis not_after{};
-};
-
 /// What became of one entry between two versions, attribute by attribute: also those this software does not know.
 struct EntryDifference {
   protocol::EntryType type = protocol::EntryType::member;
@@ -58,13 +49,15 @@ class DirectoryDraft {
   /// Errors of all of these: usage (unknown or repeated id, a key that stands elsewhere, an auditor with another role,
   /// a seat that is no queue…); the draft is then as it was.
   [[nodiscard]] Outcome<void> add_queue(std::string_view id, std::string_view territory, std::string_view organisation);
+  /// A maire is given a queue of his own besides, `person/<person>`, and the seat in it.
   [[nodiscard]] Outcome<void> enrol(const Enrolment& enrolment, const protocol::Card& card);
   /// A card that renews a member's keys: the old ones stay his to read with and leave all rosters.
   [[nodiscard]] Outcome<void> renew(const protocol::Card& card);
   [[nodiscard]] Outcome<void> revoke(std::string_view member, UnixMillis now);
   [[nodiscard]] Outcome<void> change_seats(std::string_view member, const std::vector<std::string>& seats);
+  /// A maire enrolled without a queue of his own is given it.
   [[nodiscard]] Outcome<void> change_validity(std::string_view member, UnixMillis not_before, UnixMillis not_after);
-  [[nodiscard]] Outcome<void> add_charter(const Charter& charter);
+  [[nodiscard]] Outcome<void> add_charter(const protocol::Charter& charter);
   /// Under the id it has. Errors: also usage with what protocol::flaw_of() says.
   [[nodiscard]] Outcome<void> change_contract(const protocol::Contract& contract);
   /// What a tool enrolled may post and read, in place of what it could before; it sits where it reads.
@@ -78,6 +71,7 @@ class DirectoryDraft {
   explicit DirectoryDraft(std::shared_ptr<const protocol::Directory> directory) : directory_(std::move(directory)) {}
   [[nodiscard]] Outcome<void> replace(std::vector<protocol::Entry> entries);
   [[nodiscard]] Outcome<void> put(std::vector<protocol::Entry> changed);  ///< each in place of the one there
+  [[nodiscard]] Outcome<void> put_seated(protocol::Member member);        ///< with what a maire has of his own
   [[nodiscard]] Outcome<protocol::Member> find_member(std::string_view id) const;
   std::shared_ptr<const protocol::Directory> directory_;
 };

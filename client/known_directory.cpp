@@ -60,8 +60,13 @@ Outcome<KnownDirectory> KnownDirectory::build(protocol::VerifiedDirectory verifi
         if (!out.tools_.emplace(tool->id, *tool).second) return unproven("a tool stands twice");
         break;
       }
-      case protocol::EntryType::charte:
-      case protocol::EntryType::policy: break;  // proven and kept; nothing here decides by them yet
+      case protocol::EntryType::charte: {
+        auto charter = protocol::read_charter(*entry);
+        if (!charter) return unproven("a proven charter entry cannot be read");
+        out.charters_.push_back(*std::move(charter));
+        break;
+      }
+      case protocol::EntryType::policy: break;  // proven and kept; nothing here decides by it yet
     }
   }
   out.entries_ = std::move(entries);

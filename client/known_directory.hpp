@@ -66,6 +66,7 @@ class KnownDirectory {
   [[nodiscard]] const protocol::Queue* queue(std::string_view id) const;
   [[nodiscard]] const protocol::Tool* tool(std::string_view id) const;  ///< what it may post and read
   [[nodiscard]] const protocol::Contract* contract() const { return contract_ ? &*contract_ : nullptr; }
+  [[nodiscard]] const std::vector<protocol::Charter>& charters() const { return charters_; }
   [[nodiscard]] std::vector<const protocol::Member*> members() const;
   [[nodiscard]] std::vector<const protocol::Queue*> queues() const;
   /// Queues of one kind that cover or lie in a territory: where a form goes, whose auditors a note is sealed to.
@@ -80,6 +81,7 @@ class KnownDirectory {
   std::map<crypto::SignPublic, std::string> by_sign_;
   std::map<std::string, protocol::Queue, std::less<>> queues_;
   std::map<std::string, protocol::Tool, std::less<>> tools_;
+  std::vector<protocol::Charter> charters_;
   std::optional<protocol::Contract> contract_;
 };
 

@@ -570,6 +570,31 @@ Entry write_tool(const Tool& tool, const ByteArray<16>& salt) {
   return entry;
 }
 
+Result<Charter> read_charter(const Entry& entry) {
+  if (entry.type != EntryType::charte || !is_token(entry.id)) return invalid("not a charter entry");
+  AttributeReader in(entry);
+  Charter charter;
+  charter.id = entry.id;
+  charter.territory = in.text("territory", is_territory);
+  charter.parties = in.texts("party", is_line);
+  charter.not_before = in.millis("not-before");
+  charter.not_after = in.millis("not-after");
+  if (!in.ok()) return invalid("charter entry with a missing, repeated or malformed attribute");
+  if (charter.parties.size() < charter_parties_min) return invalid("charter with too few signatories");
+  if (charter.parties.size() > charter_parties_max) return Error{Errc::over_limit, "charter"};
+  if (charter.not_after <= charter.not_before) return invalid("charter never in force");
+  return charter;
+}
+
+Entry write_charter(const Charter& charter, const ByteArray<16>& salt) {
+  Entry entry{salt, EntryType::charte, charter.id, {}};
+  entry.add("territory", charter.territory);
+  for (const std::string& party : charter.parties) entry.add("party", party);
+  entry.add("not-before", std::to_string(charter.not_before.value));
+  entry.add("not-after", std::to_string(charter.not_after.value));
+  return entry;
+}
+
 Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> entries) {
   if (entries.size() > directory_entries_max) return Error{Errc::over_limit, "too many directory entries"};
   std::shared_ptr<Directory> built(new Directory());
@@ -609,6 +634,10 @@ Result<std::shared_ptr<const Directory>> Directory::build(std::vector<Entry> ent
       Result<Tool> tool = read_tool(entry);
       if (!tool) return tool.error();
       directory.tools_.emplace_hint(directory.tools_.end(), entry.id, *std::move(tool));
+    } else if (entry.type == EntryType::charte) {
+      Result<Charter> charter = read_charter(entry);
+      if (!charter) return charter.error();
+      directory.charters_.emplace_hint(directory.charters_.end(), entry.id, *std::move(charter));
     }
   }
   // read_member saw to it that no member repeats a key of its own.
@@ -691,6 +720,18 @@ const Contract* Directory::contract() const { return contract_ ? &*contract_ : n
 const Tool* Directory::tool(std::string_view id) const {
   const auto found = tools_.find(id);
   return found == tools_.end() ? nullptr : &found->second;
+}
+
+const Charter* Directory::charter(std::string_view id) const {
+  const auto found = charters_.find(id);
+  return found == charters_.end() ? nullptr : &found->second;
+}
+
+std::vector<const Charter*> Directory::charters() const {
+  std::vector<const Charter*> out;
+  out.reserve(charters_.size());
+  for (const auto& [id, charter] : charters_) out.push_back(&charter);
+  return out;
 }
 
 std::vector<const Member*> Directory::members() const {

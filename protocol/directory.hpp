@@ -178,6 +178,21 @@ struct Tool {
 [[nodiscard]] Result<Tool> read_tool(const Entry& entry);
 [[nodiscard]] Entry write_tool(const Tool& tool, const ByteArray<16>& salt);
 
+/// A charter entry, read: what préfet, maire and procureur signed for a commune, without which nothing nominative is
+/// given to its maire (design §10). Attributes: territory, party*, not-before, not-after (ms, excluded).
+struct Charter {
+  std::string id;
+  std::string territory;
+  std::vector<std::string> parties;
+  UnixMillis not_before{};
+  UnixMillis not_after{};
+
+  [[nodiscard]] bool in_force_at(UnixMillis now) const { return not_before <= now && now < not_after; }
+  bool operator==(const Charter&) const = default;
+};
+[[nodiscard]] Result<Charter> read_charter(const Entry& entry);
+[[nodiscard]] Entry write_charter(const Charter& charter, const ByteArray<16>& salt);
+
 /// One whole version in memory, indexed: what the broker decides by and the authority edits.
 /// Immutable once built; share it by shared_ptr.
 class Directory {
@@ -206,6 +221,8 @@ class Directory {
   [[nodiscard]] const Queue* queue(std::string_view id) const;
   [[nodiscard]] const Contract* contract() const;
   [[nodiscard]] const Tool* tool(std::string_view id) const;
+  [[nodiscard]] const Charter* charter(std::string_view id) const;
+  [[nodiscard]] std::vector<const Charter*> charters() const;
   [[nodiscard]] std::vector<const Member*> members() const;
   [[nodiscard]] std::vector<const Queue*> queues() const;
   [[nodiscard]] std::vector<const Member*> seated(std::string_view queue_id) const;  ///< not revoked
@@ -219,6 +236,7 @@ class Directory {
   std::map<std::string, Member, std::less<>> members_;
   std::map<std::string, Queue, std::less<>> queues_;
   std::map<std::string, Tool, std::less<>> tools_;
+  std::map<std::string, Charter, std::less<>> charters_;
   std::map<std::string, std::vector<const Member*>, std::less<>> seated_;  // into members_
   std::map<crypto::CurvePublic, std::string> by_curve_;
   std::map<crypto::SignPublic, std::string> by_sign_;

@@ -85,6 +85,8 @@ inline constexpr std::size_t contract_parties_max = 64;
 inline constexpr std::size_t contract_communes_max = 256;
 inline constexpr std::size_t contract_engagements_max = 32;
 inline constexpr std::size_t contract_referents_max = 16;
+inline constexpr std::size_t charter_parties_min = 3;  ///< préfet, maire, procureur
+inline constexpr std::size_t charter_parties_max = 16;
 inline constexpr std::size_t tool_queues_max = 32;  ///< it may post to; and as many that it may read
 
 // Fairness: for each enrolled identity.

@@ -508,6 +508,10 @@ Relations relations_to_queue(const Directory& directory, const Member& viewer, c
   if (member && is_instance(queue.kind)) out.add(Relation::correspondent);  // to seal to it what is passed on
   if (member && queue.kind == QueueKind::org && instance_covers(directory, viewer, queue.territory))
     out.add(Relation::correspondent);
+  // A maire's own: of a nominative information, which the secretariat alone gives.
+  if (viewer.roles.has(Role::secretariat) && queue.kind == QueueKind::person &&
+      instance_covers(directory, viewer, queue.territory))
+    out.add(Relation::correspondent);
   return out;
 }
 
@@ -623,6 +627,14 @@ Relations relations_to_entry(const Directory& directory, const Member& viewer, c
         out.bits = static_cast<std::uint16_t>(out.bits | relations_to_member(directory, viewer, *tool).bits);
       break;
     case EntryType::charte:
+      // Who gives under it, and whose commune it is of.
+      if (const Charter* charter = directory.charter(entry.id)) {
+        const bool given =
+            has_any(viewer.roles, instance_roles()) && instance_covers(directory, viewer, charter->territory);
+        const bool received = has_any(viewer.roles, senders()) && related(viewer.territory, charter->territory);
+        if (given || received) out.add(Relation::correspondent);
+      }
+      break;
     case EntryType::policy: break;  // no rule yet, so shown to auditors alone
   }
   return out;

@@ -96,6 +96,8 @@ Outcome<Counted> count_own(Sitting& sitting, Session& session) {
   for (protocol::Deadline& deadline :
        own_situation(seen->acts, session.directory(), session.member_id(), sitting.clock().now()))
     out.duties.push_back({std::move(deadline), own, {}, false});
+  for (ReportedDuty& each : charter_duties(session.directory(), sitting.clock().now()))
+    out.duties.push_back(std::move(each));
   return out;
 }
 

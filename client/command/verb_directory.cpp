@@ -823,7 +823,7 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
 
   add_directory_contract(*group, sitting, verdict);
 
-  auto charter = std::make_shared<std::pair<fs::path, Charter>>();
+  auto charter = std::make_shared<std::pair<fs::path, protocol::Charter>>();
   auto charter_days = std::make_shared<std::int64_t>(365);
   verb = group->add_subcommand("charter", "Enter a charter signed by préfet, maire and procureur");
   verb->footer(

@@ -703,7 +703,7 @@ TEST_F(DraftTest, TellsEveryAttributeThatDiffersAndNoSalt) {
 }
 
 TEST_F(DraftTest, KeepsACharter) {
-  client::Charter charter;
+  protocol::Charter charter;
   charter.id = "charte-bellerive";
   charter.territory = "89024";
   charter.parties = {"Le préfet", "Le maire", "Le procureur"};
@@ -713,8 +713,34 @@ TEST_F(DraftTest, KeepsACharter) {
   EXPECT_TRUE(draft_.directory().position_of(protocol::EntryType::charte, "charte-bellerive").has_value());
   EXPECT_FAILS_WITH(draft_.add_charter(charter), LocalCode::usage);
   charter.id = "charte-2";
-  charter.parties.clear();
+  charter.parties.pop_back();
   EXPECT_FAILS_WITH(draft_.add_charter(charter), LocalCode::usage);
+}
+
+TEST_F(DraftTest, GivesAMaireAQueueOfHisOwnAndNobodyElse) {
+  auto maire = enrolment("m.bellerive");
+  maire.roles = {};
+  maire.roles.add(protocol::Role::maire);
+  maire.person = "p.bellerive";
+  maire.seats = {"ged/89"};
+  maire.territory = "89024";
+  ASSERT_TRUE(draft_.enrol(maire, card(crypto::Identity::generate())).has_value());
+  const protocol::Queue* own = draft_.directory().queue("person/p.bellerive");
+  ASSERT_NE(own, nullptr);
+  EXPECT_EQ(own->territory, "89024");
+  EXPECT_EQ(own->keys.size(), 1U);
+  // Enrolled before there were any, he is given it when his enrolment is extended; once given it stays one.
+  ASSERT_TRUE(draft_.change_seats("m.bellerive", {"ged/89"}).has_value());
+  EXPECT_TRUE(draft_.directory().queue("person/p.bellerive")->keys.empty());
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(draft_.change_validity("m.bellerive", spring, in(700 + round)).has_value());
+    EXPECT_EQ(draft_.directory().member("m.bellerive")->seats,
+              (std::vector<std::string>{"ged/89", "person/p.bellerive"}));
+    EXPECT_EQ(draft_.directory().queue("person/p.bellerive")->keys.size(), 1U);
+  }
+  ASSERT_TRUE(draft_.enrol(enrolment("ged.deux"), card(crypto::Identity::generate())).has_value());
+  for (const protocol::Queue* queue : draft_.directory().queues())
+    EXPECT_TRUE(queue->kind != protocol::QueueKind::person || queue->id == "person/p.bellerive") << queue->id;
 }
 
 }  // namespace

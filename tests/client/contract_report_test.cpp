@@ -164,5 +164,20 @@ TEST_F(ContractReportTest, ACharterOfTheDirectoryIsInForceOrMissing) {
   EXPECT_EQ(report(spring + 30 * day)[0].deadline.state, DutyState::late);
 }
 
+TEST_F(ContractReportTest, ACharterIsShownToItsCommuneAndToTheInstancesThatCoverIt) {
+  ASSERT_TRUE(
+      world_.draft()
+          .add_charter({"charte-bellerive", "89024", {"Préfet", "Maire", "Procureur"}, spring, spring + 30 * day})
+          .has_value());
+  broker_.publish(world_.sign_version(spring));
+  for (const char* member : {"secretariat", "ged.un", "r.bellerive"}) {
+    const auto desk = connected(member);
+    const auto list = client::charter_duties(desk->session->directory(), spring + day);
+    ASSERT_EQ(list.size(), 1U) << member;
+    EXPECT_EQ(list[0].subject, "89024");
+    EXPECT_EQ(list[0].deadline.state, DutyState::running);
+  }
+}
+
 }  // namespace
 }  // namespace pli::testing

@@ -1,5 +1,5 @@
-// Any bytes as a directory entry; what reads as a member, a queue, a tool or a contract is written and read again
-// alike.
+// Any bytes as a directory entry; what reads as a member, a queue, a tool, a charter or a contract is written and read
+// again alike.
 #include "protocol/contract.hpp"
 #include "tests/fuzz/protocol_fuzz.hpp"
 
@@ -22,6 +22,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto tool = read_tool(*entry)) {
     const auto again = read_tool(write_tool(*tool, entry->salt));
     PLI_INVARIANT(again && *again == *tool);
+  }
+  if (const auto charter = read_charter(*entry)) {
+    const auto again = read_charter(write_charter(*charter, entry->salt));
+    PLI_INVARIANT(again && *again == *charter);
   }
   if (const auto contract = read_contract(*entry)) {
     static_cast<void>(flaw_of(*contract));

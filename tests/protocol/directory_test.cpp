@@ -447,6 +447,59 @@ TEST(Tool, StandsWithItsMemberOfThatRoleSeatedWhereItReads) {
   EXPECT_EQ(code_of_failure(Directory::build(world_with(lost))), "invalid_input");
 }
 
+// ---- charters ----------------------------------------------------------------------------------------------------
+
+Charter some_charter() { return {"charte-auxerre", "89024", {"Préfet", "Maire", "Procureur"}, {1000}, {2000}}; }
+
+TEST(Charter, ReadsBackAsItWasWrittenAndIsInForceBetweenItsDays) {
+  const auto read = read_charter(write_charter(some_charter(), filled<16>(5)));
+  ASSERT_TRUE(read) << failure(read);
+  EXPECT_EQ(*read, some_charter());
+  std::vector<Entry> entries = some_world().entries();
+  entries.push_back(write_charter(some_charter(), filled<16>(5)));
+  const auto built = Directory::build(std::move(entries));
+  ASSERT_TRUE(built) << failure(built);
+  ASSERT_EQ((*built)->charters().size(), 1U);
+  EXPECT_EQ(*(*built)->charter("charte-auxerre"), some_charter());
+  EXPECT_EQ((*built)->charter("charte-sens"), nullptr);
+  EXPECT_FALSE(some_charter().in_force_at({999}));
+  EXPECT_TRUE(some_charter().in_force_at({1000}));
+  EXPECT_TRUE(some_charter().in_force_at({1999}));
+  EXPECT_FALSE(some_charter().in_force_at({2000}));
+}
+
+TEST(Charter, RefusesWhatIsNoPlaceNoLineAndNoTime) {
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"territory", "89024"}, {"party", ""}, {"party", "Maire"}, {"not-before", "1000"}, {"not-after", "demain"}};
+  for (const auto& [name, value] : wrong) {
+    Entry entry = write_charter(some_charter(), filled<16>(5));
+    entry.add(name, value);
+    EXPECT_EQ(code_of_failure(read_charter(entry)), "invalid_input") << name << " " << value;
+    std::vector<Entry> entries = some_world().entries();
+    entries.push_back(entry);
+    EXPECT_EQ(code_of_failure(Directory::build(std::move(entries))), "invalid_input") << name << " " << value;
+  }
+  Charter never = some_charter();
+  never.not_after = never.not_before;
+  EXPECT_EQ(code_of_failure(read_charter(write_charter(never, filled<16>(5)))), "invalid_input");
+  Charter nowhere = some_charter();
+  nowhere.territory = "yonne";
+  EXPECT_EQ(code_of_failure(read_charter(write_charter(nowhere, filled<16>(5)))), "invalid_input");
+}
+
+TEST(Charter, HasThreeSignatoriesAtLeastAndSoManyAtMost) {
+  const auto with = [](std::size_t count) {
+    Charter charter = some_charter();
+    charter.parties.clear();
+    for (std::size_t i = 0; i < count; ++i) charter.parties.push_back("Signataire " + std::to_string(i));
+    return code_of_failure(read_charter(write_charter(charter, filled<16>(5))));
+  };
+  EXPECT_EQ(with(charter_parties_min - 1), "invalid_input");
+  EXPECT_EQ(with(charter_parties_min), "");
+  EXPECT_EQ(with(charter_parties_max), "");
+  EXPECT_EQ(with(charter_parties_max + 1), "over_limit");
+}
+
 // ---- the note ----------------------------------------------------------------------------------------------------
 
 TEST(DirectoryHead, PrintsAndParsesToTheSameText) {

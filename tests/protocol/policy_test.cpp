@@ -843,6 +843,32 @@ TEST_F(Visibility, AToolWhoseVoletTheContractLeavesOutIsOutsideIt) {
   }
 }
 
+TEST_F(Visibility, ACharterIsSeenByTheSendersOfItsTerritoryAndTheInstancesThatCoverIt) {
+  std::vector<Entry> entries = directory_->entries();
+  const Entry charter =
+      write_charter({"charte-auxerre", "89024", {"Préfet", "Maire", "Procureur"}, {1000}, {2000}}, {});
+  entries.push_back(charter);
+  const auto built = Directory::build(entries);
+  ASSERT_TRUE(built) << built.error().detail;
+  std::set<std::string> viewers;
+  for (const Member* viewer : (*built)->members())
+    if (may_see_entry(**built, *viewer, charter)) viewers.insert(viewer->id);
+  EXPECT_EQ(viewers, (std::set<std::string>{"auditrice", "secretaire", "ged-1", "ged-2", "clir-1", "cpraf-1",
+                                            "referent-auxerre", "maire-auxerre", "outil-transport"}));
+}
+
+TEST_F(Visibility, AMairesOwnQueueIsSeenByHimAndTheSecretariatsThatCoverHim) {
+  std::vector<Entry> entries = directory_->entries();
+  const Entry own = write_queue({"person/p.maire-auxerre", Q::person, "89024", {}, {}}, {});
+  entries.push_back(own);
+  const auto built = Directory::build(entries);
+  ASSERT_TRUE(built) << built.error().detail;
+  std::set<std::string> viewers;
+  for (const Member* viewer : (*built)->members())
+    if (may_see_entry(**built, *viewer, own)) viewers.insert(viewer->id);
+  EXPECT_EQ(viewers, (std::set<std::string>{"auditrice", "secretaire", "maire-auxerre"}));
+}
+
 TEST_F(Visibility, AToolSeesAsMuchAsAReferent) {
   EXPECT_EQ(seen_by("outil-transport"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "cpraf/89", "org/transports-89",
                                              "outil-transport", "secretaire"}));

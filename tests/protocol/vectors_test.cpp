@@ -626,6 +626,8 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"contract_communes_max", contract_communes_max},
       {"contract_engagements_max", contract_engagements_max},
       {"contract_referents_max", contract_referents_max},
+      {"charter_parties_min", charter_parties_min},
+      {"charter_parties_max", charter_parties_max},
       {"tool_queues_max", tool_queues_max},
       {"in_flight_max", in_flight_max},
       {"connections_per_identity_max", connections_per_identity_max},
