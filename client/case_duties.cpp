@@ -48,6 +48,14 @@ std::optional<Kind> kind_of(std::uint16_t number) {
   return row == nullptr ? std::nullopt : std::optional<Kind>(row->kind);
 }
 
+/// Whether an act is of this case where its members have it: of a linked case also what passed it on, under the number
+/// of the case it came from; not what passed this one on, which stands in the other instance.
+bool is_of(const protocol::CaseItem& item, const KnownAct& act) {
+  if (act.case_id == item.origin) return act.queue == item.queue;
+  return std::none_of(item.transmitted.begin(), item.transmitted.end(),
+                      [&](const protocol::Transmitted& passed) { return passed.queue == act.queue; });
+}
+
 /// Done by somebody, and nobody told when.
 constexpr Moment untold{};
 
@@ -110,7 +118,8 @@ std::string called_for(const protocol::CaseItem& item, const std::vector<const K
   std::string author;
   for (const KnownAct* act : acts) {
     const protocol::Member* sender = directory.member(act->sender);
-    if (act->exchange == item.case_id && sender != nullptr) author = sender->organisation;
+    const bool reports = act->exchange == item.case_id && item.origin == Digest{};
+    if (reports && sender != nullptr) author = sender->organisation;
     if (kind_of(act->kind) == Kind::recusation) recused.push_back(act->sender);
   }
   std::vector<std::string> others;
@@ -199,7 +208,10 @@ std::vector<CaseDuties> duties_of(const std::vector<protocol::CaseItem>& cases, 
   std::vector<CaseDuties> out;
   for (const protocol::CaseItem& item : cases) {
     if (item.state == protocol::text_of(protocol::CaseState::efface)) continue;
-    const std::vector<const KnownAct*>& own = by_case[item.case_id];
+    std::vector<const KnownAct*> own = by_case[item.case_id];
+    if (item.origin != Digest{}) own.insert(own.end(), by_case[item.origin].begin(), by_case[item.origin].end());
+    own.erase(std::remove_if(own.begin(), own.end(), [&](const KnownAct* act) { return !is_of(item, *act); }),
+              own.end());
     CaseDuties duties;
     duties.item = item;
     duties.deadlines = item.commune ? party_duties(item, own, delays, now) : instance_duties(item, own, delays, now);

@@ -90,7 +90,9 @@ void ContractReporter::add_submission(const AuditedRecord& record, const Moment&
     return;
   }
   std::size_t at = cases_.size();
-  if (protocol::row_of(*kind)->opens_case) {
+  // What passes a case on opens one of its own in the other instance, which owes what any instance owes.
+  const bool passes_on = protocol::is_transmission(*kind);
+  if (protocol::row_of(*kind)->opens_case || passes_on) {
     // Accepted again in a shard after a rollback, it is the same case.
     const auto [found, fresh] = known_.try_emplace(short_id(*exchange), at);
     at = found->second;

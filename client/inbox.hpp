@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/session.hpp"
+#include "protocol/case_life.hpp"
 
 namespace pli::client {
 
@@ -50,6 +51,12 @@ struct InboxItem {
   bool opened = false;      ///< by this profile
   bool superseded = false;  ///< its place was lost in a rollback, and it has not come again
 };
+
+/// Whether it is what passed a case on to this queue: its id is that of the linked case.
+[[nodiscard]] inline bool is_transfer(const InboxItem& item) {
+  const protocol::KindRow* row = item.visible ? protocol::row_of_number(item.address.kind) : nullptr;
+  return row != nullptr && protocol::is_transmission(row->kind);
+}
 
 /// A place the broker cannot prove any more, by its own word; what auditors see of the journal shows whether that is
 /// so.

@@ -80,6 +80,7 @@ std::string_view text_of(SenderStatus status) {
     case SenderStatus::former_key: return "former_key";
     case SenderStatus::expired: return "expired";
     case SenderStatus::revoked: return "revoked";
+    case SenderStatus::vouched: return "vouched";
   }
   return {};
 }

@@ -38,6 +38,7 @@ enum class SenderStatus : std::uint8_t {
   former_key,  ///< a key this member has since replaced
   expired,     ///< outside the member's validity
   revoked,     ///< the member was revoked by then
+  vouched,     ///< not among the entries we are shown: a member who is signed for it when he passed it on
 };
 [[nodiscard]] std::string_view text_of(SenderStatus status);
 

@@ -49,10 +49,10 @@ bool sees_link_hints(const Session& session) {
 
 std::optional<LinkEntry> link_entry_of(const OpenedExchange& opened) {
   const protocol::Address& address = opened.content.address;
-  if (!opened.form || !is_instance(address.queue)) return std::nullopt;
+  if (!opened.form || !is_instance(address.queue) || opened.case_id == Digest{}) return std::nullopt;
   LinkEntry out;
   out.exchange = opened.exchange;
-  out.case_id = address.case_id == Digest{} ? opened.exchange : address.case_id;
+  out.case_id = opened.case_id;
   out.territory = address.queue.substr(address.queue.find('/') + 1);
   out.subjects = subjects_of(*opened.form);
   if (out.subjects.empty()) return std::nullopt;

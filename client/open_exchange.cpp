@@ -13,6 +13,7 @@
 #include "crypto/random.hpp"
 #include "crypto/statement.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/retention.hpp"
 
 namespace pli::client {
 namespace {
@@ -34,15 +35,17 @@ struct Wiped {
 
 // ---- the checks ------------------------------------------------------------------------------------------------
 
-/// A header, read, signed by somebody the directory shows; with the way in that came with it, if any.
+/// A header, read and authentic; with the way in that came with it, if any.
 struct Part {
   const protocol::AccessPart* wire = nullptr;
   Bytes address_bytes;
   protocol::Address address;
   protocol::Seal seal;
   crypto::Signature signature{};
-  const protocol::Member* sender = nullptr;
+  const protocol::Member* sender = nullptr;  ///< null: a stranger to the directory
 };
+/// What is to be thought of a sender of whom the directory shows neither key nor name.
+enum class Stranger { refused, to_be_vouched_for };
 
 /// By which a header is judged.
 struct Frame {
@@ -51,7 +54,8 @@ struct Frame {
 };
 
 Outcome<Part> read_header(const protocol::ExchangeId& exchange, const Bytes& address_bytes, const Bytes& seal_bytes,
-                          const crypto::Signature& signature, const Frame& frame) {
+                          const crypto::Signature& signature, const Frame& frame,
+                          Stranger stranger = Stranger::refused) {
   auto address = protocol::decode_address(address_bytes);
   auto seal = protocol::decode_seal(seal_bytes);
   if (!address || !seal || protocol::exchange_id(address_bytes, seal_bytes) != exchange)
@@ -64,7 +68,8 @@ Outcome<Part> read_header(const protocol::ExchangeId& exchange, const Bytes& add
           .has_value();
   if (!authentic) return Failure(LocalCode::sender_unproven, "the signature does not verify");
   const protocol::Member* sender = frame.directory.member_by_sign(address->sender_key);
-  if (sender == nullptr || sender->id != address->sender)
+  const bool unknown = sender == nullptr && frame.directory.member(address->sender) == nullptr;
+  if (unknown ? stranger == Stranger::refused : sender == nullptr || sender->id != address->sender)
     return Failure(LocalCode::sender_unproven, "the directory shows no such key for this sender");
   return Part{nullptr, address_bytes, std::move(*address), *seal, signature, sender};
 }
@@ -278,6 +283,14 @@ Outcome<void> fetch_missing(Session& session, const protocol::OpeningId& opening
   return {};
 }
 
+/// Whether it stands in a queue that is none of ours: then only the reply can bring its header.
+bool is_through_door(const Session& session, const protocol::Opened& opened) {
+  if (!opened.header) return false;
+  const auto address = protocol::decode_address(opened.header->address);
+  const auto seats = session.seats();
+  return address && std::find(seats.begin(), seats.end(), address->queue) == seats.end();
+}
+
 /// The exchange's own header where only ways in that others added came with the reply: to a member who was given access
 /// later, the queue shows it now.
 Outcome<std::optional<protocol::QueueItem>> find_header(Session& session, const protocol::ExchangeId& exchange,
@@ -287,7 +300,7 @@ Outcome<std::optional<protocol::QueueItem>> find_header(Session& session, const 
   if (std::any_of(opened.access.begin(), opened.access.end(), is_own)) return std::optional<protocol::QueueItem>();
   ClientStore& store = session.profile().store();
   auto found = store.find_received(exchange);
-  if (found && !*found) {
+  if (found && !*found && !is_through_door(session, opened)) {
     auto view = Inbox(session).look();
     if (!view) return view.error();
     warnings = std::move(view->alarms);  // another queue's troubles do not keep this exchange shut
@@ -309,6 +322,9 @@ Outcome<std::optional<protocol::QueueItem>> find_header(Session& session, const 
 std::string describe(const protocol::ExchangeId& exchange, const protocol::Opened& opened, const Failure& failure) {
   std::string text = "pli-evidence/1\nfound " + code_text(failure) + "\nwhy " + failure.detail + "\nexchange " +
                      to_hex(exchange) + "\npayload-sha256 " + to_hex(crypto::sha256(opened.payload)) + "\n";
+  if (opened.header)
+    text += "header\naddress " + to_hex(opened.header->address) + "\nseal " + to_hex(opened.header->seal) +
+            "\nsignature " + to_hex(opened.header->signature) + "\n";
   for (const protocol::AccessPart& part : opened.access)
     text += "part " + to_hex(part.exchange) + "\naddress " + to_hex(part.address) + "\nseal " + to_hex(part.seal) +
             "\nsignature " + to_hex(part.signature) + "\nlocked-sha256 " + to_hex(crypto::sha256(part.locked)) + "\n";
@@ -382,6 +398,21 @@ const char* difference(const protocol::Form& form, const protocol::Address& addr
   return nullptr;
 }
 
+/// The case that an opened exchange belongs to for its reader. Through a door it is the one that is linked, in that
+/// queue, to the case its access part names.
+Outcome<Digest> case_as_read(const Profile& profile, const protocol::ExchangeId& exchange,
+                             const VerifiedContent& content) {
+  const protocol::Address& address = content.address;
+  if (!content.way_in || content.way_in->queue == address.queue || protocol::is_party_queue(content.way_in->queue))
+    return address.case_id == Digest{} ? exchange : address.case_id;
+  auto items = received(profile, content.way_in->queue);
+  if (!items) return items.error();
+  Digest out{};
+  for (const InboxItem& item : *items)
+    if (is_transfer(item) && item.address.case_id == content.way_in->case_id) out = item.exchange;
+  return out;
+}
+
 /// ERASED is also answered where the broker cannot read its own key ("cle"): then nothing is erased.
 bool is_erased(const Failure& failure) {
   const auto* refusal = std::get_if<protocol::Refusal>(&failure.cause);
@@ -397,15 +428,20 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
   const Frame frame{invitation, directory};
   const auto own = std::find_if(opened.access.begin(), opened.access.end(),
                                 [&](const protocol::AccessPart& part) { return part.exchange == exchange; });
-  if (own == opened.access.end() && !header)
+  if (own == opened.access.end() && !header && !opened.header)
     return Failure(LocalCode::address_mismatch, "the exchange's own header is missing");
-  auto original = own != opened.access.end()
-                      ? read_part(*own, frame)
-                      : read_header(exchange, header->address, header->seal, header->signature, frame);
+  const auto read_original = [&] {
+    if (own != opened.access.end()) return read_part(*own, frame);
+    if (header) return read_header(exchange, header->address, header->seal, header->signature, frame);
+    return read_header(exchange, opened.header->address, opened.header->seal, opened.header->signature, frame,
+                       Stranger::to_be_vouched_for);
+  };
+  auto original = read_original();
   if (!original) return original.error();
 
   std::optional<Failure> first;
   std::optional<crypto::FileKey> file_key;
+  std::optional<protocol::Address> way_in;
   const auto remember = [&](const Failure& failure) {
     if (!first || is(*first, LocalCode::no_stanza_for_me)) first = failure;
   };
@@ -428,8 +464,14 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
     const bool gives_access = part->address.kind == static_cast<std::uint16_t>(protocol::Kind::acces) &&
                               part->address.in_reply_to == exchange && part->seal.payload == original->seal.payload &&
                               part->seal.payload_size == original->seal.payload_size;
-    if (gives_access) try_part(*part);
+    // In the queue it was sent to, whoever sent it is shown to its members: there nobody else's word counts.
+    const bool speaks_for_sender = original->sender != nullptr || part->address.queue != original->address.queue;
+    if (!gives_access || !speaks_for_sender) continue;
+    try_part(*part);
+    if (file_key) way_in = std::move(part->address);
   }
+  if (!file_key && original->sender == nullptr && !first)
+    return Failure(LocalCode::sender_unproven, "the directory shows no such sender, and nobody speaks for him");
   if (!file_key && !first) return Failure(LocalCode::no_stanza_for_me, "no way in that names this exchange");
   if (!file_key) return std::move(*first);
 
@@ -439,10 +481,20 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
   out.address = std::move(original->address);
   out.seal = original->seal;
   out.signature = original->signature;
-  out.sender_label = original->sender->label;
+  out.vouched = original->sender == nullptr;
+  if (original->sender != nullptr) out.sender_label = original->sender->label;
+  out.way_in = std::move(way_in);
   out.file_key = std::move(*file_key);
   out.plaintext = std::move(*plaintext);
   return out;
+}
+
+Outcome<protocol::ExchangeId> opens(const Profile& profile, const protocol::ExchangeId& id) {
+  auto found = find_received(profile, id);
+  if (!found) return found.error();
+  const bool gives_access =
+      *found && (*found)->visible && (*found)->address.kind == static_cast<std::uint16_t>(protocol::Kind::acces);
+  return gives_access ? (*found)->address.in_reply_to : id;
 }
 
 Outcome<OpenedExchange> open_exchange(Session& session, const protocol::ExchangeId& exchange,
@@ -497,10 +549,16 @@ Outcome<OpenedExchange> open_exchange(Session& session, const protocol::Exchange
   };
   auto received = store.find_received(exchange);
   const bool dated = received && *received && (*received)->item.visible;
-  const UnixMillis accepted = *header ? (*header)->accepted_at
-                              : dated ? (*received)->item.accepted_at
-                                      : out.content.address.created_at;
-  out.sender_status = status_at(accepted);
+  const UnixMillis accepted = *header          ? (*header)->accepted_at
+                              : dated          ? (*received)->item.accepted_at
+                              : opened->header ? opened->header->accepted_at
+                                               : out.content.address.created_at;
+  out.sender_status = out.content.vouched ? SenderStatus::vouched : status_at(accepted);
+  auto of_case = case_as_read(session.profile(), exchange, out.content);
+  if (of_case)
+    out.case_id = *of_case;
+  else
+    warn(of_case.error());
   if (*header)
     if (auto kept = store.set_visible((*header)->queue, **header, out.sender_status); !kept)
       warn(store_failure(kept.error()));

@@ -26,7 +26,13 @@ struct VerifiedContent {
   protocol::Address address;
   protocol::Seal seal;
   crypto::Signature signature{};
-  std::string sender_label;  ///< how the directory calls who signed
+  std::string sender_label;  ///< how the directory calls who signed; empty where it shows no entry of his
+  /// The directory shows nothing of the sender, whose exchange came through the door of another queue: that it is his
+  /// rests on the word of the member who passed it on, whose signature names this exchange and with it the sender's
+  /// key.
+  bool vouched = false;
+  /// The access part that led in, made by its `sender`. None: the exchange's own way in.
+  std::optional<protocol::Address> way_in;
   crypto::FileKey file_key;  ///< for seal_access()
   protocol::Plaintext plaintext;
 
@@ -38,6 +44,7 @@ struct VerifiedContent {
 
 struct OpenedExchange {
   protocol::ExchangeId exchange{};
+  Digest case_id{};  ///< as its reader has it: through a door, of the linked case; zeros where that one is not known
   VerifiedContent content;
   /// The content read as a form. None for kinds that carry none, or for one this version cannot read.
   std::optional<protocol::Form> form;
@@ -61,10 +68,14 @@ struct OpenedExchange {
 [[nodiscard]] Outcome<OpenedExchange> open_exchange(Session& session, const protocol::ExchangeId& exchange,
                                                     const OpenOptions& options);
 
+/// What is opened for `id`: of an access part that this profile has received, the exchange it gives access to; else
+/// `id`. Errors: local_store.
+[[nodiscard]] Outcome<protocol::ExchangeId> opens(const Profile& profile, const protocol::ExchangeId& id);
+
 /// The checks alone, on what an `open` brought, all its parts present. Pure: no disk, no network. Tries the ways in one
 /// after another: the exchange's own, then those that `acces` exchanges added; the errors are those of the first,
-/// unless it merely has no stanza for us. `header` is the exchange's own where only added ways in came.
-/// Errors: the seven above that concern the exchange.
+/// unless it merely has no stanza for us. `header` is the exchange's own where only added ways in came and a queue of
+/// ours holds it; else the one that came with the reply is read. Errors: the seven above that concern the exchange.
 [[nodiscard]] Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened,
                                                      const protocol::ExchangeId& exchange,
                                                      const std::optional<protocol::QueueItem>& header, const Keys& keys,

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/paris_time.hpp"
+#include "protocol/case_life.hpp"
 #include "protocol/contract.hpp"
 
 namespace pli::protocol {
@@ -165,11 +166,13 @@ CaseRoad road_of(std::span<const CaseAct> acts) {
       earliest(out.opened, act.moment);
       continue;
     }
-    if (row_of(act.kind)->opens_case && (!received || act.moment.at < out.received.at)) {
+    // What passes a case on is an act of the linked case it opens, and no step of it.
+    const bool passes_on = is_transmission(act.kind);
+    if ((row_of(act.kind)->opens_case || passes_on) && (!received || act.moment.at < out.received.at)) {
       out.received = act.moment;
       received = true;
     }
-    if (needs_opening(act.kind)) earliest(out.opened_by, act.moment);
+    if (needs_opening(act.kind) && !passes_on) earliest(out.opened_by, act.moment);
     if (act.kind == Kind::decision) earliest(out.decided, act.moment);
     if (act.kind == Kind::retour) earliest(out.answered, act.moment);
     if (act.kind == Kind::retrait) earliest(out.withdrawn, act.moment);

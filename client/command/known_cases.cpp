@@ -4,6 +4,7 @@
 #include "client/client_store.hpp"
 #include "client/command/screen.hpp"
 #include "client/inbox.hpp"
+#include "client/transfer.hpp"
 
 namespace pli::client::command {
 namespace {
@@ -16,11 +17,19 @@ const protocol::CaseItem* find(const std::vector<protocol::CaseItem>& cases, con
   return nullptr;
 }
 
-/// The case an exchange of this profile belongs to; the exchange itself when it opened one, or is not known.
-Outcome<Digest> case_of(const Profile& profile, const Digest& id) {
-  auto item = find_received(profile, id);
-  if (!item) return item.error();
-  if (*item && (*item)->visible && (*item)->address.case_id != Digest{}) return (*item)->address.case_id;
+/// The case, of those listed, that an exchange of this profile belongs to; else the one it names, or opened.
+Outcome<Digest> case_of(const Profile& profile, const std::vector<protocol::CaseItem>& cases, const Digest& id) {
+  auto items = received(profile);
+  if (!items) return items.error();
+  for (const InboxItem& item : *items) {
+    // What came through a door is known by the access part that leads to it.
+    const bool leads = item.visible && item.address.kind == static_cast<std::uint16_t>(protocol::Kind::acces) &&
+                       item.address.in_reply_to == id;
+    if (item.exchange != id && !leads) continue;
+    for (const protocol::CaseItem& each : cases)
+      if (belongs_to(each, item)) return each.case_id;
+    if (item.exchange == id && item.visible && item.address.case_id != Digest{}) return item.address.case_id;
+  }
   auto sent = profile.store().outbox();
   if (!sent) return local(protocol::LocalCode::local_store, sent.error());
   for (const OutboxItem& row : *sent)
@@ -39,7 +48,7 @@ Outcome<protocol::CaseItem> find_case(Session& session, const std::string& text)
   auto id = resolve_id(text, *candidates);
   if (!id) return id.error();
   if (const auto* named = find(*cases, *id)) return *named;
-  auto own = case_of(session.profile(), *id);
+  auto own = case_of(session.profile(), *cases, *id);
   if (!own) return own.error();
   if (const auto* of_exchange = find(*cases, *own)) return *of_exchange;
   return not_found();

@@ -3,6 +3,7 @@
 
 #include "client/command/sitting.hpp"
 #include "client/outbox.hpp"
+#include "protocol/exchange.hpp"
 
 namespace pli::client::command {
 
@@ -11,6 +12,9 @@ namespace pli::client::command {
 [[nodiscard]] int post(Sitting& sitting, const Draft& draft);
 /// Sends what waits and says what became of each.
 [[nodiscard]] int flush_outbox(Sitting& sitting, std::optional<std::int64_t> only);
+
+/// What cannot be believed is not only refused: it is reported to the auditors as an act (decision 4).
+void report_if_anomaly(Sitting& sitting, const protocol::ExchangeId& id, const Failure& failure);
 
 /// Presents again what waits for a case, where something does, and says what became of it.
 void present_again(Sitting& sitting);

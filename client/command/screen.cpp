@@ -14,6 +14,7 @@
 #include "client/client_store.hpp"
 #include "client/outbox.hpp"
 #include "protocol/printable.hpp"
+#include "protocol/retention.hpp"
 
 namespace pli::client::command {
 namespace {
@@ -283,6 +284,9 @@ Outcome<std::vector<Digest>> known_ids(const Profile& profile) {
   for (const InboxItem& item : *items) {
     out.push_back(item.exchange);
     if (item.visible && item.address.case_id != Digest{}) out.push_back(item.address.case_id);
+    // What came through an access part stands in no queue of ours, and is opened by its own number as well.
+    if (item.visible && item.address.kind == static_cast<std::uint16_t>(protocol::Kind::acces))
+      out.push_back(item.address.in_reply_to);
   }
   auto sent = profile.store().outbox();
   if (!sent) return local(protocol::LocalCode::local_store, sent.error());
@@ -298,8 +302,19 @@ const char* french(SenderStatus status) {
     case SenderStatus::former_key: return " (clé remplacée depuis)";
     case SenderStatus::expired: return " (hors de sa période de validité)";
     case SenderStatus::revoked: return " (révoqué à cette date)";
+    case SenderStatus::vouched: return " (attesté par qui l'a transmis)";
   }
   return " (non prouvé)";
+}
+
+std::string nature(const InboxItem& item, const Profile& profile) {
+  const auto* row = protocol::row_of_number(item.address.kind);
+  if (row == nullptr) return "?";
+  if (row->kind != protocol::Kind::acces) return std::string(row->french);
+  if (protocol::is_party_queue(item.queue)) return "Information nominative, remise en personne";
+  const auto original = find_received(profile, item.address.in_reply_to);
+  const bool here = original && *original && (*original)->queue == item.queue;
+  return here ? std::string(row->french) : "Envoi transmis avec le dossier";
 }
 
 std::string sender_text(const InboxItem& item) { return item.address.sender + french(item.sender_status); }
@@ -329,6 +344,7 @@ JsonObject to_json(const InboxItem& item) {
     out.boolean("sender_proven", item.sender_proven).text("sender_status", text_of(item.sender_status));
     bool opens = item.address.case_id == Digest{};
     out.text("case", to_hex(opens ? item.exchange : item.address.case_id));
+    if (item.address.in_reply_to != Digest{}) out.text("reply_to", to_hex(item.address.in_reply_to));
     out.text("urgency", protocol::text_of(static_cast<protocol::Urgency>(item.address.urgency)));
     out.text("created_at", iso_time(item.address.created_at)).text("accepted_at", iso_time(item.accepted_at));
   }

@@ -89,6 +89,8 @@ void print_table(const std::vector<Column>& columns, const std::vector<std::vect
 [[nodiscard]] Outcome<std::vector<Digest>> known_ids(const Profile& profile);
 /// What has to be said behind a sender's name; nothing when its key was in force.
 [[nodiscard]] const char* french(SenderStatus status);
+/// What it is, in French. An access part is named by what it leads to: `pli open` takes its number for that.
+[[nodiscard]] std::string nature(const InboxItem& item, const Profile& profile);
 /// Who signed, as far as the directory proves it.
 [[nodiscard]] std::string sender_text(const InboxItem& item);
 

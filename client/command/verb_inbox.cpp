@@ -50,12 +50,11 @@ std::vector<std::string> row_for(const InboxItem& item, const Profile& profile) 
             "",
             "",
             ""};
-  const auto* row = protocol::row_of_number(item.address.kind);
   bool urgent = item.address.urgency == static_cast<std::uint8_t>(protocol::Urgency::urgente);
   return {item.queue,
           std::to_string(item.head.number.value),
           short_id(item.exchange),
-          row != nullptr ? std::string(row->french) : "?",
+          nature(item, profile),
           urgent ? "URGENT" : "",
           sender_text(item),
           paris_minute(item.accepted_at),
@@ -226,24 +225,6 @@ Outcome<std::vector<std::string>> write_out(const OpenedExchange& opened, const 
   return written;
 }
 
-/// What cannot be believed is not only refused: it is reported to the auditors as an act (decision 4).
-void report_if_anomaly(Sitting& sitting, const protocol::ExchangeId& id, const Failure& failure) {
-  if (!is_anomaly(failure)) return;
-  auto session = sitting.session();
-  if (!session) {
-    (void)report(sitting, session.error());
-    return;
-  }
-  Outbox outbox((*session)->profile(), sitting.clock());
-  auto put = report_anomaly(outbox, **session, id, failure);
-  if (!put) {
-    (void)report(sitting, put.error());
-    return;
-  }
-  if (!sitting.json()) warn("Un rapport d'anomalie est adressé aux auditeurs.");
-  (void)flush_outbox(sitting, put->id);
-}
-
 /// What was wrong around a reading that succeeded, told and reported; the worst exit code.
 int tell_around(Sitting& sitting, const OpenedExchange& opened) {
   int code = 0;
@@ -288,11 +269,14 @@ std::string to_json(const std::vector<protocol::FormChange>& changes) {
   return out.dump();
 }
 
-int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions& options,
+int open_one(Sitting& sitting, const protocol::ExchangeId& named, const OpenOptions& options,
              const std::optional<fs::path>& out, VerbLinks& links) {
   // Asked for anew each time: reporting an anomaly may have ended the one before.
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
+  auto leads_to = opens((*session)->profile(), named);
+  if (!leads_to) return report(sitting, leads_to.error());
+  const protocol::ExchangeId id = *leads_to;
   auto opened = open_exchange(**session, id, options);
   if (!opened) {
     report_if_anomaly(sitting, id, opened.error());
@@ -313,7 +297,9 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
       written = std::move(*files);
   }
   const protocol::Address& address = opened->content.address;
-  const Digest case_id = address.case_id == Digest{} ? id : address.case_id;
+  const Digest case_id = opened->case_id;
+  const std::optional<protocol::Address>& way_in = opened->content.way_in;
+  const bool passed_on = way_in && way_in->queue != address.queue;
   const std::string& label = opened->content.sender_label;
   std::vector<protocol::Attachment> attachments = attachments_of(*opened);
   if (sitting.json()) {
@@ -321,6 +307,7 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
     line.text("exchange", to_hex(id)).text("case", to_hex(case_id));
     line.text("sender", address.sender).text("sender_label", label);
     line.text("sender_status", text_of(opened->sender_status));
+    if (passed_on) line.text("passed_on_by", way_in->sender).text("passed_on_to", way_in->queue);
     line.number("leaf", static_cast<std::int64_t>(opened->opening.receipt.index.value));
     if (opened->form)
       line.raw("form", opened->form->to_json());
@@ -340,6 +327,7 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& id, const OpenOptions
   }
   say("──── " + short_id(id) + " — de " + address.sender + french(opened->sender_status) +
       (label.empty() ? "" : ", " + protocol::printable(label)) + ", " + paris_minute(address.created_at) + " ────");
+  if (passed_on) say("Transmis à " + way_in->queue + " par " + way_in->sender + ".");
   say(opened->form ? opened->form->to_french_text()
                    : "(cet envoi ne porte pas de formulaire lisible par cette version)");
   if (!changes) {
@@ -451,6 +439,23 @@ int acknowledge(Sitting& sitting, const std::vector<std::string>& texts, bool di
 }
 
 }  // namespace
+
+void report_if_anomaly(Sitting& sitting, const protocol::ExchangeId& id, const Failure& failure) {
+  if (!is_anomaly(failure)) return;
+  auto session = sitting.session();
+  if (!session) {
+    (void)report(sitting, session.error());
+    return;
+  }
+  Outbox outbox((*session)->profile(), sitting.clock());
+  auto put = report_anomaly(outbox, **session, id, failure);
+  if (!put) {
+    (void)report(sitting, put.error());
+    return;
+  }
+  if (!sitting.json()) warn("Un rapport d'anomalie est adressé aux auditeurs.");
+  (void)flush_outbox(sitting, put->id);
+}
 
 void add_inbox(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   struct Options {

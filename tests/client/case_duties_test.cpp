@@ -66,6 +66,57 @@ TEST_F(CaseDutiesTest, AMembersDutiesBeginAtTheLeafThatTheLogProves) {
   EXPECT_TRUE(client::needs_somebody(find(duties(*desk, seen, reading.due)[0], Duty::premiere_lecture), reading.due));
 }
 
+TEST_F(CaseDutiesTest, ALinkedCaseIsOwedFromWhatPassedItOnAndNothingOfItCountsForTheFirst) {
+  auto desk = connected("secretariat");
+  const auto act = [](std::uint8_t exchange, std::uint8_t case_number, protocol::Kind kind, const char* queue,
+                      UnixMillis at) {
+    KnownAct out;
+    out.exchange[0] = exchange;
+    out.case_id[0] = case_number;
+    out.kind = static_cast<std::uint16_t>(kind);
+    out.sender = "secretariat";
+    out.queue = queue;
+    out.created_at = at;
+    out.accepted.at = at;
+    return out;
+  };
+  Seen seen;
+  seen.acts = {act(1, 1, protocol::Kind::signalement_individuel, "ged/89", spring),
+               act(2, 1, protocol::Kind::transmission, "clir/89", spring + day),
+               act(3, 1, protocol::Kind::acces, "clir/89", spring + day),
+               act(4, 2, protocol::Kind::decision, "clir/89", spring + 3 * day),
+               act(5, 2, protocol::Kind::retour, "ged/89", spring + 4 * day)};
+  protocol::CaseItem first;
+  first.case_id[0] = 1;
+  first.kind = static_cast<std::uint16_t>(protocol::Kind::signalement_individuel);
+  first.queue = "ged/89";
+  first.state = "recu";
+  first.opened_at = spring;
+  first.transmitted = {{"clir/89", {}, spring + day}};
+  first.transmitted[0].case_id[0] = 2;
+  protocol::CaseItem linked;
+  linked.case_id[0] = 2;
+  linked.kind = static_cast<std::uint16_t>(protocol::Kind::transmission);
+  linked.queue = "clir/89";
+  linked.state = "retour_effectue";
+  linked.opened_at = spring + 2 * day;  // less than the header says
+  linked.origin = first.case_id;
+  linked.origin_queue = "ged/89";
+  linked.read = true;
+  seen.cases = {first, linked};
+  for (const CaseDuties& each : duties(*desk, seen, spring + 5 * day)) {
+    const bool is_linked = each.item.case_id == linked.case_id;
+    const Deadline& reading = find(each, Duty::premiere_lecture);
+    EXPECT_EQ(reading.started.at, is_linked ? spring + day : spring);
+    // Its decision shows that it was read; what passed the first one on is no reading of the second.
+    EXPECT_EQ(reading.state, is_linked ? DutyState::kept : DutyState::running);
+    EXPECT_EQ(find(each, Duty::decision).state, is_linked ? DutyState::kept : DutyState::running);
+    if (is_linked) {
+      EXPECT_EQ(find(each, Duty::retour).state, DutyState::kept);
+    }
+  }
+}
+
 TEST_F(CaseDutiesTest, AProofOfSomethingElseProvesNothing) {
   const auto first = somebody_sends("r.bellerive", report());
   somebody_sends("r.clairval", report());

@@ -88,6 +88,31 @@ TEST_F(ContractReportTest, EachDutyOfACaseNamesTheLeavesThatProveItsEnds) {
   EXPECT_EQ(counts[Duty::decision].kept, 1U);
 }
 
+TEST_F(ContractReportTest, WhatPassesACaseOnOpensOneThatTheOtherInstanceOwes) {
+  submit(spring, "signalement_individuel", 1, 1);
+  open(spring + day, 1);
+  const LeafIndex passed = submit(spring + 2 * day, "transmission", 2, 1, {{"queue", "clir/89"}});
+  submit(spring + 2 * day, "acces", 3, 1, {{"queue", "clir/89"}});
+  open(spring + 3 * day, 2, "clir/89", "ok", "transmission");
+  const auto unread = report(spring + 4 * day);
+  const auto of_linked = [](const std::vector<ReportedDuty>& list, Duty duty) {
+    const auto found = std::find_if(list.begin(), list.end(), [&](const ReportedDuty& each) {
+      return each.instance == "clir/89" && each.deadline.duty == duty;
+    });
+    EXPECT_NE(found, list.end()) << protocol::text_of(duty);
+    return *found;
+  };
+  EXPECT_EQ(of_linked(unread, Duty::premiere_lecture).deadline.state, DutyState::running)
+      << "of the transmission alone";
+  const LeafIndex opened = open(spring + 4 * day, 2, "clir/89");
+  submit(spring + 5 * day, "decision", 4, 2, {{"queue", "clir/89"}});
+  const auto list = report(spring + 6 * day);
+  const ReportedDuty reading = of_linked(list, Duty::premiere_lecture);
+  EXPECT_EQ(reading.deadline.started.leaf, (protocol::LogPlace{"2026-1", passed}));
+  EXPECT_EQ(reading.deadline.ended->leaf, (protocol::LogPlace{"2026-1", opened}));
+  EXPECT_EQ(of_linked(list, Duty::decision).deadline.state, DutyState::kept);
+}
+
 TEST_F(ContractReportTest, UrgencyAndTheDayARetourIsPutOffToAreReadInTheRecord) {
   submit(spring, "signalement_individuel", 1, 1, {{"urgency", "urgente"}});
   submit(spring + 1h, "decision", 2, 1);

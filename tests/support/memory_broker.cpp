@@ -491,6 +491,8 @@ ReplyBody MemoryBroker::on(const Peer& peer, const protocol::Open& body) {
   for (const protocol::ExchangeId& way : ways_in(request->exchange))
     if (on_roster(exchanges_.at(way), opener)) add_part(way, exchanges_.at(way));
   opening.whole.payload = stored.envelope.payload;
+  if (!on_roster(stored, opener))
+    opening.whole.header = {stored.envelope.address, stored.envelope.seal, stored.envelope.signature, stored.at};
   const LeafIndex leaf = add_record(audit::LeafType::consultation, std::move(record));
   opening.whole.proof = prove(leaf, opener_fields);
   protocol::Opened reply = opening.whole;
