@@ -478,6 +478,13 @@ bool instance_covers(const Directory& directory, const Member& viewer, std::stri
   });
 }
 
+bool sits_in_an_instance(const Member& member) {
+  return std::any_of(member.seats.begin(), member.seats.end(), [](const std::string& seat) {
+    const auto kind = queue_kind_of(seat);
+    return kind && is_instance(*kind);
+  });
+}
+
 Relations relations_to_member(const Directory& directory, const Member& viewer, const Member& other) {
   Relations out;
   if (has_any(viewer.roles, senders())) {
@@ -489,6 +496,8 @@ Relations relations_to_member(const Directory& directory, const Member& viewer, 
     if (share_a_seat(viewer, other)) out.add(Relation::colleague);
     if (has_any(other.roles, senders()) && instance_covers(directory, viewer, other.territory))
       out.add(Relation::correspondent);
+    // Who passes a case on to another instance, or answers what was passed on, signs for it there.
+    if (other.roles.has(Role::secretariat) && sits_in_an_instance(other)) out.add(Relation::correspondent);
   }
   return out;
 }

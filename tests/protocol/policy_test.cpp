@@ -874,18 +874,18 @@ TEST_F(Visibility, AToolSeesAsMuchAsAReferent) {
                                              "outil-transport", "secretaire"}));
 }
 
-TEST_F(Visibility, AMemberOfAnInstanceSeesItsSeatsTheCommunesItServesAndOfOtherInstancesTheKeysAlone) {
+TEST_F(Visibility, AMemberOfAnInstanceSeesItsSeatsTheCommunesItServesAndOfOtherInstancesTheKeysAndTheSecretariats) {
   EXPECT_EQ(seen_by("ged-1"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "cpraf/89", "ged/21", "org/auxerre",
-                                   "org/sens", "org/transports-89", "ged-1", "ged-2", "secretaire", "referent-auxerre",
-                                   "maire-auxerre", "referent-sens", "outil-transport"}));
+                                   "org/sens", "org/transports-89", "ged-1", "ged-2", "secretaire", "secretaire-21",
+                                   "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
   EXPECT_EQ(seen_by("cpraf-1"), (Ids{"csi-89", "audit/89", "cpraf/89", "ged/89", "clir/89", "ged/21", "org/auxerre",
-                                     "org/sens", "org/transports-89", "cpraf-1", "referent-auxerre", "maire-auxerre",
-                                     "referent-sens", "outil-transport"}));
+                                     "org/sens", "org/transports-89", "cpraf-1", "secretaire", "secretaire-21",
+                                     "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
   EXPECT_EQ(seen_by("clir-1"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "cpraf/89", "ged/21", "org/auxerre",
-                                    "org/sens", "org/transports-89", "clir-1", "secretaire", "referent-auxerre",
-                                    "maire-auxerre", "referent-sens", "outil-transport"}));
+                                    "org/sens", "org/transports-89", "clir-1", "secretaire", "secretaire-21",
+                                    "referent-auxerre", "maire-auxerre", "referent-sens", "outil-transport"}));
   EXPECT_EQ(seen_by("secretaire-21"), (Ids{"csi-89", "audit/89", "ged/89", "clir/89", "cpraf/89", "ged/21", "org/dijon",
-                                           "secretaire-21", "referent-dijon"}));
+                                           "secretaire-21", "secretaire", "referent-dijon"}));
 }
 
 TEST_F(Visibility, AnOperatorSeesHimselfTheContractAndTheAuditQueueNotHisOfficesMembers) {
