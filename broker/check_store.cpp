@@ -386,8 +386,17 @@ class Checker {
       return expect(case_number == (row != nullptr && row->opens_case ? number : 0), "exchange.case", where);
     }
     SQLite::Statement first(db_, "SELECT id FROM exchange WHERE number = ?");
-    first.bind(1, static_cast<std::int64_t>(case_number));
-    expect(first.executeStep() && digest_at(first, 0) == address.case_id, "exchange.case", where);
+    const auto is_named = [&](std::uint64_t named) {
+      first.reset();
+      first.bind(1, static_cast<std::int64_t>(named));
+      return first.executeStep() && digest_at(first, 0) == address.case_id;
+    };
+    // A transmission names the case it passes on, and begins another; an access part, that one or one linked to it.
+    const auto kind = static_cast<Kind>(address.kind);
+    const bool holds = protocol::is_transmission(kind)
+                           ? case_number == number && is_named(origin_of(number))
+                           : is_named(case_number) || (kind == Kind::acces && is_named(origin_of(case_number)));
+    expect(holds, "exchange.case", where);
   }
 
   void directory() {
@@ -572,8 +581,9 @@ class Checker {
       expect(number == 1 || leaf_key(leaf) > last_leaf, "exchange.leaf", where);
       last_leaf = leaf_key(leaf);
       const auto kind = static_cast<Kind>(rows.getColumn(9).getInt());
-      std::optional<std::string> handling;  // an access part's are those of the exchange it opens
-      if (!rows.isColumnNull(15) && kind != Kind::acces)
+      // What passes something on has its record say what the senders of that asked for.
+      std::optional<std::string> handling;
+      if (!rows.isColumnNull(15) && kind != Kind::acces && !protocol::is_transmission(kind))
         if (const auto asked = protocol::decode_address(blob_at(rows, 15)))
           handling = protocol::handling_text(asked->handling);
       const auto record = check_acceptance(leaf, id, seen, handling, where);
@@ -585,14 +595,24 @@ class Checker {
         ++dossier.exchanges;
         if (case_number == number) {
           dossier.queue = number_at(rows, 6);
-          if (record) dossier.party = {text_in(*record, "person"), text_in(*record, "organisation")};
+          dossier.linked = protocol::is_transmission(kind);
+          if (record && !dossier.linked) dossier.party = {text_in(*record, "person"), text_in(*record, "organisation")};
+          if (record) dossier.named = text_in(*record, "case");
         }
         if (kind == Kind::recusation) {
           ++dossier.recusals;
           if (record) dossier.recused.insert(text_in(*record, "person"));
         }
         const protocol::KindRow* row = protocol::row_of(kind);
-        if (row != nullptr && (row->opens_case || row->names_case)) take_step(dossier, kind, rows, where);
+        if (row != nullptr && (row->opens_case || row->names_case)) {
+          // A transmission is a step of the case it comes from, and the beginning of another.
+          const std::uint64_t from = protocol::is_transmission(kind) ? origin_of(number) : case_number;
+          if (from != case_number) dossier.state = protocol::linked_case_begins;
+          if (from != 0)
+            take_step(cases_[from], kind, rows, where);
+          else
+            problem("case.origin", where);
+        }
       }
 
       const bool erased = rows.isColumnNull(15);
@@ -691,7 +711,16 @@ class Checker {
     if (own_payload != 0) expect(payload.finish() == seal.payload, "body.payload", where);
   }
 
+  /// The case that a transmission passed on, by its row; 0 = none.
+  std::uint64_t origin_of(std::uint64_t case_number) {
+    SQLite::Statement row(db_, "SELECT origin FROM case_origin WHERE number = ?");
+    row.bind(1, static_cast<std::int64_t>(case_number));
+    return row.executeStep() ? number_at(row, 0) : 0;
+  }
+
   struct CaseSeen {
+    bool linked = false;  ///< a transmission began it
+    std::string named;    ///< the case that its first record names, as bytes
     std::uint64_t queue = 0;
     std::uint64_t exchanges = 0;
     std::uint64_t held = 0;  ///< by the instance, and not erased
@@ -758,8 +787,10 @@ class Checker {
 
   void cases() {
     SQLite::Statement rows(db_,
-                           "SELECT number, queue, state, exchanges, party_exchanges, person, organisation, "
-                           "recused FROM case_file ORDER BY number");
+                           "SELECT c.number, c.queue, c.state, c.exchanges, c.party_exchanges, c.person, "
+                           "c.organisation, c.recused, o.origin, e.id, b.person, b.organisation FROM case_file AS c "
+                           "LEFT JOIN case_origin AS o ON o.number = c.number LEFT JOIN exchange AS e ON e.number = "
+                           "o.origin LEFT JOIN case_file AS b ON b.number = o.origin ORDER BY c.number");
     while (rows.executeStep()) {
       const std::string where = "case " + decimal(number_at(rows, 0));
       const auto seen = cases_.find(number_at(rows, 0));
@@ -776,6 +807,11 @@ class Checker {
       expect(!seen->second.party ||
                  *seen->second.party == std::pair(rows.getColumn(5).getString(), rows.getColumn(6).getString()),
              "case.party", where);
+      expect(is_origin(seen->second, rows), "case.origin", where);
+      if (seen->second.linked)
+        expect(rows.getColumn(5).getString() == rows.getColumn(10).getString() &&
+                   rows.getColumn(6).getString() == rows.getColumn(11).getString(),
+               "case.party", where);
       expect(seen->second.recusals == number_at(rows, 7) && are_recused(number_at(rows, 0), seen->second),
              "case.recused", where);
       cases_.erase(seen);
@@ -786,6 +822,13 @@ class Checker {
     held.bind(1, static_cast<std::int64_t>(Kind::retour));
     while (held.executeStep()) problem("case.withheld", "exchange " + decimal(number_at(held, 0)));
     for (const auto& [number, seen] : cases_) problem("case.missing", "case " + decimal(number));
+  }
+
+  /// A case has an origin where a transmission began it: an earlier one, which the log names.
+  static bool is_origin(const CaseSeen& seen, SQLite::Statement& rows) {
+    if (rows.isColumnNull(8)) return !seen.linked;
+    const bool named = seen.named.empty() || equal(as_bytes(seen.named), blob_at(rows, 9));
+    return seen.linked && number_at(rows, 8) < number_at(rows, 0) && named;
   }
 
   /// As many stand recused as have recused themselves, and each whom the log still names is among them.
@@ -864,11 +907,15 @@ class Checker {
       const auto seal = protocol::decode_seal(blob_at(exchanges, 3));
       if (seal) expect(has(Finger::payload, finger_key(seal->payload), number), "index.payload", where);
     }
-    SQLite::Statement cases(db_, "SELECT number, organisation, queue FROM case_file WHERE number <= ?");
+    SQLite::Statement cases(db_,
+                            "SELECT number, organisation, queue, number IN (SELECT number FROM case_origin) FROM "
+                            "case_file WHERE number <= ?");
     cases.bind(1, static_cast<std::int64_t>(indexed_through_));
     while (cases.executeStep()) {
       const std::uint64_t number = number_at(cases, 0);
-      expect(has(Finger::party, finger_key(cases.getColumn(1).getString()), number), "index.party",
+      // A collectivité finds none of those that its report was passed on as.
+      const bool linked = cases.getColumn(3).getInt() != 0;
+      expect(has(Finger::party, finger_key(cases.getColumn(1).getString()), number) != linked, "index.party",
              "case " + decimal(number));
       expect(has(Finger::instance, cases.getColumn(2).getInt64(), number), "index.instance", "case " + decimal(number));
     }

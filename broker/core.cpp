@@ -452,6 +452,7 @@ std::optional<Error> CoreState::release(const ReleaseOrder& order, protocol::Ope
     seals.push_back(*seal);
     opened.access.push_back(std::move(part));
   }
+  if (opened.header) bytes += opened.header->address.size() + opened.header->seal.size() + 96;
   // What fits rides along; the rest is fetched with get_chunk.
   const auto rides = [&](std::uint64_t size) {
     return size <= protocol::inline_bytes_max && bytes + size <= opened_bytes_max;

@@ -42,7 +42,7 @@ struct Denial {
 /// What an opening gives once its record is durable (P3, P4).
 struct ReleaseOrder {
   ExchangeNumber exchange;
-  std::vector<AccessRow> parts;  ///< those whose roster holds a key of the opener
+  std::vector<AccessRow> parts;  ///< those in the queue it is opened in whose roster holds a key of the opener
   std::uint32_t epoch = 0;
   crypto::BoxPublic release_key;
   crypto::BoxKey session;
@@ -82,12 +82,14 @@ struct Logged {
 /// What rights over one exchange depend on, besides the member.
 struct ExchangeFacts {
   const protocol::Queue* queue = nullptr;  ///< as the directory has it now; null when it has none
+  QueueKey opens_in;                       ///< the same queue's row: whose parts `rosters` are of
   std::optional<protocol::Kind> kind;
   std::optional<CaseRow> case_row;
   std::string_view case_queue;                            ///< the instance's name
-  std::vector<std::shared_ptr<const RosterRow>> rosters;  ///< its own and those of its access parts
+  std::vector<std::shared_ptr<const RosterRow>> rosters;  ///< of its parts in that queue: its own, and those added
   std::vector<std::string> handling;                      ///< its sender's conditions; an access part inherits them
   protocol::Conditions contract{};                        ///< of a submission: how it stands to the contract
+  protocol::Conditions passing{};                         ///< and to whoever sent what it passes on
   bool withheld = false;                                  ///< from whom it was sent to: its hour has not come
 };
 
@@ -226,6 +228,7 @@ class CoreState final : public Core {
   /// What an accepted exchange of a case changes of its terms.
   void count_terms(Batch& batch, CaseRow& row, protocol::CaseState before, const protocol::Address& address,
                    const protocol::Member& sender) const;
+  void show_links(const CaseRow& row, protocol::CaseItem& item) const;
   void show_terms(const CaseRow& row, UnixMillis now, protocol::CaseItem& item) const;
   [[nodiscard]] Outcome prove_erasure(const ExchangeRow& row, bool published) const;
   void record_terms(Batch& batch);
@@ -234,6 +237,10 @@ class CoreState final : public Core {
   void take_unfinished(std::vector<Due>& due);
   /// False when there is no room for all that is due of it.
   [[nodiscard]] bool take_case(Batch& batch, const CaseRow& row, std::vector<Due>& due);
+  /// What its instance holds, after that of the cases linked to it. False when there is no room for all of it.
+  [[nodiscard]] bool take_instance(Batch& batch, const CaseRow& row, const Due& as, std::vector<Due>& due) const;
+  /// Whether two persons hold it, or a case that came of it.
+  [[nodiscard]] bool is_held(const CaseRow& row, UnixMillis now) const;
   [[nodiscard]] bool take_side(const CaseRow& row, Side side, const Due& as, std::vector<Due>& due) const;
   void take_loose(UnixMillis now, std::vector<Due>& due);
   void erase_exchange(Batch& batch, const Due& due);
@@ -256,10 +263,45 @@ class CoreState final : public Core {
   [[nodiscard]] Result<std::vector<Digest>> consistency(TreeSize known, TreeSize size) const;
 
   [[nodiscard]] ExchangeFacts facts_of(const ExchangeRow& row) const;
+  /// As it is read in one queue, as part of a case: where it was sent, or where an access part of it was.
+  [[nodiscard]] ExchangeFacts facts_in(const ExchangeRow& row, QueueKey queue, ExchangeNumber of_case) const;
+  /// As the member stands to it: where it was sent, or in another queue of his where a part of it lets him in. Where
+  /// none does, as he knows of it.
+  [[nodiscard]] ExchangeFacts facts_for(const protocol::Member& member, const ExchangeRow& row,
+                                        protocol::Act act) const;
+  /// One way into an exchange, and the exchange that made it: itself, or an `acces`.
+  struct Part {
+    AccessRow access;
+    ExchangeRow exchange;
+  };
+  [[nodiscard]] std::vector<Part> parts_of(const ExchangeRow& row) const;
+  /// Whether a part opens it for the member where he stands to it as `facts` say.
+  [[nodiscard]] bool lets_in(const protocol::Member& member, const Part& part, const ExchangeFacts& facts) const;
+  /// The case it came from, the one that came from, and so on.
+  [[nodiscard]] std::vector<CaseRow> origins_of(const CaseRow& row) const;
+  /// Cases that transmissions of this one opened and that stand.
+  [[nodiscard]] std::vector<CaseRow> linked_to(const CaseRow& row) const;
+  [[nodiscard]] std::optional<CaseRow> linked_in(const CaseRow& row, std::string_view queue) const;
+  /// What stands against passing the case on to this queue, but for who asks.
+  [[nodiscard]] std::optional<Denial> refuse_transmission(const CaseRow& row, protocol::Kind kind,
+                                                          const protocol::Queue& to) const;
+  /// Whether the case's instance reads it there as part of that case: it was sent there in it, or passed on to it.
+  [[nodiscard]] bool is_read_in(const ExchangeRow& row, const CaseRow& of_case) const;
+  /// What the senders of a case's first exchange, and of those up its origins, asked of whoever passes it on.
+  struct Asks {
+    std::vector<std::string> handling;
+    protocol::Conditions conditions;
+  };
+  void add_asks(const ExchangeRow& row, Asks& asks) const;
+  [[nodiscard]] Asks asks_of(const CaseRow& row) const;
+  /// Whether the organisation that sent it has agreed to its being passed on.
+  [[nodiscard]] bool has_party_agreement(const ExchangeRow& about) const;
   [[nodiscard]] std::vector<std::string> handling_of(const ExchangeRow& row) const;
   [[nodiscard]] protocol::Relations relations(const protocol::Member& member, const ExchangeFacts& facts) const;
   [[nodiscard]] protocol::Decision decide(protocol::Act act, const protocol::Member& member, const ExchangeFacts& facts,
                                           const protocol::Relations& relations) const;
+  /// From it, or from a case up its origins.
+  [[nodiscard]] bool is_recused(const protocol::Member& member, const CaseRow& row) const;
   [[nodiscard]] bool on_roster(const protocol::Member& member, const RosterRow& roster) const;
   /// Whether the member may know that it exists: sits in its queue, or its organisation sent it or opened its case.
   [[nodiscard]] bool may_know(const protocol::Member& member, const ExchangeRow& row, const ExchangeFacts& facts) const;

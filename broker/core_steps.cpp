@@ -140,22 +140,102 @@ Result<std::vector<Digest>> CoreState::consistency(TreeSize known, TreeSize size
   return audit::consistency_proof(known, size, tree_.nodes(store_));
 }
 
-ExchangeFacts CoreState::facts_of(const ExchangeRow& row) const {
+ExchangeFacts CoreState::facts_of(const ExchangeRow& row) const { return facts_in(row, row.queue, row.case_number); }
+
+ExchangeFacts CoreState::facts_in(const ExchangeRow& row, QueueKey queue, ExchangeNumber of_case) const {
   ExchangeFacts facts;
-  facts.queue = directory_->queue(queue_name(row.queue));
-  if (const auto holding = withholding_.find(queue_name(row.queue)); holding != withholding_.end())
+  facts.queue = directory_->queue(queue_name(queue));
+  facts.opens_in = queue;
+  if (const auto holding = withholding_.find(queue_name(queue)); holding != withholding_.end() && queue == row.queue)
     facts.withheld = row.head.number > find_queue(*holding)->shown_head().number;
   if (const protocol::KindRow* kind = protocol::row_of_number(row.kind)) facts.kind = kind->kind;
-  if (row.case_number.value != 0) facts.case_row = store_.case_file(row.case_number);
+  if (of_case.value != 0) facts.case_row = store_.case_file(of_case);
   if (facts.case_row) facts.case_queue = queue_name(facts.case_row->queue);
-  facts.rosters.push_back(roster(row.roster));
+  if (queue == row.queue) facts.rosters.push_back(roster(row.roster));
   for (const AccessRow& part : store_.access(row.number)) {
     if (part.number == row.number) continue;
-    if (const auto added = store_.exchange(part.number)) facts.rosters.push_back(roster(added->roster));
+    if (const auto added = store_.exchange(part.number); added && added->queue == queue)
+      facts.rosters.push_back(roster(added->roster));
   }
   facts.handling = handling_of(row);
+  // What the report's sender asked for binds whoever is told that it was passed on.
+  if (facts.kind && protocol::is_transmission(*facts.kind) && facts.case_row)
+    facts.handling = asks_of(*facts.case_row).handling;
   return facts;
 }
+
+std::vector<CoreState::Part> CoreState::parts_of(const ExchangeRow& row) const {
+  std::vector<Part> out;
+  for (AccessRow& part : store_.access(row.number)) {
+    auto exchange = part.number == row.number ? row : store_.exchange(part.number);
+    if (exchange) out.push_back({std::move(part), *std::move(exchange)});
+  }
+  return out;
+}
+
+ExchangeFacts CoreState::facts_for(const protocol::Member& member, const ExchangeRow& row, Act act) const {
+  ExchangeFacts own = facts_of(row);
+  if (decide(act, member, own, relations(member, own))) return own;
+  std::optional<ExchangeFacts> known;
+  for (const Part& part : parts_of(row)) {
+    if (part.exchange.queue == row.queue || !sits_in(member, queue_name(part.exchange.queue))) continue;
+    ExchangeFacts door = facts_in(row, part.exchange.queue, part.exchange.case_number);
+    if (decide(act, member, door, relations(member, door))) return door;
+    if (!known) known = std::move(door);
+  }
+  return known && !may_know(member, row, own) ? *std::move(known) : std::move(own);
+}
+
+bool CoreState::lets_in(const protocol::Member& member, const Part& part, const ExchangeFacts& facts) const {
+  if (part.exchange.queue != facts.opens_in) return false;
+  const auto readers = roster(part.exchange.roster);
+  return readers && on_roster(member, *readers);
+}
+
+std::vector<CaseRow> CoreState::origins_of(const CaseRow& row) const {
+  std::vector<CaseRow> out;
+  for (ExchangeNumber origin = row.origin; origin.value != 0; origin = out.back().origin) {
+    auto before = store_.case_file(origin);
+    if (!before) break;
+    out.push_back(*std::move(before));
+  }
+  return out;
+}
+
+std::vector<CaseRow> CoreState::linked_to(const CaseRow& row) const {
+  std::vector<CaseRow> out;
+  for (const ExchangeNumber number : store_.linked_cases(row.number))
+    if (auto linked = store_.case_file(number);
+        linked && static_cast<protocol::CaseState>(linked->state) != protocol::CaseState::efface)
+      out.push_back(*std::move(linked));
+  return out;
+}
+
+bool CoreState::is_read_in(const ExchangeRow& row, const CaseRow& of_case) const {
+  if (row.queue == of_case.queue && row.case_number == of_case.number) return true;
+  const auto parts = parts_of(row);
+  return std::any_of(parts.begin(), parts.end(), [&](const Part& part) {
+    return part.exchange.queue == of_case.queue && part.exchange.case_number == of_case.number;
+  });
+}
+
+void CoreState::add_asks(const ExchangeRow& row, Asks& asks) const {
+  const std::vector<std::string> handling = handling_of(row);
+  asks.conditions.add(protocol::passing_conditions(handling, has_party_agreement(row)));
+  for (const std::string& condition : handling)
+    if (std::find(asks.handling.begin(), asks.handling.end(), condition) == asks.handling.end())
+      asks.handling.push_back(condition);
+}
+
+CoreState::Asks CoreState::asks_of(const CaseRow& row) const {
+  Asks out;
+  if (const auto first = store_.exchange(row.number)) add_asks(*first, out);
+  for (const CaseRow& before : origins_of(row))
+    if (const auto first = store_.exchange(before.number)) add_asks(*first, out);
+  return out;
+}
+
+bool CoreState::has_party_agreement(const ExchangeRow&) const { return false; }  // nobody can give one yet
 
 std::vector<std::string> CoreState::handling_of(const ExchangeRow& row) const {
   if (row.erased) {
@@ -194,18 +274,28 @@ protocol::Relations CoreState::relations(const protocol::Member& member, const E
       out.add(Relation::same_territory);
   }
   if (facts.case_row) {
+    const bool linked = facts.case_row->origin.value != 0;
+    if (linked) out.add(Relation::linked);
     if (facts.case_row->organisation == member.organisation) {
-      out.add(Relation::case_party);
+      if (!linked) out.add(Relation::case_party);  // its collectivité is told nothing of where its report went
       out.add(Relation::author);
     }
     if (facts.case_row->person == member.person) out.add(Relation::author);
     if (sits_in(member, facts.case_queue)) out.add(Relation::case_instance);
-    if (facts.case_row->recused != 0) {
-      const std::vector<std::string> recused = store_.recused(facts.case_row->number);
-      if (std::find(recused.begin(), recused.end(), member.person) != recused.end()) out.add(Relation::recused);
-    }
+    if (is_recused(member, *facts.case_row)) out.add(Relation::recused);
   }
   return out;
+}
+
+bool CoreState::is_recused(const protocol::Member& member, const CaseRow& row) const {
+  const auto from = [&](const CaseRow& one) {
+    if (one.recused == 0) return false;
+    const std::vector<std::string> recused = store_.recused(one.number);
+    return std::find(recused.begin(), recused.end(), member.person) != recused.end();
+  };
+  if (from(row)) return true;
+  const std::vector<CaseRow> before = origins_of(row);
+  return std::any_of(before.begin(), before.end(), from);
 }
 
 protocol::Decision CoreState::decide(Act act, const protocol::Member& member, const ExchangeFacts& facts,
@@ -218,6 +308,7 @@ protocol::Decision CoreState::decide(Act act, const protocol::Member& member, co
   if (facts.queue != nullptr) question.queue = facts.queue->kind;
   question.conditions = protocol::conditions_of(facts.handling, member.organisation);
   question.conditions.add(facts.contract);
+  question.conditions.add(facts.passing);
   const std::string_view to = facts.queue != nullptr ? std::string_view(facts.queue->id) : std::string_view();
   question.conditions.add(
       protocol::tool_conditions(*directory_, member, act, facts.kind, act == Act::follow_case ? facts.case_queue : to));

@@ -74,6 +74,12 @@ void CoreState::show_terms(const CaseRow& row, UnixMillis now, protocol::CaseIte
     return;
   }
   item.term = protocol::erased_at(times, settings_.terms, term.held_until);
+  // It waits for what was passed on of it, as things stand there.
+  for (const CaseRow& linked : linked_to(row)) {
+    const CaseTermRow its = store_.case_term(linked.number);
+    item.term = std::max(item.term, protocol::erased_at(times_of(linked, its), settings_.terms, its.held_until));
+  }
+  item.term = std::min(item.term, protocol::ceiling_of(row.opened_at));
   item.noticed = times.noticed_at.value != 0;
   item.held = term.held_until > now;
 }
@@ -144,7 +150,7 @@ bool CoreState::take_case(Batch& batch, const CaseRow& row, std::vector<Due>& du
   if (known.gone) return true;
   CaseTermRow term = known;
   const auto requests = voices_on(VoiceOn::erasure, store_.case_voices(row.number));
-  const bool early = protocol::is_erasure_agreed(requests, batch.now) && batch.now >= term.held_until;
+  const bool early = protocol::is_erasure_agreed(requests, batch.now) && !is_held(row, batch.now);
   const bool last = batch.now >= protocol::ceiling_of(row.opened_at);
   const Due as{{}, early ? "demande" : last ? "plafond" : "terme", batch.now};
   bool erased = static_cast<CaseState>(row.state) == CaseState::efface;
@@ -154,23 +160,39 @@ bool CoreState::take_case(Batch& batch, const CaseRow& row, std::vector<Due>& du
     if (protocol::is_notice_due(times_of(row, term), settings_.terms, batch.now)) term.noticed_at = batch.now;
     const UnixMillis at = protocol::erased_at(times_of(row, term), settings_.terms, term.held_until);
     const bool unannounced = static_cast<CaseState>(row.state) == CaseState::retire;
-    if (early || last || ((unannounced || term.noticed_at.value != 0) && batch.now >= at)) {
-      room = erased = take_side(row, Side::instance, as, due);
-      CaseRow changed = row;
-      changed.state = static_cast<std::uint8_t>(CaseState::efface);
-      // Closed without a retour, its collectivité is told `examen_termine` from here on, and its copies count from it.
-      if (changed.told_at.value == 0) changed.told_at = batch.now;
-      if (erased) batch.tx.update_case(changed);
+    const bool at_term = (unannounced || term.noticed_at.value != 0) && batch.now >= at && linked_to(row).empty();
+    if (early || last || at_term) {
+      room = erased = take_instance(batch, row, as, due);
     } else if (term.noticed_at.value != 0) {
       ++noticed_counted_;
     }
   }
-  if (room && (early || protocol::is_party_due(times_of(row, term), settings_.terms, batch.now))) {
+  if (row.origin.value != 0) {
+    term.gone = erased;  // nothing of it was sent to a collectivité
+  } else if (room && (early || protocol::is_party_due(times_of(row, term), settings_.terms, batch.now))) {
     room = take_side(row, Side::party, as, due);
     term.gone = room && erased;
   }
   if (term != known) batch.tx.set_case_term(term);
   return room;
+}
+
+bool CoreState::take_instance(Batch& batch, const CaseRow& row, const Due& as, std::vector<Due>& due) const {
+  for (const CaseRow& linked : linked_to(row))
+    if (!take_instance(batch, linked, as, due)) return false;
+  if (!take_side(row, Side::instance, as, due)) return false;
+  CaseRow changed = row;
+  changed.state = static_cast<std::uint8_t>(CaseState::efface);
+  // Closed without a retour, its collectivité is told `examen_termine` from here on, and its copies count from it.
+  if (changed.told_at.value == 0) changed.told_at = batch.now;
+  batch.tx.update_case(changed);
+  return true;
+}
+
+bool CoreState::is_held(const CaseRow& row, UnixMillis now) const {
+  if (store_.case_term(row.number).held_until > now) return true;
+  const std::vector<CaseRow> linked = linked_to(row);
+  return std::any_of(linked.begin(), linked.end(), [&](const CaseRow& each) { return is_held(each, now); });
 }
 
 bool CoreState::take_side(const CaseRow& row, Side side, const Due& as, std::vector<Due>& due) const {

@@ -48,7 +48,8 @@ Outcome CoreState::list_cases(Batch& batch, const Caller& caller, const protocol
     asked.case_id = request.after;
     const auto first = store_.find_exchange(request.after);
     const auto row = first ? store_.case_file(first->number) : std::nullopt;
-    if (!row || (row->organisation != member.organisation && !sits(queue_name(row->queue)))) return not_found();
+    const bool own = row && row->organisation == member.organisation && row->origin.value == 0;
+    if (!row || (!own && !sits(queue_name(row->queue)))) return not_found();
     after = row->number;
   }
   // My organisation's cases and those of every instance I sit in, merged in order. As far as each source was read, all
@@ -103,6 +104,7 @@ Outcome CoreState::list_cases(Batch& batch, const Caller& caller, const protocol
     if (!commune) {
       item.read = row.opened;
       item.answered_at = row.told_at;
+      show_links(row, item);
     }
     show_terms(row, batch.now, item);
     cases.items.push_back(std::move(item));
@@ -110,6 +112,20 @@ Outcome CoreState::list_cases(Batch& batch, const Caller& caller, const protocol
   cases.more = complete_through.value != UINT64_MAX;
   if (!cases.more) cases.next = {};
   return Answer{std::move(cases), {}, {}, {}, {}};
+}
+
+void CoreState::show_links(const CaseRow& row, protocol::CaseItem& item) const {
+  if (row.origin.value != 0) {
+    const auto origin = store_.case_file(row.origin);
+    const auto first = store_.exchange(row.origin);
+    if (origin && first) {
+      item.origin = first->id;
+      item.origin_queue = queue_name(origin->queue);
+    }
+  }
+  for (const CaseRow& linked : linked_to(row))
+    if (const auto first = store_.exchange(linked.number))
+      item.transmitted.push_back({std::string(queue_name(linked.queue)), first->id, linked.opened_at});
 }
 
 Outcome CoreState::acknowledge(Batch& batch, const Caller& caller, const protocol::Acknowledge& request, Asked& asked) {

@@ -71,13 +71,16 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
 
   // A stranger is answered as if nothing stood there, after the same work; the record says which it was.
   const std::optional<ExchangeRow> row = store_.find_exchange(wanted.exchange);
-  const ExchangeFacts facts = facts_of(row.value_or(ExchangeRow{}));
+  const ExchangeFacts facts = facts_for(member, row.value_or(ExchangeRow{}), Act::open);
   const protocol::Relations standing = relations(member, facts);
   const protocol::Decision decision = decide(Act::open, member, facts, standing);
   if (!row || !may_know(member, *row, facts) || (facts.withheld && !decision))
     return not_found(row ? decision.rule : std::string_view{});
-  asked.queue = queue_name(row->queue);
+  // Where he opens it: of another instance's report, the queue and the case that it was passed on to.
+  asked.queue = queue_name(facts.opens_in);
   asked.case_id = case_id_of(*row);
+  if (facts.case_row && facts.case_row->number != row->case_number)
+    if (const auto first = store_.exchange(facts.case_row->number)) asked.case_id = first->id;
   if (facts.kind) asked.kind = protocol::row_of(*facts.kind)->name;
   if (facts.rosters.front()) asked.recipients = facts.rosters.front()->digest;
   if (!decision) return deny(Code::forbidden, decision.rule);
@@ -95,14 +98,11 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   order.release_key = request.release_key;
   order.session = std::move(request.session);
   bool key_lost = false;
-  for (AccessRow& part : store_.access(row->number)) {
-    const auto added = part.number == row->number ? row : store_.exchange(part.number);
-    if (!added) continue;
-    const auto readers = roster(added->roster);
-    if (!readers || !on_roster(member, *readers)) continue;
+  for (Part& part : parts_of(*row)) {
+    if (!lets_in(member, part, facts)) continue;
     // Proven to open before the reading is recorded: after that nothing may fail but the disk.
-    if (release_key_of(part))
-      order.parts.push_back(std::move(part));
+    if (release_key_of(part.access))
+      order.parts.push_back(std::move(part.access));
     else
       key_lost = true;
   }
@@ -111,6 +111,8 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
 
   protocol::Opened opened;
   opened.exchange = row->id;
+  if (order.parts.front().number != row->number)
+    opened.header = protocol::OriginalHeader{row->address, row->seal, row->signature, row->accepted_at};
   if (granted) {
     auto proof = stored_proof(granted->leaf, Shown::opener);
     if (!proof) return deny(Code::erased, "journal");
@@ -148,7 +150,7 @@ Outcome CoreState::get_chunk(Batch& batch, const Caller& caller, const protocol:
   asked.exchange = row->id;
   if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
   // Revoked or recused since: what was granted is no longer handed out.
-  const ExchangeFacts facts = facts_of(*row);
+  const ExchangeFacts facts = facts_for(member, *row, Act::open);
   const protocol::Decision decision = decide(Act::open, member, facts, relations(member, facts));
   if (!decision) return deny(Code::forbidden, decision.rule);
   if (row->erased) return deny(Code::erased, "terme");
@@ -161,13 +163,11 @@ Outcome CoreState::get_chunk(Batch& batch, const Caller& caller, const protocol:
   if (request.part == protocol::PartKind::locked) {
     std::uint32_t position = 0;
     bool found = false;
-    for (const AccessRow& part : store_.access(row->number)) {
-      const auto added = store_.exchange(part.number);
-      const auto readers = added ? roster(added->roster) : nullptr;
-      if (!readers || !on_roster(member, *readers) || position++ != request.access) continue;
-      const auto its_seal = protocol::decode_seal(added->seal);
+    for (const Part& part : parts_of(*row)) {
+      if (!lets_in(member, part, facts) || position++ != request.access) continue;
+      const auto its_seal = protocol::decode_seal(part.exchange.seal);
       if (!its_seal) return not_found();
-      body = part.number;
+      body = part.access.number;
       start = 0;
       size = its_seal->locked_size;
       found = true;

@@ -27,9 +27,6 @@ Digest nonce_hash(const protocol::Address& address) {
 
 bool is_zero(const Digest& digest) { return digest == Digest{}; }
 
-/// Kinds that leave the instance of their case for another one.
-bool moves_between_instances(Kind kind) { return kind == Kind::transmission || kind == Kind::orientation_cpraf; }
-
 bool is_instance(QueueKind kind) {
   return kind == QueueKind::ged || kind == QueueKind::clir || kind == QueueKind::cpraf;
 }
@@ -43,7 +40,8 @@ void take_step(const protocol::CaseRow& step, std::string_view attribute, UnixMi
   const bool waited = step.from == CaseState::complement_demande && step.to != CaseState::complement_demande;
   if (waited) row.resumes = 0;
   switch (step.effect) {
-    case CaseEffect::nothing: break;
+    case CaseEffect::nothing:
+    case CaseEffect::transmits: break;
     case CaseEffect::asks: row.resumes = row.state; break;
     case CaseEffect::scopes: row.out_of_scope = step.to == CaseState::hors_perimetre; break;
     case CaseEffect::schedules: row.session_at = day(); break;
@@ -166,34 +164,79 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     answered = store_.find_exchange(address.in_reply_to);
     bool seen = false;
     if (answered) {
-      answered_facts = facts_of(*answered);
+      answered_facts = facts_for(member, *answered, Act::deliver);
       const protocol::Relations to_it = relations(member, answered_facts);
       seen = sent_by_organisation_of(member, *answered) || decide(Act::deliver, member, answered_facts, to_it).allowed;
     }
     if (!seen) return not_found();
-    if (facts.case_row && answered->case_number != facts.case_row->number) return deny(Code::invalid, "in_reply_to");
-  }
-  if (is_access) {
-    if (!answered || answered->queue.value != (find_queue(queue->id) ? find_queue(queue->id)->key.value : 0))
+    if (facts.case_row && !is_access && answered->case_number != facts.case_row->number &&
+        !is_read_in(*answered, *facts.case_row))
       return deny(Code::invalid, "in_reply_to");
+  }
+  // An access part opens its exchange where it is sent: in the case's own instance, or in one that the case was passed
+  // on to. Who may make it is asked of where he reads it himself.
+  const bool transmits = protocol::is_transmission(kind);
+  const bool passes_on = is_access && facts.case_row && queue->id != facts.case_queue;
+  if (is_access) {
+    if (!answered) return deny(Code::invalid, "in_reply_to");
     if (answered->erased) return deny(Code::erased, "terme");
-    facts.rosters = answered_facts.rosters;
-    facts.handling = answered_facts.handling;
+    const bool read_here = is_read_in(*answered, *facts.case_row);
+    const bool answers_here = !passes_on && answered->queue == facts.case_row->queue && answered_facts.case_row &&
+                              answered_facts.case_row->origin == facts.case_row->number;
+    if (!read_here && !answers_here) return deny(Code::invalid, "in_reply_to");
+    const ExchangeFacts here = facts_in(*answered, facts.case_row->queue, facts.case_row->number);
+    facts.queue = here.queue;
+    facts.rosters = here.rosters;
+    facts.handling = here.handling;
     standing = relations(member, facts);
+  }
+  if (transmits || passes_on) {
+    Asks asks = asks_of(*facts.case_row);
+    if (answered && is_access) add_asks(*answered, asks);
+    for (const std::string& condition : address.handling)
+      if (std::find(asks.handling.begin(), asks.handling.end(), condition) == asks.handling.end())
+        asks.handling.push_back(condition);
+    facts.handling = std::move(asks.handling);
+    facts.passing = asks.conditions;
   }
 
   asked.handling = protocol::handling_text(facts.handling);
 
   // May they: the one policy function.
   const protocol::Decision decision = decide(Act::submit, member, facts, standing);
-  if (!decision) return deny(Code::forbidden, decision.rule);
+  if (!decision)
+    return deny(decision.rule == "interdit.sans.accord" ? Code::agreement_missing : Code::forbidden, decision.rule);
 
-  // The destination fits the case: its instance, or the organisation that opened it.
-  if (facts.case_row && !moves_between_instances(kind) && queue->kind != QueueKind::audit) {
-    const bool fits = is_instance(queue->kind)
-                          ? queue->id == facts.case_queue
-                          : queue->kind != QueueKind::org || queue->organisation == facts.case_row->organisation;
-    if (!fits) return deny(Code::invalid, "queue");
+  // The destination fits the case: its instance, or the organisation that opened it; of a linked case, for what answers
+  // or asks, the instance that passed it on.
+  if (transmits) {
+    if (auto refused = refuse_transmission(*facts.case_row, kind, *queue)) return *std::move(refused);
+  } else if (passes_on) {
+    const Kind original = static_cast<Kind>(answered->kind);
+    if (!protocol::says_what_is_reported(original) && !protocol::is_transmission(original))
+      return deny(Code::invalid, "in_reply_to");
+    auto there = linked_in(*facts.case_row, queue->id);
+    if (!there) return deny(Code::invalid, "queue");
+    facts.case_row = std::move(there);
+  } else if (facts.case_row && queue->kind != QueueKind::audit) {
+    const bool passed_here = facts.case_row->origin.value != 0;
+    std::string_view addressee = facts.case_queue;
+    if (passed_here && (kind == Kind::retour || kind == Kind::demande_de_complement)) {
+      const auto origin = store_.case_file(facts.case_row->origin);
+      addressee = origin ? queue_name(origin->queue) : std::string_view();
+    }
+    const bool to_party =
+        !passed_here && (queue->kind != QueueKind::org || queue->organisation == facts.case_row->organisation);
+    if (is_instance(queue->kind) ? queue->id != addressee : !to_party) return deny(Code::invalid, "queue");
+    // What answers it is of the linked case, and so is what lets others read it.
+    if (is_access && answered_facts.case_row && answered_facts.case_row->origin == facts.case_row->number)
+      facts.case_row = answered_facts.case_row;
+  }
+  if (is_access) {
+    facts.queue = queue;
+    facts.case_queue = queue_name(facts.case_row->queue);
+    const auto of = store_.exchange(facts.case_row->number);
+    if (of) asked.case_id = of->id;
   }
 
   // Sealed to whom the directory names today.
@@ -214,13 +257,17 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     const auto original_address = protocol::decode_address(answered->address);
     if (!address.handling.empty() && (!original_address || address.handling != original_address->handling))
       return deny(Code::invalid, "handling");
-    const std::vector<AccessRow> parts = store_.access(answered->number);
+    // Of one queue: what was passed on elsewhere takes no place here.
+    std::vector<Part> parts = parts_of(*answered);
+    const QueueState* there = find_queue(queue->id);
+    parts.erase(std::remove_if(parts.begin(), parts.end(),
+                               [&](const Part& part) { return !there || part.exchange.queue != there->key; }),
+                parts.end());
     if (parts.size() >= protocol::access_parts_max) return deny(Code::too_large, "recipients");
     // Nobody here can tell a part that opens nothing: whoever makes many must not use up the others' places.
-    const auto own = std::count_if(parts.begin(), parts.end(), [&](const AccessRow& part) {
-      if (part.number == answered->number) return false;
-      const auto added = store_.exchange(part.number);
-      const auto its_address = added ? protocol::decode_address(added->address) : Result<protocol::Address>(Error{});
+    const auto own = std::count_if(parts.begin(), parts.end(), [&](const Part& part) {
+      if (part.access.number == answered->number) return false;
+      const auto its_address = protocol::decode_address(part.exchange.address);
       return its_address && its_address->sender == member.id;
     });
     if (static_cast<std::size_t>(own) >= protocol::access_parts_per_sender_max)
@@ -261,13 +308,14 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   row.head = linked.head;
   row.kind = address.kind;
   if (facts.case_row) row.case_number = facts.case_row->number;
-  if (kind_row->opens_case) row.case_number = row.number;
+  if (kind_row->opens_case || transmits) row.case_number = row.number;
   row.roster = current_roster(batch, *queue, roster_digest);
   row.body_bytes = body_bytes;
   batch.free_bytes -= std::min(batch.free_bytes, 2 * body_bytes);
   usage_of(batch, member).bytes += body_bytes;
   if (kind_row->opens_case) asked.case_id = request.id;
-  const bool answers = step != nullptr && step->effect == protocol::CaseEffect::answers;
+  // The answer of a linked case goes to an instance, which waits for no hour.
+  const bool answers = step != nullptr && step->effect == protocol::CaseEffect::answers && !is_instance(queue->kind);
   const UnixMillis seen_at = answers ? shown_at(batch.now) : batch.now;
   const bool withheld = seen_at > batch.now;
   if (withheld) asked.shown_at = seen_at;
@@ -301,6 +349,23 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     batch.tx.add_case(opened);
     facts.case_row = std::move(opened);
     facts.case_queue = queue->id;
+  } else if (transmits) {
+    // Nothing else of the case moves: to its collectivité nothing happened.
+    CaseRow opened;
+    opened.number = row.number;
+    opened.origin = facts.case_row->number;
+    opened.queue = row.queue;
+    opened.kind = address.kind;
+    opened.state = static_cast<std::uint8_t>(protocol::linked_case_begins);
+    opened.person = facts.case_row->person;
+    opened.organisation = facts.case_row->organisation;
+    opened.opened_at = opened.updated_at = batch.now;
+    opened.exchanges = 1;
+    batch.tx.add_case(opened);
+    facts.case_row->updated_at = batch.now;
+    batch.tx.update_case(*facts.case_row);
+    facts.case_row = std::move(opened);
+    facts.case_queue = queue->id;
   } else if (facts.case_row) {
     CaseRow& changed = *facts.case_row;
     const auto state_before = static_cast<CaseState>(changed.state);
@@ -312,8 +377,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     // What the first sender's organisation may know moves only with its own acts, with what is sent to it, and with
     // what it is told of the state.
     const bool to_party = queue->kind == QueueKind::org || queue->kind == QueueKind::person;
-    if (withheld) {
-      // Nothing, until its hour: release_withheld().
+    if (withheld || changed.origin.value != 0) {
+      // Nothing: until its hour, release_withheld(); and of a linked case ever.
     } else if (member.organisation == changed.organisation || to_party) {
       ++changed.party_exchanges;
       changed.party_updated_at = batch.now;
@@ -328,7 +393,11 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
       protocol::Accepted{request.id, proof_of(logged, record, Shown::sender), false}, logged.place, {}, {}, {}};
   const auto followed = followed_.find(queue->id);
   if (followed != followed_.end() && !followed->second.empty() && linked.withheld.empty()) {
-    facts.rosters = {roster(row.roster)};
+    if (is_access || transmits)
+      facts = facts_of(row);
+    else
+      facts.rosters = {roster(row.roster)};
+    facts.queue = queue;
     protocol::QueueItem item;
     item.queue = queue->id;
     item.head = row.head;
@@ -341,6 +410,24 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     batch.arrived[queue->id].push_back({std::move(item), std::move(facts)});
   }
   return answer;
+}
+
+std::optional<Denial> CoreState::refuse_transmission(const CaseRow& row, Kind kind, const protocol::Queue& to) const {
+  const protocol::Queue* from = directory_->queue(queue_name(row.queue));
+  if (from == nullptr || to.id == from->id) return deny(Code::invalid, "queue");
+  if (kind == Kind::orientation_cpraf && to.territory != from->territory) return deny(Code::invalid, "queue");
+  // What stands there is added to by access parts; a second case about the same would be evaluated twice.
+  if (linked_in(row, to.id)) return deny(Code::invalid, "queue");
+  if (linked_to(row).size() >= protocol::case_transmissions_max ||
+      origins_of(row).size() >= protocol::transfers_chain_max)
+    return deny(Code::too_large, "transfers");
+  return std::nullopt;
+}
+
+std::optional<CaseRow> CoreState::linked_in(const CaseRow& row, std::string_view queue) const {
+  for (CaseRow& linked : linked_to(row))
+    if (queue_name(linked.queue) == queue) return std::move(linked);
+  return std::nullopt;
 }
 
 }  // namespace pli::broker

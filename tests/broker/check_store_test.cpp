@@ -224,6 +224,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE case_file SET recused = 0 WHERE number = 1", "case.recused"},
       {"UPDATE recusal SET person = 'personne'", "case.recused"},
       {"INSERT INTO recusal VALUES (2, 'personne')", "case.recused"},
+      {"INSERT INTO case_origin VALUES (2, 1)", "case.origin"},
       {"DELETE FROM case_file WHERE number = 2", "case.missing"},
       {"UPDATE meta SET indexed_through = 2", "index.id"},
       {"INSERT INTO finger VALUES (0, 5, 99)", "index.orphan"},

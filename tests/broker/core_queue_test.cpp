@@ -106,10 +106,13 @@ TEST_F(Queues, WhatWasSealedBeforeAMemberCameIsAPlaceInTheChainAndNoMore) {
 TEST_F(Queues, NobodyListsAQueueHeHasNoSeatIn) {
   accept({});
   EXPECT_EQ(refusal_in(house.ask("referent.auxerre", protocol::List{"ged/89", {}, 1})), "FORBIDDEN(defaut)");
-  EXPECT_EQ(refusal_in(house.ask("clir.1", protocol::List{"ged/89", {}, 1})), "NOT_FOUND");
+  const std::string prefecture = department.organisation_queue("secretariat");
+  EXPECT_EQ(refusal_in(house.ask("referent.auxerre", protocol::List{prefecture, {}, 1})), "NOT_FOUND");
   EXPECT_EQ(refusal_in(house.ask("clir.1", protocol::List{"ged/58", {}, 1})), "NOT_FOUND");
-  EXPECT_EQ(refusal_in(house.ask("clir.1", protocol::Acknowledge{"ged/89", {1}})), "NOT_FOUND");
-  EXPECT_EQ(refusal_in(house.ask("clir.1", following(10))), "NOT_FOUND");
+  // Instances know of each other, to pass cases on.
+  EXPECT_EQ(refusal_in(house.ask("clir.1", protocol::List{"ged/89", {}, 1})), "FORBIDDEN(defaut)");
+  EXPECT_EQ(refusal_in(house.ask("clir.1", protocol::Acknowledge{"ged/89", {1}})), "FORBIDDEN(defaut)");
+  EXPECT_EQ(refusal_in(house.ask("clir.1", following(10))), "FORBIDDEN(defaut)");
   EXPECT_EQ(last_line().text("act"), "follow");
 }
 

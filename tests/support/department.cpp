@@ -386,13 +386,21 @@ Sealed Department::seal(const Draft& draft) const {
 }
 
 Sealed Department::seal_access(const std::string& sender, const Sealed& original, UnixMillis created_at) const {
+  const Digest of_case = original.address.case_id == Digest{} ? original.id : original.address.case_id;
+  return seal_access_to(original.address.queue, of_case, sender, original, created_at);
+}
+
+Sealed Department::seal_access_to(const std::string& queue_id, const Digest& case_id, const std::string& sender,
+                                  const Sealed& original, UnixMillis created_at) const {
   Sealed out;
-  const protocol::Queue& queue = *directory_->queue(original.address.queue);
+  const protocol::Queue& queue = *directory_->queue(queue_id);
   out.address = original.address;
   out.address.kind = static_cast<std::uint16_t>(Kind::acces);
   out.address.sender = sender;
   out.address.sender_key = identity(sender).public_identity().sign;
-  out.address.case_id = original.address.case_id == Digest{} ? original.id : original.address.case_id;
+  out.address.queue = queue_id;
+  out.address.attributes.clear();
+  out.address.case_id = case_id;
   out.address.in_reply_to = original.id;
   out.address.directory = directory_->number();
   out.address.roster = protocol::roster_digest(queue);

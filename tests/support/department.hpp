@@ -89,6 +89,8 @@ class Department {
   broker::VerifiedPublish enrol(const std::string& id, const std::string& organisation,
                                 std::vector<protocol::Role> roles, std::vector<std::string> seats,
                                 const std::string& territory = "89");
+  /// With nobody in it; of the next version that is made.
+  void add_instance(const std::string& id) { add_queue(id, std::string(protocol::queue_subject(id)), {}); }
   broker::VerifiedPublish revoke(const std::string& id, UnixMillis now);
   broker::VerifiedPublish seat(const std::string& id, std::vector<std::string> seats);
   broker::VerifiedPublish renew(const std::string& id);  ///< new keys; the former identity stays in former_identity()
@@ -110,6 +112,9 @@ class Department {
   [[nodiscard]] Sealed seal(const Draft& draft) const;
   /// A new header around the file key of `original`, for today's roster of its queue.
   [[nodiscard]] Sealed seal_access(const std::string& sender, const Sealed& original, UnixMillis created_at = {}) const;
+  /// The same for the roster of another queue, naming the case that the sender reads it in.
+  [[nodiscard]] Sealed seal_access_to(const std::string& queue, const Digest& case_id, const std::string& sender,
+                                      const Sealed& original, UnixMillis created_at = {}) const;
   /// Signs what the draft made after a test changed address or seal.
   void sign(Sealed& sealed) const;
   /// The same, and R committed to the address as it now is: what the gate lets through to the core.
