@@ -5,10 +5,12 @@
 #include <cstdlib>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "crypto/random.hpp"
 #include "protocol/case_life.hpp"
+#include "protocol/limits.hpp"
 #include "tests/broker/core_fixture.hpp"
 
 namespace pli::testing {
@@ -31,6 +33,10 @@ struct Walked {
   std::optional<UnixMillis> answered;
   UnixMillis review{};
   std::set<std::string> recused;
+  std::shared_ptr<const Sealed> report;        ///< of one that nobody passed on yet, or on
+  std::optional<std::size_t> origin;           ///< the case it was passed on from
+  std::optional<std::size_t> linked;           ///< and on to
+  std::map<std::string, std::size_t> given{};  ///< of a linked one: access parts to its report, by who made them
 };
 
 class CaseWalk : public CoreTest {
@@ -59,9 +65,19 @@ class CaseWalk : public CoreTest {
   /// Whether this step is taken; and takes it.
   bool takes(const std::string& sender, Kind kind, const std::string& said, const std::string& queue, Walked& at);
   bool opens(const std::string& member, const Walked& at) {
-    return sits(member, at.instance) && !at.recused.contains(member) && at.state != "retire";
+    return sits(member, at.instance) && !recused(member, at) && at.state != "retire" &&
+           (!at.origin || !at.given.empty());
   }
+  /// From it, or from the case it was passed on from.
+  bool recused(const std::string& member, const Walked& at) {
+    return at.recused.contains(member) || (at.origin && cases_[*at.origin].recused.contains(member));
+  }
+  static std::string other_instance(const Walked& at) { return at.instance == "ged/89" ? "clir/89" : "ged/89"; }
+  broker::VerifiedRequest pass_on(std::size_t from);
 
+  std::string answered_to(const Walked& at) {
+    return at.origin ? cases_[*at.origin].instance : department.organisation_queue(at.party);
+  }
   broker::VerifiedRequest next_request();
   void renew() {
     EXPECT_EQ(refusal_in(publish(department.renew_term(house.now + std::chrono::hours(24 * 29)))), "");
@@ -77,6 +93,7 @@ class CaseWalk : public CoreTest {
   std::vector<Walked> cases_;
   std::vector<Expected> expected_;
   std::size_t taken_ = 0;
+  std::size_t transmissions_ = 0;
   UnixMillis renewed_ = house.now;
 
  private:
@@ -96,7 +113,7 @@ bool CaseWalk::takes(const std::string& sender, Kind kind, const std::string& sa
   const std::string before = at.state == "complement_demande" ? at.resumes : at.state;
   if (at.state == "retire") return false;
   if (kind == Kind::complement || kind == Kind::rectification || kind == Kind::retrait) {
-    if (!party || queue != at.instance) return false;
+    if (!party || queue != at.instance || at.origin) return false;
     if (kind == Kind::retrait) {
       if (at.state != "recu" || at.opened) return false;
       at.state = "retire";
@@ -106,9 +123,9 @@ bool CaseWalk::takes(const std::string& sender, Kind kind, const std::string& sa
     if (kind == Kind::complement) at.state = before;
     return true;
   }
-  if (!sits(sender, at.instance) || at.recused.contains(sender)) return false;
+  if (!sits(sender, at.instance) || recused(sender, at)) return false;
   const bool outward = kind == Kind::retour || kind == Kind::demande_de_complement;
-  if (queue != (outward ? department.organisation_queue(at.party) : at.instance)) return false;
+  if (queue != (outward ? answered_to(at) : at.instance)) return false;
   if (kind == Kind::recusation) return at.recused.insert(sender).second;
   if (sender != "secretariat" || !at.opened) return false;
   const auto move = [&](const std::set<std::string>& from, const std::string& to) {
@@ -148,6 +165,40 @@ bool CaseWalk::takes(const std::string& sender, Kind kind, const std::string& sa
   }
 }
 
+/// To the other instance: the case, or its report once the case is there.
+broker::VerifiedRequest CaseWalk::pass_on(std::size_t from) {
+  static const std::vector<std::string> members = {"secretariat", "secretariat", "ged.1", "clir.1"};
+  Walked& at = cases_[from];
+  const std::string sender = pick(members);
+  const std::string to = other_instance(at);
+  const bool may = sits(sender, at.instance) && !recused(sender, at) && at.state != "retire";
+  if (at.linked && !one_in(4)) {
+    Walked& there = cases_[*at.linked];
+    const bool taken = may && there.given[sender] < protocol::access_parts_per_sender_max;
+    if (taken) ++there.given[sender];
+    if (there.given[sender] == 0) there.given.erase(sender);
+    expected_.push_back({taken, false, "the report passed on by " + sender + " in " + at.state});
+    return house.request(sender, department.seal_access_to(to, at.id, sender, *at.report, house.now).verified());
+  }
+  const bool taken = may && sender == "secretariat" && at.opened && !at.linked;
+  expected_.push_back({taken, false, "a transmission by " + sender + " in " + at.state});
+  Draft draft = step(Kind::transmission, sender, to, at.id);
+  draft.openable = false;
+  const Sealed sealed = department.seal(draft);
+  if (taken) {
+    Walked linked;
+    linked.id = sealed.id;
+    linked.party = at.party;
+    linked.instance = to;
+    linked.report = at.report;
+    linked.origin = from;
+    at.linked = cases_.size();
+    cases_.push_back(std::move(linked));
+    ++transmissions_;
+  }
+  return house.request(sender, sealed.verified());
+}
+
 broker::VerifiedRequest CaseWalk::next_request() {
   static const std::vector<std::string> communes = {"referent.auxerre", "maire.auxerre", "referent.sens"};
   static const std::vector<std::string> members = {"secretariat", "secretariat", "secretariat",
@@ -167,18 +218,23 @@ broker::VerifiedRequest CaseWalk::next_request() {
     opened.id = sealed.id;
     opened.party = draft.sender;
     opened.instance = draft.queue;
+    opened.report = std::make_shared<const Sealed>(sealed.clone());
     cases_.push_back(std::move(opened));
     expected_.push_back({true, false, "a first exchange"});
     return house.request(draft.sender, sealed.verified());
   }
-  Walked& at = cases_[cases_.size() - 1 - below(recent_cases)];
+  const std::size_t picked = cases_.size() - 1 - below(recent_cases);
+  Walked& at = cases_[picked];
+  if (!at.origin && one_in(8)) return pass_on(picked);
   if (one_in(6)) {
-    // Its report, by somebody of its instance: the others do not know that it is there.
-    const std::string member = one_in(2) ? "secretariat" : at.instance.substr(0, at.instance.find('/')) + ".1";
+    // Its report, by somebody of its instance: the others do not know that it is there. The secretariat sits in both,
+    // and opens what was passed on where it was sent.
+    const bool both = !at.origin && one_in(2);
+    const std::string member = both ? "secretariat" : at.instance.substr(0, at.instance.find('/')) + ".1";
     const bool taken = opens(member, at);
     if (taken) at.opened = true;
     expected_.push_back({taken, false, "an opening by " + member + " of a case in " + at.state});
-    return house.request(member, department.open(member, at.id, house.now));
+    return house.request(member, department.open(member, at.report->id, house.now));
   }
   static const std::vector<Kind> kinds = {Kind::complement,
                                           Kind::rectification,
@@ -207,7 +263,7 @@ broker::VerifiedRequest CaseWalk::next_request() {
   if (one_in(10)) sender = one_in(2) ? pick(communes) : pick(members);
   if (kind == Kind::recusation && (sender == "secretariat" || !one_in(3))) sender = "ged.2";  // somebody has to go on
   const bool outward = kind == Kind::retour || kind == Kind::demande_de_complement;
-  draft = step(kind, sender, outward ? department.organisation_queue(at.party) : at.instance, at.id);
+  draft = step(kind, sender, outward ? answered_to(at) : at.instance, at.id);
   draft.openable = false;
   if (kind == Kind::recevabilite && one_in(3)) draft.attributes = {{"avis", "hors_perimetre"}};
   if (kind == Kind::report_du_retour) draft.attributes = {{"date", one_in(3) ? "2026-01-20" : "2026-12-31"}};
@@ -285,6 +341,8 @@ TEST_F(CaseWalk, FindsNoStateOutsideTheTableNoDecisionUnreadAndNoClosingWithoutA
     ASSERT_TRUE(first.has_value());
     const auto row = house.store().case_file(first->number);
     ASSERT_TRUE(row.has_value());
+    ASSERT_EQ(row->origin.value,
+              at.origin ? house.store().find_exchange(cases_[*at.origin].id)->number.value : std::uint64_t{0});
     // What was taken back is erased at the next tick.
     const bool gone = at.state == "retire" && known(*row) == "efface";
     ASSERT_TRUE(gone || known(*row) == at.state) << known(*row) << " and not " << at.state;
@@ -296,6 +354,7 @@ TEST_F(CaseWalk, FindsNoStateOutsideTheTableNoDecisionUnreadAndNoClosingWithoutA
   for (const char* state : {"complement_demande", "a_l_ordre_du_jour", "decide", "retour_effectue", "clos", "retire"})
     EXPECT_GT(reached[state], 0U) << state;
   EXPECT_GT(taken_, steps / 10);
+  EXPECT_GT(transmissions_, 100U);
   std::cout << steps << " steps, " << taken_ << " taken, " << compared << " cases\n";
   check_log();
   expect_whole();

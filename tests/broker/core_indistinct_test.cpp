@@ -1,7 +1,9 @@
 // `sans suite` and `pris en compte` look alike to a collectivité (design §10): over 200 cases of each, led in step,
-// everything that its members are given has the same kinds, sizes, steps and times. What differs is what an instance
-// does differently: its finding, the length of what it writes, its closing, and so the day on which its own copies go.
+// everything that its members are given has the same kinds, sizes, steps and times. Some of them are passed on to
+// another instance, which examines and answers them. What differs is what an instance does differently: its finding,
+// the length of what it writes, its closing, and so the day on which its own copies go.
 #include <map>
+#include <optional>
 
 #include "protocol/retention.hpp"
 #include "protocol/statistics.hpp"
@@ -15,6 +17,8 @@ using protocol::Kind;
 using protocol::month_start;
 
 constexpr std::size_t pairs_wanted = 200;
+/// Of those pris en compte, one in so many is passed on to the CLIR.
+constexpr std::size_t passed_on_each = 10;
 /// Of these each verb is tried as well: what is refused counts, and is answered BUSY past 30 a minute.
 constexpr std::size_t pairs_probed = 3;
 
@@ -30,7 +34,9 @@ class Indistinct : public CoreTest {
 
   struct Led {
     Digest id{};
-    bool followed_up = false;       ///< pris en compte; else sans suite
+    bool followed_up = false;      ///< pris en compte; else sans suite
+    std::optional<Digest> linked;  ///< of one that was passed on
+    Sealed report{};
     std::vector<std::string> told;  ///< in answers to what its members did themselves
   };
   std::string home() const { return department.organisation_queue("referent.auxerre"); }
@@ -68,6 +74,32 @@ class Indistinct : public CoreTest {
   void all_take(Kind kind, std::size_t with, std::size_t without, const std::string& sender = "secretariat") {
     for (Led& each : cases_) (void)step_of(each, kind, each.followed_up ? with : without, sender);
     expect_alike(protocol::row_of(kind)->name);
+  }
+
+  void pass_some_on() {
+    for (std::size_t i = 0; i < cases_.size(); i += passed_on_each) {
+      Led& each = cases_[i];
+      Draft draft = step(Kind::transmission, "secretariat", "clir/89", each.id);
+      draft.openable = false;
+      each.linked = accept(draft).id;
+      const Sealed part = department.seal_access_to("clir/89", each.id, "secretariat", each.report, house.now);
+      EXPECT_EQ(refusal_in(submit(part)), "");
+      EXPECT_EQ(refusal_in(open("clir.1", each.id)), "");
+    }
+    expect_alike("the transmission");
+  }
+  void answer_what_was_passed_on() {
+    for (const Led& each : cases_) {
+      if (!each.linked) continue;
+      for (const Kind kind : {Kind::demande_de_complement, Kind::recevabilite, Kind::inscription,
+                              Kind::mise_en_evaluation, Kind::decision, Kind::retour, Kind::cloture}) {
+        const bool back = kind == Kind::retour || kind == Kind::demande_de_complement;
+        Draft draft = step(kind, "secretariat", back ? "ged/89" : "clir/89", *each.linked);
+        draft.openable = false;
+        accept(draft);
+      }
+    }
+    expect_alike("the answer of whom it was passed on to");
   }
 
   /// Of each case, what this member is shown without asking about anything in particular.
@@ -166,17 +198,20 @@ TEST_F(Indistinct, P6ToACollectiviteTheTwoOutcomesAreOneThingFromTheReportToTheE
   for (std::size_t i = 0; i < 2 * pairs_wanted; ++i) {
     Led led;
     led.followed_up = i % 2 == 0;
-    led.id = accept(report).id;
-    cases_.push_back(led);
+    led.report = accept(report);
+    led.id = led.report.id;
+    cases_.push_back(std::move(led));
   }
   for (const Led& each : cases_) ASSERT_EQ(refusal_in(open("secretariat", each.id)), "");
   expect_alike("reading");
   all_take(Kind::recevabilite, 10, 400);
+  pass_some_on();
   all_take(Kind::demande_de_complement, 50, 50);
   all_take(Kind::complement, 300, 300, "referent.auxerre");
   all_take(Kind::inscription, 10, 500);
   all_take(Kind::mise_en_evaluation, 10, 500);
   all_take(Kind::decision, 2000, 20);
+  answer_what_was_passed_on();
   all_take(Kind::complement, 300, 300, "maire.auxerre");
   all_take(Kind::retour, 20, 1500);
   at(monday_morning + 8h);
