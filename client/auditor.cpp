@@ -8,6 +8,7 @@
 #include "client/shard_watch.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/statement.hpp"
+#include "protocol/case_life.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/opening_request.hpp"
 #include "protocol/statistics.hpp"
@@ -317,12 +318,28 @@ void LogAuditor::check_submission(const AuditedRecord& record, bool accepted) {
 void LogAuditor::note_case(const AuditedRecord& record, const ShortId& exchange) {
   const ShortId case_id = short_id_in(record.record, "case").value_or(exchange);
   if (!accepted_.emplace(exchange, case_id).second) find(Problem::act_twice, record.index, "exchange");
-  if (text_in(record.record, "kind") == protocol::row_of(protocol::Kind::recusation)->name)
-    recused_.insert({case_id, std::string(text_in(record.record, "person"))});
+  const auto kind = protocol::kind_of(text_in(record.record, "kind"));
+  if (kind && protocol::is_transmission(*kind)) {
+    // It names the case that it passes on, and begins one whose author is the same.
+    accepted_[exchange] = exchange;
+    origins_.try_emplace(exchange, case_id);
+    if (const auto author = authors_.find(case_id); author != authors_.end())
+      authors_.try_emplace(exchange, author->second);
+    return;
+  }
+  if (kind == protocol::Kind::recusation) recused_.insert({case_id, std::string(text_in(record.record, "person"))});
   // A case is named by the exchange that opened it. Whose that is was compared with its signature (signer_of()).
   if (case_id == exchange)
     authors_.try_emplace(case_id, Author{std::string(text_in(record.record, "person")),
                                          std::string(text_in(record.record, "organisation"))});
+}
+
+std::vector<LogAuditor::ShortId> LogAuditor::chain_of(const ShortId& case_id) const {
+  std::vector<ShortId> out{case_id};
+  for (auto origin = origins_.find(case_id); origin != origins_.end() && out.size() <= protocol::transfers_chain_max;
+       origin = origins_.find(out.back()))
+    out.push_back(origin->second);
+  return out;
 }
 
 /// Who is refused as a case's author is told nothing that could prove it to him (protocol.md, "Hidden places"): here it
@@ -333,12 +350,22 @@ void LogAuditor::check_author(const AuditedRecord& record) {
   if (rule != "interdit.auteur" && rule != "interdit.recuse") return;
   const auto exchange = short_id_in(record.record, "exchange");
   const auto known = exchange ? accepted_.find(*exchange) : accepted_.end();
-  const auto case_id = known == accepted_.end() ? short_id_in(record.record, "case") : std::optional(known->second);
+  const auto named = short_id_in(record.record, "case");
+  auto case_id = known == accepted_.end() ? named : std::optional(known->second);
+  // What was passed on is refused as part of the linked case that it was asked for in.
+  if (case_id && named) {
+    const auto chain = chain_of(*named);
+    if (std::find(chain.begin(), chain.end(), *case_id) != chain.end()) case_id = named;
+  }
   const auto author = case_id ? authors_.find(*case_id) : authors_.end();
   if (rule == "interdit.recuse") {
     const protocol::Member* recused = directory_.member(text_in(record.record, "actor"));
     const std::string_view who = recused == nullptr ? text_in(record.record, "person") : recused->person;
-    if (author != authors_.end() && !recused_.contains({*case_id, std::string(who)}))
+    if (author == authors_.end()) return;
+    const auto chain = chain_of(*case_id);
+    if (std::none_of(chain.begin(), chain.end(), [&](const ShortId& each) {
+          return recused_.contains({each, std::string(who)});
+        }))
       find(Problem::refusal_unfounded, record.index, "interdit.recuse");
     return;
   }

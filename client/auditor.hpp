@@ -165,6 +165,8 @@ class LogAuditor {
   void check_opening(const AuditedRecord& record, bool granted);
   void check_queue(const AuditedRecord& record, const Digest& exchange);
   void note_case(const AuditedRecord& record, const ShortId& exchange);
+  /// The case and those it was passed on from, as far as there may be.
+  [[nodiscard]] std::vector<ShortId> chain_of(const ShortId& case_id) const;
   void check_author(const AuditedRecord& record);
   void check_first(const protocol::RecordItem& item);
   void check_directory(const AuditedRecord& record);
@@ -208,6 +210,7 @@ class LogAuditor {
   };
   std::map<ShortId, ShortId> accepted_;                ///< exchange → case; itself where it is of none, or opens one
   std::map<ShortId, Author> authors_;                  ///< by case
+  std::map<ShortId, ShortId> origins_;                 ///< of a linked case, the one it was passed on from
   std::set<std::pair<ShortId, std::string>> recused_;  ///< case and person
   std::set<Digest> granted_;                           ///< opening requests young enough to be granted again
   std::deque<std::pair<UnixMillis, Digest>> granted_order_;

@@ -84,6 +84,18 @@ bool same_party(const protocol::Member& sender, const protocol::Member& self) {
   return sender.organisation == self.organisation || sender.person == self.person;
 }
 
+/// Whether there can be a case whose author he is: he reports himself, or a colleague of his whom the directory shows.
+bool sends_reports(const protocol::Member& self, const KnownDirectory& directory) {
+  const auto is_sender = [](const protocol::Member& member) {
+    return member.roles.has(protocol::Role::referent) || member.roles.has(protocol::Role::maire) ||
+           member.roles.has(protocol::Role::outil);
+  };
+  const auto& members = directory.members();
+  return is_sender(self) || std::any_of(members.begin(), members.end(), [&](const protocol::Member* member) {
+           return same_party(*member, self) && is_sender(*member);
+         });
+}
+
 /// Whether it was signed by this member's organisation or person. Whose the record says it is, is the broker's word.
 bool is_signed_by_own(const audit::Disclosure& record, const protocol::ExchangeId& exchange,
                       const protocol::Member& self, const KnownDirectory& directory) {
@@ -361,6 +373,17 @@ Outcome<bool> Inbox::has_recused(const std::string& queue, const protocol::Membe
   });
 }
 
+Outcome<bool> Inbox::has_recused_elsewhere(const std::string& queue, const protocol::Member& self) {
+  for (const std::string& other : session_.seats()) {
+    if (other == queue || !is_instance(other)) continue;
+    // It may have been looked at before he withdrew.
+    if (auto taken = take_all(other); !taken) return taken;
+    auto recused = has_recused(other, self);
+    if (!recused || *recused) return recused;
+  }
+  return false;
+}
+
 Outcome<bool> Inbox::is_proven_erased(const protocol::QueueItem& item) const {
   auto certificate = fetch_certificate(session_, item.exchange);
   if (certificate) return true;
@@ -387,13 +410,15 @@ Outcome<HiddenProof> Inbox::ask_why_hidden(const protocol::QueueItem& item, cons
     if (claimed) {
       auto own = has_own_before(item, self);
       if (!own) return own.error();
-      if (*own) return HiddenProof::claimed;
+      // Of a case that was passed on here nothing of ours stands in this queue; who sends none has none.
+      if (*own || sends_reports(self, session_.directory())) return HiddenProof::claimed;
       return hidden(profile, item, "hidden as part of a case of ours, and no exchange of ours stands before it",
                     code_text(proven.error()) + "\n");
     }
     if (refusal != nullptr && refusal->code == protocol::Code::forbidden && refusal->subject == recused_rule &&
         is_instance(item.queue)) {
       auto recused = has_recused(item.queue, self);
+      if (recused && !*recused) recused = has_recused_elsewhere(item.queue, self);
       if (!recused) return recused.error();
       if (*recused) return HiddenProof::claimed;
       // His recusal went with the case, before he was ever shown it. A certificate that is refused proves no place.
@@ -522,6 +547,14 @@ Outcome<void> Inbox::settle_rollback(const std::string& queue, const QueueState&
 }
 
 Outcome<bool> Inbox::walk(const std::string& queue) {
+  auto caught_up = take_all(queue);
+  if (!caught_up) return caught_up;
+  if (auto proven = prove(queue); !proven) return proven.error();
+  if (auto proven = prove_hidden(queue); !proven) return proven.error();
+  return caught_up;
+}
+
+Outcome<bool> Inbox::take_all(const std::string& queue) {
   const Profile& profile = session_.profile();
   if (auto settled = settle_rollback(queue); !settled) return settled.error();
   // A broker can make headers without end; what is taken in at once has one. The next refresh goes on from there.
@@ -548,8 +581,6 @@ Outcome<bool> Inbox::walk(const std::string& queue) {
       return store_failure(kept.error());
     caught_up = !page->more;
   }
-  if (auto proven = prove(queue); !proven) return proven.error();
-  if (auto proven = prove_hidden(queue); !proven) return proven.error();
   return caught_up;
 }
 

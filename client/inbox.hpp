@@ -137,6 +137,8 @@ class Inbox {
   /// Every header up to the head shown, then prove(). False where so many are shown that the rest waits for the next
   /// time.
   [[nodiscard]] Outcome<bool> walk(const std::string& queue);
+  /// The first half of it: nothing is proven yet.
+  [[nodiscard]] Outcome<bool> take_all(const std::string& queue);
   /// The newest readable header above what is proven, its number and head, as the log committed to them.
   [[nodiscard]] Outcome<void> prove(const std::string& queue);
   /// That no place is hidden but by right: each once, some at a time.
@@ -147,6 +149,8 @@ class Inbox {
   [[nodiscard]] Outcome<bool> is_proven_erased(const protocol::QueueItem& item) const;
   /// Whether the member has recused himself from a case of this queue's.
   [[nodiscard]] Outcome<bool> has_recused(const std::string& queue, const protocol::Member& self) const;
+  /// Or of one that was passed on here from another instance he sits in.
+  [[nodiscard]] Outcome<bool> has_recused_elsewhere(const std::string& queue, const protocol::Member& self);
   [[nodiscard]] Outcome<HiddenProof> ask_why_hidden(const protocol::QueueItem& item, const protocol::Member& self);
   /// `caught_up`: we have all the broker shows, so what lies further is a difference too.
   [[nodiscard]] Outcome<std::optional<ClaimedAlarm>> compare_kept_claims(const std::string& queue, bool caught_up);

@@ -584,6 +584,45 @@ TEST_F(AuditorTest, P8FindsARefusalForARecusalThatNeverWas) {
   EXPECT_TRUE(has(audit(), Problem::refusal_unfounded));
 }
 
+TEST_F(AuditorTest, P8ARefusalInALinkedCaseIsComparedWithTheCaseThatItCameFrom) {
+  const Digest linked{7};
+  const auto accepted = [&](const Digest& exchange, const Digest& case_id, std::string_view kind,
+                            const std::string& person, const std::string& organisation) {
+    audit::Record record = record_of("submit");
+    set(record, "exchange", exchange);
+    drop(record, "case");
+    record.add("case", case_id);
+    set(record, "kind", as_bytes(kind));
+    set(record, "person", as_bytes(person));
+    set(record, "organisation", as_bytes(organisation));
+    broker_.add_record(audit::LeafType::transfert, std::move(record));
+  };
+  const auto refuse = [&](const std::string& actor, const std::string& rule, const Digest& exchange) {
+    const MemoryBroker before = broker_;
+    audit::Record refusal = audit::new_record();
+    for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
+             {"actor", actor}, {"person", actor}, {"act", "open"}, {"outcome", "FORBIDDEN"}, {"rule", rule}})
+      refusal.add(name, value);
+    refusal.add("exchange", exchange);
+    refusal.add("case", linked);
+    broker_.add_record(audit::LeafType::refus, std::move(refusal));
+    const bool found = has(audit(), Problem::refusal_unfounded);
+    broker_ = before;
+    return found;
+  };
+  accepted(linked, id_, "transmission", "secretariat", "prefecture-89");
+  EXPECT_FALSE(refuse("m.bellerive", "interdit.auteur", linked));
+  EXPECT_FALSE(refuse("m.bellerive", "interdit.auteur", id_));
+  EXPECT_TRUE(refuse("ged.un", "interdit.auteur", linked));
+  EXPECT_TRUE(refuse("secretariat", "interdit.auteur", linked)) << "who passed it on is not its author";
+  EXPECT_TRUE(refuse("ged.deux", "interdit.recuse", id_));
+  accepted(Digest{8}, id_, "recusation", "ged.deux", "gendarmerie-89");
+  EXPECT_FALSE(refuse("ged.deux", "interdit.recuse", linked)) << "from where it came from";
+  accepted(Digest{9}, linked, "recusation", "clir.un", "finances-89");
+  EXPECT_FALSE(refuse("clir.un", "interdit.recuse", id_)) << "of the report, asked for there";
+  EXPECT_TRUE(refuse("ged.un", "interdit.recuse", linked));
+}
+
 TEST_F(AuditorTest, FindsADirectoryThatSkipsRepeatsOrContradicts) {
   audit::Record record = audit::new_record();
   record.add("act", "publish_directory");

@@ -685,6 +685,53 @@ TEST_F(HiddenPlaces, WhichCaseOfHisAnAuthorMayNotKnowIsTheBrokersWordAndSaysSo) 
   EXPECT_EQ((*kept)[1].hidden, client::HiddenProof::claimed);
 }
 
+TEST_F(HiddenPlaces, P8WhoSendsReportsMayBeTheAuthorOfACaseThatWasPassedOnHere) {
+  world_.enrol("ged.maire", {protocol::Role::maire, protocol::Role::membre_ged}, "bellerive", "89024", {"ged/89"});
+  world_.enrol("ged.mairie", {protocol::Role::membre_ged}, "bellerive", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  send(1);
+  bend<protocol::Items>(hide);
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    if (!std::holds_alternative<protocol::Prove>(request.body)) return std::nullopt;
+    return protocol::Refusal{Code::forbidden, "interdit.auteur", 0};
+  };
+  // A maire who sits there, and whose référent the directory shows; nothing of theirs stands in the queue.
+  for (const char* member : {"ged.maire", "ged.mairie"}) {
+    auto desk = connected(member);
+    auto items = refresh(*desk);
+    ASSERT_TRUE(items.has_value()) << member << " " << why(items);
+    EXPECT_EQ(proof_of_first(*desk), client::HiddenProof::claimed) << member;
+  }
+  auto other = connected("ged.un");
+  EXPECT_FAILS_WITH(refresh(*other), LocalCode::queue_hidden);
+}
+
+TEST_F(HiddenPlaces, P8WhoHasRecusedHimselfInOneInstanceMayBeKeptFromThatCaseInAnother) {
+  send(1);
+  const auto desk = connected("secretariat");
+  bend<protocol::Items>([&](protocol::Items& items) {
+    if (!items.items.empty() && items.items.front().queue == "ged/89") hide(items);
+  });
+  broker_.instead = [&](const protocol::Request& request) -> std::optional<protocol::ReplyBody> {
+    const auto* prove = std::get_if<protocol::Prove>(&request.body);
+    if (prove == nullptr || prove->exchange != sent_[0]) return std::nullopt;
+    if (prove->erasure) return protocol::Refusal{Code::invalid, "erasure", 0};
+    return protocol::Refusal{Code::forbidden, "interdit.recuse", 0};
+  };
+  EXPECT_FAILS_WITH(refresh(*desk), LocalCode::queue_hidden) << "he has recused himself from nothing";
+  const auto again = connected("secretariat");
+  client::Draft draft = client::draft_of(report(), "clir/89");
+  draft.kind = protocol::Kind::recusation;
+  draft.case_id = sent_[0];
+  client::Outbox outbox(again->profile, clock_);
+  ASSERT_TRUE(outbox.put(draft, again->keys).has_value());
+  ASSERT_TRUE(outbox.flush(*again->session).has_value());
+  // What stands in the other queue is looked for, whichever is looked at first.
+  auto items = refresh(*again);
+  ASSERT_TRUE(items.has_value()) << why(items);
+  EXPECT_EQ(proof_of_first(*again), client::HiddenProof::claimed);
+}
+
 TEST_F(HiddenPlaces, SoManyAreProvenInOneLookAndTheRestInTheNext) {
   send(client::hidden_proofs_max + 1);
   world_.enrol("ged.trois", {protocol::Role::membre_ged}, "douanes-89", "89", {"ged/89"});
