@@ -210,6 +210,17 @@ Outcome<void> DirectoryDraft::register_tool(const protocol::Tool& tool) {
   return put({protocol::write_member(*member, new_salt()), protocol::write_tool(tool, new_salt())});
 }
 
+Outcome<void> DirectoryDraft::set_seances(std::string_view id, std::optional<protocol::SeanceCalendar> calendar) {
+  const protocol::Queue* found = directory_->queue(id);
+  if (found == nullptr) return usage("no such queue");
+  if (!protocol::has_seances(found->kind)) return usage("only an instance has séances: ged/, clir/, cpraf/");
+  if (calendar)
+    if (const std::string flaw = protocol::flaw_of(*calendar); !flaw.empty()) return Failure(LocalCode::usage, flaw);
+  protocol::Queue queue = *found;
+  queue.seances = std::move(calendar);
+  return put({protocol::write_queue(queue, new_salt())});
+}
+
 std::vector<Bytes> DirectoryDraft::changed_since(const std::vector<Entry>& base) const {
   std::map<std::pair<EntryType, std::string>, const Entry*> before;
   for (const Entry& entry : base) before[{entry.type, entry.id}] = &entry;

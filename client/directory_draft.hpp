@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,9 @@ class DirectoryDraft {
   [[nodiscard]] Outcome<void> change_contract(const protocol::Contract& contract);
   /// What a tool enrolled may post and read, in place of what it could before; it sits where it reads.
   [[nodiscard]] Outcome<void> register_tool(const protocol::Tool& tool);
+
+  /// When an instance sits; without one, it has no calendar. Errors: also usage with what protocol::flaw_of() says.
+  [[nodiscard]] Outcome<void> set_seances(std::string_view queue, std::optional<protocol::SeanceCalendar> calendar);
 
   [[nodiscard]] const protocol::Directory& directory() const { return *directory_; }
   /// Entries that differ from `base`: what travels to the broker. In the directory's order.

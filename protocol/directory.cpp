@@ -96,10 +96,25 @@ class AttributeReader {
       if (each == name) out.push_back(key_of<Key>(value));
     return out;
   }
+  std::optional<Day> optional_day(std::string_view name) {
+    const Bytes* value = optional(name);
+    if (value == nullptr) return std::nullopt;
+    return day_in(as_text(*value));
+  }
+  std::vector<Day> days(std::string_view name) {
+    std::vector<Day> out;
+    for (const std::string& text : entry_.texts(name)) out.push_back(day_in(text));
+    return out;
+  }
   void fail() { ok_ = false; }
   [[nodiscard]] bool ok() const { return ok_; }
 
  private:
+  Day day_in(std::string_view text) {
+    const auto day = parse_day(text);
+    if (!day) ok_ = false;
+    return day.value_or(Day{});
+  }
   UnixMillis millis_of(const Bytes& value) {
     const auto time = parse_millis(as_text(value));
     if (!time) ok_ = false;
@@ -133,6 +148,26 @@ bool is_engagement(std::string_view text) {
   if (space == std::string_view::npos || !is_token(text.substr(0, space))) return false;
   const auto days = audit::parse_decimal(text.substr(space + 1));
   return days && *days >= 1 && *days <= engagement_days_max;
+}
+
+/// Nothing where none is set. What is half set, or stands on a queue that has no séances, fails the reader: it would
+/// otherwise pass for an instance without a calendar.
+std::optional<SeanceCalendar> read_seances(AttributeReader& in, QueueKind kind) {
+  const auto from = in.optional_day("seance-from");
+  const Bytes* every = in.optional("seance-every");
+  SeanceCalendar calendar;
+  calendar.added = in.days("seance-added");
+  calendar.struck = in.days("seance-struck");
+  if (!from && every == nullptr && calendar.added.empty() && calendar.struck.empty()) return std::nullopt;
+  const auto days = every == nullptr ? std::nullopt : audit::parse_decimal(as_text(*every));
+  if (!from || !days || *days > seance_cadence_days_max || !has_seances(kind)) {
+    in.fail();
+    return std::nullopt;
+  }
+  calendar.first = *from;
+  calendar.every_days = static_cast<std::uint32_t>(*days);
+  if (!flaw_of(calendar).empty()) in.fail();
+  return calendar;
 }
 
 /// Closed lists and counts, alike for an entry that arrived as bytes and for one made here. What passes can be encoded.
@@ -467,6 +502,7 @@ Result<Queue> read_queue(const Entry& entry) {
     queue.organisation = in.text("organisation", is_token);
   else if (in.optional("organisation") != nullptr)
     in.fail();
+  queue.seances = read_seances(in, *kind);
   queue.keys = in.keys<crypto::AgePublic>("key");
   if (!in.ok()) return invalid("queue entry with a missing, repeated or malformed attribute");
   if (queue.keys.size() > recipients_max) return Error{Errc::over_limit, "queue with too many keys"};
@@ -484,6 +520,12 @@ Entry write_queue(const Queue& queue, const ByteArray<16>& salt) {
   Entry entry{salt, EntryType::queue, queue.id, {}};
   entry.add("territory", queue.territory);
   if (!queue.organisation.empty()) entry.add("organisation", queue.organisation);
+  if (queue.seances) {
+    entry.add("seance-from", iso_day(queue.seances->first));
+    entry.add("seance-every", std::to_string(queue.seances->every_days));
+    for (const Day day : queue.seances->added) entry.add("seance-added", iso_day(day));
+    for (const Day day : queue.seances->struck) entry.add("seance-struck", iso_day(day));
+  }
   for (const crypto::AgePublic& key : queue.keys) entry.add("key", key.bytes);
   return entry;
 }

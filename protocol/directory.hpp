@@ -15,6 +15,7 @@
 #include "base/clock.hpp"
 #include "base/id.hpp"
 #include "crypto/identity.hpp"
+#include "protocol/seances.hpp"
 #include "protocol/vocabulary.hpp"
 
 namespace pli::protocol {
@@ -133,13 +134,15 @@ struct Member {
 [[nodiscard]] Result<Member> read_member(const Entry& entry);
 [[nodiscard]] Entry write_member(const Member& member, const ByteArray<16>& salt);
 
-/// A queue entry, read. Attributes: territory, organisation (org queues), key* (32 bytes each, sorted, distinct).
+/// A queue entry, read. Attributes: territory, organisation (org queues), key* (32 bytes each, sorted, distinct); of an
+/// instance seance-from, seance-every, seance-added*, seance-struck* (protocol/seances.hpp): the first two or none.
 struct Queue {
   std::string id;
   QueueKind kind = QueueKind::ged;
   std::string territory;
   std::string organisation;
   std::vector<crypto::AgePublic> keys;
+  std::optional<SeanceCalendar> seances = std::nullopt;  ///< of an instance whose authority has set its days
   bool operator==(const Queue&) const = default;
 };
 [[nodiscard]] Result<Queue> read_queue(const Entry& entry);

@@ -30,6 +30,8 @@ void add_contract(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict);
 /// The verbs of `directory` that concern the contract and the tools of its other volets.
 void add_directory_contract(CLI::App& group, Sitting& sitting, Verdict& verdict);
+/// Of `directory`: when an instance sits.
+void add_directory_seances(CLI::App& group, Sitting& sitting, Verdict& verdict);
 void add_form(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_send(CLI::App& app, Sitting& sitting, Verdict& verdict);
 void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict);

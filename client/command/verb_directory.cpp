@@ -1,5 +1,5 @@
 // pli directory enrol|extend|invitation|revoke|charter|sign|authorities|suspend|rollback|publish|show|history: the
-// authority's gestures, offline but for publish. Contract and tools: verb_contract.cpp.
+// authority's gestures, offline but for publish. Contract and tools: verb_contract.cpp; séances: verb_seances.cpp.
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -822,6 +822,7 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   });
 
   add_directory_contract(*group, sitting, verdict);
+  add_directory_seances(*group, sitting, verdict);
 
   auto charter = std::make_shared<std::pair<fs::path, protocol::Charter>>();
   auto charter_days = std::make_shared<std::int64_t>(365);

@@ -702,6 +702,22 @@ TEST_F(DraftTest, TellsEveryAttributeThatDiffersAndNoSalt) {
   EXPECT_EQ(changed[0].come[0].first, "unheard-of");
 }
 
+TEST_F(DraftTest, KeepsTheDaysAnInstanceSitsOnThroughEveryChangeOfItsRoster) {
+  const protocol::SeanceCalendar calendar{*parse_day("2026-12-03"), 15, {}, {*parse_day("2026-12-18")}};
+  ASSERT_TRUE(draft_.set_seances("ged/89", calendar).has_value());
+  ASSERT_TRUE(draft_.revoke("ged.un", spring).has_value());
+  EXPECT_TRUE(draft_.directory().queue("ged/89")->keys.empty()) << "its entry was written anew";
+  EXPECT_EQ(draft_.directory().queue("ged/89")->seances, calendar);
+  protocol::SeanceCalendar wrong = calendar;
+  wrong.every_days = protocol::seance_cadence_days_max + 1;
+  EXPECT_FAILS_WITH(draft_.set_seances("ged/89", wrong), LocalCode::usage);
+  EXPECT_FAILS_WITH(draft_.set_seances("audit/89", calendar), LocalCode::usage);
+  EXPECT_FAILS_WITH(draft_.set_seances("ged/21", calendar), LocalCode::usage);
+  EXPECT_EQ(draft_.directory().queue("ged/89")->seances, calendar);
+  ASSERT_TRUE(draft_.set_seances("ged/89", std::nullopt).has_value());
+  EXPECT_EQ(draft_.directory().queue("ged/89")->seances, std::nullopt);
+}
+
 TEST_F(DraftTest, KeepsACharter) {
   protocol::Charter charter;
   charter.id = "charte-bellerive";

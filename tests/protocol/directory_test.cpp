@@ -240,6 +240,79 @@ TEST(Queue, KeepsItsKeysSortedAndDistinctUpToTheLimit) {
   EXPECT_EQ(code_of_failure(read_queue(write_queue(queue, filled<16>(1)))), "over_limit");
 }
 
+SeanceCalendar some_calendar() {
+  return {
+      *parse_day("2026-12-03"), 15, {*parse_day("2026-12-22")}, {*parse_day("2026-12-18"), *parse_day("2027-01-02")}};
+}
+
+TEST(Queue, ReadsBackWithTheDaysItsInstanceSitsOn) {
+  Queue queue = some_world().queue("ged/89");
+  const Digest roster = roster_digest(queue);
+  queue.seances = some_calendar();
+  auto read = read_queue(write_queue(queue, filled<16>(7)));
+  ASSERT_TRUE(read) << failure(read);
+  EXPECT_EQ(*read, queue);
+  EXPECT_EQ(roster_digest(queue), roster) << "what was sealed to the roster is not stale for another day";
+  queue.seances->added.clear();
+  queue.seances->struck.clear();
+  read = read_queue(write_queue(queue, filled<16>(7)));
+  ASSERT_TRUE(read) << failure(read);
+  EXPECT_EQ(*read, queue);
+}
+
+TEST(Queue, RefusesACalendarThatIsHalfSetOrMalformed) {
+  const Queue plain = some_world().queue("ged/89");
+  const auto with = [&](std::vector<std::pair<std::string, std::string>> attributes) {
+    Entry entry = write_queue(plain, filled<16>(1));
+    for (const auto& [name, value] : attributes) entry.add(name, value);
+    return code_of_failure(read_queue(entry));
+  };
+  EXPECT_EQ(with({{"seance-from", "2026-12-03"}, {"seance-every", "15"}}), "");
+  EXPECT_EQ(with({{"seance-from", "2026-12-03"}, {"seance-every", "366"}}), "");
+  EXPECT_EQ(with({{"seance-from", "2026-12-03"}}), "invalid_input");
+  EXPECT_EQ(with({{"seance-every", "15"}}), "invalid_input");
+  EXPECT_EQ(with({{"seance-added", "2026-12-22"}}), "invalid_input") << "an exception to nothing";
+  for (const char* every : {"0", "367", "015", "15 ", "-15", "", "4294967311", "18446744073709551616"})
+    EXPECT_EQ(with({{"seance-from", "2026-12-03"}, {"seance-every", every}}), "invalid_input") << every;
+  for (const char* from : {"2026-02-29", "2026-12-3", "03/12/2026", "1969-12-31", "2200-01-01", ""})
+    EXPECT_EQ(with({{"seance-from", from}, {"seance-every", "15"}}), "invalid_input") << from;
+  EXPECT_EQ(with({{"seance-from", "2026-12-03"}, {"seance-from", "2026-12-04"}, {"seance-every", "15"}}),
+            "invalid_input");
+  EXPECT_EQ(with({{"seance-from", "2026-12-03"}, {"seance-every", "15"}, {"seance-struck", "2026-12-04"}}),
+            "invalid_input");
+  EXPECT_EQ(with({{"seance-from", "2026-12-03"}, {"seance-every", "15"}, {"seance-added", "2026-12-18"}}),
+            "invalid_input");
+}
+
+TEST(Queue, OfNoInstanceHasNoCalendar) {
+  for (const char* id : {"org/210890240", "person/a.lemoine", "audit/89"}) {
+    Queue queue = some_world().queue(id);
+    queue.seances = some_calendar();
+    EXPECT_EQ(code_of_failure(read_queue(write_queue(queue, filled<16>(1)))), "invalid_input") << id;
+  }
+}
+
+TEST(Queue, HoldsAsManyKeysAndDaysAsBothMayBe) {
+  Queue queue = some_world().queue("ged/89");
+  queue.keys.clear();
+  for (std::size_t i = 0; i < recipients_max; ++i) {
+    ByteArray<32> key{};
+    key[0] = static_cast<std::uint8_t>(i >> 8);
+    key[1] = static_cast<std::uint8_t>(i);
+    key[2] = 2;  // none of them of small order
+    queue.keys.push_back({key});
+  }
+  queue.seances = SeanceCalendar{*parse_day("2026-12-03"), 2};
+  for (std::size_t i = 0; i < seances_added_max; ++i)
+    add_seance(*queue.seances, queue.seances->first + std::chrono::days(2 * static_cast<int>(i) + 1));
+  for (std::size_t i = 0; i < seances_struck_max; ++i)
+    strike_seance(*queue.seances, queue.seances->first + std::chrono::days(2 * static_cast<int>(i)));
+  const Bytes largest = encode(write_queue(queue, filled<16>(1)));
+  EXPECT_LE(largest.size(), entry_bytes_max);
+  ASSERT_TRUE(decode_entry(largest));
+  EXPECT_EQ(failure(read_queue(*decode_entry(largest))), "");
+}
+
 TEST(Roster, HasADigestOfItsQueueAndItsKeys) {
   Queue queue = some_world().queue("ged/89");
   ByteWriter out;
@@ -705,6 +778,16 @@ TEST(Directory, IsBuiltAndFoundAgain) {
   ASSERT_EQ(directory.seated("ged/89").size(), 2U);
   EXPECT_EQ(directory.seated("ged/89")[0]->id, "g.petit");
   EXPECT_TRUE(directory.seated("ged/90").empty());
+}
+
+TEST(Directory, IsNotBuiltWithACalendarThatCannotBe) {
+  World world = some_world();
+  world.queue("ged/89").seances = some_calendar();
+  const auto built = Directory::build(world.entries());
+  ASSERT_TRUE(built) << failure(built);
+  EXPECT_EQ((*built)->queue("ged/89")->seances, some_calendar());
+  world.queue("ged/89").seances->struck = {*parse_day("2026-12-19")};
+  EXPECT_EQ(code_of_failure(Directory::build(world.entries())), "invalid_input");
 }
 
 TEST(Directory, FindsAMemberByAKeyItNoLongerUses) {

@@ -14,9 +14,11 @@
 #include "crypto/header_unlock.hpp"
 #include "crypto/statement.hpp"
 #include "protocol/card.hpp"
+#include "protocol/deadlines.hpp"
 #include "protocol/error_catalogue.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/policy.hpp"
+#include "protocol/seances.hpp"
 #include "protocol/shard_order.hpp"
 #include "tests/protocol/support.hpp"
 
@@ -410,6 +412,10 @@ Named computed_values() {
                   {"ged/89"},
                   {"org/210890240"}};
   put("entry.tool", encode(write_tool(tool, filled<16>(4))));
+  Queue sitting = *(*directory)->queue("ged/89");
+  sitting.seances =
+      SeanceCalendar{*parse_day("2026-12-03"), 15, {*parse_day("2026-12-22")}, {*parse_day("2027-01-02")}};
+  put("entry.seances", encode(write_queue(sitting, filled<16>(2))));
   put("roster.digest", roster_digest(*(*directory)->queue("ged/89")));
   put("directory.root", (*directory)->root());
   put("directory.digest", directory_digest(to_text(example_head())));
@@ -657,18 +663,26 @@ TEST(ProtocolDocument, ListsTheLimitsOfTheCode) {
       {"form_persons_max", form_persons_max},
       {"nominative_persons_max", nominative_persons_max},
       {"nominative_facts_max", nominative_facts_max},
+      {"engagement_days_max", engagement_days_max},
+      {"seance_cadence_days_max", seance_cadence_days_max},
+      {"seances_added_max", seances_added_max},
+      {"seances_struck_max", seances_struck_max},
   };
   std::map<std::string, std::size_t> printed;
   for (const auto& cells : table_under("### Limits")) printed[words_in_quotes(cells[0]).at(0)] = std::stoull(cells[1]);
   EXPECT_EQ(printed, held);
-  // None is left out of both: the names as limits.hpp has them.
+  // None is left out of both: the names as these headers have them.
   std::set<std::string> limits_of_the_code;
-  std::ifstream file(PLI_SOURCE_DIR "/protocol/limits.hpp");
-  for (std::string line; std::getline(file, line);) {
-    for (const std::string_view type : {"inline constexpr std::size_t ", "inline constexpr std::uint64_t "}) {
-      if (!line.starts_with(type)) continue;
-      const std::string name = line.substr(type.size(), line.find(' ', type.size()) - type.size());
-      if (name.ends_with("_max")) limits_of_the_code.insert(name);
+  for (const char* header : {"limits.hpp", "deadlines.hpp", "seances.hpp"}) {
+    std::ifstream file(std::string(PLI_SOURCE_DIR "/protocol/") + header);
+    ASSERT_TRUE(file) << header;
+    for (std::string line; std::getline(file, line);) {
+      for (const std::string_view type :
+           {"inline constexpr std::size_t ", "inline constexpr std::uint64_t ", "inline constexpr std::uint32_t "}) {
+        if (!line.starts_with(type)) continue;
+        const std::string name = line.substr(type.size(), line.find(' ', type.size()) - type.size());
+        if (name.ends_with("_max")) limits_of_the_code.insert(name);
+      }
     }
   }
   std::set<std::string> names;

@@ -248,6 +248,9 @@ def main():
     computed["entry.tool"] = entry(4, 6, "outil.transport", [
         ("volet", "transport"), ("kind", "information_de_volet"), ("kind", "complement"), ("post", "ged/89"),
         ("read", "org/210890240")])
+    computed["entry.seances"] = entry(2, 2, "ged/89", [
+        ("territory", "89"), ("seance-from", "2026-12-03"), ("seance-every", "15"), ("seance-added", "2026-12-22"),
+        ("seance-struck", "2027-01-02"), ("key", reader.age)])
     computed["entry.member.commitment"] = commitments[3]
     roster = sha256(b"pli-roster/1", string8("ged/89"), u16(1), reader.age)
     computed["roster.digest"] = roster
