@@ -143,6 +143,8 @@ void read_terms(Keys& keys, const toml::node* node, Config& config, std::optiona
   config.terms.court = months("court_months", config.terms.court);
   config.terms.ordinaire = months("ordinaire_months", config.terms.ordinaire);
   config.terms.party = months("party_months", config.terms.party);
+  if (config.terms.party < protocol::party_months_min)
+    inner.refuse("party_months", "must be 3 at least: a collectivité may add to a case for 30 days after its retour");
   config.legal_act = inner.text("legal_act", false);
   if (!config.legal_act.empty() && !protocol::is_plain_text(config.legal_act, legal_act_bytes_max))
     inner.refuse("legal_act", "must be one line of at most 200 bytes");

@@ -33,6 +33,8 @@ inline constexpr std::chrono::milliseconds hold_life = std::chrono::hours(90 * 2
 /// How long a collectivité may add to a case, or put it right, after it was told the outcome. Nothing is erased before,
 /// and it is shorter than any term: or a refusal would tell that it was, or which term the case has.
 inline constexpr std::chrono::milliseconds party_adds_time = std::chrono::hours(30 * 24);
+/// The fewest months that are that long whatever the day they are counted from; from a 31 January two are 28 days.
+inline constexpr std::uint32_t party_months_min = 3;
 /// How long one person's request for an early erasure waits for a second one's.
 inline constexpr std::chrono::milliseconds erasure_request_life = std::chrono::hours(30 * 24);
 

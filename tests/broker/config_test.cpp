@@ -88,6 +88,14 @@ TEST_F(ConfigFile, ATermIsShortenedFreelyAndLengthenedByALegalActAlone) {
   EXPECT_FALSE(load(minimal("", longest + act + "a\"\n")));
 }
 
+TEST_F(ConfigFile, ACollectivitesCopiesOutliveTheTimeInWhichItMayAddToItsCase) {
+  const auto with = [&](int months) { return load(minimal("", "[terms]\nparty_months = " + std::to_string(months))); };
+  EXPECT_EQ(with(3)->terms.party, 3U);
+  for (const int months : {1, 2})
+    EXPECT_EQ(detail(with(months)),
+              "terms.party_months: must be 3 at least: a collectivité may add to a case for 30 days after its retour");
+}
+
 TEST_F(ConfigFile, TheHourOfTheRetoursIsOneOfTheDayOrNone) {
   EXPECT_EQ(load(minimal("", "retour_hour = 0\n"))->retour_hour, 0);
   EXPECT_EQ(load(minimal("", "retour_hour = 23\n"))->retour_hour, 23);

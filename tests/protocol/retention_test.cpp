@@ -24,6 +24,16 @@ CaseTimes closed(UnixMillis at, TermClass term) {
   return times;
 }
 
+TEST(Retention, ACollectivitesCopiesAreKeptLongerThanItMayAddToItsCaseWhateverTheDay) {
+  bool shorter = false;
+  // Every last moment of a day from 2024 to 2424: all lengths of months and years there are.
+  for (UnixMillis at{1'704'067'200'000LL + day.count() - 1}; at.value < 14'327'020'800'000LL; at = at + day) {
+    EXPECT_GE(months_later(at, party_months_min) - at, party_adds_time) << at.value;
+    shorter = shorter || months_later(at, party_months_min - 1) - at < party_adds_time;
+  }
+  EXPECT_TRUE(shorter) << "one month fewer is not always enough";
+}
+
 TEST(Retention, TermsFallOnTheFirstOfAMonthAndNeverAfterTheDayTheyCountTo) {
   const UnixMillis last_moment = month_start(202604) - 1ms;  // 31 March
   EXPECT_EQ(months_later(last_moment, 3), month_start(202606));
