@@ -70,6 +70,7 @@ std::string cause_of(std::string_view kind, Language language) {
 struct Reached {
   std::string verb;
   std::string stranger;
+  bool wants_verb = false;  ///< where they stop, only a verb can follow
 };
 Reached reached(const CLI::App& app, const std::vector<std::string>& words) {
   Reached out;
@@ -81,6 +82,7 @@ Reached reached(const CLI::App& app, const std::vector<std::string>& words) {
     const auto below = at->get_subcommands([&](const CLI::App* each) { return each->get_name() == words[i]; });
     if (below.empty()) {
       out.stranger = words[i];
+      out.wants_verb = at->get_require_subcommand_min() > 0;
       return out;
     }
     at = below.front();
@@ -115,32 +117,33 @@ std::string culprit_of(const CLI::ParseError& error, const Reached& where) {
   return lacks_verb(error) ? where.stranger : std::string();
 }
 
-int report_parse_error(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words,
-                       Language language, bool json) {
-  const Reached where = reached(app, words);
-  const std::string option = unknown_option(app);
-  const std::string culprit = protocol::printable(option.empty() ? culprit_of(error, where) : option);
+/// `kind`: as cause_of() takes it; `detail`: what CLI11 said.
+int say_wrong_line(const CLI::App& app, const Reached& where, std::string_view kind, const std::string& culprit,
+                   std::string_view detail, Language language, bool json) {
   const std::string help = (app.get_name().empty() ? "" : app.get_name() + " ") + where.verb + "--help";
   const bool french = language == Language::french;
-  const bool extra = !option.empty() || is_extra(error);
-  const std::string what = cause_of(lacks_verb(error) && !extra && !culprit.empty() ? std::string(no_such_verb)
-                                    : extra                                         ? "ExtrasError"
-                                                                                    : error.get_name(),
-                                    language);
+  const std::string what = cause_of(kind, language);
   const std::string cause =
       french ? "Commande incorrecte : " + what + (culprit.empty() ? "" : " (« " + culprit + " »)") + "."
              : "Wrong command line: " + what + (culprit.empty() ? "" : " (" + culprit + ")") + ".";
   const std::string next = (french ? "Voir : " : "See: ") + help;
   if (json)
-    JsonObject()
-        .text("error", "usage")
-        .text("cause", cause)
-        .text("next_step", next)
-        .text("detail", error.what())
-        .print();
+    JsonObject().text("error", "usage").text("cause", cause).text("next_step", next).text("detail", detail).print();
   else
     warn(cause + " " + next);
   return static_cast<int>(ExitClass::usage);
+}
+
+int report_parse_error(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words,
+                       Language language, bool json) {
+  const Reached where = reached(app, words);
+  const std::string option = unknown_option(app);
+  const std::string culprit = protocol::printable(option.empty() ? culprit_of(error, where) : option);
+  const bool extra = !option.empty() || is_extra(error);
+  const std::string kind = lacks_verb(error) && !extra && !culprit.empty() ? std::string(no_such_verb)
+                           : extra                                         ? "ExtrasError"
+                                                                           : error.get_name();
+  return say_wrong_line(app, where, kind, culprit, error.what(), language, json);
 }
 
 int parse_and_run(CLI::App& app, Verdict& verdict, const std::vector<std::string>& words, bool json,
@@ -149,8 +152,15 @@ int parse_and_run(CLI::App& app, Verdict& verdict, const std::vector<std::string
     parse();
     return verdict.exit_code;
   } catch (const CLI::ParseError& asked) {
-    if (asked.get_exit_code() == 0) return app.exit(asked);  // --help, --version
     json = json || std::find(words.begin(), words.end(), "--json") != words.end();
+    if (asked.get_exit_code() == 0) {  // --help, --version
+      // CLI11 answers these before it looks at a word: help on a verb that is none would pass for its help.
+      const Reached where = reached(app, words);
+      if (!where.wants_verb) return app.exit(asked);
+      const std::string stranger = protocol::printable(where.stranger);
+      return say_wrong_line(app, where, no_such_verb, stranger, std::string(no_such_verb) + ": " + stranger,
+                            language_of(app, words), json);
+    }
     return report_parse_error(app, asked, words, language_of(app, words), json);
   }
 }

@@ -228,6 +228,13 @@ def command_line(department):
                            (["case", "decide", "12345678"], "--outcome"), (["outbox", "list", "zut"], "zut")):
         done = department.run([department.programs / "pli", "--home", department.folder / "vide", *words], expect=2)
         must(f"« {culprit} »" in done.stderr, f"pli {' '.join(words)}: the word at fault is named")
+    for words, culprit in ((["nonsense", "--help"], "nonsense"), (["case", "nonsense", "--help"], "nonsense"),
+                           (["--help", "nonsense"], "nonsense"), (["nonsense", "--version"], "nonsense"),
+                           (["directory", "sgn", "--help"], "sgn")):
+        done = run([pli, *words], expect=2)
+        must(culprit in done.stderr and done.stdout == "", f"pli {' '.join(words)}: no help on a verb that is none (2)")
+        must(json.loads(run([pli, "--json", *words], expect=2).stdout)["error"] == "usage", "as JSON as well")
+    must("pli case show" in run([pli, "case", "show", "12345678", "--help"]).stdout, "an argument before --help is none")
     done = run([pli, "send", "--nonsense"], expect=2)
     must("The following" not in done.stderr and "--help" in done.stderr, "and in French without JSON")
     done = run([pli, "directory", "sign"], expect=2)
