@@ -66,6 +66,26 @@ std::vector<ReportedDuty> charter_duties(const KnownDirectory& directory, UnixMi
   return out;
 }
 
+bool counts_in(const protocol::Deadline& deadline, const ReportPeriod& period) {
+  using protocol::DutyState;
+  const auto lies_in = [&](Day day) {
+    return (!period.from || day >= *period.from) && (!period.to || day <= *period.to);
+  };
+  if (deadline.duty == protocol::Duty::charte) return !period.to || paris_time(deadline.started.at).day <= *period.to;
+  const bool by_its_end = deadline.state == DutyState::kept || deadline.state == DutyState::lapsed;
+  if (by_its_end && deadline.ended && deadline.ended->at.value != 0) return lies_in(paris_time(deadline.ended->at).day);
+  // The last moment in which it is kept.
+  if (deadline.due.value != 0) return lies_in(paris_time(deadline.due - std::chrono::milliseconds(1)).day);
+  return !period.from && !period.to;
+}
+
+std::vector<ReportedDuty> duties_within(std::vector<ReportedDuty> duties, const ReportPeriod& period) {
+  duties.erase(std::remove_if(duties.begin(), duties.end(),
+                              [&](const ReportedDuty& each) { return !counts_in(each.deadline, period); }),
+               duties.end());
+  return duties;
+}
+
 void ContractReporter::add(const AuditedRecord& record) {
   const audit::Disclosure& fields = record.record;
   if (shown_value(fields, "outcome") != "ok") return;

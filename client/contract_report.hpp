@@ -3,9 +3,11 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/paris_time.hpp"
 #include "client/auditor.hpp"
 #include "client/known_directory.hpp"
 #include "protocol/deadlines.hpp"
@@ -31,6 +33,18 @@ struct DutyCount {
 
 /// Of the charters that the directory shows: one for each territory that ever had one.
 [[nodiscard]] std::vector<ReportedDuty> charter_duties(const KnownDirectory& directory, UnixMillis now);
+
+/// Days of Paris, both included; either may be left open.
+struct ReportPeriod {
+  std::optional<Day> from, to;
+  bool operator==(const ReportPeriod&) const = default;
+};
+/// Whether a duty counts in a period. Each belongs to one day, so that two periods side by side count it once: one kept
+/// or lapsed to the day that ended it, any other (late, missed, running, done nobody says when) to the last day on
+/// which it can or could be kept. A charter is no act but a state: it counts in whatever period it had begun by the end
+/// of.
+[[nodiscard]] bool counts_in(const protocol::Deadline& deadline, const ReportPeriod& period);
+[[nodiscard]] std::vector<ReportedDuty> duties_within(std::vector<ReportedDuty> duties, const ReportPeriod& period);
 
 /// Takes every record in the journal's order. Memory: a few moments for each case. A record that was erased at its
 /// term, and so a case that began before, counts for nothing.

@@ -109,12 +109,24 @@ std::string subject_text(const ReportedDuty& duty) {
   return protocol::printable(duty.instance.empty() ? duty.subject : duty.subject.substr(0, 8));
 }
 
-void say_report(const protocol::Contract& contract, DirectoryNumber number, const Counted& counted, bool all) {
+std::string period_text(const ReportPeriod& period) {
+  std::string out;
+  if (period.from) out += "du " + french_day(*period.from);
+  if (period.to) out += (out.empty() ? "jusqu'au " : " au ") + french_day(*period.to);
+  return out + " inclus";
+}
+
+void say_report(const protocol::Contract& contract, DirectoryNumber number, const Counted& counted,
+                const ReportPeriod& period, bool all) {
   const protocol::Delays delays = protocol::delays_of(contract.engagements);
   say("RAPPORT SUR LES ENGAGEMENTS DU CONTRAT");
   say("Contrat    " + protocol::printable(contract.title) + " (" + contract.id + "), annuaire n° " +
       std::to_string(number.value));
   say("Établi sur " + counted.source);
+  if (period != ReportPeriod()) {
+    say("Période    " + period_text(period) + (period.from ? "" : ", depuis le début"));
+    say("           un engagement tenu compte le jour où il l'est, tout autre le dernier jour de son délai");
+  }
   say("Délais     en jours entiers de Paris : le premier jour ne compte pas, le dernier compte jusqu'à minuit");
   say("");
   auto counts = count_duties(counted.duties);
@@ -138,7 +150,8 @@ void say_report(const protocol::Contract& contract, DirectoryNumber number, cons
                {"Faits, sans date"},
                {"Sans objet"}},
               rows);
-  if (rows.empty()) say("Rien n'est attendu : aucun dossier.");
+  if (rows.empty())
+    say(period == ReportPeriod() ? "Rien n'est attendu : aucun dossier." : "Rien n'était attendu dans cette période.");
   rows.clear();
   for (const ReportedDuty& each : counted.duties)
     if (is_listed(each, all))
@@ -154,15 +167,18 @@ void say_report(const protocol::Contract& contract, DirectoryNumber number, cons
               rows);
 }
 
-void print_json(const protocol::Contract& contract, DirectoryNumber number, const Counted& counted, UnixMillis now) {
-  JsonObject()
-      .text("section", "contract")
+void print_json(const protocol::Contract& contract, DirectoryNumber number, const Counted& counted,
+                const ReportPeriod& period, UnixMillis now) {
+  JsonObject head;
+  head.text("section", "contract")
       .text("contract", contract.id)
       .number("directory", static_cast<std::int64_t>(number.value))
       .texts("engagements", contract.engagements)
       .boolean("verified", counted.verified)
-      .number("records", static_cast<std::int64_t>(counted.records))
-      .print();
+      .number("records", static_cast<std::int64_t>(counted.records));
+  if (period.from) head.text("from", iso_day(*period.from));
+  if (period.to) head.text("to", iso_day(*period.to));
+  head.print();
   auto counts = count_duties(counted.duties);
   for (const auto& [duty, delay] : delays_shown(protocol::delays_of(contract.engagements))) {
     const auto found = counts.find(duty);
@@ -186,7 +202,11 @@ void print_json(const protocol::Contract& contract, DirectoryNumber number, cons
 
 }  // namespace
 
-int contract_report(Sitting& sitting, bool all) {
+int contract_report(Sitting& sitting, const std::string& from, const std::string& to, bool all) {
+  std::string wrong;
+  const auto typed = typed_period(from, to, wrong);
+  if (!typed) return usage_error(sitting, wrong);
+  const ReportPeriod period{typed->from, typed->to};
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   const protocol::Contract* contract = (*session)->directory().contract();
@@ -195,20 +215,26 @@ int contract_report(Sitting& sitting, bool all) {
   const bool auditor = is_auditor(**session);
   auto counted = auditor ? count_journal(sitting, **session) : count_own(sitting, **session);
   if (!counted) return auditor ? report_to_auditor(sitting, counted.error()) : report(sitting, counted.error());
+  counted->duties = duties_within(std::move(counted->duties), period);
   const DirectoryNumber number = (*session)->directory().number();
   if (sitting.json())
-    print_json(*contract, number, *counted, sitting.clock().now());
+    print_json(*contract, number, *counted, period, sitting.clock().now());
   else
-    say_report(*contract, number, *counted, all);
+    say_report(*contract, number, *counted, period, all);
   return counted->code;
 }
 
 void add_contract_report(CLI::App& group, Sitting& sitting, Verdict& verdict) {
   auto all = std::make_shared<bool>(false);
+  auto days = std::make_shared<std::pair<std::string, std::string>>();
   auto* verb = group.add_subcommand("report", "Chaque engagement du contrat : tenu ou manqué, et la preuve");
-  verb->footer("Exemple : pli contract report --all");
+  verb->footer("Exemple : pli contract report --from 2026-07-01 --to 2026-12-31");
+  verb->add_option("--from", days->first, "Premier jour, à Paris (AAAA-MM-JJ)");
+  verb->add_option("--to", days->second, "Dernier jour, inclus");
   verb->add_flag("--all", *all, "Montrer aussi ce qui est tenu ou en cours");
-  verb->callback([&sitting, &verdict, all] { verdict.exit_code = contract_report(sitting, *all); });
+  verb->callback([&sitting, &verdict, all, days] {
+    verdict.exit_code = contract_report(sitting, days->first, days->second, *all);
+  });
 }
 
 }  // namespace pli::client::command

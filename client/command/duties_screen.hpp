@@ -28,8 +28,8 @@ enum class Proofs { none, of_what_is_late, all };
 [[nodiscard]] int show_escalated(Sitting& sitting, Session& session);
 /// Below a case: each duty on a line.
 void say_duties(const CaseDuties& duties, const KnownDirectory& directory, UnixMillis now);
-/// `pli contract report`.
-[[nodiscard]] int contract_report(Sitting& sitting, bool all);
+/// `pli contract report`; days as typed, empty = open.
+[[nodiscard]] int contract_report(Sitting& sitting, const std::string& from, const std::string& to, bool all);
 
 /// "28/11/2026": the last day on which it is kept.
 [[nodiscard]] std::string last_day(const protocol::Deadline& deadline);

@@ -204,5 +204,57 @@ TEST_F(ContractReportTest, ACharterIsShownToItsCommuneAndToTheInstancesThatCover
   }
 }
 
+// ---- periods --------------------------------------------------------------------------------------------------------
+
+Day on(const char* text) { return parse_day(text).value(); }
+UnixMillis at(const char* text, std::chrono::milliseconds into_it = 10h) { return paris_midnight(on(text)) + into_it; }
+
+protocol::Deadline owed(Duty duty, const char* last_day, DutyState state, std::optional<UnixMillis> ended = {}) {
+  protocol::Deadline out;
+  out.duty = duty;
+  out.started = {at("2026-01-05"), {}};
+  out.due = protocol::end_of_day(at(last_day));
+  out.state = state;
+  if (ended) out.ended = protocol::Moment{*ended, {}};
+  return out;
+}
+
+TEST(ReportPeriod, ADutyKeptCountsOnTheDayThatEndedItAndAnyOtherOnItsLastDay) {
+  const client::ReportPeriod march{on("2026-03-01"), on("2026-03-31")};
+  const auto counts = [&](const protocol::Deadline& each) { return client::counts_in(each, march); };
+  EXPECT_TRUE(counts(owed(Duty::decision, "2026-05-04", DutyState::kept, at("2026-03-31", 24h - 1ms))));
+  EXPECT_FALSE(counts(owed(Duty::decision, "2026-03-20", DutyState::kept, at("2026-02-28"))));
+  EXPECT_TRUE(counts(owed(Duty::retour, "2026-03-31", DutyState::missed, at("2026-04-20"))));
+  EXPECT_FALSE(counts(owed(Duty::retour, "2026-02-28", DutyState::missed, at("2026-03-02"))));
+  EXPECT_TRUE(counts(owed(Duty::retour, "2026-03-01", DutyState::late)));
+  EXPECT_FALSE(counts(owed(Duty::retour, "2026-04-01", DutyState::running)));
+  EXPECT_TRUE(counts(owed(Duty::premiere_lecture, "2026-03-15", DutyState::done, UnixMillis{})));
+  EXPECT_TRUE(counts(owed(Duty::decision, "2026-08-01", DutyState::lapsed, at("2026-03-01", 0ms))));
+}
+
+TEST(ReportPeriod, PeriodsSideBySideCountEachDutyOnce) {
+  std::vector<ReportedDuty> all;
+  for (const DutyState state :
+       {DutyState::running, DutyState::late, DutyState::kept, DutyState::missed, DutyState::done, DutyState::lapsed})
+    for (const char* due : {"2026-03-28", "2026-03-29", "2026-06-30", "2026-07-01", "2026-10-25"})
+      for (const char* ended : {"2026-03-29", "2026-06-30", "2026-07-01"})
+        all.push_back(
+            {owed(Duty::decision, due, state, state == DutyState::done ? UnixMillis{} : std::optional(at(ended))), "",
+             "ged/89", false});
+  const auto count = [&](client::ReportPeriod period) { return client::duties_within(all, period).size(); };
+  EXPECT_EQ(count({}), all.size());
+  EXPECT_EQ(count({std::nullopt, on("2026-06-30")}) + count({on("2026-07-01"), std::nullopt}), all.size());
+  std::size_t by_day = 0;
+  for (Day one = on("2026-03-01"); one <= on("2026-12-31"); one += std::chrono::days(1)) by_day += count({one, one});
+  EXPECT_EQ(by_day, all.size()) << "and so do single days";
+}
+
+TEST(ReportPeriod, ACharterCountsFromWhenItBeganAndAMissingOneIsNotHidden) {
+  const protocol::Deadline charter = owed(Duty::charte, "2026-02-28", DutyState::late);
+  EXPECT_TRUE(client::counts_in(charter, {on("2026-07-01"), on("2026-12-31")})) << "over, and none since";
+  EXPECT_TRUE(client::counts_in(charter, {std::nullopt, on("2026-01-05")}));
+  EXPECT_FALSE(client::counts_in(charter, {std::nullopt, on("2026-01-04")}));
+}
+
 }  // namespace
 }  // namespace pli::testing
