@@ -334,6 +334,16 @@ std::vector<std::string_view> choices_of(Kind kind, std::string_view field) {
   return out;
 }
 
+std::string_view french_choice(Kind kind, std::string_view field, std::string_view name) {
+  auto content = content_of(kind);
+  if (!content) return {};
+  ListFinder finder(field);
+  visit(finder, *content);
+  for (const Choice& choice : finder.found())
+    if (choice.name == name) return choice.french;
+  return {};
+}
+
 std::vector<std::string_view> retour_codes() { return choices_of(Kind::retour, "code"); }
 std::vector<std::string_view> decision_outcomes() { return choices_of(Kind::decision, "issue"); }
 

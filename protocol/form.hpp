@@ -104,6 +104,8 @@ enum class Comments { with, without };
 /// The closed lists, for help texts and tests.
 /// Those of one field of a form, empty when it is no closed list there.
 [[nodiscard]] std::vector<std::string_view> choices_of(Kind kind, std::string_view field);
+/// One of those as people read it; empty when there is no such choice.
+[[nodiscard]] std::string_view french_choice(Kind kind, std::string_view field, std::string_view choice);
 [[nodiscard]] std::vector<std::string_view> retour_codes();
 [[nodiscard]] std::vector<std::string_view> decision_outcomes();
 
