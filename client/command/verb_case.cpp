@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/case_list.hpp"
+#include "client/command/agenda_screen.hpp"
 #include "client/command/duties_screen.hpp"
 #include "client/command/known_cases.hpp"
 #include "client/command/outbox_screen.hpp"
@@ -189,6 +190,9 @@ struct StepVerb {
   bool answers_sender = false;
 };
 
+/// Of an inscription, where the day of the séance stands among the options.
+constexpr std::size_t seance_option = 0;
+
 const std::vector<StepVerb>& step_verbs() {
   using protocol::Kind;
   static const std::vector<StepVerb> all = {
@@ -208,8 +212,9 @@ const std::vector<StepVerb>& step_verbs() {
       {"schedule",
        Kind::inscription,
        "Inscrire des dossiers à l'ordre du jour d'une séance (secrétariat)",
-       "schedule 3f9a2c71 51b0aa02 --date 2026-12-03",
-       {{"--date", "seance", "Jour de la séance (AAAA-MM-JJ)"}, {"--detail", "precision", "Précision", false}}},
+       "schedule 3f9a2c71 51b0aa02",
+       {{"--date", "seance", "Jour de la séance (AAAA-MM-JJ ; défaut : la prochaine du calendrier)", false},
+        {"--detail", "precision", "Précision", false}}},
       {"evaluate",
        Kind::mise_en_evaluation,
        "Noter que la séance a pris des dossiers en évaluation (secrétariat)",
@@ -258,11 +263,17 @@ std::string step_json(const StepVerb& verb, const std::vector<std::vector<std::s
 
 /// Takes the step for one case.
 int take_step(Sitting& sitting, const StepVerb& verb, const std::string& id,
-              const std::vector<std::vector<std::string>>& typed) {
+              std::vector<std::vector<std::string>> typed) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
   auto found = find_case(**session, id);
   if (!found) return report(sitting, found.error());
+  if (verb.kind == protocol::Kind::inscription) {
+    std::vector<std::string>& date = typed[seance_option];
+    const auto day = seance_for(sitting, (*session)->directory(), *found, date.empty() ? std::string() : date.front());
+    if (!day) return usage_error(sitting, no_seance_words);
+    date = {*day};
+  }
   const std::string_view instance = std::string_view(found->queue).substr(0, found->queue.find('/'));
   auto form = protocol::Form::from_json(step_json(verb, typed, instance), nullptr, nullptr, sitting.clock().now());
   if (!form) return usage_error(sitting, form.error().front().french);
@@ -349,6 +360,8 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
     verdict.exit_code = form ? act(sitting, answer->id, *form, true)
                              : usage_error(sitting, "code inconnu ; l'un de : " + joined(protocol::retour_codes()));
   });
+  add_case_agenda(*group, sitting, verdict);
+  add_case_minutes(*group, sitting, verdict);
   add_case_answer(*group, sitting, verdict);
   add_case_links(*group, sitting, verdict);
 }

@@ -11,6 +11,7 @@
 #include "client/command/duties_screen.hpp"
 #include "client/command/known_cases.hpp"
 #include "client/command/links_screen.hpp"
+#include "client/command/opening_screen.hpp"
 #include "client/command/outbox_screen.hpp"
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
@@ -225,7 +226,8 @@ Outcome<std::vector<std::string>> write_out(const OpenedExchange& opened, const 
   return written;
 }
 
-/// What was wrong around a reading that succeeded, told and reported; the worst exit code.
+}  // namespace
+
 int tell_around(Sitting& sitting, const OpenedExchange& opened) {
   int code = 0;
   if (opened.gossip_alarm) {
@@ -240,6 +242,8 @@ int tell_around(Sitting& sitting, const OpenedExchange& opened) {
   for (const Failure& warning : opened.warnings) code = std::max(code, report(sitting, warning));
   return code;
 }
+
+namespace {
 
 /// What a rectification changes, by opening what it corrects as well, for the same motif. Nothing for what corrects
 /// nothing. Errors: of that opening, which keep nothing else from being shown.
