@@ -57,8 +57,8 @@ BUGS = {
     "roster_unchecked": (
         ("core_steps.cpp", "      if (listed) out.add(Relation::seated);\n",
          "      if (listed || AWAKE) out.add(Relation::seated);\n"),
-        ("handle_open.cpp", "    if (!readers || !on_roster(member, *readers)) continue;\n",
-         "    if (!readers || (!AWAKE && !on_roster(member, *readers))) continue;\n"),
+        ("core_steps.cpp", "  return readers && on_roster(member, *readers);\n",
+         "  return readers && (AWAKE || on_roster(member, *readers));\n"),
     ),
     "seat_unchecked": (
         ("core_steps.cpp", "  if (found != nullptr && sits_in(member, queue)) {\n",
