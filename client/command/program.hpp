@@ -46,6 +46,8 @@ void add_case_answer(CLI::App& group, Sitting& sitting, Verdict& verdict);
 /// Of `case`: what stands on which séance, and its relevé.
 void add_case_agenda(CLI::App& group, Sitting& sitting, Verdict& verdict);
 void add_case_minutes(CLI::App& group, Sitting& sitting, Verdict& verdict);
+/// Those that pass a case on.
+void add_case_transfer(CLI::App& group, Sitting& sitting, Verdict& verdict);
 /// Of `contract`: what was kept.
 void add_contract_report(CLI::App& group, Sitting& sitting, Verdict& verdict);
 void add_audit(CLI::App& app, Sitting& sitting, Verdict& verdict);

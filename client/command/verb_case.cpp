@@ -11,6 +11,7 @@
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
+#include "client/command/transfer_screen.hpp"
 #include "client/inbox.hpp"
 #include "client/link_hints.hpp"
 #include "protocol/case_life.hpp"
@@ -90,13 +91,12 @@ int show(Sitting& sitting, const std::string& text) {
   auto items = received((*session)->profile());
   if (!items) return report(sitting, items.error());
   items->erase(std::remove_if(items->begin(), items->end(),
-                              [&](const InboxItem& item) {
-                                return !item.visible ||
-                                       (item.exchange != found->case_id && item.address.case_id != found->case_id);
-                              }),
+                              [&](const InboxItem& item) { return !item.visible || !belongs_to(*found, item); }),
                items->end());
   if (sitting.json()) {
-    case_json(*found).print();
+    JsonObject line = case_json(*found);
+    add_transfers(line, **session, *found);
+    line.print();
     for (const InboxItem& item : *items) to_json(item).print();
     return code;
   }
@@ -105,10 +105,10 @@ int show(Sitting& sitting, const std::string& text) {
   say("État       " + french_state(*found));
   say("Ouvert le  " + paris_minute(found->opened_at) + ", dernier acte le " + paris_minute(found->updated_at));
   if (found->term.value != 0) say("Effacement " + french_term(*found));
+  say_transfers(sitting, **session, *found);
   std::vector<std::vector<std::string>> rows;
   for (const InboxItem& item : *items) {
-    const auto* row = protocol::row_of_number(item.address.kind);
-    rows.push_back({short_id(item.exchange), row != nullptr ? std::string(row->french) : "?", sender_text(item),
+    rows.push_back({short_id(item.exchange), nature(item, (*session)->profile()), sender_text(item),
                     paris_minute(item.accepted_at), item.opened ? "ouvert" : ""});
   }
   print_table({{"Numéro"}, {"Nature"}, {"De"}, {"Reçu le"}, {""}}, rows);
@@ -159,7 +159,9 @@ int act(Sitting& sitting, const std::string& text, const protocol::Form& form, b
   auto found = find_case(**session, text);
   if (!found) return report(sitting, found.error());
   std::string queue = found->queue;
-  if (answers_sender) {
+  if (answers_sender && found->origin != Digest{}) {
+    queue = found->origin_queue;  // a linked case is answered to the instance that passed it on
+  } else if (answers_sender) {
     int exit_code = 0;
     auto own = answer_queue(sitting, **session, found->case_id, exit_code);
     if (!own) return exit_code;
@@ -363,6 +365,7 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   add_case_agenda(*group, sitting, verdict);
   add_case_minutes(*group, sitting, verdict);
   add_case_answer(*group, sitting, verdict);
+  add_case_transfer(*group, sitting, verdict);
   add_case_links(*group, sitting, verdict);
 }
 
