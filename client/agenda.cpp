@@ -1,6 +1,7 @@
 #include "client/agenda.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "protocol/case_life.hpp"
@@ -68,11 +69,13 @@ std::map<Digest, CaseCourse> courses_of(const std::vector<InboxItem>& headers, s
 }
 
 bool stood_on(const CaseCourse& course, Day seance) {
-  if (course.seance() == seance) return true;
-  const UnixMillis end = paris_midnight(seance + std::chrono::days(1));
-  const auto by_then = std::find_if(course.inscriptions.rbegin(), course.inscriptions.rend(),
-                                    [&](const Inscription& each) { return each.accepted_at < end; });
-  return by_then != course.inscriptions.rend() && by_then->day == seance;
+  const UnixMillis begins = paris_midnight(seance);
+  for (auto each = course.inscriptions.begin(); each != course.inscriptions.end(); ++each) {
+    const auto later = std::next(each);
+    const bool held = later == course.inscriptions.end() || later->accepted_at >= begins;
+    if (each->day == seance && held) return true;
+  }
+  return false;
 }
 
 std::string_view text_of(AgendaStanding standing) {

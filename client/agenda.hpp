@@ -32,8 +32,8 @@ struct CaseCourse {
 };
 /// Of one instance's queue, by case; hidden and superseded headers say nothing.
 [[nodiscard]] std::map<Digest, CaseCourse> courses_of(const std::vector<InboxItem>& headers, std::string_view instance);
-/// Whether the case stood on the agenda of that day: the newest inscription names it, or the newest that was accepted
-/// by the end of that day does. So a case put off at a séance stays in its relevé, one moved before it does not.
+/// Whether the case stood on the agenda of that day: an inscription names it that no other had replaced when the day
+/// began. So a case put off at a séance stays in its relevé, one moved before it does not.
 [[nodiscard]] bool stood_on(const CaseCourse& course, Day seance);
 
 enum class AgendaStanding : std::uint8_t { to_inscribe, inscribed, taken_up, decided };

@@ -71,14 +71,15 @@ std::string came_to(const MinutesCase& each, Day seance) {
 }
 
 std::string retour_line(const MinutesCase& each) {
+  const std::string to = each.answered_to.empty() ? "à la collectivité" : "à " + each.answered_to + " qui a transmis";
   switch (each.answered) {
     case Answered::nothing_due: return "";
-    case Answered::due: return "   Retour à la collectivité : à faire\n";
+    case Answered::due: return "   Retour " + to + " : à faire\n";
     case Answered::put_off:
-      return "   Retour à la collectivité : reporté" +
+      return "   Retour " + to + " : reporté" +
              (each.review ? ", réexamen le " + french_day(*each.review) : std::string()) + "\n";
     case Answered::given:
-      return "   Retour à la collectivité : fait" +
+      return "   Retour " + to + " : fait" +
              (each.shown_at.value != 0 ? ", lisible depuis le " + minute(each.shown_at) : std::string()) + "\n";
   }
   return "";
@@ -99,6 +100,7 @@ std::string for_people(const Minutes& minutes) {
            std::string(french_of(each.kind)) + (each.urgent ? ", URGENT" : "") + ", reçu le " + minute(each.opened_at) +
            "\n";
     out += came_to(each, minutes.seance);
+    if (!each.transmitted_to.empty()) out += "   Transmis à : " + joined(each.transmitted_to) + "\n";
     out += retour_line(each);
     if (!each.recused.empty())
       out += "   Récusations : " + std::to_string(each.recused.size()) + " (" + joined(each.recused) + ")\n";
@@ -124,12 +126,21 @@ std::string for_programs(const Minutes& minutes) {
                                 {"present", nullptr},
                                 {"cases", nlohmann::ordered_json::array()}};
   for (const MinutesCase& each : minutes.cases) {
-    nlohmann::ordered_json one = {
-        {"case", to_hex(each.case_id)},           {"kind", name_of(each.kind)},    {"urgent", each.urgent},
-        {"received_at", time(each.opened_at)},    {"outcome", outcome_of(each)},   {"taken_up_on", day(each.taken_up)},
-        {"moved_to", day(each.moved_to)},         {"decision", nullptr},           {"retour", text_of(each.answered)},
-        {"retour_shown_at", time(each.shown_at)}, {"review_on", day(each.review)}, {"recused", each.recused.size()},
-        {"recused_members", each.recused}};
+    nlohmann::ordered_json one = {{"case", to_hex(each.case_id)},
+                                  {"kind", name_of(each.kind)},
+                                  {"urgent", each.urgent},
+                                  {"received_at", time(each.opened_at)},
+                                  {"outcome", outcome_of(each)},
+                                  {"taken_up_on", day(each.taken_up)},
+                                  {"moved_to", day(each.moved_to)},
+                                  {"decision", nullptr},
+                                  {"retour", text_of(each.answered)},
+                                  {"retour_shown_at", time(each.shown_at)},
+                                  {"review_on", day(each.review)},
+                                  {"answered_to", each.answered_to},
+                                  {"transmitted_to", each.transmitted_to},
+                                  {"recused", each.recused.size()},
+                                  {"recused_members", each.recused}};
     if (each.decided)
       one["decision"] = {{"outcome", each.decided->outcome},
                          {"reason", protocol::printable(each.decided->reason, protocol::Newlines::keep)},
@@ -177,6 +188,8 @@ MinutesCase minutes_of(const protocol::CaseItem& item, const CaseCourse& course,
     out.moved_to = course.seance();
     return out;  // what came of it since is for the relevé of that one
   }
+  out.answered_to = item.origin_queue;
+  for (const protocol::Transmitted& each : item.transmitted) out.transmitted_to.push_back(each.queue);
   const auto state = protocol::case_state_of(item.state).value_or(CaseState::none);
   if (state == CaseState::retour_effectue || item.answered_at.value != 0) {
     out.answered = Answered::given;
@@ -188,6 +201,11 @@ MinutesCase minutes_of(const protocol::CaseItem& item, const CaseCourse& course,
     out.answered = Answered::due;
   }
   return out;
+}
+
+void set_taken_up(MinutesCase& each, std::optional<Day> on, Day seance) {
+  if (on && each.moved_to && *on > seance) return;
+  each.taken_up = on;
 }
 
 std::string to_text(const Minutes& minutes) { return for_people(minutes) + "\n" + for_programs(minutes); }

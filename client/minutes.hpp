@@ -40,14 +40,19 @@ struct MinutesCase {
   std::optional<SealedDecision> decided;  ///< none where it was put off: it is of the later séance
   std::optional<Day> moved_to;            ///< put off to another séance
   Answered answered = Answered::nothing_due;
-  UnixMillis shown_at{};             ///< of a retour given: from when on its collectivité is shown it
-  std::optional<Day> review;         ///< of a retour put off
-  std::vector<std::string> recused;  ///< members, as the directory calls them
+  UnixMillis shown_at{};                    ///< of a retour given: from when on its collectivité is shown it
+  std::optional<Day> review;                ///< of a retour put off
+  std::string answered_to;                  ///< of a case that another instance passed on: that one's queue
+  std::vector<std::string> transmitted_to;  ///< instances it was passed on to
+  std::vector<std::string> recused;         ///< members, as the directory calls them
 };
 /// What stands in clear of it, and the retour as its state and headers have it: `decided` and `taken_up` are the
 /// caller's to add, from what it opens.
 [[nodiscard]] MinutesCase minutes_of(const protocol::CaseItem& item, const CaseCourse& course, Day seance,
                                      const KnownDirectory& directory);
+
+/// On which séance it was taken up; of a case put off, not when that was a later one.
+void set_taken_up(MinutesCase& each, std::optional<Day> on, Day seance);
 
 struct Minutes {
   std::string contract;  ///< its title

@@ -66,12 +66,12 @@ Outcome<OpenedExchange> open_for_minutes(Sitting& sitting, const protocol::Excha
 }
 
 /// Errors: those of the first opening that fails, after which no relevé is made.
-Outcome<void> add_what_is_sealed(Sitting& sitting, const CaseCourse& course, const std::string& note, MinutesCase& each,
-                                 int& code) {
+Outcome<void> add_what_is_sealed(Sitting& sitting, const CaseCourse& course, const std::string& note, Day seance,
+                                 MinutesCase& each, int& code) {
   if (!course.evaluations.empty()) {
     auto opened = open_for_minutes(sitting, course.evaluations.back(), note, code);
     if (!opened) return opened.error();
-    each.taken_up = read_evaluation(*opened->form);
+    set_taken_up(each, read_evaluation(*opened->form), seance);
   }
   if (course.decisions.empty() || each.moved_to) return {};
   auto opened = open_for_minutes(sitting, course.decisions.back().first, note, code);
@@ -139,7 +139,7 @@ int minutes(Sitting& sitting, const MinutesOptions& options) {
   int code = seen->code;
   ProgressBar bar("Ouverture");
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    if (auto added = add_what_is_sealed(sitting, *cases[i].course, note, out.cases[i], code); !added)
+    if (auto added = add_what_is_sealed(sitting, *cases[i].course, note, *seance, out.cases[i], code); !added)
       return report(sitting, added.error());
     bar.show(i + 1, cases.size());
   }

@@ -143,27 +143,31 @@ TEST_F(AgendaTest, AHiddenHeaderOrOneLostInARollbackSaysNothing) {
 
 TEST_F(AgendaTest, ACasePutOffAtASeanceStoodOnItAndOneMovedBeforeDidNot) {
   header(1, Kind::inscription, at("2026-11-20"), "2026-12-03");
-  header(1, Kind::inscription, at("2026-12-04"), "2026-12-18");
+  header(1, Kind::inscription, at("2026-12-03"), "2026-12-18");  // at the séance itself
   header(2, Kind::inscription, at("2026-11-20"), "2026-12-03");
   header(2, Kind::inscription, at("2026-12-02"), "2026-12-18");
   header(3, Kind::inscription, at("2026-12-04"), "2026-12-03");  // noted the day after
+  header(4, Kind::inscription, at("2026-12-03", 9h), "2026-12-03");
+  header(4, Kind::inscription, at("2026-12-03", 15h), "2026-12-18");
   const auto all = courses();
   const auto stood = [&](std::uint8_t each, const char* day) {
     return client::stood_on(all.at(number(each)), on(day));
   };
-  EXPECT_TRUE(stood(1, "2026-12-03"));
-  EXPECT_TRUE(stood(1, "2026-12-18"));
+  for (const std::uint8_t each : {std::uint8_t{1}, std::uint8_t{4}}) {
+    EXPECT_TRUE(stood(each, "2026-12-03")) << +each;
+    EXPECT_TRUE(stood(each, "2026-12-18")) << +each;
+  }
   EXPECT_FALSE(stood(2, "2026-12-03"));
   EXPECT_TRUE(stood(2, "2026-12-18"));
   EXPECT_TRUE(stood(3, "2026-12-03"));
   EXPECT_FALSE(stood(3, "2026-12-18"));
 }
 
-TEST_F(AgendaTest, TheDayOfASeanceEndsWithItsMidnightInParis) {
+TEST_F(AgendaTest, TheDayOfASeanceBeginsWithItsMidnightInParis) {
   header(1, Kind::inscription, at("2026-11-20"), "2026-12-03");
-  header(1, Kind::inscription, at("2026-12-04", 0ms) - 1ms, "2026-12-18");
+  header(1, Kind::inscription, at("2026-12-03", 0ms) - 1ms, "2026-12-18");
   header(2, Kind::inscription, at("2026-11-20"), "2026-12-03");
-  header(2, Kind::inscription, at("2026-12-04", 0ms), "2026-12-18");
+  header(2, Kind::inscription, at("2026-12-03", 0ms), "2026-12-18");
   const auto all = courses();
   EXPECT_FALSE(client::stood_on(all.at(number(1)), on("2026-12-03")));
   EXPECT_TRUE(client::stood_on(all.at(number(2)), on("2026-12-03")));

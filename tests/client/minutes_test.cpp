@@ -104,12 +104,32 @@ TEST_F(MinutesTest, TellWhatBecameOfTheRetour) {
   EXPECT_EQ(of(CaseState::clos, put_off, at("2027-01-15")).answered, Answered::given) << "given after all";
 }
 
+TEST_F(MinutesTest, SayWhereACaseWasPassedOnToAndWhoIsAnsweredOfOneThatCameSo) {
+  protocol::CaseItem each = item(CaseState::decide);
+  each.transmitted.push_back({"clir/89", {}, at("2026-12-03")});
+  each.origin_queue = "ged/21";
+  const client::CaseCourse plain = course({{on("2026-12-03"), at("2026-11-20")}});
+  Minutes all = some();
+  all.cases = {client::minutes_of(each, plain, on("2026-12-03"), directory())};
+  const std::string text = client::to_text(all);
+  EXPECT_NE(text.find("Transmis à : clir/89\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("Retour à ged/21 qui a transmis : à faire"), std::string::npos) << text;
+  EXPECT_EQ(text.find("collectivité"), std::string::npos) << "which is no party of it";
+  EXPECT_EQ(last_line(text)["cases"][0]["transmitted_to"], nlohmann::json({"clir/89"}));
+  EXPECT_EQ(last_line(text)["cases"][0]["answered_to"], "ged/21");
+}
+
 TEST_F(MinutesTest, OfACasePutOffTellNothingThatCameLater) {
   client::CaseCourse moved = course({{on("2026-12-03"), at("2026-11-20")}, {on("2026-12-18"), at("2026-12-04")}});
   moved.review = on("2027-01-15");
   const MinutesCase each = client::minutes_of(item(CaseState::clos), moved, on("2026-12-03"), directory());
   EXPECT_EQ(each.moved_to, on("2026-12-18"));
   EXPECT_EQ(each.answered, Answered::nothing_due);
+  MinutesCase taken_up = each;
+  client::set_taken_up(taken_up, on("2026-12-18"), on("2026-12-03"));
+  EXPECT_EQ(taken_up.taken_up, std::nullopt);
+  client::set_taken_up(taken_up, on("2026-12-03"), on("2026-12-03"));
+  EXPECT_EQ(taken_up.taken_up, on("2026-12-03"));
   EXPECT_EQ(client::minutes_of(item(CaseState::clos), moved, on("2026-12-18"), directory()).moved_to, std::nullopt);
   Minutes all = some();
   all.cases = {each};

@@ -86,6 +86,7 @@ def story(department):
     # Onto a séance.
     lines = pli("secretariat", "case", "schedule", first, "--date", day(0))[0]
     must(lines[0]["of_the_calendar"] and lines[-1]["state"] == "receipted", "a day of the calendar is taken as typed")
+    pli("secretariat", "case", "schedule", second, "--date", day(0))
     done = in_french(department, "secretariat", "case", "schedule", second)
     text = "/".join(reversed(day(5).split("-")))
     must(text in done.stdout and "prochaine" in done.stdout, "without a day it is the next séance after today, which is said")
@@ -133,7 +134,8 @@ def story(department):
     minutes("secretariat", "--date", "demain", expect=2)
     must(not out.exists(), "and nothing was written")
     made = minutes("secretariat", "--date", day(0))
-    must((made["instance"], made["cases"], made["recipients"]) == ("ged/89", 1, 2), "one case, for both of the secrétariat")
+    must((made["instance"], made["cases"], made["recipients"]) == ("ged/89", 2, 2),
+         "what it decided and what it put off, for both of the secrétariat")
     must(out.stat().st_mode & 0o077 == 0 and REASON.encode() not in out.read_bytes(), "sealed, and the owner's alone")
     must("existe" in minutes("secretariat", "--date", day(0), expect=2)["cause"], "a file that is there is not replaced")
     clear = [path for path in department.folder.rglob("*") if path.is_file() and "trois lampes au port".encode() in path.read_bytes()]
@@ -151,6 +153,9 @@ def story(department):
     case = said["cases"][0]
     must(said["format"] == "pli-releve/1" and case["case"] == first and case["outcome"] == "decided", "its last line is for programs")
     must(case["decision"]["reason"] == REASON and case["retour"] == "due" and case["taken_up_on"] == day(0), "with what was decided")
+    put_off = said["cases"][1]
+    must((put_off["case"], put_off["outcome"], put_off["moved_to"]) == (second, "put_off", day(5)) and put_off["decision"] is None,
+         "what was put off, and to when")
     must(case["recused"] == 1 and "proche" in case["recused_members"][0], "and who withdrew")
     person = json.loads(FORM.read_text(encoding="utf-8"))["personnes"][0]
     for name in (person.get("nom"), person.get("prenoms")):
@@ -178,7 +183,7 @@ def story(department):
     pli("secretariat", "case", "return", first, "--code", "examen_termine")
     out = department.folder / "releve-2.age"
     done = in_french(department, "adjoint", "case", "minutes", "--date", day(0), "--out", out)
-    must("1 dossier, scellé pour 2 membres" in done.stdout and "pli unseal" in done.stdout, "the other one of the secrétariat makes it too")
+    must("2 dossiers, scellé pour 2 membres" in done.stdout and "pli unseal" in done.stdout, "the other one of the secrétariat makes it too")
     must(REASON not in done.stdout + done.stderr, "and shows nothing of it")
     done = department.run([department.programs / "pli", "--passphrase-file", department.passphrase, "unseal", "-i",
                            department.home("adjoint") / "identity.age", out])
