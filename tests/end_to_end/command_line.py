@@ -207,7 +207,8 @@ def command_line(department):
     taken = {one["type"] for one in types if one["taken"]}
     must(taken == {"signalement_individuel", "signalement_de_structure", "complement", "retrait", "rectification",
                    "demande_de_complement", "recevabilite", "inscription", "mise_en_evaluation", "decision", "retour",
-                   "report_du_retour", "cloture", "recusation", "maintien", "demande_effacement", "information_de_volet"},
+                   "report_du_retour", "cloture", "recusation", "maintien", "demande_effacement", "information_de_volet",
+                   "proposition_accompagnement", "point_de_situation", "transmission", "orientation_cpraf"},
          "and which of them a broker takes")
     for one in types:
         blank = run([pli, "form", "show", one["type"]]).stdout
