@@ -23,6 +23,7 @@ DEPARTEMENT = "89"
 COMMUNES = {"auxerre": ("89024", "218900249"), "sens": ("89387", "218903870"), "avallon": ("89025", "218900256")}
 GED = ["b.aubry", "c.benard", "d.carpentier", "e.delmas", "f.evrard", "g.fabre", "h.garnier", "i.huet", "j.imbert", "k.joly"]
 CLIR = ["l.kieffer", "m.lacombe", "n.marchal", "o.noel", "p.oudin", "q.prieur"]
+CPRAF = "p.rivoire"
 MOTIF_NOTE = "Point n° 7 de la séance, dossier vert"
 
 BOLD, DIM, GREEN, RED, END = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
@@ -117,13 +118,14 @@ def story(department):
         department.enrol(who, ["membre_ged"], "service." + who[0], DEPARTEMENT, "Membre du GED")
     for who in CLIR:
         department.enrol(who, ["membre_clir"], "service." + who[0], DEPARTEMENT, "Membre de la CLIR")
+    department.enrol(CPRAF, ["membre_cpraf"], "departement.89", DEPARTEMENT, "Membre de la CPRAF")
     department.enrol("secretariat", ["secretariat"], "prefecture.89", DEPARTEMENT, "Secrétariat, préfecture de l'Yonne")
     department.enrol("auditrice", ["auditeur"], "inspection", DEPARTEMENT, "Déléguée à la protection des données")
     department.enrol("operateur", ["operateur"], "prefecture.dsic", DEPARTEMENT, "Opérateur du serveur")
     department.enrol("outil.transport", ["outil"], "regie.transports", DEPARTEMENT, "Outil du volet transport",
                      "--volet", "transport")
     first = department.init_broker()
-    as_told(first["number"] == 1, "25 personnes et un outil enrôlés sur présentation de leur carte ; annuaire n° 1 signé")
+    as_told(first["number"] == 1, "26 personnes et un outil enrôlés sur présentation de leur carte ; annuaire n° 1 signé")
 
     chapter("Les témoins et le serveur démarrent")
     for temoin in TEMOINS:
@@ -228,12 +230,8 @@ def story(department):
         pli("secretariat", "open", exchange, "--motif", "suivi")
         opened += 1
         outcome = OUTCOMES.get(cases.index(exchange), "pris_en_compte" if exchange in persons + [information] else "suivi")
-        today = time.strftime("%Y-%m-%d")
         pli("secretariat", "case", "receive", exchange, "--finding", "recevable")
-        pli("secretariat", "case", "schedule", exchange, "--date", today)
-        pli("secretariat", "case", "evaluate", exchange, "--date", today)
-        pli("secretariat", "case", "decide", exchange, "--outcome", outcome, "--reason", DECISION_REASON)
-        pli("secretariat", "case", "return", exchange, "--code", RETOUR)
+        to_its_return(pli, exchange, outcome)
     tell(f"{len(cases)} décisions scellées à l'instance, {len(cases)} retours par un code")
     answered = sent[persons[0]]
     found_answers = {}
@@ -251,15 +249,42 @@ def story(department):
     states = {case["case"]: case["state"] for case in pli(answered["who"], "case", "list")[0]}
     as_told(states[persons[0]] == "examen_termine", "sa liste dit « examen terminé », et rien d'autre")
 
-    chapter("Trois dossiers, jusqu'à leur clôture")
+    chapter("Un dossier mixte : du GED à la CLIR, puis un accompagnement")
+    mixed = persons[3]
+    pli("secretariat", "open", mixed, "--motif", "evaluation")
+    pli("secretariat", "case", "receive", mixed, "--finding", "recevable")
+    pli("secretariat", "case", "transfer", mixed, "--to", "clir/89", "--reason", "personne_et_structure")
+    linked = pli("secretariat", "case", "show", mixed)[0][0]["transmitted"][0]["case"]
+    tell(f"{mixed[:8]}  une structure est en cause aussi : transmis à la CLIR, où c'est le dossier {linked[:8]}, lié au premier")
+    pli(CLIR[0], "inbox")
+    lines, _ = pli(CLIR[0], "open", mixed, "--motif", "evaluation")
+    as_told(lines[-1]["sender"] == sent[mixed]["who"] and lines[-1]["passed_on_by"] == "secretariat",
+            "la CLIR lit le signalement tel que la mairie l'a signé, et qui le lui a passé")
+    pli("secretariat", "case", "receive", linked, "--finding", "recevable")
+    to_its_return(pli, linked, "controle_propose")
+    pli("secretariat", "case", "close", linked, "--reason", "suivi_termine")
+    retour = next(line for line in pli(GED[0], "inbox")[0] if line.get("kind") == "retour" and line.get("case") == linked)
+    lines, _ = pli(GED[0], "open", retour["exchange"], "--motif", "suivi")
+    as_told(lines[-1]["form"]["code"] == RETOUR, "elle décide et répond au GED, qui lui avait transmis ; pas à la mairie")
+    pli("secretariat", "case", "refer", mixed, "--reason", "demande_de_la_famille", "--need", "mediation_familiale")
+    pli(CPRAF, "inbox")
+    lines, _ = pli(CPRAF, "open", mixed, "--motif", "evaluation")
+    as_told(lines[-1]["form"]["type"] == "signalement_individuel", "la famille demande de l'aide : la CPRAF est saisie, et lit")
+    opened += 6  # two by each who passed it on, one by each who received
+    own = next(case for case in pli(sent[mixed]["who"], "case", "list")[0] if case["case"] == mixed)
+    as_told(own["state"] == "en_cours_d_examen" and own["exchanges"] == 1, "la mairie, elle, n'a rien vu de ces passages")
+    to_its_return(pli, mixed, "transmis_clir")
+    decided = len(cases) + 2
+
+    chapter("Quatre dossiers, jusqu'à leur clôture")
     taken_up, dropped, structure = persons[0], persons[2], structures[0]
     told = []
-    for exchange, reason in ((taken_up, "suivi_termine"), (dropped, "sans_suite"), (structure, "suivi_termine")):
+    for exchange, reason in ((taken_up, "suivi_termine"), (dropped, "sans_suite"), (structure, "suivi_termine"), (mixed, "transmis")):
         pli("secretariat", "case", "close", exchange, "--reason", reason)
         line = next(case for case in pli(sent[exchange]["who"], "case", "list")[0] if case["case"] == exchange)
         told.append({key: value for key, value in line.items() if key not in OF_ONE_CASE})
         tell(f"{exchange[:8]}  {sent[exchange]['queue']:<8} clos au secrétariat : {reason:<14} la mairie lit : {line['state']}")
-    as_told(told[0] == told[1], "pris en compte ou sans suite : la mairie ne peut pas les distinguer")
+    as_told(told[0] == told[1] == told[3], "pris en compte, sans suite, ou passé par deux autres instances : la mairie ne peut pas les distinguer")
     lines, _ = pli("secretariat", "case", "list", "--late")
     as_told(not [line for line in lines if line.get("case") in cases], "aucun des dossiers répondus n'est en retard")
 
@@ -331,7 +356,9 @@ def story(department):
     as_told(len(sends) == 34, "les 34 dépôts aussi (30 signalements, celui sans témoin, l'information, le rejeu compté une fois, l'envoi gardé)")
     kinds = {kind: len([line for line in lines if line.get("field_kind") == kind and line["field_act"] == "submit"])
              for kind in ("decision", "retour")}
-    as_told(kinds == {"decision": len(cases), "retour": len(cases)}, f"les {len(cases)} décisions et les {len(cases)} retours")
+    as_told(kinds == {"decision": decided, "retour": decided}, f"les {decided} décisions et les {decided} retours")
+    transfers = [line["field_kind"] for line in lines if line["act"] == "transfert"]
+    as_told(sorted(transfers) == ["orientation_cpraf", "transmission"], "le passage à la CLIR et celui à la CPRAF, avec qui les a faits")
     as_told(acts.get("habilitation") == 2, "les deux versions de l'annuaire, avec la révocation")
     lines, _ = pli("auditrice", "audit", "verify")
     as_told(lines[-1]["verified"] is True, f"{lines[-1]['records']} enregistrements, {lines[-1]['signatures']} signatures : "
@@ -359,8 +386,8 @@ def story(department):
     duties = {line["duty"]: line for line in lines if line["section"] == "engagement"}
     for name, line in duties.items():
         tell(f"{name:<20} {line['days']:>4} jours   tenu {line['kept']:>2}   en cours {line['running']:>2}   manqué {line['missed'] + line['late']:>2}")
-    as_told(duties["decision"]["kept"] == duties["retour"]["kept"] == len(cases),
-            f"les {len(cases)} décisions et les {len(cases)} retours sont dans leur délai, par les places du journal qui le prouvent")
+    as_told(duties["decision"]["kept"] == duties["retour"]["kept"] == decided,
+            f"les {decided} décisions et les {decided} retours sont dans leur délai, par les places du journal qui le prouvent")
     as_told(all(line["missed"] == line["late"] == 0 for line in duties.values()), "aucun engagement manqué")
 
     chapter("Ce que le serveur a gardé")
@@ -397,6 +424,15 @@ def story(department):
 
     tell("")
     tell(f"Histoire racontée en {time.monotonic() - started:.0f} s.")
+
+
+def to_its_return(pli, case, outcome):
+    """From what was found in scope to its retour, by the séance of today."""
+    today = str(paris_today())
+    pli("secretariat", "case", "schedule", case, "--date", today)
+    pli("secretariat", "case", "evaluate", case, "--date", today)
+    pli("secretariat", "case", "decide", case, "--outcome", outcome, "--reason", DECISION_REASON)
+    pli("secretariat", "case", "return", case, "--code", RETOUR)
 
 
 def published(department):
