@@ -154,6 +154,8 @@ class CoreState final : public Core {
   // ---- the verbs, one file each --------------------------------------------------------------------------------
   Outcome submit(Batch& batch, const Caller& caller, VerifiedSubmit& request, Asked& asked);
   Outcome open(Batch& batch, const Caller& caller, VerifiedOpen& request, Asked& asked);
+  /// The case has been read by somebody of its instance.
+  static void mark_opened(Batch& batch, const protocol::Relations& standing, const ExchangeFacts& facts);
   Outcome get_chunk(Batch& batch, const Caller& caller, const protocol::GetChunk& request, Asked& asked);
   Outcome list(Batch& batch, const Caller& caller, const protocol::List& request, Asked& asked);
   Outcome list_cases(Batch& batch, const Caller& caller, const protocol::ListCases& request, Asked& asked);

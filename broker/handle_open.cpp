@@ -1,6 +1,8 @@
 // open and get_chunk: R and the sealed parts leave only behind a durable record of who asked, with which motif (P3,
 // P4).
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "broker/core_state.hpp"
 #include "protocol/case_life.hpp"
@@ -98,7 +100,9 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   order.release_key = request.release_key;
   order.session = std::move(request.session);
   bool key_lost = false;
+  std::set<std::pair<QueueKey, ExchangeNumber>> read_in;  // and as part of which case
   for (Part& part : parts_of(*row)) {
+    read_in.insert({part.exchange.queue, part.exchange.case_number});
     if (!lets_in(member, part, facts)) continue;
     // Proven to open before the reading is recorded: after that nothing may fail but the disk.
     if (release_key_of(part.access))
@@ -127,14 +131,25 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   openings_.emplace(request.id, logged.place);
   opening_times_.emplace_back(now, request.id);
   // No decision without a recorded opening by the instance (protocol/case_life.hpp).
-  if (facts.case_row && !facts.case_row->opened && standing.has(Relation::case_instance) &&
-      protocol::says_what_is_reported(*facts.kind)) {
-    CaseRow changed = *facts.case_row;
-    changed.opened = true;
-    batch.tx.update_case(changed);
+  if (protocol::says_what_is_reported(*facts.kind)) {
+    mark_opened(batch, standing, facts);
+    // Who sits in an instance that it was passed on to as well has read it there too.
+    for (const auto& [queue, of_case] : read_in) {
+      if (facts.case_row && queue == facts.opens_in && of_case == facts.case_row->number) continue;
+      const ExchangeFacts there = facts_in(*row, queue, of_case);
+      const protocol::Relations as_there = relations(member, there);
+      if (decide(Act::open, member, there, as_there)) mark_opened(batch, as_there, there);
+    }
   }
   opened.proof = proof_of(logged, record, Shown::opener);
   return Answer{std::move(opened), logged.place, {}, std::move(order), {}};
+}
+
+void CoreState::mark_opened(Batch& batch, const protocol::Relations& standing, const ExchangeFacts& facts) {
+  if (!facts.case_row || facts.case_row->opened || !standing.has(Relation::case_instance)) return;
+  CaseRow changed = *facts.case_row;
+  changed.opened = true;
+  batch.tx.update_case(changed);
 }
 
 Outcome CoreState::get_chunk(Batch& batch, const Caller& caller, const protocol::GetChunk& request, Asked& asked) {

@@ -233,6 +233,8 @@ broker::VerifiedRequest CaseWalk::next_request() {
     const std::string member = both ? "secretariat" : at.instance.substr(0, at.instance.find('/')) + ".1";
     const bool taken = opens(member, at);
     if (taken) at.opened = true;
+    // Who sits in both has read it in both.
+    if (taken && both && at.linked && !cases_[*at.linked].given.empty()) cases_[*at.linked].opened = true;
     expected_.push_back({taken, false, "an opening by " + member + " of a case in " + at.state});
     return house.request(member, department.open(member, at.report->id, house.now));
   }
@@ -277,7 +279,8 @@ broker::VerifiedRequest CaseWalk::next_request() {
 
 /// By the log alone: what was read before it was decided, and what was answered or deferred before it was closed.
 void CaseWalk::check_log() {
-  std::set<std::string> read;
+  std::set<std::string> read;                    // exchanges
+  std::map<std::string, std::string> report_of;  // of a linked case, by its id; any other's is its id
   std::set<std::string> decided;
   std::set<std::string> answered_or_deferred;
   std::size_t decisions = 0;
@@ -286,11 +289,13 @@ void CaseWalk::check_log() {
     if (line.text("outcome") != "ok") continue;
     const std::string of_case = line.text("case");
     const std::string kind = line.text("kind");
-    if (line.text("act") == "open") read.insert(of_case);
+    if (line.text("act") == "open") read.insert(line.text("exchange"));
     if (line.text("act") != "submit") continue;
+    if (kind == "transmission") report_of[line.text("exchange")] = of_case;
     if (kind == "decision") {
       ++decisions;
-      EXPECT_TRUE(read.contains(of_case)) << "decided unread";
+      const auto linked = report_of.find(of_case);
+      EXPECT_TRUE(read.contains(linked == report_of.end() ? of_case : linked->second)) << "decided unread";
       EXPECT_TRUE(decided.insert(of_case).second) << "decided twice";
     }
     if (kind == "retour" || kind == "report_du_retour") answered_or_deferred.insert(of_case);
