@@ -11,6 +11,7 @@
 #include "client/alarm.hpp"
 #include "client/case_list.hpp"
 #include "client/client_store.hpp"
+#include "client/inbox.hpp"
 #include "client/receipts.hpp"
 #include "client/upload_part.hpp"
 #include "crypto/age_open.hpp"
@@ -661,6 +662,29 @@ class Flush {
     return {};
   }
 
+  /// Whether these are the conditions an exchange was sent under. What passes a case on is bound by those of the case
+  /// too: of what our queues show of it, and of the one it was passed on from.
+  bool is_bound_by(std::string_view recorded, const protocol::Address& address, protocol::Kind kind) {
+    if (recorded == protocol::handling_text(address.handling)) return true;
+    if (!protocol::is_transmission(kind)) return false;
+    auto headers = received(profile_);
+    if (!headers) return false;
+    std::set<Digest> cases{address.case_id};
+    for (std::size_t i = 0; i < protocol::transfers_chain_max; ++i)
+      for (const InboxItem& header : *headers)
+        if (is_transfer(header) && cases.count(header.exchange) != 0) cases.insert(header.address.case_id);
+    std::set<std::string, std::less<>> may(address.handling.begin(), address.handling.end());
+    for (const InboxItem& header : *headers)
+      if (header.visible && (cases.count(header.exchange) != 0 || cases.count(header.address.case_id) != 0))
+        may.insert(header.address.handling.begin(), header.address.handling.end());
+    const std::vector<std::string> bound = protocol::handling_of_text(recorded);
+    const auto listed = [&](const std::string& own) {
+      return std::find(bound.begin(), bound.end(), own) != bound.end();
+    };
+    return std::all_of(bound.begin(), bound.end(), [&](const std::string& each) { return may.count(each) != 0; }) &&
+           std::all_of(address.handling.begin(), address.handling.end(), listed);
+  }
+
   /// The log must say of it what was sent, by whom, and under no other conditions: places are hidden by all of these.
   Outcome<void> check_conditions(const OutboxItem& item, const audit::Receipt& receipt) {
     const Bytes* recorded = receipt.record.find("handling");
@@ -676,7 +700,7 @@ class Flush {
     };
     const protocol::Member* self = session_.directory().member(session_.invitation().member);
     const bool ours = self == nullptr || (says("person", self->person) && says("organisation", self->organisation));
-    if (address && recorded != nullptr && as_text(*recorded) == protocol::handling_text(address->handling) && ours &&
+    if (address && recorded != nullptr && is_bound_by(as_text(*recorded), *address, item.kind) && ours &&
         says("actor", address->sender) && says("queue", address->queue) &&
         says("kind", protocol::row_of(item.kind)->name))
       return {};

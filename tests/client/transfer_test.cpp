@@ -347,6 +347,39 @@ TEST_F(TransferTest, P5InItsOwnQueueASenderIsShownOrUnproven) {
                     LocalCode::sender_unproven);
 }
 
+TEST_F(TransferTest, P8WhatPassesACaseOnIsReceiptedUnderTheConditionsOfTheCaseAndNoOthers) {
+  for (const auto& [recorded, believed] : std::vector<std::pair<std::string, bool>>{
+           {"-", true}, {"no-copy-to:douanes-89", true}, {"no-copy-to:police-89", false}, {"ged-only", false}}) {
+    auto sender = connected("r.bellerive");
+    client::Draft draft = client::draft_of(report(), "ged/89");
+    draft.handling = {"no-copy-to:douanes-89"};
+    const auto report_id = sent(*sender, draft);
+    auto desk = connected("secretariat");
+    ASSERT_TRUE(client::Inbox(*desk->session).look().has_value());
+    broker_.bend = [&, other = recorded](const protocol::Request&, protocol::ReplyBody& reply) {
+      auto* accepted = std::get_if<protocol::Accepted>(&reply);
+      if (accepted == nullptr) return;
+      audit::Record record = broker_.record(accepted->proof.index.value);
+      std::vector<std::string_view> shown;
+      for (audit::Field& each : record.fields) {
+        if (each.name == "handling") each.value = to_bytes(other);
+        if (each.name != "number" && each.name != "head" && each.name != "recipients") shown.push_back(each.name);
+      }
+      accepted->proof = broker_.prove(broker_.add_record(audit::LeafType::transfert, record), shown);
+    };
+    auto form = protocol::Form::from_json(
+        R"({"type": "transmission", "vers": "clir", "motif": "personne_et_structure"})", nullptr, nullptr);
+    client::Draft passing = client::draft_of(*form, "clir/89");
+    passing.case_id = report_id;
+    client::Outbox outbox(desk->profile, clock_);
+    ASSERT_TRUE(outbox.put(passing, desk->keys).has_value());
+    auto flushed = outbox.flush(*desk->session);
+    broker_.bend = {};
+    ASSERT_TRUE(flushed.has_value()) << why(flushed);
+    EXPECT_EQ(!flushed->stopped.has_value(), believed) << recorded;
+  }
+}
+
 TEST_F(TransferTest, NothingIsReadForAQueueThatNobodyCouldReadItIn) {
   const auto report_id = somebody_sends("r.bellerive", report());
   auto desk = connected("secretariat");
