@@ -94,6 +94,7 @@ class Checker {
     exchanges();
     twice();
     cases();
+    agreements();
     access(0, INT64_MAX);
     index();
     pieces();
@@ -609,7 +610,7 @@ class Checker {
           const std::uint64_t from = protocol::is_transmission(kind) ? origin_of(number) : case_number;
           if (from != case_number) dossier.state = protocol::linked_case_begins;
           if (from != 0)
-            take_step(cases_[from], kind, rows, where);
+            take_step(cases_[from], kind, rows, side_of(kind, number, record), where);
           else
             problem("case.origin", where);
         }
@@ -619,7 +620,7 @@ class Checker {
       expect(erased == rows.isColumnNull(14) && erased == rows.isColumnNull(13), "exchange.erased", where);
       const auto said = erasure_said(number);
       expect(said ? erased && *said == id : !erased || is_erased_again(id), "exchange.erased", where);
-      if (case_number != 0 && follow_cases_ && !erased && !protocol::is_party_queue(seen.name))
+      if (case_number != 0 && follow_cases_ && !erased && !protocol::is_party_copy(seen.name, kind))
         ++cases_[case_number].held;
       if (erased) continue;
       const ByteView address_bytes = blob_at(rows, 15);
@@ -733,8 +734,20 @@ class Checker {
     bool finding_unknown = false;  ///< the newest finding was erased before the rest of the case: either may have been
   };
 
+  /// Whose an agreement is: by its row, and of an erased one by its record.
+  std::optional<protocol::CaseSide> side_of(Kind kind, std::uint64_t number,
+                                            const std::optional<audit::Record>& record) {
+    if (kind != Kind::agrement) return std::nullopt;
+    SQLite::Statement row(db_, "SELECT quality FROM agreement WHERE exchange = ?");
+    row.bind(1, static_cast<std::int64_t>(number));
+    const bool partie = row.executeStep() ? number_at(row, 0) == static_cast<std::uint64_t>(Capacity::sender)
+                                          : !record || text_in(*record, "rule") == "depot.accord";
+    return partie ? protocol::CaseSide::partie : protocol::CaseSide::instance;
+  }
+
   /// What headers alone decide: openings and days were looked at when it was accepted.
-  void take_step(CaseSeen& dossier, Kind kind, SQLite::Statement& rows, const std::string& where) {
+  void take_step(CaseSeen& dossier, Kind kind, SQLite::Statement& rows, std::optional<protocol::CaseSide> side,
+                 const std::string& where) {
     protocol::CaseFacts facts;
     facts.state = dossier.state;
     facts.opened = kind != Kind::retrait;
@@ -745,7 +758,7 @@ class Checker {
     if (kind == Kind::recevabilite && !rows.isColumnNull(15))
       if (const auto address = protocol::decode_address(blob_at(rows, 15)); address && !address->attributes.empty())
         finding = address->attributes.front().second;
-    const protocol::CaseRow* step = protocol::step_of(facts, kind, finding);
+    const protocol::CaseRow* step = protocol::step_of(facts, kind, finding, side);
     if (kind == Kind::recevabilite) {
       const bool unsure = dossier.finding_unknown;
       dossier.finding_unknown = rows.isColumnNull(15);
@@ -822,6 +835,69 @@ class Checker {
     held.bind(1, static_cast<std::int64_t>(Kind::retour));
     while (held.executeStep()) problem("case.withheld", "exchange " + decimal(number_at(held, 0)));
     for (const auto& [number, seen] : cases_) problem("case.missing", "case " + decimal(number));
+  }
+
+  /// Each agreement that stands has a row that says what its address and its record say; so has each information that a
+  /// maire was given, and no other has one.
+  void agreements() {
+    none("agreement.missing", "exchange",
+         ("SELECT number FROM exchange WHERE kind = " + decimal(static_cast<std::uint64_t>(Kind::agrement)) +
+          " AND address IS NOT NULL AND number NOT IN (SELECT exchange FROM agreement)")
+             .c_str());
+    SQLite::Statement rows(
+        db_,
+        "SELECT a.exchange, a.person, a.organisation, a.quality, a.accord, e.kind, e.address, o.id, "
+        "o.case_number = e.case_number, l.key, l.month, l.record FROM agreement a LEFT JOIN exchange "
+        "e ON e.number = a.exchange LEFT JOIN exchange o ON o.number = a.about LEFT JOIN leaf l ON "
+        "l.key = e.shard << ? | e.leaf ORDER BY a.exchange");
+    rows.bind(1, static_cast<int>(leaf_key_shard_shift));
+    while (rows.executeStep()) {
+      const std::string where = "exchange " + decimal(number_at(rows, 0));
+      const auto address = rows.isColumnNull(6) ? Result<protocol::Address>(Error{Errc::invalid_input, "address"})
+                                                : protocol::decode_address(blob_at(rows, 6));
+      const auto kind = static_cast<Kind>(rows.getColumn(5).getInt());
+      const bool accord = rows.getColumn(4).getInt() != 0;
+      const std::uint64_t quality = number_at(rows, 3);
+      bool same = address && kind == Kind::agrement && !rows.isColumnNull(7) &&
+                  address->in_reply_to == digest_at(rows, 7) && rows.getColumn(8).getInt() == 1 && quality >= 1 &&
+                  quality <= static_cast<std::uint64_t>(Capacity::sender) &&
+                  address->attributes == std::vector<std::pair<std::string, std::string>>{
+                                             {"avis", std::string(protocol::opinion_words()[accord ? 0 : 1])}};
+      if (same && !rows.isColumnNull(9) && !is_dropped(static_cast<std::uint32_t>(number_at(rows, 10)))) {
+        const auto record = open_record(leaf_place(number_at(rows, 9)), static_cast<std::uint32_t>(number_at(rows, 10)),
+                                        blob_at(rows, 11), false);
+        same = record && text_in(*record, "person") == rows.getColumn(1).getString() &&
+               text_in(*record, "organisation") == rows.getColumn(2).getString();
+      }
+      expect(same, "agreement.row", where);
+    }
+    given();
+  }
+
+  void given() {
+    none("nominative.missing", "exchange",
+         ("SELECT e.number FROM exchange e JOIN queue q ON q.id = e.queue WHERE e.kind = " +
+          decimal(static_cast<std::uint64_t>(Kind::acces)) +
+          " AND e.address IS NOT NULL AND q.name LIKE 'person/%' AND e.number NOT IN (SELECT part FROM "
+          "nominative_release)")
+             .c_str());
+    SQLite::Statement rows(db_,
+                           "SELECT r.part, r.until, p.kind, p.address, q.name, a.of = r.about, o.kind, o.address FROM "
+                           "nominative_release r LEFT JOIN exchange p ON p.number = r.part LEFT JOIN queue q ON q.id = "
+                           "p.queue LEFT JOIN access_part a ON a.number = r.part LEFT JOIN exchange o ON o.number = "
+                           "r.about ORDER BY r.part");
+    while (rows.executeStep()) {
+      const auto is = [&](int column, Kind kind) { return rows.getColumn(column).getInt() == static_cast<int>(kind); };
+      bool same = !rows.isColumnNull(3) && is(2, Kind::acces) && is(6, Kind::information_nominative) &&
+                  rows.getColumn(5).getInt() == 1 &&
+                  protocol::queue_kind_of(rows.getColumn(4).getString()) == protocol::QueueKind::person;
+      if (same && !rows.isColumnNull(7)) {
+        const auto address = protocol::decode_address(blob_at(rows, 7));
+        same = address && address->attributes.size() == 1 &&
+               protocol::nominative_until(address->attributes.front().second).value == rows.getColumn(1).getInt64();
+      }
+      expect(same, "nominative.row", "exchange " + decimal(number_at(rows, 0)));
+    }
   }
 
   /// A case has an origin where a transmission began it: an earlier one, which the log names.

@@ -72,6 +72,11 @@ struct Pending {
 [[nodiscard]] bool is_told(const CaseRow& row, UnixMillis now);
 [[nodiscard]] protocol::CommuneView view_of(const CaseRow& row, UnixMillis now);
 
+/// When an information nominative is good no more, by its address.
+[[nodiscard]] UnixMillis nominative_ends(const ExchangeRow& information);
+/// In what capacity a member's agreement counts: bits of Capacity.
+[[nodiscard]] std::uint8_t capacities_of(const protocol::Member& member, protocol::CaseSide side);
+
 /// A leaf just appended, with what its disclosures need.
 struct Logged {
   LeafPlace place;
@@ -244,6 +249,8 @@ class CoreState final : public Core {
   /// Whether two persons hold it, or a case that came of it.
   [[nodiscard]] bool is_held(const CaseRow& row, UnixMillis now) const;
   [[nodiscard]] bool take_side(const CaseRow& row, Side side, const Due& as, std::vector<Due>& due) const;
+  /// What maires were given whose day is over.
+  void take_nominative(UnixMillis now, std::vector<Due>& due) const;
   void take_loose(UnixMillis now, std::vector<Due>& due);
   void erase_exchange(Batch& batch, const Due& due);
 
@@ -296,6 +303,20 @@ class CoreState final : public Core {
   };
   void add_asks(const ExchangeRow& row, Asks& asks) const;
   [[nodiscard]] Asks asks_of(const CaseRow& row) const;
+  // ---- nominative information and agreements (core_nominative.cpp) -------------------------------------------------
+  /// What stands against an agreement, but for who asks. `side`: whose it is.
+  [[nodiscard]] std::optional<Denial> refuse_agreement(const protocol::Member& member,
+                                                       const std::optional<ExchangeRow>& about,
+                                                       protocol::CaseSide side) const;
+  /// What stands against giving an information nominative to the maire whose own queue this is.
+  [[nodiscard]] std::optional<Denial> refuse_nominative(const ExchangeRow& about, const CaseRow& of_case,
+                                                        const protocol::Queue& to, UnixMillis now) const;
+  /// The same of its maire who opens it: again, each time.
+  [[nodiscard]] std::optional<Denial> refuse_nominative_opening(const protocol::Member& member, const ExchangeRow& row,
+                                                                const ExchangeFacts& facts, UnixMillis now) const;
+  [[nodiscard]] bool has_charter(std::string_view commune, UnixMillis now) const;
+  /// One of a service and one of the parquet, of two persons and two organisations, neither of them its author's.
+  [[nodiscard]] bool has_both_agreements(const ExchangeRow& about) const;
   /// Whether the organisation that sent it has agreed to its being passed on.
   [[nodiscard]] bool has_party_agreement(const ExchangeRow& about) const;
   [[nodiscard]] std::vector<std::string> handling_of(const ExchangeRow& row) const;

@@ -235,8 +235,6 @@ CoreState::Asks CoreState::asks_of(const CaseRow& row) const {
   return out;
 }
 
-bool CoreState::has_party_agreement(const ExchangeRow&) const { return false; }  // nobody can give one yet
-
 std::vector<std::string> CoreState::handling_of(const ExchangeRow& row) const {
   if (row.erased) {
     const auto record = accepted_record(row);

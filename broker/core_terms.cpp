@@ -108,6 +108,7 @@ Result<void> CoreState::expire(Batch& batch) {
   const std::size_t listed = due.size();
   due_max_ = std::min(erased_step, listed + keys_.erasure_room());
 
+  take_nominative(std::max(batch.now, last_leaf_time_), due);
   const std::vector<CaseRow> rows = store_.cases_after(terms_through_, cases_step);
   bool room = true;
   for (const CaseRow& row : rows) {
@@ -200,8 +201,9 @@ bool CoreState::take_side(const CaseRow& row, Side side, const Due& as, std::vec
   for (const Due& each : due) bytes += each.row.body_bytes;
   const auto take = [&](ExchangeNumber number) {
     auto exchange = store_.exchange(number);
-    if (!exchange || exchange->erased || protocol::is_party_queue(queue_name(exchange->queue)) != (side == Side::party))
-      return true;
+    if (!exchange || exchange->erased) return true;
+    const bool party = protocol::is_party_copy(queue_name(exchange->queue), static_cast<Kind>(exchange->kind));
+    if (party != (side == Side::party)) return true;
     const bool taken = std::any_of(due.begin(), due.end(), [&](const Due& each) { return each.row.number == number; });
     if (taken) return true;
     if (due.size() >= due_max_ || (bytes >= erased_bytes_step && !due.empty())) return false;
@@ -216,6 +218,17 @@ bool CoreState::take_side(const CaseRow& row, Side side, const Due& as, std::vec
       if (!take(number)) return false;
     if (numbers.size() < erased_step) return true;
     after = numbers.back();
+  }
+}
+
+void CoreState::take_nominative(UnixMillis now, std::vector<Due>& due) const {
+  for (const NominativeRow& given : store_.nominative_due(now, erased_step)) {
+    if (due.size() >= due_max_) return;
+    auto part = store_.exchange(given.part);
+    if (!part || part->erased) continue;
+    const bool taken =
+        std::any_of(due.begin(), due.end(), [&](const Due& each) { return each.row.number == given.part; });
+    if (!taken) due.push_back({*std::move(part), "terme", now});
   }
 }
 

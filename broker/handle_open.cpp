@@ -93,6 +93,7 @@ Outcome CoreState::open(Batch& batch, const Caller& caller, VerifiedOpen& reques
   if (retired && facts.kind != Kind::retrait) return deny(Code::erased, "retrait");
   // An access part is a way into another exchange, which it names.
   if (facts.kind == Kind::acces) return deny(Code::invalid, "exchange");
+  if (auto refused = refuse_nominative_opening(member, *row, facts, now)) return *std::move(refused);
 
   ReleaseOrder order;
   order.exchange = row->number;
@@ -164,11 +165,12 @@ Outcome CoreState::get_chunk(Batch& batch, const Caller& caller, const protocol:
   if (!row) return not_found();
   asked.exchange = row->id;
   if (directory_expired(batch.now)) return deny(Code::forbidden, "annuaire.expire");
-  // Revoked or recused since: what was granted is no longer handed out.
+  // Revoked or recused, or the charter lapsed since: what was granted is no longer handed out.
   const ExchangeFacts facts = facts_for(member, *row, Act::open);
   const protocol::Decision decision = decide(Act::open, member, facts, relations(member, facts));
   if (!decision) return deny(Code::forbidden, decision.rule);
   if (row->erased) return deny(Code::erased, "terme");
+  if (auto refused = refuse_nominative_opening(member, *row, facts, now)) return *std::move(refused);
   const auto seal = protocol::decode_seal(row->seal);
   if (!seal) return not_found();
 

@@ -6,6 +6,7 @@
 #include "crypto/hash.hpp"
 #include "crypto/secret_box.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/retention.hpp"
 
 namespace pli::broker {
 namespace {
@@ -176,7 +177,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   // An access part opens its exchange where it is sent: in the case's own instance, or in one that the case was passed
   // on to. Who may make it is asked of where he reads it himself.
   const bool transmits = protocol::is_transmission(kind);
-  const bool passes_on = is_access && facts.case_row && queue->id != facts.case_queue;
+  const bool gives = is_access && queue->kind == QueueKind::person;  // to a maire in person
+  const bool passes_on = is_access && !gives && facts.case_row && queue->id != facts.case_queue;
   if (is_access) {
     if (!answered) return deny(Code::invalid, "in_reply_to");
     if (answered->erased) return deny(Code::erased, "terme");
@@ -185,7 +187,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
                               answered_facts.case_row->origin == facts.case_row->number;
     if (!read_here && !answers_here) return deny(Code::invalid, "in_reply_to");
     const ExchangeFacts here = facts_in(*answered, facts.case_row->queue, facts.case_row->number);
-    facts.queue = here.queue;
+    facts.queue = gives ? queue : here.queue;
     facts.rosters = here.rosters;
     facts.handling = here.handling;
     standing = relations(member, facts);
@@ -232,6 +234,12 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     if (is_access && answered_facts.case_row && answered_facts.case_row->origin == facts.case_row->number)
       facts.case_row = answered_facts.case_row;
   }
+  const UnixMillis now = std::max(batch.now, last_leaf_time_);
+  if (gives)
+    if (auto refused = refuse_nominative(*answered, *facts.case_row, *queue, now)) return *std::move(refused);
+  const auto side = party && !instance ? protocol::CaseSide::partie : protocol::CaseSide::instance;
+  if (kind == Kind::agrement)
+    if (auto refused = refuse_agreement(member, answered, side)) return *std::move(refused);
   if (is_access) {
     facts.queue = queue;
     facts.case_queue = queue_name(facts.case_row->queue);
@@ -281,11 +289,15 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (kind_row->opens_case || kind_row->names_case) {
     const protocol::CaseFacts at = facts.case_row ? case_facts(*facts.case_row, batch.now) : protocol::CaseFacts{};
     const std::string_view finding = kind == Kind::recevabilite ? attribute : std::string_view();
-    step = protocol::step_of(at, kind, finding);
+    step = protocol::step_of(at, kind, finding, kind == Kind::agrement ? std::optional(side) : std::nullopt);
     if (step == nullptr) {
-      const auto side = party ? protocol::CaseSide::partie : protocol::CaseSide::instance;
+      const auto told_as = party ? protocol::CaseSide::partie : protocol::CaseSide::instance;
       const bool told = facts.case_row && is_told(*facts.case_row, batch.now);
-      return deny(Code::illegal_transition, protocol::illegal_step(at, kind, finding, side, told));
+      return deny(Code::illegal_transition, protocol::illegal_step(at, kind, finding, told_as, told));
+    }
+    if (kind == Kind::information_nominative) {
+      const UnixMillis until = protocol::nominative_until(attribute);
+      if (until <= now || until > now + protocol::nominative_ahead_max) return deny(Code::invalid, "attributes");
     }
     if (step->effect == protocol::CaseEffect::defers) {
       const UnixMillis review = protocol::day_of(attribute).value_or(UnixMillis{});
@@ -331,6 +343,10 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   batch.tx.add_body(row.number, request.envelope.locked, request.envelope.payload);
   batch.tx.add_access({row.number, is_access ? answered->number : row.number, batch.lease.id,
                        crypto::lease_release_key(request.release_key, request.id, batch.lease.key)});
+  if (kind == Kind::agrement)
+    batch.tx.add_agreement({row.number, answered->number, member.person, member.organisation,
+                            capacities_of(member, side), attribute == protocol::opinion_words().front()});
+  if (gives) batch.tx.add_nominative_release({row.number, answered->number, nominative_ends(*answered)});
   if (withheld) {
     linked.withheld.push_back({row.number, head_before, seen_at});
     withholding_.insert(queue->id);
@@ -376,7 +392,8 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     ++changed.exchanges;
     // What the first sender's organisation may know moves only with its own acts, with what is sent to it, and with
     // what it is told of the state.
-    const bool to_party = queue->kind == QueueKind::org || queue->kind == QueueKind::person;
+    // What its maire is given in person is not the organisation's to know.
+    const bool to_party = queue->kind == QueueKind::org;
     if (withheld || changed.origin.value != 0) {
       // Nothing: until its hour, release_withheld(); and of a linked case ever.
     } else if (member.organisation == changed.organisation || to_party) {

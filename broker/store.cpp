@@ -274,6 +274,8 @@ struct Store::State {
     SQLite::Statement add_recusal, recused, withhold, release_withheld, withheld;
     SQLite::Statement case_file, cases_after;
     SQLite::Statement case_term, set_case_term, case_voices, set_case_voice;
+    SQLite::Statement agreements, add_agreement, nominative_release, nominative_due, add_nominative_release;
+    SQLite::Statement erase_agreement, erase_release;
     SQLite::Statement erase_pieces, erase_access, erase_exchange, add_erasure, erasure;
     SQLite::Statement finger, add_finger, add_queue, add_roster, roster, find_roster, cursor, set_cursor;
     SQLite::Statement add_leaf, leaf, records_from, drop_record, add_opening, opening, openings, drop_openings;
@@ -421,6 +423,17 @@ Store::State::Statements::Statements(SQLite::Database& db)
           db,
           "INSERT INTO case_voice (case_number, what, person, at) VALUES (?, ?, ?, ?) ON CONFLICT (case_number, what, "
           "person) DO UPDATE SET at = excluded.at"),
+      agreements(db,
+                 "SELECT exchange, about, person, organisation, quality, accord FROM agreement WHERE about = ? ORDER "
+                 "BY exchange"),
+      add_agreement(db,
+                    "INSERT INTO agreement (exchange, about, person, organisation, quality, accord) VALUES "
+                    "(?, ?, ?, ?, ?, ?)"),
+      nominative_release(db, "SELECT part, about, until FROM nominative_release WHERE about = ?"),
+      nominative_due(db, "SELECT part, about, until FROM nominative_release WHERE until <= ? ORDER BY part LIMIT ?"),
+      add_nominative_release(db, "INSERT INTO nominative_release (part, about, until) VALUES (?, ?, ?)"),
+      erase_agreement(db, "DELETE FROM agreement WHERE exchange = ?"),
+      erase_release(db, "DELETE FROM nominative_release WHERE part = ?"),
       erase_pieces(db, "DELETE FROM piece WHERE key >= ? AND key < ?"),
       erase_access(db, "DELETE FROM access_part WHERE number = ?"),
       erase_exchange(db, "UPDATE exchange SET address = NULL, seal = NULL, signature = NULL WHERE number = ?"),
@@ -862,6 +875,41 @@ std::vector<CaseVoiceRow> Store::case_voices(ExchangeNumber first) const {
   });
 }
 
+std::vector<AgreementRow> Store::agreements(ExchangeNumber about) const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<AgreementRow> rows;
+    Query query(s.agreements);
+    query << about.value;
+    while (query.step())
+      rows.push_back({{query.number(0)},
+                      {query.number(1)},
+                      query.text(2),
+                      query.text(3),
+                      static_cast<std::uint8_t>(query.integer(4)),
+                      query.integer(5) != 0});
+    return rows;
+  });
+}
+
+std::optional<NominativeRow> Store::nominative_release(ExchangeNumber about) const {
+  return state_->guarded([&](State::Statements& s) -> std::optional<NominativeRow> {
+    Query query(s.nominative_release);
+    query << about.value;
+    if (!query.step()) return std::nullopt;
+    return NominativeRow{{query.number(0)}, {query.number(1)}, {query.integer(2)}};
+  });
+}
+
+std::vector<NominativeRow> Store::nominative_due(UnixMillis now, std::size_t items_max) const {
+  return state_->guarded([&](State::Statements& s) {
+    std::vector<NominativeRow> rows;
+    Query query(s.nominative_due);
+    query << now.value << std::uint64_t{items_max};
+    while (query.step()) rows.push_back({{query.number(0)}, {query.number(1)}, {query.integer(2)}});
+    return rows;
+  });
+}
+
 std::vector<ExchangeNumber> Store::exchanges_of_case(ExchangeNumber first, ExchangeNumber after,
                                                      std::size_t items_max) const {
   return state_->guarded([&](State::Statements& s) {
@@ -1214,8 +1262,30 @@ void Transaction::set_case_voice(const CaseVoiceRow& row) {
   });
 }
 
+void Transaction::add_agreement(const AgreementRow& row) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.add_agreement);
+    query << row.exchange.value << row.about.value << row.person << row.organisation << std::int64_t{row.quality}
+          << std::int64_t{row.accord};
+    query.run();
+  });
+}
+
+void Transaction::add_nominative_release(const NominativeRow& row) {
+  state_->write([&](Store::State::Statements& s) {
+    Query query(s.add_nominative_release);
+    query << row.part.value << row.about.value << row.until.value;
+    query.run();
+  });
+}
+
 void Transaction::erase_exchange(ExchangeNumber number, const LeafPlace& leaf) {
   state_->write([&](Store::State::Statements& s) {
+    for (SQLite::Statement* statement : {&s.erase_agreement, &s.erase_release}) {
+      Query query(*statement);
+      query << number.value;
+      query.run();
+    }
     Query pieces(s.erase_pieces);
     pieces << (number.value << piece_key_shift) << ((number.value + 1) << piece_key_shift);
     pieces.run();

@@ -124,6 +124,25 @@ struct CaseVoiceRow {
   UnixMillis at{};
 };
 
+/// In what capacity somebody agrees, as bits: who holds two roles may do it for either. Stored numbers: never change
+/// them.
+enum class Capacity : std::uint8_t { none = 0, service = 1, parquet = 2, sender = 4 };
+/// One word on an exchange: its person's last counts.
+struct AgreementRow {
+  ExchangeNumber exchange;  ///< the `agrement`
+  ExchangeNumber about;
+  std::string person;
+  std::string organisation;
+  std::uint8_t quality = 0;  ///< bits of Capacity
+  bool accord = false;       ///< else refus
+};
+/// An information nominative that was given to a maire: once, and until a day.
+struct NominativeRow {
+  ExchangeNumber part;  ///< the `acces` in his queue
+  ExchangeNumber about;
+  UnixMillis until{};
+};
+
 struct RosterRow {
   RosterKey key;
   Digest digest{};
@@ -253,6 +272,10 @@ class Store {
   [[nodiscard]] std::vector<CaseRow> cases_after(ExchangeNumber after, std::size_t items_max) const;
   [[nodiscard]] CaseTermRow case_term(ExchangeNumber first) const;
   [[nodiscard]] std::vector<CaseVoiceRow> case_voices(ExchangeNumber first) const;
+  [[nodiscard]] std::vector<AgreementRow> agreements(ExchangeNumber about) const;  ///< in order of acceptance
+  [[nodiscard]] std::optional<NominativeRow> nominative_release(ExchangeNumber about) const;
+  /// Those whose day is over by then, and which stand still.
+  [[nodiscard]] std::vector<NominativeRow> nominative_due(UnixMillis now, std::size_t items_max) const;
   /// The exchanges of a case after its first, or those of no case, ascending.
   [[nodiscard]] std::vector<ExchangeNumber> exchanges_of_case(ExchangeNumber first, ExchangeNumber after,
                                                               std::size_t items_max) const;
@@ -317,7 +340,9 @@ class Transaction {
   void release_withheld(ExchangeNumber number);
   void set_case_term(const CaseTermRow& row);
   void set_case_voice(const CaseVoiceRow& row);
-  /// Content, address, seal, signature and R go; number, id, nonce and place stay.
+  void add_agreement(const AgreementRow& row);
+  void add_nominative_release(const NominativeRow& row);
+  /// Content, address, seal, signature and R go, and what it agreed to or gave; number, id, nonce and place stay.
   void erase_exchange(ExchangeNumber number, const LeafPlace& leaf);
   void set_term_rule(const LeafPlace& leaf, std::string_view rule);
   [[nodiscard]] QueueKey add_queue(std::string_view name);

@@ -108,6 +108,8 @@ Result<std::uint64_t> erase_again(const std::filesystem::path& copy, const std::
         "gone)");
     database.exec("DELETE FROM piece WHERE key >> 12 IN (SELECT number FROM erased)");
     database.exec("DELETE FROM access_part WHERE number IN (SELECT number FROM erased)");
+    database.exec("DELETE FROM agreement WHERE exchange IN (SELECT number FROM erased)");
+    database.exec("DELETE FROM nominative_release WHERE part IN (SELECT number FROM erased)");
     database.exec(
         "UPDATE exchange SET address = NULL, seal = NULL, signature = NULL WHERE number IN (SELECT number FROM "
         "erased)");

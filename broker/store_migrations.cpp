@@ -109,7 +109,7 @@ INSERT OR IGNORE INTO finger SELECT 5, case_number, number FROM exchange
 )sql");
 }
 
-/// A case can come of another's transmission.
+/// A case can come of another's transmission; an information nominative is agreed to, and given.
 void from_schema_4(SQLite::Database& db) {
   db.exec(R"sql(
 CREATE TABLE case_origin (
@@ -117,6 +117,20 @@ CREATE TABLE case_origin (
   origin INTEGER NOT NULL REFERENCES case_file (number)
 ) STRICT;
 CREATE INDEX case_linked ON case_origin (origin);
+CREATE TABLE agreement (
+  exchange INTEGER PRIMARY KEY REFERENCES exchange (number),
+  about INTEGER NOT NULL REFERENCES exchange (number),
+  person TEXT NOT NULL,
+  organisation TEXT NOT NULL,
+  quality INTEGER NOT NULL,
+  accord INTEGER NOT NULL
+) STRICT;
+CREATE INDEX agreement_about ON agreement (about);
+CREATE TABLE nominative_release (
+  part INTEGER PRIMARY KEY REFERENCES exchange (number),
+  about INTEGER NOT NULL UNIQUE REFERENCES exchange (number),
+  until INTEGER NOT NULL
+) STRICT;
 )sql");
 }
 

@@ -116,6 +116,20 @@ CREATE TABLE case_origin (
   origin INTEGER NOT NULL REFERENCES case_file (number)
 ) STRICT;
 CREATE INDEX case_linked ON case_origin (origin);
+CREATE TABLE agreement (
+  exchange INTEGER PRIMARY KEY REFERENCES exchange (number),
+  about INTEGER NOT NULL REFERENCES exchange (number),
+  person TEXT NOT NULL,
+  organisation TEXT NOT NULL,
+  quality INTEGER NOT NULL,
+  accord INTEGER NOT NULL
+) STRICT;
+CREATE INDEX agreement_about ON agreement (about);
+CREATE TABLE nominative_release (
+  part INTEGER PRIMARY KEY REFERENCES exchange (number),
+  about INTEGER NOT NULL UNIQUE REFERENCES exchange (number),
+  until INTEGER NOT NULL
+) STRICT;
 CREATE TABLE recusal (
   case_number INTEGER NOT NULL REFERENCES case_file (number),
   person TEXT NOT NULL,

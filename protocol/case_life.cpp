@@ -82,9 +82,11 @@ void add_senders_acts(std::vector<CaseRow>& rows) {
   for (const S state : road)
     for (const Kind kind : {Kind::complement, Kind::rectification})
       rows.push_back({state, kind, state, CaseSide::partie, CaseNeed::in_time});
-  for (const S before : asked_from)
-    rows.push_back({S::complement_demande, Kind::complement, before, CaseSide::partie, CaseNeed::nothing,
-                    CaseEffect::nothing, before});
+  for (const S state : road) rows.push_back({state, Kind::agrement, state, CaseSide::partie, CaseNeed::in_time});
+  for (const Kind kind : {Kind::complement, Kind::agrement})
+    for (const S before : asked_from)
+      rows.push_back(
+          {S::complement_demande, kind, before, CaseSide::partie, CaseNeed::nothing, CaseEffect::nothing, before});
   rows.push_back({S::complement_demande, Kind::rectification, S::complement_demande, CaseSide::partie});
 }
 
@@ -152,6 +154,19 @@ void add_transmissions(std::vector<CaseRow>& rows) {
       rows.push_back({state, kind, state, CaseSide::instance, CaseNeed::opening, CaseEffect::transmits});
 }
 
+/// Nor is telling the maire in person, and agreeing to that: of what was found in scope or out of it, once read.
+void add_nominative(std::vector<CaseRow>& rows) {
+  for (const S state : road)
+    if (state != S::recu)
+      for (const Kind kind : {Kind::information_nominative, Kind::agrement})
+        rows.push_back({state, kind, state, CaseSide::instance, CaseNeed::opening});
+  for (const S before : asked_from)
+    if (before != S::recu)
+      for (const Kind kind : {Kind::information_nominative, Kind::agrement})
+        rows.push_back({S::complement_demande, kind, S::complement_demande, CaseSide::instance, CaseNeed::opening,
+                        CaseEffect::nothing, before});
+}
+
 bool holds(const CaseFacts& facts, CaseNeed need) {
   switch (need) {
     case CaseNeed::nothing: return true;
@@ -166,7 +181,8 @@ bool holds(const CaseFacts& facts, CaseNeed need) {
 
 bool is_standing(Kind kind) {
   return kind == Kind::acces || kind == Kind::recusation || kind == Kind::maintien ||
-         kind == Kind::demande_effacement || is_transmission(kind);
+         kind == Kind::demande_effacement || kind == Kind::information_nominative || kind == Kind::agrement ||
+         is_transmission(kind);
 }
 
 bool starts_at(const CaseRow& row, const CaseFacts& facts) {
@@ -184,6 +200,7 @@ const std::vector<CaseRow>& case_table() {
     add_end(rows);
     add_standing(rows);
     add_transmissions(rows);
+    add_nominative(rows);
     return rows;
   }();
   return table;
@@ -192,14 +209,15 @@ const std::vector<CaseRow>& case_table() {
 bool is_transmission(Kind kind) { return kind == Kind::transmission || kind == Kind::orientation_cpraf; }
 
 bool says_what_is_reported(Kind kind) {
-  return kind != Kind::retrait && std::any_of(case_table().begin(), case_table().end(), [&](const CaseRow& row) {
-           return row.kind == kind && row.side == CaseSide::partie;
-         });
+  return kind != Kind::retrait && kind != Kind::agrement &&
+         std::any_of(case_table().begin(), case_table().end(),
+                     [&](const CaseRow& row) { return row.kind == kind && row.side == CaseSide::partie; });
 }
 
-const CaseRow* step_of(const CaseFacts& facts, Kind kind, std::string_view finding) {
+const CaseRow* step_of(const CaseFacts& facts, Kind kind, std::string_view finding, std::optional<CaseSide> side) {
   for (const CaseRow& row : case_table())
-    if (row.kind == kind && row.finding == finding && starts_at(row, facts)) return &row;
+    if (row.kind == kind && row.finding == finding && side.value_or(row.side) == row.side && starts_at(row, facts))
+      return &row;
   return nullptr;
 }
 

@@ -93,9 +93,12 @@ inline constexpr CaseState linked_case_begins = CaseState::recu;
 inline constexpr std::chrono::milliseconds review_ahead_max = std::chrono::hours(366 * 24);
 
 /// The step that an exchange of this kind takes, or nullptr when it is illegal. `finding`: recevabilite's.
-[[nodiscard]] const CaseRow* step_of(const CaseFacts& facts, Kind kind, std::string_view finding = {});
+/// `side`: of an `agrement`, which either side may give; of any other kind its own.
+[[nodiscard]] const CaseRow* step_of(const CaseFacts& facts, Kind kind, std::string_view finding = {},
+                                     std::optional<CaseSide> side = std::nullopt);
 /// Kinds that move the case from here, or add to it, for the refusal of another: each once, in the table's order. What
-/// leads nowhere (acces, recusation, maintien, demande_effacement, transmission, orientation_cpraf) is not among them.
+/// leads nowhere (acces, recusation, maintien, demande_effacement, transmission, orientation_cpraf,
+/// information_nominative, agrement) is not among them.
 [[nodiscard]] std::vector<Kind> possible_kinds(const CaseFacts& facts, CaseSide side);
 /// What a program of before took at once, for who replays a log: a decision on a case just received.
 [[nodiscard]] bool was_a_step(CaseState from, Kind kind);

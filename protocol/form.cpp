@@ -287,6 +287,10 @@ std::vector<std::pair<std::string, std::string>> Form::attributes() const {
     value = find_number(causes_maintien, hold->cause)->name;
   else if (const auto* erasure = std::get_if<DemandeEffacement>(&content))
     value = find_number(causes_effacement, erasure->cause)->name;
+  else if (const auto* information = std::get_if<InformationNominative>(&content))
+    value = typed_date(information->until);
+  else if (const auto* agreement = std::get_if<Agrement>(&content))
+    value = find_number(avis_agrement, agreement->answer)->name;
   else if (const auto* closing = std::get_if<Cloture>(&content))
     value = is_short(closing->motif) ? "court" : "ordinaire";
   if (value.empty()) return {};

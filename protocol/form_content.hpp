@@ -294,8 +294,8 @@ void visit(V& v, Retour& form) {
   v.choice({1, "code", "Retour"}, form.code, codes_retour, Need::required);
 }
 
-/// To the maire in person, held until both agreements are there (design §10): one person or one structure, a few facts,
-/// a term. No appraisal.
+/// For the maire in person, in its instance's queue until both agreements are there (docs/decisions/0019): one person
+/// or one structure, a few facts, a term. No appraisal.
 struct InformationNominative {
   static constexpr Kind kind = Kind::information_nominative;
   static constexpr std::string_view route = "préfet → maire en personne, service et parquet";
@@ -444,10 +444,11 @@ void visit(V& v, OrientationCpraf& form) {
   v.line({3, "precision", "Précision"}, form.detail, Line::brief, Need::optional);
 }
 
-/// One of the two without which an information nominative stays held. It names that exchange and no other.
+/// One of the two without which an information nominative is not given, or its sender's word on passing a report on. It
+/// names that exchange and no other.
 struct Agrement {
   static constexpr Kind kind = Kind::agrement;
-  static constexpr std::string_view route = "service ou parquet → instance";
+  static constexpr std::string_view route = "service, parquet ou collectivité → instance";
   std::string exchange;
   int capacity = 0;
   int answer = 0;

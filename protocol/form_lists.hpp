@@ -158,7 +158,7 @@ inline constexpr std::array<Choice, 7> besoins = {{
     {6, "logement", "logement"},
     {7, "acces_aux_droits", "accès aux droits"},
 }};
-inline constexpr std::array<Choice, 10> demandes = {{
+inline constexpr std::array<Choice, 11> demandes = {{
     {1, "identite", "identité de la personne"},
     {2, "residence", "commune de résidence"},
     {3, "date_des_faits", "date des faits"},
@@ -169,6 +169,7 @@ inline constexpr std::array<Choice, 10> demandes = {{
     {8, "demarches", "démarches déjà faites"},
     {9, "identite_de_la_structure", "nom, adresse ou numéro de la structure"},
     {10, "liens_municipaux", "liens de la structure avec la commune"},
+    {11, "accord_de_transmission", "votre accord pour transmettre à une autre instance"},
 }};
 inline constexpr std::array<Choice, 6> cas_nominatifs = {{
     {1, "retour_sur_signalement", "retour sur un signalement du maire"},
@@ -206,9 +207,10 @@ inline constexpr std::array<Choice, 5> motifs_orientation = {{
     {4, "personne_mineure", "personne mineure"},
     {5, "fin_de_suivi", "suite d'un suivi qui prend fin"},
 }};
-inline constexpr std::array<Choice, 2> qualites = {{
+inline constexpr std::array<Choice, 3> qualites = {{
     {1, "service", "service"},
     {2, "parquet", "parquet"},
+    {3, "emetteur", "émetteur du signalement"},
 }};
 inline constexpr std::array<Choice, 2> avis_agrement = {{
     {1, "accord", "accord"},

@@ -48,17 +48,21 @@ std::vector<Kind> instance_acts() {
           Kind::maintien,         Kind::demande_effacement};
 }
 /// What adds to a case or moves it, as the instance that holds it is shown it.
-std::vector<Kind> case_kinds() { return with(instance_acts(), {Kind::complement, Kind::retrait, Kind::rectification}); }
-std::vector<Kind> ged_kinds() { return with(case_kinds(), {Kind::signalement_individuel, Kind::information_de_volet}); }
+std::vector<Kind> case_kinds() {
+  return with(instance_acts(), {Kind::complement, Kind::retrait, Kind::rectification, Kind::agrement});
+}
+std::vector<Kind> ged_kinds() {
+  return with(case_kinds(), {Kind::signalement_individuel, Kind::information_de_volet, Kind::information_nominative});
+}
 std::vector<Kind> clir_kinds() {
-  return with(case_kinds(), {Kind::signalement_de_structure, Kind::information_de_volet});
+  return with(case_kinds(), {Kind::signalement_de_structure, Kind::information_de_volet, Kind::information_nominative});
 }
 std::vector<Kind> cpraf_kinds() { return with(case_kinds(), {Kind::proposition_accompagnement}); }
 
-/// What an instance does with a case; all the rest is the sender's, or nobody's.
+/// What an instance does with a case; all the rest is the sender's, or either's (`agrement`), or nobody's.
 std::vector<Kind> evaluation_kinds() {
   return with(instance_acts(), {Kind::demande_de_complement, Kind::retour, Kind::information_nominative,
-                                Kind::transmission, Kind::orientation_cpraf, Kind::agrement});
+                                Kind::transmission, Kind::orientation_cpraf});
 }
 
 /// What adds readers to what was sent, here or in another instance.
@@ -134,12 +138,21 @@ void add_forbids(std::vector<Rule>& out) {
                  evaluation_kinds(),
                  {},
                  {}});
+  // Of the author the instance takes no agreement; his collectivité's own word is given by whoever does not sit there.
+  out.push_back({"interdit.auteur",
+                 true,
+                 Act::submit,
+                 every_role(),
+                 relations_of({Relation::author, Relation::case_instance}),
+                 {Kind::agrement},
+                 {},
+                 {}});
   out.push_back({"interdit.recuse",
                  true,
                  Act::submit,
                  every_role(),
                  relations_of({Relation::recused}),
-                 evaluation_kinds(),
+                 with(evaluation_kinds(), {Kind::agrement}),
                  {},
                  {}});
   // What the sender asked for binds whoever reads and whoever passes on (design §5).
@@ -240,6 +253,36 @@ void add_submissions(std::vector<Rule>& out) {
                  here,
                  {Kind::point_de_situation},
                  {QueueKind::org}});
+  // Written in the instance, agreed to by two of it, given to the maire in person (docs/decisions/0019).
+  out.push_back({"depot.nominative",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::information_nominative},
+                 {QueueKind::ged, QueueKind::clir}});
+  out.push_back({"depot.agrement",
+                 false,
+                 Act::submit,
+                 roles_of({Role::service, Role::parquet}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::agrement},
+                 {QueueKind::ged, QueueKind::clir}});
+  out.push_back({"depot.remise",
+                 false,
+                 Act::submit,
+                 roles_of({Role::secretariat}),
+                 relations_of({Relation::case_instance}),
+                 {Kind::acces},
+                 {QueueKind::person}});
+  // Whoever asked to be asked before his report is passed on.
+  out.push_back({"depot.accord",
+                 false,
+                 Act::submit,
+                 senders(),
+                 relations_of({Relation::case_party}),
+                 {Kind::agrement},
+                 instances});
   // Another instance is given a case of its own; what it answers, or asks, goes to the one that gave it.
   out.push_back({"depot.transmission",
                  false,
@@ -309,14 +352,14 @@ void add_submissions(std::vector<Rule>& out) {
 void add_reading(std::vector<Rule>& out) {
   struct Ids {
     Act act;
-    std::string_view linked, ged, clir, cpraf, own;
+    std::string_view linked, ged, clir, cpraf, own, nominative;
   };
   const Relations seated = relations_of({Relation::seated});
   const Relations own = relations_of({Relation::seated, Relation::addressee_org});
-  for (const Ids& ids :
-       {Ids{Act::deliver, "remise.transmis", "remise.ged", "remise.clir", "remise.cpraf", "remise.destinataire"},
-        Ids{Act::open, "ouverture.transmis", "ouverture.ged", "ouverture.clir", "ouverture.cpraf",
-            "ouverture.destinataire"}}) {
+  for (const Ids& ids : {Ids{Act::deliver, "remise.transmis", "remise.ged", "remise.clir", "remise.cpraf",
+                             "remise.destinataire", "remise.nominative"},
+                         Ids{Act::open, "ouverture.transmis", "ouverture.ged", "ouverture.clir", "ouverture.cpraf",
+                             "ouverture.destinataire", "ouverture.nominative"}}) {
     for (const auto& [member, queue] :
          {std::pair{Role::membre_ged, QueueKind::ged}, std::pair{Role::membre_clir, QueueKind::clir},
           std::pair{Role::membre_cpraf, QueueKind::cpraf}})
@@ -355,6 +398,13 @@ void add_reading(std::vector<Rule>& out) {
                    own,
                    {Kind::retour, Kind::demande_de_complement, Kind::point_de_situation},
                    {QueueKind::org, QueueKind::person}});
+    out.push_back({ids.nominative,
+                   false,
+                   ids.act,
+                   roles_of({Role::maire}),
+                   own,
+                   {Kind::information_nominative, Kind::acces},
+                   {QueueKind::person}});
   }
 }
 

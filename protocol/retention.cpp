@@ -67,6 +67,13 @@ bool is_party_queue(std::string_view queue) {
   return kind == QueueKind::org || kind == QueueKind::person;
 }
 
+bool is_party_copy(std::string_view queue, Kind kind) { return is_party_queue(queue) && kind != Kind::acces; }
+
+UnixMillis nominative_until(std::string_view date) {
+  const auto day = day_of(date);
+  return day ? *day + std::chrono::hours(24) : UnixMillis{};
+}
+
 UnixMillis months_later(UnixMillis from, std::uint32_t months) {
   using namespace std::chrono;
   const year_month_day day(floor<days>(sys_time<milliseconds>(milliseconds(from.value))));

@@ -13,6 +13,8 @@
 #include <string_view>
 
 #include "base/clock.hpp"
+#include "protocol/limits.hpp"
+#include "protocol/vocabulary.hpp"
 
 namespace pli::protocol {
 
@@ -64,6 +66,14 @@ struct CaseTimes {
 
 /// Whether what stands in a queue of this name is a collectivité's copy; all else is the instance's.
 [[nodiscard]] bool is_party_queue(std::string_view queue);
+
+/// Whether it goes by the schedule of what was sent to a collectivité. What its maire was given in person does not: it
+/// goes with what the instance holds, unless its own day takes it before.
+[[nodiscard]] bool is_party_copy(std::string_view queue, Kind kind);
+/// From when on an information nominative is good no more: the midnight, UTC, that ends the day in its address.
+[[nodiscard]] UnixMillis nominative_until(std::string_view date);
+/// How far ahead that may lie: the end of the form's last day, wherever on Earth it was typed.
+inline constexpr std::chrono::milliseconds nominative_ahead_max = nominative_life_max + std::chrono::hours(2 * 24);
 
 /// The first of the month that is so many months after the one `from` lies in.
 [[nodiscard]] UnixMillis months_later(UnixMillis from, std::uint32_t months);

@@ -94,6 +94,7 @@ constexpr std::array<std::string_view, 12> anomalies = {"address_mismatch", "no_
                                                         "sender_unproven",  "log_forked",        "queue_withheld",
                                                         "queue_reordered",  "queue_hidden",      "directory_stale"};
 
+constexpr std::array<std::string_view, 2> opinions = {"accord", "refus"};
 constexpr std::array<std::string_view, 2> admissibility = {"recevable", "hors_perimetre"};
 
 // Why a case is held, and why it goes early.
@@ -267,6 +268,8 @@ std::span<const std::string_view> anomaly_codes() { return anomalies; }
 
 std::span<const std::string_view> admissibility_words() { return admissibility; }
 
+std::span<const std::string_view> opinion_words() { return opinions; }
+
 std::span<const std::string_view> hold_codes() { return holds; }
 
 std::span<const std::string_view> erasure_codes() { return early_erasures; }
@@ -279,7 +282,9 @@ std::string_view attribute_name(Kind kind) {
     case Kind::maintien:
     case Kind::demande_effacement: return "code";
     case Kind::cloture: return "terme";
-    case Kind::recevabilite: return "avis";
+    case Kind::recevabilite:
+    case Kind::agrement: return "avis";
+    case Kind::information_nominative:
     case Kind::inscription:
     case Kind::report_du_retour: return "date";
     default: return {};
@@ -291,6 +296,7 @@ bool is_attribute(Kind kind, std::string_view name, std::string_view value) {
   if (name.empty() || name != attribute_name(kind)) return false;
   if (kind == Kind::anomalie) return listed(anomalies);
   if (kind == Kind::recevabilite) return listed(admissibility);
+  if (kind == Kind::agrement) return listed(opinions);
   if (kind == Kind::cloture) return listed(terms_of_closing);
   if (kind == Kind::maintien) return listed(holds);
   if (kind == Kind::demande_effacement) return listed(early_erasures);

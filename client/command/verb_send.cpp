@@ -107,10 +107,10 @@ std::string queue_kind_for(const protocol::Form& form) {
   }
 }
 
-/// To a collectivité or a maire: its sender alone says to which.
+/// To a collectivité: its sender alone says to which.
 bool goes_to_a_party(protocol::Kind kind) {
   return kind == protocol::Kind::demande_de_complement || kind == protocol::Kind::retour ||
-         kind == protocol::Kind::information_nominative || kind == protocol::Kind::point_de_situation;
+         kind == protocol::Kind::point_de_situation;
 }
 
 /// About a case, and yet not to the instance that holds it.

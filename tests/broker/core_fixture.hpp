@@ -57,6 +57,8 @@ class CoreTest : public ::testing::Test {
     if (kind == protocol::Kind::recevabilite) draft.attributes = {{"avis", "recevable"}};
     if (kind == protocol::Kind::inscription) draft.attributes = {{"date", "2026-12-03"}};
     if (kind == protocol::Kind::cloture) draft.attributes = {{"terme", "ordinaire"}};
+    if (kind == protocol::Kind::information_nominative) draft.attributes = {{"date", "2026-02-15"}};
+    if (kind == protocol::Kind::agrement) draft.attributes = {{"avis", "accord"}};
     if (kind == protocol::Kind::report_du_retour) draft.attributes = {{"date", "2026-12-31"}};
     return draft;
   }

@@ -411,21 +411,30 @@ TEST_F(CraftedTest, RefusesAFormThatSaysOtherwiseThanItsAddress) {
   const protocol::Form agreement =
       form_of(R"({"type": "agrement", "qualite": "parquet", "avis": "accord", "echange": ")" + to_hex(named) + "\"}");
   const protocol::Form inscription = form_of(R"({"type": "inscription", "instance": "ged", "seance": "2199-03-12"})");
-  const auto crafted = [&named](const protocol::Form& form, const Digest& reply_to, const std::string& date) {
+  const auto crafted = [&named](const protocol::Form& form, const Digest& reply_to, const std::string& value) {
     Crafted craft;
-    craft.address = [&form, &named, reply_to, date](protocol::Address& address) {
+    craft.address = [&form, &named, reply_to, value](protocol::Address& address) {
       address.kind = static_cast<std::uint16_t>(form.kind());
       address.case_id = named;
       address.in_reply_to = reply_to;
-      if (!date.empty()) address.attributes = {{"date", date}};
+      if (!value.empty()) address.attributes = {{std::string(protocol::attribute_name(form.kind())), value}};
     };
     craft.plaintext = [&form](protocol::Plaintext& plaintext) { plaintext.content = form.encode(); };
     return craft;
   };
   auto desk = connected("ged.un");
-  auto opened = open(*desk, send(crafted(agreement, named, "")));
+  auto opened = open(*desk, send(crafted(agreement, named, "accord")));
   EXPECT_TRUE(opened.has_value()) << why(opened);
-  refused_and_reported(send(crafted(agreement, other, "")), LocalCode::address_mismatch);
+  refused_and_reported(send(crafted(agreement, other, "accord")), LocalCode::address_mismatch);
+  refused_and_reported(send(crafted(agreement, named, "refus")), LocalCode::address_mismatch);
+  const protocol::Form information =
+      form_of(R"({"type": "information_nominative", "cas": ")" +
+              std::string(protocol::choices_of(protocol::Kind::information_nominative, "cas").front()) +
+              R"(", "valable_jusqu_au": "2199-03-12", "personnes": [{"categorie": "personne_signalee"}],
+        "faits": [{"date": "2025-01-01", "connaissance": "rapporte", "description": "x"}]})");
+  opened = open(*desk, send(crafted(information, Digest{}, "2199-03-12")));
+  EXPECT_TRUE(opened.has_value()) << why(opened);
+  refused_and_reported(send(crafted(information, Digest{}, "2199-03-13")), LocalCode::address_mismatch);
   opened = open(*desk, send(crafted(inscription, Digest{}, "2199-03-12")));
   EXPECT_TRUE(opened.has_value()) << why(opened);
   refused_and_reported(send(crafted(inscription, Digest{}, "2199-03-13")), LocalCode::address_mismatch);

@@ -131,12 +131,21 @@ TEST(DraftOfAForm, SaysInItsAddressWhatTheFormSaysOfIt) {
       nullptr, nullptr);
   ASSERT_TRUE(form);
   EXPECT_EQ(client::draft_of(*form, "ged/89").in_reply_to, Digest{7});
-  EXPECT_TRUE(client::draft_of(*form, "ged/89").attributes.empty());
+  using Attributes = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(client::draft_of(*form, "ged/89").attributes, (Attributes{{"avis", "accord"}}));
+  form = protocol::Form::from_json(
+      R"({"type": "information_nominative", "cas": ")" +
+          std::string(protocol::choices_of(protocol::Kind::information_nominative, "cas").front()) +
+          R"(", "valable_jusqu_au": "2026-03-12", "personnes": [{"categorie": "personne_signalee"}],
+            "faits": [{"date": "2025-01-01", "connaissance": "rapporte", "description": "x"}]})",
+      nullptr, nullptr);
+  ASSERT_TRUE(form);
+  EXPECT_EQ(client::draft_of(*form, "ged/89").attributes, (Attributes{{"date", "2026-03-12"}}));
   form = protocol::Form::from_json(R"({"type": "recevabilite", "avis": "recevable"})", nullptr, nullptr);
   ASSERT_TRUE(form);
   const client::Draft draft = client::draft_of(*form, "ged/89");
   EXPECT_EQ(draft.in_reply_to, Digest{});
-  EXPECT_EQ(draft.attributes, (std::vector<std::pair<std::string, std::string>>{{"avis", "recevable"}}));
+  EXPECT_EQ(draft.attributes, (Attributes{{"avis", "recevable"}}));
 }
 
 TEST_F(OutboxTest, RefusesADraftThatCouldNeverBeSent) {

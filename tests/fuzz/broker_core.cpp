@@ -191,6 +191,7 @@ class Run {
       static constexpr std::array<std::string_view, 2> days = {"2026-01-20", "2026-12-31"};
       std::span<const std::string_view> values = days;
       if (name == "avis") values = protocol::admissibility_words();
+      if (draft.kind == protocol::Kind::agrement) values = protocol::opinion_words();
       if (name == "terme") values = protocol::closing_terms();
       if (draft.kind == protocol::Kind::anomalie) values = protocol::anomaly_codes();
       if (draft.kind == protocol::Kind::maintien) values = protocol::hold_codes();

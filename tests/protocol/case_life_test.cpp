@@ -50,7 +50,7 @@ const std::set<S> live = {S::recu,           S::complement_demande, S::recevable
 const std::set<S> examined = {S::recu, S::recevable, S::hors_perimetre, S::a_l_ordre_du_jour, S::en_evaluation};
 
 /// What the table must say, written without it.
-std::optional<S> expected_step(const CaseFacts& at, K kind, std::string_view finding) {
+std::optional<S> expected_step(const CaseFacts& at, K kind, std::string_view finding, CaseSide side) {
   // A case that waits for a complement is examined as it was before.
   const S before = at.state == S::complement_demande ? at.resumes : at.state;
   switch (kind) {
@@ -68,6 +68,15 @@ std::optional<S> expected_step(const CaseFacts& at, K kind, std::string_view fin
     case K::complement:
       if (at.state == S::complement_demande) return examined.contains(before) ? std::optional(before) : std::nullopt;
       return live.contains(at.state) && !at.late ? std::optional(at.state) : std::nullopt;
+    case K::agrement:
+      if (side == CaseSide::partie) {
+        if (at.state == S::complement_demande) return examined.contains(before) ? std::optional(before) : std::nullopt;
+        return live.contains(at.state) && !at.late ? std::optional(at.state) : std::nullopt;
+      }
+      [[fallthrough]];
+    case K::information_nominative:
+      if (!at.opened || !live.contains(at.state) || before == S::recu) return std::nullopt;
+      return at.state != S::complement_demande || examined.contains(before) ? std::optional(at.state) : std::nullopt;
     case K::transmission:
     case K::orientation_cpraf: return live.contains(at.state) && at.opened ? std::optional(at.state) : std::nullopt;
     case K::retrait: return at.state == S::recu && !at.opened ? std::optional(S::retire) : std::nullopt;
@@ -103,6 +112,14 @@ std::optional<S> expected_step(const CaseFacts& at, K kind, std::string_view fin
 std::vector<std::string_view> findings_of(K kind) {
   if (kind != K::recevabilite) return {""};
   return {"", "recevable", "hors_perimetre"};
+}
+
+/// Whose act it may be.
+std::vector<CaseSide> sides_of(K kind) {
+  if (kind == K::agrement) return {CaseSide::partie, CaseSide::instance};
+  for (const CaseRow& row : case_table())
+    if (row.kind == kind) return {row.side};
+  return {CaseSide::instance};
 }
 
 /// Every set of facts that can be written down, possible or not.
@@ -156,12 +173,23 @@ const std::set<K> evaluating = {K::demande_de_complement,
                                 K::maintien,
                                 K::demande_effacement,
                                 K::transmission,
-                                K::orientation_cpraf};
+                                K::orientation_cpraf,
+                                K::information_nominative};
 /// What is always possible, and leads nowhere.
-const std::set<K> standing_kinds = {K::acces,        K::recusation,       K::maintien, K::demande_effacement,
-                                    K::transmission, K::orientation_cpraf};
+const std::set<K> standing_kinds = {K::acces,
+                                    K::recusation,
+                                    K::maintien,
+                                    K::demande_effacement,
+                                    K::transmission,
+                                    K::orientation_cpraf,
+                                    K::information_nominative,
+                                    K::agrement};
 bool may_move(R role, Q queue, Relations standing, K kind) {
   if (evaluating.contains(kind) && (standing.has(Rel::author) || standing.has(Rel::recused))) return false;
+  // An agreement: nobody's who recused, and an author's only where he does not sit.
+  if (kind == K::agrement &&
+      (standing.has(Rel::recused) || (standing.has(Rel::author) && standing.has(Rel::case_instance))))
+    return false;
   std::vector<Mover> movers;
   const std::set<Q> both = {Q::ged, Q::clir};
   const std::set<Q> instances = {Q::ged, Q::clir, Q::cpraf};
@@ -186,13 +214,19 @@ bool may_move(R role, Q queue, Relations standing, K kind) {
       break;
     case K::transmission: movers = {{{R::secretariat}, both, Rel::case_instance}}; break;
     case K::orientation_cpraf: movers = {{{R::secretariat}, {Q::cpraf}, Rel::case_instance}}; break;
+    case K::information_nominative: movers = {{{R::secretariat}, both, Rel::case_instance}}; break;
+    case K::agrement:
+      movers = {{{R::service, R::parquet}, both, Rel::case_instance},
+                {{R::referent, R::maire, R::outil}, instances, Rel::case_party}};
+      break;
     case K::maintien:
     case K::demande_effacement: movers = {{{R::secretariat, R::parquet}, instances, Rel::case_instance}}; break;
     case K::recusation: movers = {{seats, instances, Rel::case_instance}}; break;
     case K::acces:
       movers = {{{R::membre_ged, R::secretariat}, {Q::ged}, Rel::seated},
                 {{R::membre_clir, R::secretariat}, {Q::clir}, Rel::seated},
-                {{R::membre_cpraf, R::secretariat}, {Q::cpraf}, Rel::seated}};
+                {{R::membre_cpraf, R::secretariat}, {Q::cpraf}, Rel::seated},
+                {{R::secretariat}, {Q::person}, Rel::case_instance}};
       break;
     default: break;
   }
@@ -219,14 +253,16 @@ TEST(CaseLife, TakesExactlyTheListedStepsFromEveryStateByEveryKindInEveryCircums
   std::size_t taken = 0;
   for_all_facts([&](const CaseFacts& facts) {
     for (const KindRow& kind : kind_table())
-      for (const std::string_view finding : findings_of(kind.kind)) {
-        const CaseRow* step = step_of(facts, kind.kind, finding);
-        const auto expected = expected_step(facts, kind.kind, finding);
-        ASSERT_EQ(step != nullptr, expected.has_value()) << words(facts) << " by " << kind.name << " " << finding;
-        if (step == nullptr) continue;
-        ASSERT_EQ(step->to, *expected) << words(facts) << " by " << kind.name << " " << finding;
-        ++taken;
-      }
+      for (const CaseSide side : sides_of(kind.kind))
+        for (const std::string_view finding : findings_of(kind.kind)) {
+          const CaseRow* step = step_of(facts, kind.kind, finding, side);
+          const auto expected = expected_step(facts, kind.kind, finding, side);
+          ASSERT_EQ(step != nullptr, expected.has_value()) << words(facts) << " by " << kind.name << " " << finding;
+          if (step == nullptr) continue;
+          ASSERT_EQ(step->to, *expected) << words(facts) << " by " << kind.name << " " << finding;
+          ASSERT_EQ(step->side, side);
+          ++taken;
+        }
   });
   EXPECT_GT(taken, 1000U);
 }
@@ -240,10 +276,11 @@ TEST(CaseLife, P6EveryStateActRoleAndRelationHasTheResultWrittenByHandAndNoOther
     std::size_t legal = 0;  // and what by hand is legal, of all circumstances
     std::size_t legal_by_hand = 0;
     for (const CaseFacts& facts : circumstances)
-      for (const std::string_view finding : findings_of(kind.kind)) {
-        legal += step_of(facts, kind.kind, finding) != nullptr ? 1 : 0;
-        legal_by_hand += expected_step(facts, kind.kind, finding) ? 1 : 0;
-      }
+      for (const CaseSide side : sides_of(kind.kind))
+        for (const std::string_view finding : findings_of(kind.kind)) {
+          legal += step_of(facts, kind.kind, finding, side) != nullptr ? 1 : 0;
+          legal_by_hand += expected_step(facts, kind.kind, finding, side) ? 1 : 0;
+        }
     ASSERT_EQ(legal, legal_by_hand) << kind.name;
     for (std::size_t role = 0; role < role_count; ++role)
       for (std::size_t queue = 0; queue < queue_kind_count; ++queue)
@@ -351,8 +388,10 @@ TEST(CaseLife, ACollectiviteHasTheSameStepsAndTheSameRefusalsInEveryStateThatLoo
     for (const auto& [b, told_b] : all) {
       if (!alike_for_a_commune(a, b, told_a, told_b)) continue;
       ++compared;
-      for (const Kind kind : {K::complement, K::rectification, K::retrait}) {
-        ASSERT_EQ(step_of(a, kind) == nullptr, step_of(b, kind) == nullptr) << words(a) << " / " << words(b);
+      for (const Kind kind : {K::complement, K::rectification, K::retrait, K::agrement}) {
+        const auto side = CaseSide::partie;
+        ASSERT_EQ(step_of(a, kind, {}, side) == nullptr, step_of(b, kind, {}, side) == nullptr)
+            << words(a) << " / " << words(b);
         ASSERT_EQ(illegal_step(a, kind, {}, CaseSide::partie, told_a),
                   illegal_step(b, kind, {}, CaseSide::partie, told_b))
             << words(a) << " / " << words(b);
@@ -362,9 +401,9 @@ TEST(CaseLife, ACollectiviteHasTheSameStepsAndTheSameRefusalsInEveryStateThatLoo
 }
 
 TEST(CaseLife, HasOneRowForEachStateKindAndCircumstance) {
-  std::set<std::tuple<S, Kind, S, std::string_view>> seen;
+  std::set<std::tuple<S, Kind, S, std::string_view, CaseSide>> seen;
   for (const CaseRow& row : case_table())
-    EXPECT_TRUE(seen.insert({row.from, row.kind, row.resumes, row.finding}).second)
+    EXPECT_TRUE(seen.insert({row.from, row.kind, row.resumes, row.finding, row.side}).second)
         << text_of(row.from) << " " << row_of(row.kind)->name;
 }
 
@@ -420,7 +459,8 @@ std::vector<std::string> printed_table() {
   std::vector<std::pair<std::string, std::string>> lines;  // from, the rest
   for (const CaseRow& row : case_table()) {
     std::string to = row.to == row.from ? "the same" : in_quotes(text_of(row.to));
-    if (row.resumes != S::none) to = row.to == row.resumes ? "where it came from" : "as from where it came from";
+    if (row.resumes != S::none && row.to != row.from)
+      to = row.to == row.resumes ? "where it came from" : "as from where it came from";
     std::string kind = in_quotes(row_of(row.kind)->name);
     if (!row.finding.empty()) kind += " " + in_quotes(row.finding);
     const std::string rest = " | " + kind + " | " + to + " | " +

@@ -40,6 +40,7 @@ std::vector<Refusal> all_refusals() {
                            "decide,complement_demande", "en_cours_d_examen,examen_termine,complement"})
     out.push_back({Code::illegal_transition, step, 0});
   out.push_back({Code::agreement_missing, "interdit.sans.accord", 0});
+  out.push_back({Code::agreement_missing, "accord.servi", 0});
   out.push_back({Code::too_large, "transfers", 0});
   out.push_back({Code::erased, "journal", 0});
   out.push_back({Code::revoked, "suspension", 0});

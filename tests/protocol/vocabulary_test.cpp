@@ -183,12 +183,14 @@ TEST(Vocabulary, ReadsBackUrgenciesAndMotifs) {
   EXPECT_EQ(motif_of("curiosite"), std::nullopt);
 }
 
-TEST(Vocabulary, HasOneAttributeForEachOfSevenKindsAndNoneForTheOthers) {
+TEST(Vocabulary, HasOneAttributeForEachOfNineKindsAndNoneForTheOthers) {
   const std::map<Kind, std::pair<std::string_view, std::string_view>> expected = {
       {Kind::anomalie, {"code", "address_mismatch"}},
       {Kind::recevabilite, {"avis", "recevable"}},
       {Kind::inscription, {"date", "2026-03-12"}},
       {Kind::report_du_retour, {"date", "2026-03-12"}},
+      {Kind::information_nominative, {"date", "2026-03-12"}},
+      {Kind::agrement, {"avis", "accord"}},
       {Kind::maintien, {"code", "recours"}},
       {Kind::demande_effacement, {"code", "erreur"}},
       {Kind::cloture, {"terme", "court"}}};
@@ -214,6 +216,9 @@ TEST(Vocabulary, HasOneAttributeForEachOfSevenKindsAndNoneForTheOthers) {
   EXPECT_TRUE(is_attribute(Kind::recevabilite, "avis", "hors_perimetre"));
   for (const char* bad : {"", "Recevable", "sans_suite", "recevable "})
     EXPECT_FALSE(is_attribute(Kind::recevabilite, "avis", bad)) << bad;
+  EXPECT_TRUE(is_attribute(Kind::agrement, "avis", "refus"));
+  for (const char* bad : {"", "Accord", "recevable", "accord "})
+    EXPECT_FALSE(is_attribute(Kind::agrement, "avis", bad)) << bad;
   for (const char* bad :
        {"", "2026-3-12", "2026-02-29", "2026-13-01", "2026-00-10", "2026-01-00", "2026-01-32", "1969-12-31",
         "2200-01-01", "2026/01/01", "20260101", "2026-01-01 ", "+026-01-01", "2026-01--1", "demain"})

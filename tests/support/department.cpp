@@ -209,6 +209,7 @@ std::vector<protocol::Entry> Department::entries() const {
   }
   for (const auto& [id, member] : members_) out.push_back(protocol::write_member(member, salt(id)));
   for (const auto& [id, tool] : tools_) out.push_back(protocol::write_tool(tool, salt("tool " + id)));
+  for (const auto& [id, charter] : charters_) out.push_back(protocol::write_charter(charter, salt("charter " + id)));
   return out;
 }
 
@@ -301,6 +302,19 @@ broker::VerifiedPublish Department::change_contract(const protocol::Contract& co
 broker::VerifiedPublish Department::register_tool(const protocol::Tool& tool) {
   salts_["tool " + tool.id] = crypto::random_array<16>();
   tools_[tool.id] = tool;
+  return publish(directory_->verified()->head().not_after);
+}
+
+broker::VerifiedPublish Department::give_own_queue(const std::string& id) {
+  protocol::Member& member = members_.at(id);
+  add_queue("person/" + member.person, member.territory, {});
+  member.seats.push_back("person/" + member.person);
+  return publish(directory_->verified()->head().not_after);
+}
+
+broker::VerifiedPublish Department::enter_charter(const protocol::Charter& charter) {
+  salts_["charter " + charter.id] = crypto::random_array<16>();
+  charters_[charter.id] = charter;
   return publish(directory_->verified()->head().not_after);
 }
 

@@ -97,6 +97,9 @@ class Department {
   broker::VerifiedPublish change_contract(UnixMillis starts, UnixMillis ends, const std::string& territory = "89");
   broker::VerifiedPublish change_contract(const protocol::Contract& contract);
   [[nodiscard]] const protocol::Contract& contract() const { return contract_; }
+  /// `person/<person>`, and his seat in it.
+  broker::VerifiedPublish give_own_queue(const std::string& id);
+  broker::VerifiedPublish enter_charter(const protocol::Charter& charter);  ///< or enters it anew
   broker::VerifiedPublish register_tool(const protocol::Tool& tool);
   broker::VerifiedPublish renew_term(UnixMillis not_after);  ///< a version that changes nothing
   /// The number after the newest, over what the newest holds with `changed`, without becoming the newest.
@@ -151,6 +154,7 @@ class Department {
   std::map<std::string, protocol::Queue, std::less<>> queues_;
   protocol::Contract contract_;
   std::map<std::string, protocol::Tool, std::less<>> tools_;
+  std::map<std::string, protocol::Charter, std::less<>> charters_;
   std::map<std::string, ByteArray<16>, std::less<>> salts_;
   std::shared_ptr<const protocol::Directory> directory_;
   std::optional<broker::VerifiedPublish> first_;
