@@ -198,7 +198,10 @@ int transfer(Sitting& sitting, const TransferOptions& options) {
   if (!session) return report(sitting, session.error());
   auto found = find_case(**session, options.id);
   if (!found) return report(sitting, found.error());
-  if (found->commune) return usage_error(sitting, "seul le secrétariat de l'instance transmet un dossier");
+  // Of an instance's members the others are shown its secretariats alone: another's access part would be unproven.
+  const protocol::Member* self = (*session)->directory().member((*session)->member_id());
+  if (found->commune || self == nullptr || !self->roles.has(protocol::Role::secretariat))
+    return usage_error(sitting, "seul le secrétariat de l'instance transmet un dossier");
   const std::string queue = destination(options, found->queue);
   if (queue == found->queue) return usage_error(sitting, "ce dossier est déjà dans " + queue);
   auto fresh = Inbox(**session).look();
@@ -207,8 +210,7 @@ int transfer(Sitting& sitting, const TransferOptions& options) {
     if (!sitting.json()) warn("Rien n'a été transmis : recommencez ensuite.");
     return code;
   }
-  const protocol::Member* self = (*session)->directory().member((*session)->member_id());
-  auto plan = plan_transfer((*session)->profile(), *found, queue, self == nullptr ? "" : self->organisation);
+  auto plan = plan_transfer((*session)->profile(), *found, queue, self->organisation);
   if (!plan) return report(sitting, plan.error());
   if (plan->linked) return pass_on(sitting, *plan, found->case_id, queue);
 

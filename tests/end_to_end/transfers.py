@@ -127,7 +127,8 @@ def elsewhere(department):
     must("refer" in said["cause"], "to the CPRAF one refers (2)")
     pli("secretariat.ged", "case", "transfer", case, "--to", "ged/89", "--reason", "residence", expect=2)
     pli("referent.sens", "case", "transfer", case, *TO_CLIR, expect=2)
-    must(True, "nor does it go where it is, nor by its sender (2)")
+    said = pli("b.aubry", "case", "transfer", case, *TO_CLIR, expect=2)[0][-1]
+    must("secrétariat" in said["cause"], "nor does it go where it is, nor by its sender or another member (2)")
 
 
 def kept_here(department):
