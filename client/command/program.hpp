@@ -43,6 +43,8 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict);
 /// The verbs of `case` that concern link hints.
 void add_case_links(CLI::App& group, Sitting& sitting, Verdict& verdict);
 void add_case_answer(CLI::App& group, Sitting& sitting, Verdict& verdict);
+/// Those that agree to a nominative information and give it.
+void add_case_nominative(CLI::App& group, Sitting& sitting, Verdict& verdict);
 /// Of `case`: what stands on which séance, and its relevé.
 void add_case_agenda(CLI::App& group, Sitting& sitting, Verdict& verdict);
 void add_case_minutes(CLI::App& group, Sitting& sitting, Verdict& verdict);

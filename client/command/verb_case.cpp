@@ -366,6 +366,7 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
   add_case_minutes(*group, sitting, verdict);
   add_case_answer(*group, sitting, verdict);
   add_case_transfer(*group, sitting, verdict);
+  add_case_nominative(*group, sitting, verdict);
   add_case_links(*group, sitting, verdict);
 }
 

@@ -22,6 +22,7 @@
 #include "client/rectification.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/printable.hpp"
+#include "protocol/retention.hpp"
 
 namespace pli::client::command {
 namespace {
@@ -292,8 +293,13 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& named, const OpenOpti
   int code = tell_around(sitting, *opened);
   if (!hints) code = std::max(code, report(sitting, hints.error()));
   auto changes = changes_in(sitting, *opened, options, code);
+  // To the maire in person: what is given him is read, and not kept.
+  const bool in_person = opened->content.way_in && protocol::is_party_queue(opened->content.way_in->queue);
   std::vector<std::string> written;
-  if (out) {
+  if (out && in_person) {
+    code = std::max(
+        code, usage_error(sitting, "une information remise en personne ne s'enregistre pas ; rien n'a été écrit"));
+  } else if (out) {
     auto files = write_out(*opened, *out);
     if (!files)
       code = std::max(code, report(sitting, files.error()));
@@ -311,6 +317,8 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& named, const OpenOpti
     line.text("exchange", to_hex(id)).text("case", to_hex(case_id));
     line.text("sender", address.sender).text("sender_label", label);
     line.text("sender_status", text_of(opened->sender_status));
+    for (const auto& [name, value] : opened->content.address.attributes)
+      if (in_person && name == "date") line.text("valid_until", value);
     if (passed_on) line.text("passed_on_by", way_in->sender).text("passed_on_to", way_in->queue);
     line.number("leaf", static_cast<std::int64_t>(opened->opening.receipt.index.value));
     if (opened->form)
@@ -331,7 +339,13 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& named, const OpenOpti
   }
   say("──── " + short_id(id) + " — de " + address.sender + french(opened->sender_status) +
       (label.empty() ? "" : ", " + protocol::printable(label)) + ", " + paris_minute(address.created_at) + " ────");
-  if (passed_on) say("Transmis à " + way_in->queue + " par " + way_in->sender + ".");
+  if (in_person) {
+    say("Remise en personne par " + way_in->sender + ", sous la charte de confidentialité. Elle ne se transmet à");
+    say("personne, pas même à vos collaborateurs, et ne se copie pas.");
+    for (const auto& [name, value] : address.attributes)
+      if (name == "date") say("Valable jusqu'au " + value + " : ensuite elle ne s'ouvre plus et s'efface.");
+  } else if (passed_on)
+    say("Transmis à " + way_in->queue + " par " + way_in->sender + ".");
   say(opened->form ? opened->form->to_french_text()
                    : "(cet envoi ne porte pas de formulaire lisible par cette version)");
   if (!changes) {

@@ -708,6 +708,20 @@ void add_case_answer(CLI::App& group, Sitting& sitting, Verdict& verdict) {
   verb->add_option("form", options->form, "Complément en JSON, ou - pour l'entrée standard")->required();
   verb->add_option("--attach", options->attachments, "Pièce jointe (répétable) ; 5 au plus")->allow_extra_args(false);
   verb->callback([&sitting, &verdict, options] { verdict.exit_code = answer(sitting, *options); });
+
+  auto inform = std::make_shared<SendOptions>();
+  inform->only = protocol::Kind::information_nominative;
+  verb = group.add_subcommand("inform",
+                              "Préparer une information nominative, à remettre au maire une fois agréée "
+                              "(secrétariat)");
+  verb->footer(
+      "Exemple : pli case inform 3f9a2c71 information.json\n"
+      "Elle reste dans l'instance, où un service et le parquet donnent leur accord : pli case agree. Puis : pli case "
+      "release.\n"
+      "Un formulaire à remplir : pli form show information_nominative.");
+  verb->add_option("id", inform->case_id, "Numéro du dossier")->required();
+  verb->add_option("form", inform->form, "Information nominative en JSON, ou - pour l'entrée standard")->required();
+  verb->callback([&sitting, &verdict, inform] { verdict.exit_code = send(sitting, *inform); });
 }
 
 void add_outbox(CLI::App& app, Sitting& sitting, Verdict& verdict) {
