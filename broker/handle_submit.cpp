@@ -208,6 +208,14 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   const protocol::Decision decision = decide(Act::submit, member, facts, standing);
   if (!decision)
     return deny(decision.rule == "interdit.sans.accord" ? Code::agreement_missing : Code::forbidden, decision.rule);
+  // To another instance nobody gives a report but who could have transmitted it there.
+  if (passes_on) {
+    ExchangeFacts there = facts;
+    there.queue = queue;
+    there.kind = queue->kind == QueueKind::cpraf ? Kind::orientation_cpraf : Kind::transmission;
+    const protocol::Decision passing = decide(Act::submit, member, there, standing);
+    if (!passing) return deny(Code::forbidden, passing.rule);
+  }
 
   // The destination fits the case: its instance, or the organisation that opened it; of a linked case, for what answers
   // or asks, the instance that passed it on.

@@ -404,6 +404,13 @@ TEST_F(Transfers, NobodyPassesOnWhatNobodyHasRead) {
   EXPECT_EQ(refused(transmission(first.id)), "");
 }
 
+TEST_F(Transfers, NobodyButTheSecretariatGivesAReportToAnotherInstance) {
+  const Sealed sealed = report();
+  accept(transmission(sealed.id));
+  EXPECT_EQ(pass_on(sealed, sealed.id, "ged/21", "ged.1"), "FORBIDDEN(defaut)");
+  EXPECT_EQ(pass_on(sealed, sealed.id), "");
+}
+
 TEST_F(Transfers, GoesToAnotherInstanceOnceWhileItStandsThereAndToTheCprafOfItsDepartement) {
   const Passed dossier = passed();
   EXPECT_EQ(refused(transmission(dossier.report.id)), "INVALID(queue)") << "what stands there is added to";
