@@ -211,11 +211,20 @@ void set_taken_up(MinutesCase& each, std::optional<Day> on, Day seance) {
 std::string to_text(const Minutes& minutes) { return for_people(minutes) + "\n" + for_programs(minutes); }
 
 std::vector<crypto::AgePublic> secretariat_keys(const KnownDirectory& directory, std::string_view instance,
-                                                UnixMillis now) {
+                                                UnixMillis now, std::span<const std::string> recused,
+                                                std::span<const std::string> authors) {
+  const auto withdrew = [&](const protocol::Member& member) {
+    return std::any_of(recused.begin(), recused.end(), [&](const std::string& id) {
+      const protocol::Member* other = directory.member(id);
+      return id == member.id || (other != nullptr && other->person == member.person);
+    });
+  };
   std::vector<crypto::AgePublic> out;
   for (const protocol::Member* member : directory.members()) {
     const bool seated = std::find(member->seats.begin(), member->seats.end(), instance) != member->seats.end();
-    if (seated && member->roles.has(protocol::Role::secretariat) && member->valid_at(now))
+    const bool author = std::find(authors.begin(), authors.end(), member->organisation) != authors.end();
+    if (seated && member->roles.has(protocol::Role::secretariat) && member->valid_at(now) && !author &&
+        !withdrew(*member))
       out.push_back(member->keys.age);
   }
   std::sort(out.begin(), out.end());

@@ -69,9 +69,12 @@ inline constexpr std::string_view minutes_format = "pli-releve/1";
 [[nodiscard]] std::string to_text(const Minutes& minutes);
 
 /// To whom it is sealed: the members with the role secretariat who sit in the instance and are in force, by the
-/// directory. Ascending, each once.
+/// directory; none who withdrew from one of its cases (`recused`: member ids), under another id neither, and none of an
+/// organisation that sent one (`authors`), since the broker gives neither of them R of it. Ascending, each once.
 [[nodiscard]] std::vector<crypto::AgePublic> secretariat_keys(const KnownDirectory& directory,
-                                                              std::string_view instance, UnixMillis now);
+                                                              std::string_view instance, UnixMillis now,
+                                                              std::span<const std::string> recused = {},
+                                                              std::span<const std::string> authors = {});
 /// An age v1 file. Errors: directory_unproven (nobody to seal it to).
 [[nodiscard]] Outcome<Bytes> seal_minutes(const Minutes& minutes, std::span<const crypto::AgePublic> recipients);
 

@@ -120,7 +120,16 @@ int minutes(Sitting& sitting, const MinutesOptions& options) {
   // Before anything is opened: a reading that serves nothing is not made.
   const UnixMillis now = sitting.clock().now();
   const KnownDirectory& directory = (*session)->directory();
-  const std::vector<crypto::AgePublic> recipients = secretariat_keys(directory, *instance, now);
+  std::vector<std::string> withdrew, authors;
+  for (const OnSeance& each : cases) {
+    withdrew.insert(withdrew.end(), each.course->recused.begin(), each.course->recused.end());
+    for (const InboxItem& header : *headers)
+      if (header.exchange == each.item->case_id && header.visible)
+        if (const protocol::Member* sender = directory.member(header.address.sender))
+          if (each.item->origin == Digest{}) authors.push_back(sender->organisation);
+  }
+  const std::vector<crypto::AgePublic> recipients = secretariat_keys(directory, *instance, now, withdrew, authors);
+  const std::size_t kept_out = secretariat_keys(directory, *instance, now).size() - recipients.size();
   const protocol::Contract* contract = directory.contract();
 
   Minutes out;
@@ -154,12 +163,17 @@ int minutes(Sitting& sitting, const MinutesOptions& options) {
         .text("seance", iso_day(*seance))
         .number("cases", static_cast<std::int64_t>(cases.size()))
         .number("recipients", static_cast<std::int64_t>(recipients.size()))
+        .number("kept_out", static_cast<std::int64_t>(kept_out))
         .print();
     return code;
   }
   say("Relevé de la séance du " + french_day(*seance) + " (" + *instance + ") : " + std::to_string(cases.size()) +
       (cases.size() == 1 ? " dossier" : " dossiers") + ", scellé pour " + std::to_string(recipients.size()) +
       (recipients.size() == 1 ? " membre" : " membres") + " du secrétariat : " + options.out.string());
+  if (kept_out != 0)
+    say("  Non scellé pour " + std::to_string(kept_out) +
+        (kept_out == 1 ? " secrétaire qui s'est récusé" : " secrétaires qui se sont récusés") +
+        " d'un de ces dossiers, ou qui en est l'auteur.");
   say("  Pour le lire : pli unseal -i IDENTITÉ " + options.out.string());
   return code;
 }
@@ -173,7 +187,8 @@ void add_case_minutes(CLI::App& group, Sitting& sitting, Verdict& verdict) {
   verb->footer(
       "Exemple : pli case minutes --date 2026-12-03 --instance ged/89 --out releve-2026-12-03.age\n"
       "Puis : pli unseal -i ~/.pli/identity.age releve-2026-12-03.age\n"
-      "Chaque décision et chaque mise en évaluation de la séance est ouverte, ce que le journal garde.");
+      "Chaque décision et chaque mise en évaluation de la séance est ouverte, ce que le journal garde.\n"
+      "Qui s'est récusé d'un des dossiers de la séance ne peut pas le lire.");
   verb->add_option("--date", options->date, "Jour de la séance (AAAA-MM-JJ)")->required();
   verb->add_option("--instance", options->instance, "L'instance, si vous siégez dans plusieurs");
   verb->add_option("--out", options->out, "Fichier age à écrire ; il ne doit pas exister")->required();

@@ -187,6 +187,24 @@ TEST_F(MinutesTest, AreSealedToEverySecretariatOfTheInstanceAndToNobodyElse) {
     EXPECT_EQ(opened_by(who), "") << who;
 }
 
+TEST_F(MinutesTest, AreSealedToNobodyWhoWithdrewFromACaseOfThemNorToItsAuthorsOffice) {
+  using protocol::Role;
+  world_.enrol("secretariat.deux", {Role::secretariat}, "prefecture-89", "89", {"ged/89"});
+  world_.enrol("secretariat.mairie", {Role::secretariat}, "mairie-x", "89", {"ged/89"});
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(connect(*desk_).has_value());
+  const auto key = [&](const char* who) { return world_.keys(who).current.public_identity().age; };
+  const std::vector<std::string> recused = {"ged.un", "secretariat.deux"};
+  const std::vector<std::string> authors = {"mairie-x"};
+  const auto some_of = [&](std::span<const std::string> out, std::span<const std::string> from) {
+    return client::secretariat_keys(directory(), "ged/89", spring, out, from);
+  };
+  EXPECT_EQ(some_of({}, {}).size(), 3U);
+  EXPECT_EQ(some_of(recused, authors), std::vector<crypto::AgePublic>{key("secretariat")});
+  EXPECT_EQ(some_of(recused, {}).size(), 2U);
+  EXPECT_EQ(some_of({}, authors).size(), 2U);
+}
+
 TEST_F(MinutesTest, AreSealedToNobodyWhoIsRevokedAndNotAtAllToNobody) {
   ASSERT_TRUE(world_.draft().revoke("secretariat", spring).has_value());
   broker_.publish(world_.sign_version(spring));
