@@ -8,10 +8,15 @@ A file is Markdown. Its first table says who is there; an indented line is an ac
     b.aubry: open A --motif evaluation -> refuse FORBIDDEN(interdit.auteur)
 
 Who it is, then what is typed after `pli`. Capital letters stand for exchanges, `{jour}` and `{jour+10}` for days of Paris,
-`{dossier}` for a folder to write into, a file of config/forms for itself, changed where braces follow it. After `->`, separated by `;`: a letter names the
-exchange that was sent, `L := key` what a line says; `A key = value` and `sans A` are of the line that concerns A, or of its absence; `key = value` is of
-the last line, `ligne key = value, key = value` of any; `texte WORDS` is of anything that was said; `refuse CODE`,
-`usage CODE`, `attente`, `invalide CODE` say how it ended. `french` before the verb: as a person reads it.
+`{dossier}` for a folder to write into, a file of config/forms for itself, changed where braces follow it. `french` before the
+verb: as a person reads it. After `->`, separated by `;`:
+
+    A                          names the exchange that was sent; `L := key` what a line says
+    A key = value ; sans A     of a line that concerns A; that none does
+    key = value                of the last line; `ligne key = value, key = value` of one of them
+    texte WORDS                of anything that was said
+    refuse CODE ; usage CODE ; attente ; invalide CODE    how it ended
+
 `autorite:` edits, signs and publishes the directory; `serveur: arret`, `serveur: depart` stop and start the broker.
 
 Exits non-zero at the first act that did not go as written.
