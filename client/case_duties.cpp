@@ -65,7 +65,7 @@ std::vector<protocol::Deadline> instance_duties(const protocol::CaseItem& item,
   std::vector<CaseAct> steps;
   UnixMillis sent_at{};
   for (const KnownAct* act : acts) {
-    if (act->exchange == item.case_id) sent_at = act->created_at;
+    if (act->exchange == item.case_id && item.origin == Digest{}) sent_at = act->created_at;
     if (const auto kind = kind_of(act->kind)) steps.push_back({*kind, false, act->accepted, act->date});
   }
   protocol::CaseRoad road = protocol::road_of(steps);

@@ -121,7 +121,7 @@ void ContractReporter::add_submission(const AuditedRecord& record, const Moment&
       opened.id = *exchange;
       opened.queue = queue;
       opened.urgent = shown_value(fields, "urgency") == protocol::text_of(protocol::Urgency::urgente);
-      opened.sent_at = time_in(fields, "created");
+      if (!passes_on) opened.sent_at = time_in(fields, "created");  // no collectivité waits for its receipt
       cases_.push_back(std::move(opened));
     }
   } else {

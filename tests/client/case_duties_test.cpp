@@ -67,6 +67,10 @@ TEST_F(CaseDutiesTest, AMembersDutiesBeginAtTheLeafThatTheLogProves) {
 }
 
 TEST_F(CaseDutiesTest, ALinkedCaseIsOwedFromWhatPassedItOnAndNothingOfItCountsForTheFirst) {
+  protocol::Contract contract = *world_.draft().directory().contract();
+  contract.engagements = {"accuse_de_reception 1"};
+  ASSERT_TRUE(world_.draft().change_contract(contract).has_value());
+  broker_.publish(world_.sign_version(spring));
   auto desk = connected("secretariat");
   const auto act = [](std::uint8_t exchange, std::uint8_t case_number, protocol::Kind kind, const char* queue,
                       UnixMillis at) {
@@ -114,6 +118,9 @@ TEST_F(CaseDutiesTest, ALinkedCaseIsOwedFromWhatPassedItOnAndNothingOfItCountsFo
     if (is_linked) {
       EXPECT_EQ(find(each, Duty::retour).state, DutyState::kept);
     }
+    const auto receipts = std::count_if(each.deadlines.begin(), each.deadlines.end(),
+                                        [](const Deadline& one) { return one.duty == Duty::accuse_de_reception; });
+    EXPECT_EQ(receipts, is_linked ? 0 : 1);
   }
 }
 

@@ -42,6 +42,12 @@ class ContractReportTest : public Sitting {
                  const std::string& outcome = "ok", const std::string& kind = "signalement_individuel") {
     return add(time, {{"act", "open"}, {"case", id(case_number)}, {"kind", kind}, {"queue", queue}}, outcome);
   }
+  void promise(std::vector<std::string> engagements) {
+    protocol::Contract contract = *world_.draft().directory().contract();
+    contract.engagements = std::move(engagements);
+    ASSERT_TRUE(world_.draft().change_contract(contract).has_value());
+    broker_.publish(world_.sign_version(spring));
+  }
   std::vector<ReportedDuty> report(UnixMillis now) {
     if (!desk_) desk_ = connected("auditeur");
     ContractReporter reporter;
@@ -89,9 +95,12 @@ TEST_F(ContractReportTest, EachDutyOfACaseNamesTheLeavesThatProveItsEnds) {
 }
 
 TEST_F(ContractReportTest, WhatPassesACaseOnOpensOneThatTheOtherInstanceOwes) {
-  submit(spring, "signalement_individuel", 1, 1);
+  promise({"accuse_de_reception 1"});
+  const auto made = [](UnixMillis time) { return std::to_string(time.value); };
+  submit(spring, "signalement_individuel", 1, 1, {{"created", made(spring)}});
   open(spring + day, 1);
-  const LeafIndex passed = submit(spring + 2 * day, "transmission", 2, 1, {{"queue", "clir/89"}});
+  const LeafIndex passed =
+      submit(spring + 2 * day, "transmission", 2, 1, {{"queue", "clir/89"}, {"created", made(spring + 2 * day)}});
   submit(spring + 2 * day, "acces", 3, 1, {{"queue", "clir/89"}});
   open(spring + 3 * day, 2, "clir/89", "ok", "transmission");
   const auto unread = report(spring + 4 * day);
@@ -111,6 +120,10 @@ TEST_F(ContractReportTest, WhatPassesACaseOnOpensOneThatTheOtherInstanceOwes) {
   EXPECT_EQ(reading.deadline.started.leaf, (protocol::LogPlace{"2026-1", passed}));
   EXPECT_EQ(reading.deadline.ended->leaf, (protocol::LogPlace{"2026-1", opened}));
   EXPECT_EQ(of_linked(list, Duty::decision).deadline.state, DutyState::kept);
+  std::vector<std::string> receipted;
+  for (const ReportedDuty& each : list)
+    if (each.deadline.duty == Duty::accuse_de_reception) receipted.push_back(each.instance);
+  EXPECT_EQ(receipted, std::vector<std::string>{"ged/89"}) << "no collectivité waits for the receipt of the other";
 }
 
 TEST_F(ContractReportTest, UrgencyAndTheDayARetourIsPutOffToAreReadInTheRecord) {
@@ -152,10 +165,7 @@ TEST_F(ContractReportTest, WhatIsAcceptedAgainAfterARollbackIsTheSameCaseAndWhat
 }
 
 TEST_F(ContractReportTest, APointDeSituationIsKeptWhenOneIsAcceptedInTheCollectivitesQueue) {
-  protocol::Contract contract = *world_.draft().directory().contract();
-  contract.engagements = {"point_de_situation 182"};
-  ASSERT_TRUE(world_.draft().change_contract(contract).has_value());
-  broker_.publish(world_.sign_version(spring));
+  promise({"point_de_situation 182"});
   const auto of_commune = [](const std::vector<ReportedDuty>& list) {
     std::vector<ReportedDuty> out;
     for (const ReportedDuty& each : list)
