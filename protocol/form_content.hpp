@@ -298,7 +298,7 @@ void visit(V& v, Retour& form) {
 /// or one structure, a few facts, a term. No appraisal.
 struct InformationNominative {
   static constexpr Kind kind = Kind::information_nominative;
-  static constexpr std::string_view route = "préfet → maire en personne, service et parquet";
+  static constexpr std::string_view route = "secrétariat → instance, puis maire en personne";
   int ground = 0;
   std::vector<Person> persons;
   std::optional<Structure> structure;
@@ -317,7 +317,7 @@ void visit(V& v, InformationNominative& form) {
 /// General: neither a person nor a structure has a field here.
 struct PointDeSituation {
   static constexpr Kind kind = Kind::point_de_situation;
-  static constexpr std::string_view route = "préfet → collectivité";
+  static constexpr std::string_view route = "secrétariat → collectivité";
   std::uint32_t from = 0;
   std::uint32_t to = 0;
   std::vector<int> subjects;

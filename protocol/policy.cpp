@@ -40,7 +40,7 @@ std::vector<Kind> with(std::vector<Kind> kinds, std::initializer_list<Kind> more
   return kinds;
 }
 
-// Kinds are named one by one: a kind of a later issue is shown to nobody until a rule names it.
+// Kinds are named one by one: a new kind is shown to nobody until a rule names it.
 /// What an instance writes about a case in its own queue: shown there, and forbidden to the case's author.
 std::vector<Kind> instance_acts() {
   return {Kind::recevabilite,     Kind::inscription,       Kind::mise_en_evaluation, Kind::decision,

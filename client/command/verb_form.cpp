@@ -1,24 +1,13 @@
 // pli form list|show: what there is to fill, and a commented blank to begin from. Needs neither identity nor network.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "client/command/program.hpp"
 #include "client/command/screen.hpp"
 #include "client/command/sitting.hpp"
 #include "protocol/form.hpp"
-#include "protocol/policy.hpp"
 
 namespace pli::client::command {
 namespace {
-
-/// Whether the policy has a rule by which anybody may send this kind. A broker refuses the others from everybody.
-bool is_taken(protocol::Kind kind) {
-  const auto& rules = protocol::rules();
-  return std::any_of(rules.begin(), rules.end(), [kind](const protocol::Rule& rule) {
-    return !rule.forbid && rule.act == protocol::Act::submit &&
-           std::find(rule.kinds.begin(), rule.kinds.end(), kind) != rule.kinds.end();
-  });
-}
 
 int list(const Sitting& sitting) {
   std::vector<std::vector<std::string>> rows;
@@ -31,13 +20,11 @@ int list(const Sitting& sitting) {
           .text("french", row->french)
           .text("route", route)
           .boolean("case", row->names_case)
-          .boolean("taken", is_taken(kind))
           .print();
     else
-      rows.push_back({std::string(row->name), std::string(row->french), is_taken(kind) ? "oui" : "pas encore",
-                      std::string(route)});
+      rows.push_back({std::string(row->name), std::string(row->french), std::string(route)});
   }
-  print_table({{"Type"}, {"Nature"}, {"Admis"}, {"De → vers"}}, rows);
+  print_table({{"Type"}, {"Nature"}, {"De → vers"}}, rows);
   return 0;
 }
 
@@ -45,7 +32,6 @@ int show(const Sitting& sitting, const std::string& type) {
   const auto kind = protocol::kind_of(type);
   const std::string blank = kind ? protocol::blank_form(*kind, protocol::Comments::with) : "";
   if (blank.empty()) return usage_error(sitting, "ce type de formulaire n'existe pas : pli form list");
-  if (!is_taken(*kind)) warn("Information : le serveur n'admet pas encore ce type d'envoi, et le refuse.");
   if (sitting.json())
     JsonObject().text("type", type).raw("form", protocol::blank_form(*kind, protocol::Comments::without)).print();
   else
