@@ -2,6 +2,7 @@
 // passed on whose sender asked to be asked.
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "broker/core_state.hpp"
 #include "protocol/retention.hpp"
@@ -28,11 +29,15 @@ UnixMillis nominative_ends(const ExchangeRow& information) {
 }
 
 std::uint8_t capacities_of(const protocol::Member& member, protocol::CaseSide side) {
-  if (side == protocol::CaseSide::partie) return static_cast<std::uint8_t>(Capacity::sender);
+  using protocol::CaseSide;
   std::uint8_t out = 0;
-  for (const auto& [role, capacity] :
-       {std::pair{Role::service, Capacity::service}, std::pair{Role::parquet, Capacity::parquet}})
-    if (member.roles.has(role)) out = static_cast<std::uint8_t>(out | static_cast<std::uint8_t>(capacity));
+  // A tool posts for its organisation, and agrees to nothing in its name.
+  for (const auto& [of, role, capacity] : {std::tuple{CaseSide::partie, Role::referent, Capacity::sender},
+                                           std::tuple{CaseSide::partie, Role::maire, Capacity::sender},
+                                           std::tuple{CaseSide::instance, Role::service, Capacity::service},
+                                           std::tuple{CaseSide::instance, Role::parquet, Capacity::parquet}})
+    if (of == side && member.roles.has(role))
+      out = static_cast<std::uint8_t>(out | static_cast<std::uint8_t>(capacity));
   return out;
 }
 
@@ -68,7 +73,7 @@ std::optional<Denial> CoreState::refuse_nominative(const ExchangeRow& about, con
   if (!has_charter(maire->territory, now)) return deny(Code::charter_required);
   // Each agreement serves once.
   if (store_.nominative_release(about.number)) return deny(Code::agreement_missing, "accord.servi");
-  if (!has_both_agreements(about)) return deny(Code::agreement_missing);
+  if (!has_both_agreements(about, queue_name(of_case.queue), now)) return deny(Code::agreement_missing);
   return std::nullopt;
 }
 
@@ -82,6 +87,8 @@ std::optional<Denial> CoreState::refuse_nominative_opening(const protocol::Membe
     return deny(Code::forbidden, "acces.absent");
   if (now >= nominative_ends(row)) return deny(Code::forbidden, "interdit.delai");
   if (!has_charter(member.territory, now)) return deny(Code::charter_required);
+  // Taken back since.
+  if (is_refused(last_words(row))) return deny(Code::agreement_missing);
   return std::nullopt;
 }
 
@@ -92,17 +99,39 @@ bool CoreState::has_charter(std::string_view commune, UnixMillis now) const {
   });
 }
 
-bool CoreState::has_both_agreements(const ExchangeRow& about) const {
-  const protocol::Member* author = sender_of(about);
-  if (author == nullptr) return false;
-  std::map<std::string, AgreementRow> last;  // of each person
+CoreState::LastWords CoreState::last_words(const ExchangeRow& about) const {
+  LastWords last;
   for (AgreementRow& row : store_.agreements(about.number))
     if (!holds(row, Capacity::sender)) last.insert_or_assign(row.person, std::move(row));
   // Whoever takes no further part has no say any more.
   for (const std::string& person : store_.recused(about.case_number)) last.erase(person);
-  if (std::any_of(last.begin(), last.end(), [](const auto& each) { return !each.second.accord; })) return false;
+  return last;
+}
+
+bool CoreState::is_refused(const LastWords& last) {
+  return std::any_of(last.begin(), last.end(), [](const auto& each) { return !each.second.accord; });
+}
+
+bool CoreState::is_accord(const AgreementRow& row, Capacity capacity, std::string_view instance, UnixMillis now) const {
+  if (!row.accord || !holds(row, capacity)) return false;
+  const bool of_sender = capacity == Capacity::sender;
+  const auto side = of_sender ? protocol::CaseSide::partie : protocol::CaseSide::instance;
+  const auto members = of_sender ? directory_->members() : directory_->seated(instance);
+  return std::any_of(members.begin(), members.end(), [&](const protocol::Member* member) {
+    return member->person == row.person && member->organisation == row.organisation &&
+           (capacities_of(*member, side) & static_cast<std::uint8_t>(capacity)) != 0 && member->valid_at(now) &&
+           !is_suspended(*member, now);
+  });
+}
+
+bool CoreState::has_both_agreements(const ExchangeRow& about, std::string_view instance, UnixMillis now) const {
+  const protocol::Member* author = sender_of(about);
+  if (author == nullptr) return false;
+  const LastWords last = last_words(about);
+  if (is_refused(last)) return false;
   const auto counts = [&](const AgreementRow& row, Capacity capacity) {
-    return holds(row, capacity) && row.person != author->person && row.organisation != author->organisation;
+    return row.person != author->person && row.organisation != author->organisation &&
+           is_accord(row, capacity, instance, now);
   };
   for (const auto& [service, one] : last) {
     if (!counts(one, Capacity::service)) continue;
@@ -113,10 +142,10 @@ bool CoreState::has_both_agreements(const ExchangeRow& about) const {
   return false;
 }
 
-bool CoreState::has_party_agreement(const ExchangeRow& about) const {
+bool CoreState::has_party_agreement(const ExchangeRow& about, UnixMillis now) const {
   bool agreed = false;  // its organisation's last word
   for (const AgreementRow& row : store_.agreements(about.number))
-    if (holds(row, Capacity::sender)) agreed = row.accord;
+    if (holds(row, Capacity::sender)) agreed = is_accord(row, Capacity::sender, {}, now);
   return agreed;
 }
 

@@ -301,8 +301,8 @@ class CoreState final : public Core {
     std::vector<std::string> handling;
     protocol::Conditions conditions;
   };
-  void add_asks(const ExchangeRow& row, Asks& asks) const;
-  [[nodiscard]] Asks asks_of(const CaseRow& row) const;
+  void add_asks(const ExchangeRow& row, UnixMillis now, Asks& asks) const;
+  [[nodiscard]] Asks asks_of(const CaseRow& row, UnixMillis now) const;
   // ---- nominative information and agreements (core_nominative.cpp) -------------------------------------------------
   /// What stands against an agreement, but for who asks. `side`: whose it is.
   [[nodiscard]] std::optional<Denial> refuse_agreement(const protocol::Member& member,
@@ -315,10 +315,19 @@ class CoreState final : public Core {
   [[nodiscard]] std::optional<Denial> refuse_nominative_opening(const protocol::Member& member, const ExchangeRow& row,
                                                                 const ExchangeFacts& facts, UnixMillis now) const;
   [[nodiscard]] bool has_charter(std::string_view commune, UnixMillis now) const;
+  /// Of each person of the instance who takes part, his last on it.
+  using LastWords = std::map<std::string, AgreementRow>;
+  [[nodiscard]] LastWords last_words(const ExchangeRow& about) const;
+  /// Whatever became of who refused.
+  [[nodiscard]] static bool is_refused(const LastWords& last);
+  /// Whether it agrees in that capacity, and its person, who gave it, could give it still. `instance`: where he sits,
+  /// but for a sender.
+  [[nodiscard]] bool is_accord(const AgreementRow& row, Capacity capacity, std::string_view instance,
+                               UnixMillis now) const;
   /// One of a service and one of the parquet, of two persons and two organisations, neither of them its author's.
-  [[nodiscard]] bool has_both_agreements(const ExchangeRow& about) const;
+  [[nodiscard]] bool has_both_agreements(const ExchangeRow& about, std::string_view instance, UnixMillis now) const;
   /// Whether the organisation that sent it has agreed to its being passed on.
-  [[nodiscard]] bool has_party_agreement(const ExchangeRow& about) const;
+  [[nodiscard]] bool has_party_agreement(const ExchangeRow& about, UnixMillis now) const;
   [[nodiscard]] std::vector<std::string> handling_of(const ExchangeRow& row) const;
   [[nodiscard]] protocol::Relations relations(const protocol::Member& member, const ExchangeFacts& facts) const;
   [[nodiscard]] protocol::Decision decide(protocol::Act act, const protocol::Member& member, const ExchangeFacts& facts,

@@ -160,7 +160,7 @@ ExchangeFacts CoreState::facts_in(const ExchangeRow& row, QueueKey queue, Exchan
   facts.handling = handling_of(row);
   // What the report's sender asked for binds whoever is told that it was passed on.
   if (facts.kind && protocol::is_transmission(*facts.kind) && facts.case_row)
-    facts.handling = asks_of(*facts.case_row).handling;
+    facts.handling = asks_of(*facts.case_row, last_leaf_time_).handling;  // at any time the same
   return facts;
 }
 
@@ -219,19 +219,19 @@ bool CoreState::is_read_in(const ExchangeRow& row, const CaseRow& of_case) const
   });
 }
 
-void CoreState::add_asks(const ExchangeRow& row, Asks& asks) const {
+void CoreState::add_asks(const ExchangeRow& row, UnixMillis now, Asks& asks) const {
   const std::vector<std::string> handling = handling_of(row);
-  asks.conditions.add(protocol::passing_conditions(handling, has_party_agreement(row)));
+  asks.conditions.add(protocol::passing_conditions(handling, has_party_agreement(row, now)));
   for (const std::string& condition : handling)
     if (std::find(asks.handling.begin(), asks.handling.end(), condition) == asks.handling.end())
       asks.handling.push_back(condition);
 }
 
-CoreState::Asks CoreState::asks_of(const CaseRow& row) const {
+CoreState::Asks CoreState::asks_of(const CaseRow& row, UnixMillis now) const {
   Asks out;
-  if (const auto first = store_.exchange(row.number)) add_asks(*first, out);
+  if (const auto first = store_.exchange(row.number)) add_asks(*first, now, out);
   for (const CaseRow& before : origins_of(row))
-    if (const auto first = store_.exchange(before.number)) add_asks(*first, out);
+    if (const auto first = store_.exchange(before.number)) add_asks(*first, now, out);
   return out;
 }
 

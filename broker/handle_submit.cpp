@@ -192,9 +192,10 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     facts.handling = here.handling;
     standing = relations(member, facts);
   }
+  const UnixMillis now = std::max(batch.now, last_leaf_time_);
   if (transmits || passes_on) {
-    Asks asks = asks_of(*facts.case_row);
-    if (answered && is_access) add_asks(*answered, asks);
+    Asks asks = asks_of(*facts.case_row, now);
+    if (answered && is_access) add_asks(*answered, now, asks);
     for (const std::string& condition : address.handling)
       if (std::find(asks.handling.begin(), asks.handling.end(), condition) == asks.handling.end())
         asks.handling.push_back(condition);
@@ -242,7 +243,6 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     if (is_access && answered_facts.case_row && answered_facts.case_row->origin == facts.case_row->number)
       facts.case_row = answered_facts.case_row;
   }
-  const UnixMillis now = std::max(batch.now, last_leaf_time_);
   if (gives)
     if (auto refused = refuse_nominative(*answered, *facts.case_row, *queue, now)) return *std::move(refused);
   const auto side = party && !instance ? protocol::CaseSide::partie : protocol::CaseSide::instance;

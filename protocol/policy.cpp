@@ -275,11 +275,11 @@ void add_submissions(std::vector<Rule>& out) {
                  relations_of({Relation::case_instance}),
                  {Kind::acces},
                  {QueueKind::person}});
-  // Whoever asked to be asked before his report is passed on.
+  // Whoever asked to be asked before his report is passed on; a tool consents to nothing.
   out.push_back({"depot.accord",
                  false,
                  Act::submit,
-                 senders(),
+                 roles_of({Role::referent, Role::maire}),
                  relations_of({Relation::case_party}),
                  {Kind::agrement},
                  instances});

@@ -185,6 +185,54 @@ TEST_F(Nominative, P6TheWordOfWhoRecusesHimselfCountsNoMore) {
   EXPECT_EQ(agree("procureur"), "NOT_FOUND") << "nor can he see what he would agree to";
 }
 
+TEST_F(Nominative, P6AnAccordCountsWhileItsAuthorSitsThereForAService) {
+  agree_both();
+  EXPECT_EQ(refusal_in(publish(department.seat("service.un", {}))), "");
+  EXPECT_EQ(release(), "AGREEMENT_MISSING") << "sits there no more";
+  // "x.bis" is the person of "x".
+  EXPECT_EQ(refusal_in(publish(department.enrol("service.un.bis", "dgsi-89", {Role::membre_ged}, {"ged/89"}))), "");
+  EXPECT_EQ(release(), "AGREEMENT_MISSING") << "sits there for no service";
+  EXPECT_EQ(refusal_in(publish(department.seat("service.un", {"ged/89"}))), "");
+  EXPECT_EQ(release(), "");
+  expect_whole();
+}
+
+TEST_F(Nominative, P6TheAccordOfWhoIsSuspendedOrRevokedCountsNoMore) {
+  agree_both();
+  const protocol::Suspension suspension{department.contract().id, "procureur", department.directory()->number(),
+                                        house.now};
+  ASSERT_EQ(refusal_in(house.ask("operateur", broker::VerifiedSuspension{department.sign_suspension(suspension, 0)})),
+            "");
+  EXPECT_EQ(release(), "AGREEMENT_MISSING") << "suspended";
+  EXPECT_EQ(refusal_in(publish(department.revoke("procureur", house.now))), "");
+  EXPECT_EQ(release(), "AGREEMENT_MISSING") << "revoked";
+  EXPECT_EQ(refusal_in(publish(department.enrol("procureur.bis", "tj-auxerre", {Role::parquet}, {"ged/89"}))), "");
+  EXPECT_EQ(release(), "") << "the same person, of the same parquet, under another entry";
+  expect_whole();
+}
+
+TEST_F(Nominative, P6ARefusalOutlivesItsAuthor) {
+  agree_both();
+  EXPECT_EQ(agree("service.deux", "refus"), "");
+  EXPECT_EQ(refusal_in(publish(department.revoke("service.deux", house.now))), "");
+  EXPECT_EQ(release(), "AGREEMENT_MISSING");
+}
+
+TEST_F(Nominative, P6ARefusalAfterTheReleaseShutsWhatWasGivenUntilItIsTakenBack) {
+  given();
+  const auto first = department.open(maire, information.id, house.now);
+  const Digest opening = first.id;
+  ASSERT_EQ(refusal_in(house.ask(maire, department.open_again(first))), "");
+  EXPECT_EQ(agree("procureur", "refus"), "");
+  EXPECT_EQ(refusal_in(open(maire, information.id)), "AGREEMENT_MISSING");
+  EXPECT_EQ(refusal_in(house.ask(maire, protocol::GetChunk{opening, protocol::PartKind::payload, 0, 0})),
+            "AGREEMENT_MISSING");
+  EXPECT_EQ(refusal_in(open("ged.1", information.id)), "") << "the instance's own reading asks for none";
+  EXPECT_EQ(agree("procureur"), "");
+  EXPECT_EQ(refusal_in(open(maire, information.id)), "");
+  expect_whole();
+}
+
 TEST_F(Nominative, P6AnAgreementNamesThisInformationAndNoOther) {
   const Sealed other = accept(step(Kind::information_nominative, "secretariat", "ged/89", report.id));
   accept(word_of("service.un", "accord", other.id));
@@ -433,6 +481,24 @@ TEST_F(AskFirst, P6OnlyItsOwnOfficeAgreesAndOnlyToWhatAsks) {
   publish(department.seat("maire.auxerre", {department.organisation_queue("maire.auxerre"), "ged/89"}));
   EXPECT_EQ(say("maire.auxerre", "accord", report.id), "FORBIDDEN(interdit.auteur)");
   EXPECT_EQ(say("referent.auxerre", "accord", report.id), "");
+}
+
+TEST_F(AskFirst, P6TheAccordOfWhoHasLeftTheOfficeCountsNoMore) {
+  EXPECT_EQ(say("referent.auxerre", "accord", report.id), "");
+  EXPECT_EQ(refusal_in(publish(department.revoke("referent.auxerre", house.now))), "");
+  EXPECT_EQ(transmit(), "AGREEMENT_MISSING(interdit.sans.accord)");
+  EXPECT_EQ(say("maire.auxerre", "accord", report.id), "");
+  EXPECT_EQ(transmit(), "");
+}
+
+TEST_F(AskFirst, P6AToolConsentsToNothing) {
+  protocol::Tool tool = *department.directory()->tool("outil.transport");
+  tool.kinds.push_back(Kind::agrement);
+  publish(department.register_tool(tool));
+  Draft draft = step(Kind::information_de_volet, "outil.transport", "ged/89", {});
+  draft.handling = {"ask-before-transfer"};
+  report = accept(draft);
+  EXPECT_EQ(say("outil.transport", "accord", report.id), "FORBIDDEN(defaut)");
 }
 
 TEST_F(AskFirst, OpeningTheAgreementIsNoReadingOfTheReport) {

@@ -217,7 +217,7 @@ bool may_move(R role, Q queue, Relations standing, K kind) {
     case K::information_nominative: movers = {{{R::secretariat}, both, Rel::case_instance}}; break;
     case K::agrement:
       movers = {{{R::service, R::parquet}, both, Rel::case_instance},
-                {{R::referent, R::maire, R::outil}, instances, Rel::case_party}};
+                {{R::referent, R::maire}, instances, Rel::case_party}};
       break;
     case K::maintien:
     case K::demande_effacement: movers = {{{R::secretariat, R::parquet}, instances, Rel::case_instance}}; break;

@@ -113,7 +113,7 @@ std::vector<Permitted> permitted() {
       {Act::submit, {R::secretariat}, {K::acces}, {Q::person}, {Rel::case_instance}, "depot.remise"},
       // Whoever asked to be asked agrees, or not, to its report's being passed on.
       {Act::submit,
-       {R::referent, R::maire, R::outil},
+       {R::referent, R::maire},
        {K::agrement},
        {Q::ged, Q::clir, Q::cpraf},
        {Rel::case_party},
