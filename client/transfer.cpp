@@ -20,14 +20,32 @@ bool is_kind(const InboxItem& header, Kind kind) {
   return header.visible && header.address.kind == static_cast<std::uint16_t>(kind);
 }
 
-bool was_passed_to(const protocol::CaseItem& item, const std::string& queue) {
-  return std::any_of(item.transmitted.begin(), item.transmitted.end(),
-                     [&](const protocol::Transmitted& passed) { return passed.queue == queue; });
+const protocol::Transmitted* standing_in(const protocol::CaseItem& item, const std::string& queue) {
+  for (const protocol::Transmitted& passed : item.transmitted)
+    if (passed.queue == queue) return &passed;
+  return nullptr;
 }
 
-/// What an access part in the outbox is about and where it went, whatever became of its envelope since.
+/// Which access parts count.
+struct Counted {
+  const protocol::CaseItem* of = nullptr;           ///< null: whatever case they are of
+  const protocol::Transmitted* standing = nullptr;  ///< what an earlier linked case had ended with it
+  [[nodiscard]] bool is_of(const Digest& case_id) const {
+    return of == nullptr || case_id == of->case_id || (standing != nullptr && case_id == standing->case_id);
+  }
+  [[nodiscard]] bool is_accepted(UnixMillis at) const {
+    return of == nullptr || (standing != nullptr && at >= standing->at);
+  }
+};
+
+struct GivenAccess {
+  std::set<protocol::ExchangeId> exchanges;
+  std::vector<std::int64_t> waiting;
+};
+
+/// What an access part in the outbox is about, whatever became of its envelope since; nothing if it does not count.
 Outcome<std::optional<protocol::ExchangeId>> given_by(const Profile& profile, const protocol::Invitation& invitation,
-                                                      const OutboxItem& item) {
+                                                      const OutboxItem& item, const Counted& counted) {
   using Given = std::optional<protocol::ExchangeId>;
   if (!is_receipted(item.state)) {
     auto row = profile.store().outbox_row(item.id);
@@ -38,9 +56,35 @@ Outcome<std::optional<protocol::ExchangeId>> given_by(const Profile& profile, co
   }
   auto receipt = verify_receipt_file(receipt_path(profile, *item.exchange), invitation.log, invitation.log_key);
   if (!receipt) return Given();  // `pli receipt verify` says what is wrong with it; it is given once more
+  if (!counted.is_accepted(receipt->receipt.leaf.time)) return Given();
   const Bytes* about = receipt->receipt.record.find("reply_to");
   const auto id = about == nullptr ? std::nullopt : to_array<32>(*about);
   return id ? Given(*id) : Given();
+}
+
+Outcome<GivenAccess> given_access(const Profile& profile, const std::string& queue, const Counted& counted) {
+  GivenAccess out;
+  auto invitation = profile.invitation();
+  if (!invitation) return invitation.error();
+  auto sent = profile.store().outbox();
+  if (!sent) return local(LocalCode::local_store, sent.error());
+  for (const OutboxItem& item : *sent) {
+    const bool counts = item.kind == Kind::acces && item.queue == queue && item.exchange.has_value() &&
+                        item.state != OutboxState::refused && counted.is_of(item.case_id);
+    if (!counts) continue;
+    auto given = given_by(profile, *invitation, item, counted);
+    if (!given) return given.error();
+    if (!*given) continue;
+    out.exchanges.insert(**given);
+    if (!is_receipted(item.state)) out.waiting.push_back(item.id);
+  }
+  auto shown = received(profile, queue);
+  if (!shown) return shown.error();
+  for (const InboxItem& header : *shown)
+    if (is_kind(header, Kind::acces) && !header.superseded && counted.is_of(header.address.case_id) &&
+        counted.is_accepted(header.accepted_at))
+      out.exchanges.insert(header.address.in_reply_to);
+  return out;
 }
 
 }  // namespace
@@ -50,7 +94,7 @@ bool belongs_to(const protocol::CaseItem& item, const InboxItem& header) {
   if (!header.visible) return false;
   const Digest& of = header.address.case_id;
   // What passes it on stands in the other queue, under the number the case has here.
-  if (of == item.case_id) return header.queue == item.queue || !was_passed_to(item, header.queue);
+  if (of == item.case_id) return header.queue == item.queue || standing_in(item, header.queue) == nullptr;
   if (header.queue != item.queue) return false;
   if (item.origin != Digest{} && of == item.origin) return true;
   return std::any_of(item.transmitted.begin(), item.transmitted.end(),
@@ -104,31 +148,42 @@ bool is_agreed(const protocol::ExchangeId& exchange, std::span<const InboxItem> 
 }
 
 Outcome<std::set<protocol::ExchangeId>> given_to(const Profile& profile, const std::string& queue) {
-  std::set<protocol::ExchangeId> out;
-  auto invitation = profile.invitation();
-  if (!invitation) return invitation.error();
-  auto sent = profile.store().outbox();
-  if (!sent) return local(LocalCode::local_store, sent.error());
-  for (const OutboxItem& item : *sent) {
-    const bool counts = item.kind == Kind::acces && item.queue == queue && item.exchange.has_value() &&
-                        item.state != OutboxState::refused;
-    if (!counts) continue;
-    auto given = given_by(profile, *invitation, item);
-    if (!given) return given.error();
-    if (*given) out.insert(**given);
+  auto given = given_access(profile, queue, {});
+  if (!given) return given.error();
+  return std::move(given->exchanges);
+}
+
+Outcome<PassedOn> passed_on(const Outbox& outbox, std::span<const std::int64_t> ids) {
+  PassedOn out;
+  for (const std::int64_t id : ids) {
+    auto row = outbox.find(id);
+    if (!row) return row.error();
+    if (!*row || (*row)->state == OutboxState::refused)
+      ++out.refused;
+    else if (is_receipted((*row)->state))
+      ++out.receipted;
+    else
+      ++out.waiting;
   }
-  auto shown = received(profile, queue);
-  if (!shown) return shown.error();
-  for (const InboxItem& header : *shown)
-    if (is_kind(header, Kind::acces) && !header.superseded) out.insert(header.address.in_reply_to);
+  return out;
+}
+
+std::vector<std::string> seated_there(const KnownDirectory& directory, std::string_view organisation,
+                                      std::string_view queue, UnixMillis now) {
+  std::vector<std::string> out;
+  for (const protocol::Member* member : directory.members()) {
+    const bool sits = std::find(member->seats.begin(), member->seats.end(), queue) != member->seats.end();
+    const bool in_force = now < member->not_after && (!member->revoked_at || now < *member->revoked_at);
+    if (sits && in_force && !organisation.empty() && member->organisation == organisation) out.push_back(member->id);
+  }
   return out;
 }
 
 Outcome<TransferPlan> plan_transfer(const Profile& profile, const protocol::CaseItem& item, const std::string& queue,
                                     std::string_view organisation) {
   TransferPlan plan;
-  for (const protocol::Transmitted& passed : item.transmitted)
-    if (passed.queue == queue) plan.linked = passed.case_id;
+  const protocol::Transmitted* standing = standing_in(item, queue);
+  if (standing != nullptr) plan.linked = standing->case_id;
   auto sent = profile.store().outbox();
   if (!sent) return local(LocalCode::local_store, sent.error());
   if (!plan.linked)
@@ -140,10 +195,16 @@ Outcome<TransferPlan> plan_transfer(const Profile& profile, const protocol::Case
     }
   auto headers = received(profile);
   if (!headers) return headers.error();
-  auto given = given_to(profile, queue);
-  if (!given) return given.error();
+  GivenAccess given;
+  // What waits behind nothing that opens a case there will be refused.
+  if (plan.linked || plan.under_way) {
+    auto found = given_access(profile, queue, {&item, standing});
+    if (!found) return found.error();
+    given = std::move(*found);
+  }
+  plan.waiting = std::move(given.waiting);
   for (Reported& each : reported_in(item, *headers)) {
-    if (given->count(each.exchange) != 0) continue;
+    if (given.exchanges.count(each.exchange) != 0) continue;
     const KeptBack why = kept_back(each.handling, organisation, is_agreed(each.exchange, *headers));
     if (why == KeptBack::no)
       plan.lacking.push_back(std::move(each));

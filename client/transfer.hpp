@@ -48,6 +48,7 @@ enum class KeptBack : std::uint8_t {
 struct TransferPlan {
   std::optional<Digest> linked;           ///< the case that stands there for this one
   std::optional<std::int64_t> under_way;  ///< the outbox item that is to open it, not receipted yet
+  std::vector<std::int64_t> waiting;      ///< access parts in the outbox that are not receipted yet
   std::vector<Reported> lacking;          ///< in the order they were sent
   struct Withheld {
     protocol::ExchangeId exchange{};
@@ -59,8 +60,22 @@ struct TransferPlan {
 [[nodiscard]] Outcome<TransferPlan> plan_transfer(const Profile& profile, const protocol::CaseItem& item,
                                                   const std::string& queue, std::string_view organisation);
 /// What this profile has given `queue` access to, or is about to: by its outbox, whose receipts say what they are
-/// about, and by what it is shown of that queue. Errors: no_invitation, local_store.
+/// about and when, and by what it is shown of that queue. Errors: no_invitation, local_store.
 [[nodiscard]] Outcome<std::set<protocol::ExchangeId>> given_to(const Profile& profile, const std::string& queue);
+
+/// What became of access parts that were put into the outbox.
+struct PassedOn {
+  std::size_t receipted = 0;
+  std::size_t waiting = 0;
+  std::size_t refused = 0;
+};
+/// Errors: local_store.
+[[nodiscard]] Outcome<PassedOn> passed_on(const Outbox& outbox, std::span<const std::int64_t> ids);
+
+/// Who of an organisation sits in a queue, as far as the directory shows: he finds there that something of its own was
+/// passed on, though he is shown nothing of it. Pure.
+[[nodiscard]] std::vector<std::string> seated_there(const KnownDirectory& directory, std::string_view organisation,
+                                                    std::string_view queue, UnixMillis now);
 
 /// Opens an exchange for the motif of a transmission, wraps its key for the roster of `queue` and puts the access part
 /// into the outbox, durable when it returns. `case_id`: the case it is passed on from. Nothing is sent.

@@ -158,31 +158,89 @@ void say_withheld(const Sitting& sitting, const TransferPlan::Withheld& each, co
     warn("L'envoi " + short_id(each.exchange) + " reste ici : " + french(each.why, short_id(case_id)) + ".");
 }
 
+std::string counted(std::size_t count, std::string_view one, std::string_view several) {
+  return std::to_string(count) + " " + std::string(count == 1 ? one : several);
+}
+
+/// How far it has come, by the receipts: what is not there is not said to be.
+/// `unread`: could not even be opened, and why was said.
+void say_passed_on(const Sitting& sitting, const PassedOn& passed, std::size_t unread, const std::string& queue) {
+  const bool whole = passed.waiting == 0 && passed.refused == 0 && unread == 0;
+  if (sitting.json()) {
+    if (!whole)
+      JsonObject()
+          .text("queue", queue)
+          .boolean("pending", true)
+          .number("passed_on", static_cast<std::int64_t>(passed.receipted))
+          .number("waiting", static_cast<std::int64_t>(passed.waiting))
+          .number("refused", static_cast<std::int64_t>(passed.refused))
+          .number("unread", static_cast<std::int64_t>(unread))
+          .print();
+    return;
+  }
+  if (passed.receipted != 0)
+    say(counted(passed.receipted, "envoi ouvert et transmis à ", "envois ouverts et transmis à ") + queue + "." +
+        (whole ? " Refaites cette commande quand le dossier aura reçu autre chose : elle ne transmet que ce qui manque."
+               : ""));
+  if (passed.waiting != 0)
+    warn(counted(passed.waiting, "envoi attend d'être transmis à ", "envois attendent d'être transmis à ") + queue +
+         " et n'y est pas encore lu.");
+  if (passed.refused != 0)
+    warn(counted(passed.refused, "envoi n'a pas été accepté pour ", "envois n'ont pas été acceptés pour ") + queue +
+         ".");
+  if (!whole)
+    warn("Le dossier n'est pas transmis en entier : refaites cette commande, elle ne transmet rien deux fois.");
+}
+
 /// Passes on what is lacking there; what cannot be is said, and keeps nothing else back.
 int pass_on(Sitting& sitting, const TransferPlan& plan, const Digest& case_id, const std::string& queue) {
   int code = 0;
-  std::size_t put = 0;
+  std::size_t unread = plan.lacking.size();
+  bool cut = false;
+  std::vector<std::int64_t> put = plan.waiting;
   for (const Reported& each : plan.lacking) {
     auto session = sitting.session();
-    if (!session) return std::max(code, report(sitting, session.error()));
+    if (!session) {
+      code = std::max(code, report(sitting, session.error()));
+      cut = true;
+      break;
+    }
     Outbox outbox((*session)->profile(), sitting.clock());
     auto given = give_access(**session, outbox, each.exchange, case_id, queue, {protocol::Motif::transmission});
     if (given) {
-      ++put;
+      put.push_back(given->id);
+      --unread;
       continue;
     }
     report_if_anomaly(sitting, each.exchange, given.error());
     if (!sitting.json()) warn("L'envoi " + short_id(each.exchange) + " n'est pas transmis :");
     code = std::max(code, report(sitting, given.error()));
   }
-  if (put != 0) code = std::max(code, flush_outbox(sitting, std::nullopt));
+  if (!put.empty() && !cut) code = std::max(code, flush_outbox(sitting, std::nullopt));
   for (const TransferPlan::Withheld& each : plan.withheld) say_withheld(sitting, each, case_id);
-  if (sitting.json()) return code;
-  if (put == 0 && plan.lacking.empty()) say("Rien de plus à transmettre à " + queue + ".");
-  if (put != 0)
-    say(std::to_string(put) + (put == 1 ? " envoi ouvert et transmis à " : " envois ouverts et transmis à ") + queue +
-        ". Refaites cette commande quand le dossier aura reçu autre chose : elle ne transmet que ce qui manque.");
+  if (put.empty() && unread == 0) {
+    if (!sitting.json()) say("Rien de plus à transmettre à " + queue + ".");
+    return code;
+  }
+  auto profile = sitting.profile();
+  if (!profile) return report(sitting, profile.error());
+  auto passed = passed_on(Outbox(**profile, sitting.clock()), put);
+  if (!passed) return report(sitting, passed.error());
+  say_passed_on(sitting, *passed, unread, queue);
   return code;
+}
+
+/// Somebody of the sender's office who sits there finds that something of it was passed on: the secretariat should know
+/// before.
+void warn_of_its_own(Session& session, const protocol::CaseItem& item, const std::string& queue, UnixMillis now) {
+  auto first = find_received(session.profile(), item.case_id);
+  if (!first || !*first || !(*first)->visible) return;
+  const protocol::Member* sender = session.directory().member((*first)->address.sender);
+  if (sender == nullptr) return;
+  for (const std::string& each : seated_there(session.directory(), sender->organisation, queue, now))
+    warn("Attention : " + each + " siège dans " + queue +
+         " et est de l'organisation qui a envoyé ce dossier. Rien ne lui en est montré, mais il peut y voir qu'un pli "
+         "lui est caché.");
 }
 
 int transfer(Sitting& sitting, const TransferOptions& options) {
@@ -212,6 +270,7 @@ int transfer(Sitting& sitting, const TransferOptions& options) {
   }
   auto plan = plan_transfer((*session)->profile(), *found, queue, self->organisation);
   if (!plan) return report(sitting, plan.error());
+  if (!sitting.json()) warn_of_its_own(**session, *found, queue, sitting.clock().now());
   if (plan->linked) return pass_on(sitting, *plan, found->case_id, queue);
 
   int code = 0;

@@ -388,5 +388,85 @@ TEST_F(TransferTest, NothingIsReadForAQueueThatNobodyCouldReadItIn) {
   EXPECT_EQ(broker_.size(), before);
 }
 
+TEST_F(TransferTest, WhatWasGivenUnderALinkedCaseThatEndedIsGivenAnewUnderTheNextOne) {
+  auto sender = connected("r.bellerive");
+  const auto report_id = send_report(*sender, report());
+  auto desk = connected("secretariat");
+  protocol::CaseItem item = item_of(report_id);
+  item.transmitted = {{"clir/89", transmits(*desk, report_id, "clir/89"), clock_.now()}};
+  auto given = gives(*desk, report_id, report_id, "clir/89");
+  ASSERT_TRUE(given.has_value()) << why(given);
+  flushed(*desk, given->id);
+  EXPECT_TRUE(plan(*desk, item, "clir/89").lacking.empty());
+  item.transmitted.clear();  // erased there: the broker names it no more
+  EXPECT_EQ(plan(*desk, item, "clir/89").lacking.size(), 1U);
+
+  clock_.advance(std::chrono::milliseconds(1));
+  item.transmitted = {{"clir/89", transmits(*desk, report_id, "clir/89"), clock_.now()}};
+  EXPECT_EQ(plan(*desk, item, "clir/89").lacking.size(), 1U) << "neither by its receipt nor by its header";
+  auto again = gives(*desk, report_id, report_id, "clir/89");
+  ASSERT_TRUE(again.has_value()) << why(again);
+  const client::TransferPlan between = plan(*desk, item, "clir/89");
+  EXPECT_TRUE(between.lacking.empty());
+  EXPECT_EQ(between.waiting, (std::vector<std::int64_t>{again->id}));
+  flushed(*desk, again->id);
+  const client::TransferPlan after = plan(*desk, item, "clir/89");
+  EXPECT_TRUE(after.lacking.empty());
+  EXPECT_TRUE(after.waiting.empty());
+}
+
+TEST_F(TransferTest, WhatWasGivenUnderAnotherCaseThatWasPassedOnToTheSameQueueDoesNotCount) {
+  auto sender = connected("r.bellerive");
+  const auto report_id = send_report(*sender, report());
+  const auto other_id = send_report(*sender, report("Sombreval"));
+  auto desk = connected("secretariat");
+  protocol::CaseItem item = item_of(report_id);
+  item.transmitted = {{"clir/89", transmits(*desk, report_id, "clir/89"), clock_.now()}};
+  auto given = gives(*desk, report_id, other_id, "clir/89");
+  ASSERT_TRUE(given.has_value()) << why(given);
+  EXPECT_EQ(plan(*desk, item, "clir/89").lacking.size(), 1U) << "while it waits";
+  flushed(*desk, given->id);
+  EXPECT_EQ(plan(*desk, item, "clir/89").lacking.size(), 1U) << "nor once it is receipted";
+}
+
+TEST_F(TransferTest, WhatWaitsOrWasRefusedIsNotSaidToBePassedOn) {
+  auto sender = connected("r.bellerive");
+  const auto report_id = send_report(*sender, report());
+  auto desk = connected("secretariat");
+  transmits(*desk, report_id, "clir/89");
+  client::Outbox outbox(desk->profile, clock_);
+  auto first = gives(*desk, report_id, report_id, "clir/89");
+  ASSERT_TRUE(first.has_value()) << why(first);
+  flushed(*desk, first->id);
+  auto second = gives(*desk, report_id, report_id, "clir/89");
+  ASSERT_TRUE(second.has_value()) << why(second);
+  const std::vector<std::int64_t> both{first->id, second->id};
+  auto now = client::passed_on(outbox, both);
+  ASSERT_TRUE(now.has_value());
+  EXPECT_EQ(std::tie(now->receipted, now->waiting, now->refused), std::make_tuple(1U, 1U, 0U));
+  broker_.refuse_submit = [](const protocol::Address&) -> std::optional<protocol::Refusal> {
+    return protocol::Refusal{Code::forbidden, "interdit.copie", 0};
+  };
+  ASSERT_TRUE(outbox.flush(*desk->session).has_value());
+  now = client::passed_on(outbox, both);
+  ASSERT_TRUE(now.has_value());
+  EXPECT_EQ(std::tie(now->receipted, now->waiting, now->refused), std::make_tuple(1U, 0U, 1U));
+}
+
+TEST_F(TransferTest, WhoSitsThereOfTheSendersOwnOfficeIsNamedToTheSecretariat) {
+  const auto there = [&](const char* organisation, const char* queue, UnixMillis at = spring) {
+    auto desk = connected("secretariat");
+    return client::seated_there(desk->session->directory(), organisation, queue, at);
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(there("bellerive", "clir/89"), Names());
+  EXPECT_EQ(there("", "clir/89"), Names());
+  world_.enrol("m.double", {protocol::Role::maire, protocol::Role::membre_clir}, "bellerive", "89024", {"clir/89"});
+  broker_.publish(world_.sign_version(spring));
+  EXPECT_EQ(there("bellerive", "clir/89"), Names{"m.double"});
+  EXPECT_EQ(there("bellerive", "ged/89"), Names());
+  EXPECT_EQ(there("clairval", "clir/89"), Names());
+}
+
 }  // namespace
 }  // namespace pli::testing
