@@ -112,6 +112,19 @@ struct ClientStore::Database {
     write.bind(4, version.verified_at.value);
     write.exec();
   }
+  static std::string former_secretariat(const std::string& id) { return "former_secretariat/" + id; }
+  /// Of the version held, before `next` takes its place.
+  void keep_former_secretariats(const KnownDirectory& next) {
+    SQLite::Statement read(sql, "SELECT entry FROM entry");
+    while (read.executeStep()) {
+      const Bytes bytes = blob(read.getColumn(0));
+      const auto entry = protocol::decode_entry(bytes);
+      if (!entry || entry->type != protocol::EntryType::member || next.member(entry->id) != nullptr) continue;
+      const auto member = protocol::read_member(*entry);
+      if (member && member->roles.has(protocol::Role::secretariat))
+        set_fact(former_secretariat(member->id).c_str(), bytes);
+    }
+  }
   std::optional<QueueState> queue(const std::string& name, bool& readable) {
     SQLite::Statement read(
         sql, "SELECT number, head, acknowledged, proven, handed_over, walk_from FROM queue WHERE name = ?");
@@ -498,6 +511,7 @@ Result<void> ClientStore::set_directory(const KnownDirectory& directory, const s
     db_->set_fact("directory_note", as_bytes(directory.verified().note()));
     db_->set_directory_place(place);
     db_->add_version(proven);
+    db_->keep_former_secretariats(directory);
     db_->sql.exec("DELETE FROM entry");
     SQLite::Statement write(db_->sql, "INSERT INTO entry (position, entry, proof) VALUES (?, ?, ?)");
     for (const ProvenEntry& entry : directory.entries()) {
@@ -518,6 +532,18 @@ Result<void> ClientStore::set_directory(const KnownDirectory& directory, const s
     }
     transaction.commit();
     return {};
+  });
+}
+
+Result<std::optional<protocol::Member>> ClientStore::former_secretariat(const std::string& id) const {
+  return guarded("reading a former secretariat", [&]() -> Result<std::optional<protocol::Member>> {
+    const auto kept = db_->fact(Database::former_secretariat(id).c_str());
+    if (!kept) return std::optional<protocol::Member>();
+    const auto entry = protocol::decode_entry(*kept);
+    if (!entry) return damaged("a former secretariat");
+    auto member = protocol::read_member(*entry);
+    if (!member) return damaged("a former secretariat");
+    return std::optional<protocol::Member>(std::move(*member));
   });
 }
 

@@ -168,6 +168,8 @@ class ClientStore {
   /// Of the version that is kept, where it still is `number`.
   [[nodiscard]] Result<void> set_directory_place(DirectoryNumber number, const DirectoryPlace& place,
                                                  const KnownVersion& version);
+  /// A member's entry as this profile last proved it, kept by set_directory() where a secretariat is shown no more.
+  [[nodiscard]] Result<std::optional<protocol::Member>> former_secretariat(const std::string& id) const;
   [[nodiscard]] Result<std::vector<KnownVersion>> directory_versions() const;    ///< oldest first
   [[nodiscard]] Result<std::vector<DirectoryChange>> directory_changes() const;  ///< not acknowledged yet
   [[nodiscard]] Result<void> acknowledge_directory_changes(DirectoryNumber up_to);

@@ -47,6 +47,11 @@ struct Part {
 /// What is to be thought of a sender of whom the directory shows neither key nor name.
 enum class Stranger { refused, to_be_vouched_for };
 
+bool is_instance_queue(std::string_view queue) {
+  const auto kind = protocol::queue_kind_of(queue);
+  return kind == protocol::QueueKind::ged || kind == protocol::QueueKind::clir || kind == protocol::QueueKind::cpraf;
+}
+
 /// By which a header is judged.
 struct Frame {
   const protocol::Invitation& invitation;
@@ -74,10 +79,32 @@ Outcome<Part> read_header(const protocol::ExchangeId& exchange, const Bytes& add
   return Part{nullptr, address_bytes, std::move(*address), *seal, signature, sender};
 }
 
-Outcome<Part> read_part(const protocol::AccessPart& wire, const Frame& frame) {
-  auto part = read_header(wire.exchange, wire.address, wire.seal, wire.signature, frame);
+bool was_in_force(SenderStatus status) { return status == SenderStatus::current || status == SenderStatus::former_key; }
+
+/// `arrival`: of the part, if this profile has received it. One proven then stays so once its signer is shown no more:
+/// the exchange id commits to his key.
+Outcome<Part> read_part(const protocol::AccessPart& wire, const Frame& frame, const Arrival* arrival = nullptr) {
+  const bool was_proven = arrival != nullptr && was_in_force(arrival->sender_status);
+  auto part = read_header(wire.exchange, wire.address, wire.seal, wire.signature, frame,
+                          was_proven ? Stranger::to_be_vouched_for : Stranger::refused);
   if (part) part->wire = &wire;
   return part;
+}
+
+/// Whether the signer of a part may speak for a sender whom the directory does not show: a secretariat, in force when
+/// the part was accepted, into an instance the reader sits in and the exchange was not sent to.
+bool may_vouch(const Part& part, const Arrival* arrival, const Part& original, const Frame& frame) {
+  const protocol::Member* reader = frame.directory.member(frame.invitation.member);
+  if (reader == nullptr || arrival == nullptr) return false;
+  const std::string& queue = part.address.queue;
+  const bool sits = std::find(reader->seats.begin(), reader->seats.end(), queue) != reader->seats.end();
+  if (!sits || queue == original.address.queue || !is_instance_queue(queue)) return false;
+  if (part.sender == nullptr)  // proven on arrival
+    return arrival->former_signer && arrival->former_signer->id == part.address.sender &&
+           arrival->former_signer->roles.has(protocol::Role::secretariat);
+  return part.sender->roles.has(protocol::Role::secretariat) &&
+         was_in_force(
+             frame.directory.sender_status(part.address.sender, part.address.sender_key, arrival->accepted_at));
 }
 
 /// The file key, if this way in has one for us.
@@ -319,6 +346,37 @@ Outcome<std::optional<protocol::QueueItem>> find_header(Session& session, const 
   return std::optional<protocol::QueueItem>(std::move(shown->items[0]));
 }
 
+/// What is recorded of the ways in that others added. Each stands in a queue of ours: one not received yet is looked
+/// for.
+Outcome<Arrivals> find_arrivals(Session& session, const protocol::ExchangeId& exchange, const protocol::Opened& opened,
+                                std::vector<Failure>& warnings) {
+  ClientStore& store = session.profile().store();
+  Arrivals out;
+  bool looked = false;
+  for (const protocol::AccessPart& part : opened.access) {
+    if (part.exchange == exchange) continue;
+    auto found = store.find_received(part.exchange);
+    if (found && !*found && !looked) {
+      looked = true;
+      auto view = Inbox(session).look();
+      if (!view) return view.error();
+      warnings.insert(warnings.end(), view->alarms.begin(), view->alarms.end());
+      found = store.find_received(part.exchange);
+    }
+    if (!found) return store_failure(found.error());
+    if (!*found || !(*found)->item.visible) continue;
+    Arrival arrival{(*found)->item.accepted_at, (*found)->sender, std::nullopt};
+    const auto address = protocol::decode_address(part.address);
+    if (address && session.directory().member(address->sender) == nullptr) {
+      auto former = store.former_secretariat(address->sender);
+      if (!former) return store_failure(former.error());
+      arrival.former_signer = std::move(*former);
+    }
+    out.emplace(part.exchange, std::move(arrival));
+  }
+  return out;
+}
+
 std::string describe(const protocol::ExchangeId& exchange, const protocol::Opened& opened, const Failure& failure) {
   std::string text = "pli-evidence/1\nfound " + code_text(failure) + "\nwhy " + failure.detail + "\nexchange " +
                      to_hex(exchange) + "\npayload-sha256 " + to_hex(crypto::sha256(opened.payload)) + "\n";
@@ -424,7 +482,7 @@ bool is_erased(const Failure& failure) {
 Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const protocol::ExchangeId& exchange,
                                        const std::optional<protocol::QueueItem>& header, const Keys& keys,
                                        const protocol::Invitation& invitation, const KnownDirectory& directory,
-                                       ReleaseSession& release) {
+                                       ReleaseSession& release, const Arrivals& arrivals) {
   const Frame frame{invitation, directory};
   const auto own = std::find_if(opened.access.begin(), opened.access.end(),
                                 [&](const protocol::AccessPart& part) { return part.exchange == exchange; });
@@ -456,7 +514,9 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
   for (const protocol::AccessPart& wire : opened.access) {
     if (file_key) break;
     if (wire.exchange == exchange) continue;
-    auto part = read_part(wire, frame);
+    const auto arrived = arrivals.find(wire.exchange);
+    const Arrival* arrival = arrived == arrivals.end() ? nullptr : &arrived->second;
+    auto part = read_part(wire, frame, arrival);
     if (!part) {
       remember(part.error());  // a way in that contradicts itself is said to be one, unless another way leads in
       continue;
@@ -465,7 +525,7 @@ Outcome<VerifiedContent> verify_opened(const protocol::Opened& opened, const pro
                               part->address.in_reply_to == exchange && part->seal.payload == original->seal.payload &&
                               part->seal.payload_size == original->seal.payload_size;
     // In the queue it was sent to, whoever sent it is shown to its members: there nobody else's word counts.
-    const bool speaks_for_sender = original->sender != nullptr || part->address.queue != original->address.queue;
+    const bool speaks_for_sender = original->sender != nullptr || may_vouch(*part, arrival, *original, frame);
     if (!gives_access || !speaks_for_sender) continue;
     try_part(*part);
     if (file_key) way_in = std::move(part->address);
@@ -526,8 +586,10 @@ Outcome<OpenedExchange> open_exchange(Session& session, const protocol::Exchange
     return fetched.error();
   auto header = find_header(session, exchange, *opened, out.warnings);
   if (!header) return header.error();
+  auto arrivals = find_arrivals(session, exchange, *opened, out.warnings);
+  if (!arrivals) return arrivals.error();
   auto content = verify_opened(*opened, exchange, *header, session.keys(), session.invitation(), session.directory(),
-                               session.release());
+                               session.release(), *arrivals);
   if (content) {
     auto form = protocol::Form::decode(content->plaintext.content);
     const char* differs = form ? difference(*form, content->address) : nullptr;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,6 +73,14 @@ struct OpenedExchange {
 /// `id`. Errors: local_store.
 [[nodiscard]] Outcome<protocol::ExchangeId> opens(const Profile& profile, const protocol::ExchangeId& id);
 
+/// What a profile recorded of an access part when its header came: the id commits to who signed it.
+struct Arrival {
+  UnixMillis accepted_at{};
+  SenderStatus sender_status = SenderStatus::unproven;  ///< by the directory held then
+  std::optional<protocol::Member> former_signer;        ///< as last proven, of a secretariat not shown any more
+};
+using Arrivals = std::map<protocol::ExchangeId, Arrival>;
+
 /// The checks alone, on what an `open` brought, all its parts present. Pure: no disk, no network. Tries the ways in one
 /// after another: the exchange's own, then those that `acces` exchanges added; the errors are those of the first,
 /// unless it merely has no stanza for us. `header` is the exchange's own where only added ways in came and a queue of
@@ -80,7 +89,8 @@ struct OpenedExchange {
                                                      const protocol::ExchangeId& exchange,
                                                      const std::optional<protocol::QueueItem>& header, const Keys& keys,
                                                      const protocol::Invitation& invitation,
-                                                     const KnownDirectory& directory, ReleaseSession& release);
+                                                     const KnownDirectory& directory, ReleaseSession& release,
+                                                     const Arrivals& arrivals);
 
 /// The code this failure is reported under (protocol::anomaly_codes): it says that an exchange or the broker was wrong,
 /// not the network or the disk. Empty: none. A log that shrank is reported as forked: of two notes, both signed, one is

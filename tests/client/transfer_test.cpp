@@ -343,7 +343,7 @@ TEST_F(TransferTest, P5InItsOwnQueueASenderIsShownOrUnproven) {
   bend_opened([&](protocol::Opened& seen) { reply = seen; });
   ASSERT_TRUE(opened(*newcomer, report_id).has_value());
   EXPECT_FAILS_WITH(client::verify_opened(*reply, report_id, std::nullopt, newcomer->keys,
-                                          newcomer->session->invitation(), *bare, newcomer->session->release()),
+                                          newcomer->session->invitation(), *bare, newcomer->session->release(), {}),
                     LocalCode::sender_unproven);
 }
 
@@ -466,6 +466,113 @@ TEST_F(TransferTest, WhoSitsThereOfTheSendersOwnOfficeIsNamedToTheSecretariat) {
   EXPECT_EQ(there("bellerive", "clir/89"), Names{"m.double"});
   EXPECT_EQ(there("bellerive", "ged/89"), Names());
   EXPECT_EQ(there("clairval", "clir/89"), Names());
+}
+
+TEST_F(TransferTest, P5OfAnotherDepartementsReportNobodyButASecretariatVouches) {
+  add_neighbour();
+  world_.enrol("ged.21.deux", {protocol::Role::membre_ged}, "gendarmerie-21", "21", {"ged/21"});
+  broker_.publish(world_.sign_version(spring));
+  const auto report_id = somebody_sends("r.bellerive", report());
+  auto desk = connected("secretariat");
+  transmits(*desk, report_id, "ged/21");
+  auto given = gives(*desk, report_id, report_id, "ged/21");
+  ASSERT_TRUE(given.has_value()) << why(given);
+  flushed(*desk, given->id);
+  // A colleague of the reader's, whom the directory does show.
+  auto colleague = connected("ged.21.deux");
+  auto his = gives(*colleague, report_id, report_id, "ged/21");
+  ASSERT_TRUE(his.has_value()) << why(his);
+  const auto part = flushed(*colleague, his->id);
+  auto reader = connected("ged.21");
+  EXPECT_TRUE(opened(*reader, report_id).has_value()) << "the secretariat vouches beside him";
+  bend_opened([&](protocol::Opened& reply) {
+    const auto others = std::remove_if(reply.access.begin(), reply.access.end(),
+                                       [&](const protocol::AccessPart& each) { return each.exchange != part; });
+    reply.access.erase(others, reply.access.end());
+  });
+  EXPECT_FAILS_WITH(opened(*reader, report_id), LocalCode::sender_unproven);
+}
+
+TEST_F(TransferTest, P5WhoWasRevokedOrOutOfHisTermWhenThePartWasAcceptedDoesNotVouch) {
+  add_neighbour();
+  const auto report_id = somebody_sends("r.bellerive", report());
+  auto desk = connected("secretariat");
+  transmits(*desk, report_id, "ged/21");
+  auto given = gives(*desk, report_id, report_id, "ged/21");
+  ASSERT_TRUE(given.has_value()) << why(given);
+  const auto part = flushed(*desk, given->id);
+  auto reader = connected("ged.21");
+  std::optional<protocol::Opened> reply;
+  bend_opened([&](protocol::Opened& seen) { reply = seen; });
+  auto read = opened(*reader, report_id);
+  ASSERT_TRUE(read.has_value()) << why(read);
+  EXPECT_TRUE(read->warnings.empty());
+
+  ASSERT_TRUE(world_.draft().revoke("secretariat", spring + std::chrono::hours(1)).has_value());
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(reader->session->refresh().has_value());
+  const client::KnownDirectory& directory = reader->session->directory();
+  const protocol::Member* signer = directory.member("secretariat");
+  ASSERT_NE(signer, nullptr);
+  const auto verified = [&](const client::Arrivals& arrivals) {
+    return client::verify_opened(*reply, report_id, std::nullopt, reader->keys, reader->session->invitation(),
+                                 directory, reader->session->release(), arrivals);
+  };
+  const auto accepted = [&](UnixMillis at) {
+    return client::Arrivals{{part, {at, client::SenderStatus::current, std::nullopt}}};
+  };
+  EXPECT_TRUE(verified(accepted(*signer->revoked_at - std::chrono::milliseconds(1))).has_value());
+  EXPECT_FAILS_WITH(verified(accepted(*signer->revoked_at)), LocalCode::sender_unproven);
+  EXPECT_FAILS_WITH(verified(accepted(signer->not_before - std::chrono::milliseconds(1))), LocalCode::sender_unproven);
+  EXPECT_FAILS_WITH(verified({}), LocalCode::sender_unproven) << "a part that stands in no queue of the reader's";
+}
+
+TEST_F(TransferTest, P5NobodyVouchesInAQueueTheReaderDoesNotSitIn) {
+  add_neighbour();
+  const auto report_id = somebody_sends("r.bellerive", report());
+  auto desk = connected("secretariat");
+  transmits(*desk, report_id, "ged/21");
+  auto given = gives(*desk, report_id, report_id, "ged/21");
+  ASSERT_TRUE(given.has_value()) << why(given);
+  const auto part = flushed(*desk, given->id);
+  auto reader = connected("ged.21");
+  std::optional<protocol::Opened> reply;
+  bend_opened([&](protocol::Opened& seen) { reply = seen; });
+  ASSERT_TRUE(opened(*reader, report_id).has_value());
+  ASSERT_TRUE(world_.draft().add_queue("clir/21", "21", "").has_value());
+  ASSERT_TRUE(world_.draft().change_seats("ged.21", {"clir/21"}).has_value());
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(reader->session->refresh().has_value());
+  const client::Arrivals arrivals{{part, {spring, client::SenderStatus::current, std::nullopt}}};
+  EXPECT_FAILS_WITH(client::verify_opened(*reply, report_id, std::nullopt, reader->keys, reader->session->invitation(),
+                                          reader->session->directory(), reader->session->release(), arrivals),
+                    LocalCode::sender_unproven);
+}
+
+TEST_F(TransferTest, P5WhatWasProvenWhenItCameStaysReadableOnceWhoPassedItOnIsShownNoMore) {
+  add_neighbour();
+  ASSERT_TRUE(world_.draft().change_seats("secretariat", {"ged/89", "clir/89"}).has_value());
+  broker_.publish(world_.sign_version(spring));
+  const auto report_id = somebody_sends("r.bellerive", report());
+  auto desk = connected("secretariat");
+  transmits(*desk, report_id, "ged/21");
+  auto given = gives(*desk, report_id, report_id, "ged/21");
+  ASSERT_TRUE(given.has_value()) << why(given);
+  flushed(*desk, given->id);
+  auto reader = connected("ged.21");
+  ASSERT_TRUE(client::Inbox(*reader->session).look().has_value());
+  ASSERT_TRUE(world_.draft().change_seats("secretariat", {}).has_value());
+  broker_.publish(world_.sign_version(spring));
+  ASSERT_TRUE(reader->session->refresh().has_value());
+  ASSERT_EQ(reader->session->directory().member("secretariat"), nullptr);
+  auto read = opened(*reader, report_id);
+  ASSERT_TRUE(read.has_value()) << why(read);
+  EXPECT_TRUE(read->content.vouched);
+  EXPECT_EQ(read->content.way_in->sender, "secretariat");
+
+  // An unknown key gains nothing by it: what this profile did not prove when it came is not proven now.
+  auto late = connected("ged.21");
+  EXPECT_FAILS_WITH(opened(*late, report_id), LocalCode::sender_unproven);
 }
 
 }  // namespace
