@@ -185,6 +185,11 @@ bool is_standing(Kind kind) {
          is_transmission(kind);
 }
 
+/// Acts of a case that leave it where it is: a refusal names the kind, for there is no state to come to.
+bool is_beside(Kind kind) {
+  return is_transmission(kind) || kind == Kind::information_nominative || kind == Kind::agrement;
+}
+
 bool starts_at(const CaseRow& row, const CaseFacts& facts) {
   return row.from == facts.state && (row.resumes == S::none || row.resumes == facts.resumes) && holds(facts, row.need);
 }
@@ -235,7 +240,7 @@ bool was_a_step(CaseState from, Kind kind) { return from == CaseState::recu && k
 std::string illegal_step(const CaseFacts& facts, Kind kind, std::string_view finding, CaseSide side, bool told) {
   CaseState to = CaseState::none;
   for (const CaseRow& row : case_table()) {
-    if (row.kind != kind || row.finding != finding || is_standing(kind)) continue;
+    if (row.kind != kind || row.finding != finding || is_standing(kind) || is_beside(kind)) continue;
     to = row.to;
     break;
   }

@@ -399,8 +399,10 @@ std::string blank_form(Kind kind, Comments comments) {
   std::string out;
   if (comments == Comments::with) {
     out += "// " + std::string(row.french) + " : " + std::string(route_of(kind)) + "\n";
-    out += "// Remplissez, puis : pli send " + std::string(row.name) + ".json" +
-           (row.names_case ? " --case NUMERO" : "") +
+    out += "// Remplissez, puis : " +
+           (kind == Kind::information_nominative
+                ? "pli case inform NUMERO " + std::string(row.name) + ".json"
+                : "pli send " + std::string(row.name) + ".json" + (row.names_case ? " --case NUMERO" : "")) +
            "\n// Partout où vous ne savez pas : inconnu. Ces commentaires peuvent rester.\n";
   }
   writer.put({0, "type", "Type"}, Need::required, "ne le changez pas", "\"" + std::string(row.name) + "\"");

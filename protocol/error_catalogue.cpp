@@ -100,14 +100,14 @@ constexpr std::array<CodeRow, 18> code_rows = {{
      "CHARTER_REQUIRED",
      {"Cette information ne peut être donnée que sous une charte de confidentialité en vigueur, signée par le "
       "préfet, le maire et le procureur.",
-      "Demandez à l'interlocuteur à la préfecture où en est la charte de la commune.",
+      "L'autorité du contrat l'inscrit à l'annuaire, puis la publie ; demandez-lui où en est la charte de la commune.",
       "No charter between préfet, maire and procureur is in force.",
       "Publish a directory version with a valid charter entry first."}},
     {Code::agreement_missing,
      "AGREEMENT_MISSING",
-     {"Il manque un des deux accords exigés pour cette information nominative : celui du service et celui du "
-      "parquet.",
-      "Attendez que les deux accords soient enregistrés. La préfecture peut vous dire lequel manque.",
+     {"Il manque un des deux accords exigés pour cette information nominative, celui d'un service ou celui du "
+      "parquet, ou l'un d'eux est un refus.",
+      "Le secrétariat lit les avis donnés avec « pli case show » et « pli open », et attend celui qui manque.",
       "Two signed agreements naming the exchange, by distinct persons, roles and organisations, are not both "
       "there.",
       "Wait for the missing `agrement` exchange."}},
@@ -410,7 +410,22 @@ constexpr Texts complement_too_late = {
     "Ce dossier n'accepte plus de complément ni de rectification.",
     "Si un fait nouveau le justifie, faites un nouveau signalement. En cas d'urgence, appelez le 17 ou le 112.",
     "The case has ended; complements and rectifications are no longer taken.", "Open a new case."};
+constexpr Texts passed_on_too_early = {
+    "On ne transmet que ce que quelqu'un de l'instance a lu, et rien d'un dossier retiré ou effacé.",
+    "Ouvrez d'abord le dossier avec « pli open ».", "A case is passed on after an opening by the instance.",
+    "Open an exchange of the case first."};
+constexpr Texts informed_too_early = {
+    "Une information nominative, et l'accord qu'on y donne, viennent après l'avis de recevabilité, dans un dossier lu.",
+    "Regardez avec « pli case show » où en est le dossier ; l'avis se donne avec « pli case receive ».",
+    "It follows an opening and the finding that the case is in scope or out of it.", "Take these steps first."};
+constexpr Texts already_there = {"C'est déjà fait : le dossier en est là.",
+                                 "Il n'y a rien à refaire ; « pli case show » dit où en est le dossier.",
+                                 "The case stands where this step would lead.", "Nothing is left to do of it."};
 constexpr auto transition_rows = std::to_array<SubjectRow>({
+    {"transmission", passed_on_too_early},
+    {"orientation_cpraf", passed_on_too_early},
+    {"information_nominative", informed_too_early},
+    {"agrement", informed_too_early},
     {"recevable", finding_too_early},
     {"hors_perimetre", finding_too_early},
     {"a_l_ordre_du_jour", agenda_too_early},
@@ -476,8 +491,8 @@ constexpr std::array<LocalRow, 43> local_rows = {{
     {LocalCode::unreachable,
      "unreachable",
      {"Le serveur ne répond pas.",
-      "Vérifiez la connexion au réseau, puis réessayez. Rien n'est perdu. En cas d'urgence, appelez le 17 ou le "
-      "112.",
+      "Vérifiez la connexion au réseau. Ce qui est dans la boîte d'envoi (« pli outbox list ») y reste et partira ; "
+      "toute autre commande est à refaire. En cas d'urgence, appelez le 17 ou le 112.",
       "The broker did not answer in time.", "Check the network, the endpoint and the broker's health."}},
     {LocalCode::wrong_broker_key,
      "wrong_broker_key",
@@ -757,7 +772,12 @@ const Texts* specific_texts(const Refusal& refusal) {
     case Code::erased: return find_subject(erased_rows, refusal.subject);
     case Code::agreement_missing: return find_subject(forbidden_rows, refusal.subject);
     case Code::too_large: return find_subject(too_large_rows, refusal.subject);
-    case Code::illegal_transition: return find_subject(transition_rows, wanted_step(refusal.subject));
+    case Code::illegal_transition: {
+      const std::size_t comma = refusal.subject.find(',');
+      const std::string_view to = wanted_step(refusal.subject);
+      if (comma != std::string::npos && to == std::string_view(refusal.subject).substr(0, comma)) return &already_there;
+      return find_subject(transition_rows, to);
+    }
     default: return nullptr;
   }
 }

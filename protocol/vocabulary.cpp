@@ -46,7 +46,7 @@ constexpr std::array<KindRow, 25> kinds = {{
     {Kind::report_du_retour, "report_du_retour", LeafType::modification, no, names, "Report du retour d'information"},
     {Kind::transmission, "transmission", LeafType::transfert, no, names, "Transmission"},
     {Kind::orientation_cpraf, "orientation_cpraf", LeafType::transfert, no, names, "Orientation vers la CPRAF"},
-    {Kind::agrement, "agrement", LeafType::agrement, no, names, "Accord"},
+    {Kind::agrement, "agrement", LeafType::agrement, no, names, "Accord ou refus"},
     {Kind::inscription, "inscription", LeafType::modification, no, names, "Inscription à l'ordre du jour"},
     {Kind::decision, "decision", LeafType::modification, no, names, "Décision"},
     {Kind::cloture, "cloture", LeafType::modification, no, names, "Clôture"},

@@ -146,7 +146,7 @@ std::optional<std::string> seance_for(const Sitting& sitting, const KnownDirecto
     say("Séance du " + french_day(*day) + " (" + item.queue + "), la prochaine du calendrier.");
   else if (!usual)
     warn("Attention : le " + french_day(*day) + " n'est pas un jour de séance de " + item.queue +
-         " ; inscrit comme séance extraordinaire.");
+         " ; ce serait une séance extraordinaire.");
   return iso_day(*day);
 }
 

@@ -326,8 +326,10 @@ void add_case(CLI::App& app, Sitting& sitting, Verdict& verdict) {
     }
     verb->footer(footer);
     verb->callback([&sitting, &verdict, &each, ids, typed] {
-      for (const std::string& one : *ids)
+      for (const std::string& one : *ids) {
+        if (ids->size() > 1 && !sitting.json()) say("Dossier " + one + " :");
         verdict.exit_code = std::max(verdict.exit_code, take_step(sitting, each, one, *typed));
+      }
     });
   }
 

@@ -18,6 +18,7 @@
 #include "crypto/age_open.hpp"
 #include "protocol/contract.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/policy.hpp"
 #include "protocol/printable.hpp"
 
 namespace pli::client::command {
@@ -178,6 +179,17 @@ int enrol(Sitting& sitting, const EnrolOptions& options) {
     return 0;
   }
   say((card->renews ? "Renewed " : "Enrolled ") + member + ".");
+  const protocol::Member* entered = authority->directory().member(member);
+  if (entered != nullptr && entered->seats.empty() && !entered->roles.has(Role::operateur))
+    warn("He sits in no queue and will be shown nothing: enrol him with --seat.");
+  const auto queues = authority->directory().queues();
+  if (entered != nullptr && std::none_of(queues.begin(), queues.end(), [&](const protocol::Queue* queue) {
+        return queue->kind == protocol::QueueKind::audit && (protocol::covers(queue->territory, entered->territory) ||
+                                                             protocol::covers(entered->territory, queue->territory));
+      }))
+    warn("Nobody of territory " + entered->territory +
+         " can use the directory before it names auditors for it: enrol an auditeur with --seat audit/" +
+         entered->territory + " --territory " + entered->territory + ".");
   say("Invitation: " + path.string() + ", fingerprint " + protocol::fingerprint(text) + " (to be read aloud)");
   say("In force once signed and published: pli directory sign, then pli directory publish");
   return 0;
@@ -770,7 +782,9 @@ void add_directory(CLI::App& app, Sitting& sitting, Verdict& verdict) {
       "--organisation", who->organisation,
       "SIREN or another token of the organisation; needed for a new member. Of a référent or maire: a party's");
   verb->add_option("--role", who->roles, "Role; may be given several times")->allow_extra_args(false);
-  verb->add_option("--seat", who->seats, "Queue he sits in (default: by role); may be given several times")
+  verb->add_option("--seat", who->seats,
+                   "Queue he sits in (default: by role; a service and a parquet have none: --seat ged/89); may be "
+                   "given several times")
       ->allow_extra_args(false);
   verb->add_option("--territory", who->territory,
                    "Département or commune code that INSEE knows (default: the contract's)");

@@ -339,6 +339,7 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& named, const OpenOpti
   }
   say("──── " + short_id(id) + " — de " + address.sender + french(opened->sender_status) +
       (label.empty() ? "" : ", " + protocol::printable(label)) + ", " + paris_minute(address.created_at) + " ────");
+  if (case_id != Digest{} && case_id != id) say("Dossier " + short_id(case_id));
   if (in_person) {
     say("Remise en personne par " + way_in->sender + ", sous la charte de confidentialité. Elle ne se transmet à");
     say("personne, pas même à vos collaborateurs, et ne se copie pas.");
@@ -348,6 +349,12 @@ int open_one(Sitting& sitting, const protocol::ExchangeId& named, const OpenOpti
     say("Transmis à " + way_in->queue + " par " + way_in->sender + ".");
   say(opened->form ? opened->form->to_french_text()
                    : "(cet envoi ne porte pas de formulaire lisible par cette version)");
+  if (opened->form && opened->form->kind() == protocol::Kind::demande_de_complement) {
+    const bool consent = opened->form->to_json().find("accord_de_transmission") != std::string::npos;
+    say("Pour répondre : pli case " +
+        (consent ? "agree " + short_id(case_id) + " --opinion accord (ou refus)"
+                 : "answer " + short_id(case_id) + " complement.json (à remplir : pli form show complement)"));
+  }
   if (!changes) {
     warn("Ce qui change n'est pas montré : l'envoi corrigé n'a pas pu être ouvert.");
     (void)report(sitting, changes.error());

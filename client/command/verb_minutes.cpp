@@ -174,7 +174,9 @@ int minutes(Sitting& sitting, const MinutesOptions& options) {
     say("  Non scellé pour " + std::to_string(kept_out) +
         (kept_out == 1 ? " secrétaire qui s'est récusé" : " secrétaires qui se sont récusés") +
         " d'un de ces dossiers, ou qui en est l'auteur.");
-  say("  Pour le lire : pli unseal -i IDENTITÉ " + options.out.string());
+  say("  Pour le lire : pli unseal -i " + ((*session)->profile().folder() / "identity.age").string() + " " +
+      options.out.string());
+  say("  (la dernière ligne est pour les logiciels)");
   return code;
 }
 

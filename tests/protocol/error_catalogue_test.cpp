@@ -37,7 +37,8 @@ std::vector<Refusal> all_refusals() {
     out.push_back({Code::invalid, field, 0});
   for (const char* step : {"recu,decide,demande_de_complement", "recu,retour", "clos,complement", "recu,recevable",
                            "recu,a_l_ordre_du_jour", "recevable,en_evaluation", "decide,clos,retour",
-                           "decide,complement_demande", "en_cours_d_examen,examen_termine,complement"})
+                           "decide,complement_demande", "en_cours_d_examen,examen_termine,complement", "clos,clos",
+                           "recu,transmission", "recu,information_nominative,recevabilite"})
     out.push_back({Code::illegal_transition, step, 0});
   out.push_back({Code::agreement_missing, "interdit.sans.accord", 0});
   out.push_back({Code::agreement_missing, "accord.servi", 0});
@@ -245,6 +246,14 @@ TEST(ErrorCatalogue, HasATextForEveryFieldTheBrokerCallsInvalid) {
 TEST(ErrorCatalogue, SaysOfAnErasedRecordThatTheReceiptStillStands) {
   EXPECT_NE(explain({Code::erased, "journal", 0}, Language::french).cause,
             explain({Code::erased, "terme", 0}, Language::french).cause);
+}
+
+TEST(ErrorCatalogue, OfAStepTakenTwiceSaysThatItIsDone) {
+  for (const char* step : {"clos,clos", "retour_effectue,retour_effectue,cloture", "recevable,recevable"})
+    EXPECT_NE(explain({Code::illegal_transition, step, 0}, Language::french).cause.find("déjà fait"), std::string::npos)
+        << step;
+  EXPECT_EQ(explain({Code::illegal_transition, "decide,clos", 0}, Language::french).cause.find("déjà fait"),
+            std::string::npos);
 }
 
 TEST(ErrorCatalogue, ExplainsASubjectItDoesNotKnowInGeneral) {
