@@ -20,7 +20,7 @@
 
 namespace pli::protocol {
 
-/// Entry types. Later issues add rows (charte, policy…), not layouts.
+/// Entry types: new ones are new rows, not layouts.
 enum class EntryType : std::uint8_t { contrat = 1, queue = 2, member = 3, charte = 4, policy = 5, outil = 6 };
 [[nodiscard]] std::string_view text_of(EntryType type);
 
