@@ -87,11 +87,11 @@ struct Logged {
 /// What rights over one exchange depend on, besides the member.
 struct ExchangeFacts {
   const protocol::Queue* queue = nullptr;  ///< as the directory has it now; null when it has none
-  QueueKey opens_in;                       ///< the same queue's row: whose parts `rosters` are of
+  QueueKey opens_in;                       ///< the same queue's row: whose parts, in that case, `rosters` are of
   std::optional<protocol::Kind> kind;
   std::optional<CaseRow> case_row;
   std::string_view case_queue;                            ///< the instance's name
-  std::vector<std::shared_ptr<const RosterRow>> rosters;  ///< of its parts in that queue: its own, and those added
+  std::vector<std::shared_ptr<const RosterRow>> rosters;  ///< of its parts in that queue and case: its own, those added
   std::vector<std::string> handling;                      ///< its sender's conditions; an access part inherits them
   protocol::Conditions contract{};                        ///< of a submission: how it stands to the contract
   protocol::Conditions passing{};                         ///< and to whoever sent what it passes on
@@ -291,6 +291,8 @@ class CoreState final : public Core {
   /// Cases that transmissions of this one opened and that stand.
   [[nodiscard]] std::vector<CaseRow> linked_to(const CaseRow& row) const;
   [[nodiscard]] std::optional<CaseRow> linked_in(const CaseRow& row, std::string_view queue) const;
+  /// Whether it, or a case that stands below it, is of that instance. No deeper than `transfers_chain_max`.
+  [[nodiscard]] bool stands_in(const CaseRow& row, std::string_view queue) const;
   /// What stands against passing the case on to this queue, but for who asks.
   [[nodiscard]] std::optional<Denial> refuse_transmission(const CaseRow& row, protocol::Kind kind,
                                                           const protocol::Queue& to) const;

@@ -151,11 +151,11 @@ ExchangeFacts CoreState::facts_in(const ExchangeRow& row, QueueKey queue, Exchan
   if (const protocol::KindRow* kind = protocol::row_of_number(row.kind)) facts.kind = kind->kind;
   if (of_case.value != 0) facts.case_row = store_.case_file(of_case);
   if (facts.case_row) facts.case_queue = queue_name(facts.case_row->queue);
-  if (queue == row.queue) facts.rosters.push_back(roster(row.roster));
+  if (queue == row.queue && of_case == row.case_number) facts.rosters.push_back(roster(row.roster));
   for (const AccessRow& part : store_.access(row.number)) {
     if (part.number == row.number) continue;
-    if (const auto added = store_.exchange(part.number); added && added->queue == queue)
-      facts.rosters.push_back(roster(added->roster));
+    const auto added = store_.exchange(part.number);
+    if (added && added->queue == queue && added->case_number == of_case) facts.rosters.push_back(roster(added->roster));
   }
   facts.handling = handling_of(row);
   // What the report's sender asked for binds whoever is told that it was passed on.
@@ -187,7 +187,8 @@ ExchangeFacts CoreState::facts_for(const protocol::Member& member, const Exchang
 }
 
 bool CoreState::lets_in(const protocol::Member& member, const Part& part, const ExchangeFacts& facts) const {
-  if (part.exchange.queue != facts.opens_in) return false;
+  const ExchangeNumber of_case = facts.case_row ? facts.case_row->number : ExchangeNumber{};
+  if (part.exchange.queue != facts.opens_in || part.exchange.case_number != of_case) return false;
   const auto readers = roster(part.exchange.roster);
   return readers && on_roster(member, *readers);
 }
@@ -209,6 +210,12 @@ std::vector<CaseRow> CoreState::linked_to(const CaseRow& row) const {
         linked && static_cast<protocol::CaseState>(linked->state) != protocol::CaseState::efface)
       out.push_back(*std::move(linked));
   return out;
+}
+
+bool CoreState::stands_in(const CaseRow& row, std::string_view queue) const {
+  if (queue_name(row.queue) == queue) return true;
+  const std::vector<CaseRow> linked = linked_to(row);
+  return std::any_of(linked.begin(), linked.end(), [&](const CaseRow& each) { return stands_in(each, queue); });
 }
 
 bool CoreState::is_read_in(const ExchangeRow& row, const CaseRow& of_case) const {

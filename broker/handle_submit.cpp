@@ -179,14 +179,16 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   const bool transmits = protocol::is_transmission(kind);
   const bool gives = is_access && queue->kind == QueueKind::person;  // to a maire in person
   const bool passes_on = is_access && !gives && facts.case_row && queue->id != facts.case_queue;
+  bool answers_here = false;  // it opens what a linked case sent to the one that passed it on
   if (is_access) {
     if (!answered) return deny(Code::invalid, "in_reply_to");
     if (answered->erased) return deny(Code::erased, "terme");
     const bool read_here = is_read_in(*answered, *facts.case_row);
-    const bool answers_here = !passes_on && answered->queue == facts.case_row->queue && answered_facts.case_row &&
-                              answered_facts.case_row->origin == facts.case_row->number;
+    answers_here = !passes_on && answered->queue == facts.case_row->queue && answered_facts.case_row &&
+                   answered_facts.case_row->origin == facts.case_row->number;
     if (!read_here && !answers_here) return deny(Code::invalid, "in_reply_to");
-    const ExchangeFacts here = facts_in(*answered, facts.case_row->queue, facts.case_row->number);
+    const ExchangeFacts here =
+        facts_in(*answered, facts.case_row->queue, answers_here ? answered->case_number : facts.case_row->number);
     facts.queue = gives ? queue : here.queue;
     facts.rosters = here.rosters;
     facts.handling = here.handling;
@@ -240,8 +242,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
         !passed_here && (queue->kind != QueueKind::org || queue->organisation == facts.case_row->organisation);
     if (is_instance(queue->kind) ? queue->id != addressee : !to_party) return deny(Code::invalid, "queue");
     // What answers it is of the linked case, and so is what lets others read it.
-    if (is_access && answered_facts.case_row && answered_facts.case_row->origin == facts.case_row->number)
-      facts.case_row = answered_facts.case_row;
+    if (answers_here) facts.case_row = answered_facts.case_row;
   }
   if (gives)
     if (auto refused = refuse_nominative(*answered, *facts.case_row, *queue, now)) return *std::move(refused);
@@ -273,11 +274,14 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     const auto original_address = protocol::decode_address(answered->address);
     if (!address.handling.empty() && (!original_address || address.handling != original_address->handling))
       return deny(Code::invalid, "handling");
-    // Of one queue: what was passed on elsewhere takes no place here.
+    // Of one queue and case: what was passed on elsewhere takes no place here.
     std::vector<Part> parts = parts_of(*answered);
     const QueueState* there = find_queue(queue->id);
     parts.erase(std::remove_if(parts.begin(), parts.end(),
-                               [&](const Part& part) { return !there || part.exchange.queue != there->key; }),
+                               [&](const Part& part) {
+                                 return !there || part.exchange.queue != there->key ||
+                                        part.exchange.case_number != facts.case_row->number;
+                               }),
                 parts.end());
     if (parts.size() >= protocol::access_parts_max) return deny(Code::too_large, "recipients");
     // Nobody here can tell a part that opens nothing: whoever makes many must not use up the others' places.
@@ -441,10 +445,11 @@ std::optional<Denial> CoreState::refuse_transmission(const CaseRow& row, Kind ki
   const protocol::Queue* from = directory_->queue(queue_name(row.queue));
   if (from == nullptr || to.id == from->id) return deny(Code::invalid, "queue");
   if (kind == Kind::orientation_cpraf && to.territory != from->territory) return deny(Code::invalid, "queue");
-  // What stands there is added to by access parts; a second case about the same would be evaluated twice.
-  if (linked_in(row, to.id)) return deny(Code::invalid, "queue");
-  if (linked_to(row).size() >= protocol::case_transmissions_max ||
-      origins_of(row).size() >= protocol::transfers_chain_max)
+  // What stands there is added to by access parts; a second case about the same report would be evaluated twice,
+  // whichever way it came.
+  const std::vector<CaseRow> origins = origins_of(row);
+  if (stands_in(origins.empty() ? row : origins.back(), to.id)) return deny(Code::invalid, "queue");
+  if (linked_to(row).size() >= protocol::case_transmissions_max || origins.size() >= protocol::transfers_chain_max)
     return deny(Code::too_large, "transfers");
   return std::nullopt;
 }

@@ -446,6 +446,50 @@ TEST_F(Transfers, AReportGoesOnFromThereThroughThePartThatWasGiven) {
   expect_whole();
 }
 
+TEST_F(Transfers, AReportStandsOnceInAnInstanceWhicheverWayItCameThere) {
+  const Passed dossier = passed();
+  ASSERT_EQ(refusal_in(open("ged21.secretariat", dossier.report.id)), "");
+  const auto sent_on = [&](const std::string& to) {
+    return step(Kind::transmission, "ged21.secretariat", to, dossier.transmission.id);
+  };
+  EXPECT_EQ(refused(sent_on("ged/89")), "INVALID(queue)") << "back to where it came from";
+  const Sealed further = accept(sent_on("clir/89"));
+  EXPECT_EQ(refused(transmission(dossier.report.id, "clir/89")), "INVALID(queue)") << "it stands there by another way";
+  accept(transmission(dossier.report.id, "cpraf/89"));
+  EXPECT_EQ(pass_on(dossier.report, dossier.report.id, "clir/89"), "INVALID(queue)");
+  // Once that is erased it may come again.
+  for (const char* member : {"secretariat", "parquet.1"}) {
+    Draft draft = step(Kind::demande_effacement, member, "clir/89", further.id);
+    draft.attributes = {{"code", "droit_des_personnes"}};
+    accept(draft);
+  }
+  house.tick();
+  ASSERT_TRUE(is_erased(further.id));
+  EXPECT_EQ(refused(transmission(dossier.report.id, "clir/89")), "");
+  EXPECT_EQ(refused(sent_on("clir/89")), "INVALID(queue)");
+  expect_whole();
+}
+
+TEST_F(Transfers, AnAccessPartOpensNothingForACaseThatItDoesNotStandIn) {
+  const Sealed first = report();
+  const Sealed other = report();
+  EXPECT_EQ(refusal_in(publish(department.enrol("ged.9", "service-9", {Role::membre_ged}, {"ged/89"}, "89"))), "");
+  const Sealed part = department.seal_access_to("ged/89", first.id, "ged.1", first, house.now);
+  ASSERT_EQ(refusal_in(submit(part)), "");
+  ASSERT_EQ(refusal_in(open("ged.9", first.id)), "");
+  const std::uint64_t made = house.store().find_exchange(part.id)->number.value;
+  const std::uint64_t elsewhere = house.store().find_exchange(other.id)->number.value;
+  house.close();
+  run_sql(house.database(),
+          "UPDATE exchange SET case_number = " + std::to_string(elsewhere) + " WHERE number = " + std::to_string(made));
+  house.restart();
+  EXPECT_EQ(refusal_in(open("ged.9", first.id)), "FORBIDDEN(defaut)");
+  EXPECT_EQ(std::get<protocol::Opened>(open("ged.1", first.id)).access.size(), 1U);
+  for (std::size_t i = 0; i < protocol::access_parts_per_sender_max; ++i)
+    EXPECT_EQ(pass_on(first, first.id, "ged/89", "ged.1"), "") << "nor does it take a place in this one";
+  EXPECT_EQ(pass_on(first, first.id, "ged/89", "ged.1"), "TOO_LARGE(recipients)");
+}
+
 TEST_F(Transfers, OneInstanceTakesNoPlacesOfAnotherAmongTheAccessPartsOfAReport) {
   const Passed dossier = passed();
   accept(transmission(dossier.report.id, "clir/89"));
@@ -640,6 +684,8 @@ TEST_F(ManyInstances, AReportGoesThroughEightTransmissionsAndNoMore) {
     at_last = sent.id;
   }
   EXPECT_EQ(refused(transmission(at_last, name(protocol::transfers_chain_max))), "TOO_LARGE(transfers)");
+  EXPECT_EQ(refused(transmission(first.id, name(protocol::transfers_chain_max - 1))), "INVALID(queue)");
+  EXPECT_EQ(refused(transmission(at_last, "ged/89")), "INVALID(queue)");
   expect_whole();
 }
 
