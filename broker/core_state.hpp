@@ -237,6 +237,9 @@ class CoreState final : public Core {
                    const protocol::Member& sender) const;
   void show_links(const CaseRow& row, protocol::CaseItem& item) const;
   void show_terms(const CaseRow& row, UnixMillis now, protocol::CaseItem& item) const;
+  /// When what its instance holds goes, as things stand: it waits for all that was passed on of it, but not past its
+  /// ceiling.
+  [[nodiscard]] UnixMillis stands_until(const CaseRow& row) const;
   [[nodiscard]] Outcome prove_erasure(const ExchangeRow& row, bool published) const;
   void record_terms(Batch& batch);
   /// Errors: io_error (the lease file).

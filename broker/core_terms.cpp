@@ -73,15 +73,16 @@ void CoreState::show_terms(const CaseRow& row, UnixMillis now, protocol::CaseIte
     item.noticed = item.term.value != 0 && now >= item.term - protocol::term_notice;
     return;
   }
-  item.term = protocol::erased_at(times, settings_.terms, term.held_until);
-  // It waits for what was passed on of it, as things stand there.
-  for (const CaseRow& linked : linked_to(row)) {
-    const CaseTermRow its = store_.case_term(linked.number);
-    item.term = std::max(item.term, protocol::erased_at(times_of(linked, its), settings_.terms, its.held_until));
-  }
-  item.term = std::min(item.term, protocol::ceiling_of(row.opened_at));
+  item.term = stands_until(row);
   item.noticed = times.noticed_at.value != 0;
   item.held = term.held_until > now;
+}
+
+UnixMillis CoreState::stands_until(const CaseRow& row) const {
+  const CaseTermRow term = store_.case_term(row.number);
+  UnixMillis until = protocol::erased_at(times_of(row, term), settings_.terms, term.held_until);
+  for (const CaseRow& linked : linked_to(row)) until = std::max(until, stands_until(linked));
+  return std::min(until, protocol::ceiling_of(row.opened_at));
 }
 
 void CoreState::record_terms(Batch& batch) {

@@ -43,7 +43,8 @@ Result<TermList> read_terms(const std::filesystem::path& file, const protocol::T
         voices.push_back({requests.getColumn(0).getString(), {requests.getColumn(1).getInt64()}});
       return protocol::is_erasure_agreed(voices, now);
     };
-    // Of the cases linked to one, which come after it: until when they stand, and until when one of them is held.
+    // Of the cases linked to one, which come after it: until when they and those linked to them stand, and until when
+    // one of them is held.
     struct Linked {
       UnixMillis erased_at{};
       UnixMillis held_until{};
@@ -81,7 +82,7 @@ Result<TermList> read_terms(const std::filesystem::path& file, const protocol::T
       const UnixMillis term = waits ? std::min(std::max(own, linked->second.erased_at), ceiling) : own;
       if (origin != 0) {
         Linked& of_origin = linked_to[origin];
-        of_origin.erased_at = std::max(of_origin.erased_at, own);
+        of_origin.erased_at = std::max(of_origin.erased_at, term);
         of_origin.held_until = std::max(of_origin.held_until, held_until);
       }
       const bool early = now >= held_until && is_asked_for(number);

@@ -574,6 +574,41 @@ TEST_F(Transfers, P9ACaseWaitsAtItsTermForTheOneLinkedToItButNotItsCollectivites
   expect_whole();
 }
 
+TEST_F(Transfers, P9ACaseWaitsForAllThatCameOfItAndSaysUntilWhen) {
+  const Passed dossier = passed("clir/89");
+  ASSERT_EQ(refusal_in(open("clir.1", dossier.report.id)), "");
+  const Sealed further = accept(transmission(dossier.transmission.id));
+  ASSERT_EQ(pass_on(dossier.report, dossier.transmission.id), "");
+  ASSERT_EQ(refusal_in(open("ged21.1", dossier.report.id)), "");
+  close(dossier.report.id, "secretariat", "ged/89", org());
+  close(dossier.transmission.id, "secretariat", "clir/89", "ged/89");
+  const std::vector<Digest> near = {dossier.report.id, dossier.transmission.id};
+  const auto expect_until = [&](UnixMillis end) {
+    const auto lines = broker::read_terms(house.database(), house.settings().terms, house.now);
+    ASSERT_TRUE(lines.has_value());
+    for (const Digest& id : near) {
+      EXPECT_EQ(listed("secretariat", id)->term, end);
+      const auto line = std::find_if(lines->lines.begin(), lines->lines.end(),
+                                     [&](const broker::TermLine& each) { return each.case_id == id; });
+      ASSERT_NE(line, lines->lines.end());
+      EXPECT_EQ(line->erased_at, end);
+      EXPECT_FALSE(line->due);
+    }
+  };
+  at(month_start(202607) - 14 * day);
+  expect_until(month_start(203101));
+  at(month_start(202607));
+  for (const Digest& id : near) EXPECT_FALSE(is_erased(id));
+  close(further.id, "ged21.secretariat", "ged/21", "clir/89");
+  at(month_start(202701) - 14 * day);
+  expect_until(month_start(202701));
+  at(month_start(202701));
+  for (int look = 0; look < 2; ++look) house.tick();  // each waits for the one below it
+  for (const Digest& id : near) EXPECT_TRUE(is_erased(id));
+  EXPECT_TRUE(is_erased(further.id));
+  expect_whole();
+}
+
 TEST_F(Transfers, P9AtItsCeilingACaseTakesWhatWasPassedOnOfItWithIt) {
   const Passed dossier = passed("clir/89");
   ASSERT_EQ(refusal_in(open("clir.1", dossier.report.id)), "");
