@@ -621,7 +621,7 @@ class Checker {
       const auto said = erasure_said(number);
       expect(said ? erased && *said == id : !erased || is_erased_again(id), "exchange.erased", where);
       if (case_number != 0 && follow_cases_ && !erased && !protocol::is_party_copy(seen.name, kind))
-        ++cases_[case_number].held;
+        ++held_by(case_number, number_at(rows, 6)).held;
       if (erased) continue;
       const ByteView address_bytes = blob_at(rows, 15);
       const ByteView seal_bytes = blob_at(rows, 14);
@@ -733,6 +733,13 @@ class Checker {
     bool answered = false;
     bool finding_unknown = false;  ///< the newest finding was erased before the rest of the case: either may have been
   };
+
+  /// Whose instance holds an exchange of the case in that queue: what a linked case answered, the one it came from.
+  CaseSeen& held_by(std::uint64_t case_number, std::uint64_t queue) {
+    CaseSeen& own = cases_[case_number];
+    const auto origin = own.linked ? cases_.find(origin_of(case_number)) : cases_.end();
+    return origin != cases_.end() && origin->second.queue == queue ? origin->second : own;
+  }
 
   /// Whose an agreement is: by its row, and of an erased one by its record.
   std::optional<protocol::CaseSide> side_of(Kind kind, std::uint64_t number,

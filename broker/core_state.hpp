@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -251,7 +252,12 @@ class CoreState final : public Core {
   [[nodiscard]] bool take_instance(Batch& batch, const CaseRow& row, const Due& as, std::vector<Due>& due) const;
   /// Whether two persons hold it, or a case that came of it.
   [[nodiscard]] bool is_held(const CaseRow& row, UnixMillis now) const;
+  /// Of a linked case without what it sent to the instance that passed it on: that goes with the case it came from.
   [[nodiscard]] bool take_side(const CaseRow& row, Side side, const Due& as, std::vector<Due>& due) const;
+  /// What cases linked to it, erased or not, sent to its instance.
+  [[nodiscard]] bool take_answers(const CaseRow& row, const Due& as, std::vector<Due>& due) const;
+  [[nodiscard]] bool take_exchanges(const CaseRow& row, const Due& as, std::vector<Due>& due,
+                                    const std::function<bool(const ExchangeRow&)>& goes) const;
   /// What maires were given whose day is over.
   void take_nominative(UnixMillis now, std::vector<Due>& due) const;
   void take_loose(UnixMillis now, std::vector<Due>& due);

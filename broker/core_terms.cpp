@@ -182,7 +182,7 @@ bool CoreState::take_case(Batch& batch, const CaseRow& row, std::vector<Due>& du
 bool CoreState::take_instance(Batch& batch, const CaseRow& row, const Due& as, std::vector<Due>& due) const {
   for (const CaseRow& linked : linked_to(row))
     if (!take_instance(batch, linked, as, due)) return false;
-  if (!take_side(row, Side::instance, as, due)) return false;
+  if (!take_side(row, Side::instance, as, due) || !take_answers(row, as, due)) return false;
   CaseRow changed = row;
   changed.state = static_cast<std::uint8_t>(CaseState::efface);
   // Closed without a retour, its collectivité is told `examen_termine` from here on, and its copies count from it.
@@ -198,13 +198,31 @@ bool CoreState::is_held(const CaseRow& row, UnixMillis now) const {
 }
 
 bool CoreState::take_side(const CaseRow& row, Side side, const Due& as, std::vector<Due>& due) const {
+  const auto origin = row.origin.value == 0 ? std::nullopt : store_.case_file(row.origin);
+  return take_exchanges(row, as, due, [&](const ExchangeRow& exchange) {
+    if (origin && exchange.queue == origin->queue) return false;  // goes with the case that it was an answer to
+    const bool party = protocol::is_party_copy(queue_name(exchange.queue), static_cast<Kind>(exchange.kind));
+    return party == (side == Side::party);
+  });
+}
+
+bool CoreState::take_answers(const CaseRow& row, const Due& as, std::vector<Due>& due) const {
+  // Erased ones too: what they sent here has waited for this.
+  for (const ExchangeNumber number : store_.linked_cases(row.number)) {
+    const auto linked = store_.case_file(number);
+    const auto stands_here = [&](const ExchangeRow& exchange) { return exchange.queue == row.queue; };
+    if (linked && !take_exchanges(*linked, as, due, stands_here)) return false;
+  }
+  return true;
+}
+
+bool CoreState::take_exchanges(const CaseRow& row, const Due& as, std::vector<Due>& due,
+                               const std::function<bool(const ExchangeRow&)>& goes) const {
   std::uint64_t bytes = 0;
   for (const Due& each : due) bytes += each.row.body_bytes;
   const auto take = [&](ExchangeNumber number) {
     auto exchange = store_.exchange(number);
-    if (!exchange || exchange->erased) return true;
-    const bool party = protocol::is_party_copy(queue_name(exchange->queue), static_cast<Kind>(exchange->kind));
-    if (party != (side == Side::party)) return true;
+    if (!exchange || exchange->erased || !goes(*exchange)) return true;
     const bool taken = std::any_of(due.begin(), due.end(), [&](const Due& each) { return each.row.number == number; });
     if (taken) return true;
     if (due.size() >= due_max_ || (bytes >= erased_bytes_step && !due.empty())) return false;

@@ -299,7 +299,10 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   // The step is in the case table.
   const protocol::CaseRow* step = nullptr;
   if (kind_row->opens_case || kind_row->names_case) {
-    const protocol::CaseFacts at = facts.case_row ? case_facts(*facts.case_row, batch.now) : protocol::CaseFacts{};
+    protocol::CaseFacts at = facts.case_row ? case_facts(*facts.case_row, batch.now) : protocol::CaseFacts{};
+    // An answer outlives its case: who comes later is given it while the case that it went to stands.
+    if (answers_here && at.state == CaseState::efface)
+      if (const auto origin = store_.case_file(facts.case_row->origin)) at = case_facts(*origin, batch.now);
     const std::string_view finding = kind == Kind::recevabilite ? attribute : std::string_view();
     step = protocol::step_of(at, kind, finding, kind == Kind::agrement ? std::optional(side) : std::nullopt);
     if (step == nullptr) {
@@ -399,7 +402,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
     const auto state_before = static_cast<CaseState>(changed.state);
     const auto before = view_of(changed, batch.now);
     if (step->effect == protocol::CaseEffect::recuses) batch.tx.add_recusal(changed.number, member.person);
-    take_step(*step, attribute, batch.now, seen_at, changed);
+    if (state_before != CaseState::efface) take_step(*step, attribute, batch.now, seen_at, changed);
     changed.updated_at = batch.now;
     ++changed.exchanges;
     // What the first sender's organisation may know moves only with its own acts, with what is sent to it, and with

@@ -609,6 +609,62 @@ TEST_F(Transfers, P9ACaseWaitsForAllThatCameOfItAndSaysUntilWhen) {
   expect_whole();
 }
 
+TEST_F(Transfers, P9AnAnswerOutlivesItsCaseWithTheInstanceItWentToAndGoesWithTheCaseThere) {
+  const auto ask_erasure = [&](const Digest& id, const std::string& queue) {
+    for (const char* member : {"secretariat", "parquet.1"}) {
+      Draft draft = step(Kind::demande_effacement, member, queue, id);
+      draft.attributes = {{"code", "droit_des_personnes"}};
+      accept(draft);
+    }
+    house.tick();
+  };
+  for (const bool early : {false, true}) {
+    SCOPED_TRACE(early ? "asked for" : "at its term");
+    const Passed dossier = passed("clir/89");
+    const Digest& linked = dossier.transmission.id;
+    ASSERT_EQ(refusal_in(open("clir.1", dossier.report.id)), "");
+    const Sealed asks = accept(step(Kind::demande_de_complement, "secretariat", "ged/89", linked));
+    for (const Kind kind : {Kind::recevabilite, Kind::inscription, Kind::mise_en_evaluation, Kind::decision})
+      accept(step(kind, "secretariat", "clir/89", linked));
+    const Sealed answer = accept(step(Kind::retour, "secretariat", "ged/89", linked));
+    Draft closing = step(Kind::cloture, "secretariat", "clir/89", linked);
+    closing.attributes = {{"terme", "court"}};
+    accept(closing);
+    if (early) {
+      ask_erasure(linked, "clir/89");
+    } else {
+      at(month_start(202607) - 14 * day);
+      at(month_start(202607));
+    }
+    ASSERT_TRUE(is_erased(linked));
+    ASSERT_EQ(state_of(linked), static_cast<std::uint8_t>(protocol::CaseState::efface));
+    for (const Sealed* each : {&asks, &answer}) {
+      EXPECT_FALSE(is_erased(each->id));
+      EXPECT_EQ(refusal_in(open("ged.1", each->id)), "");
+    }
+    expect_whole();
+
+    // Who comes later is given it all the same, and nothing of its own case is so brought back.
+    const std::string late = early ? "ged.8" : "ged.9";
+    EXPECT_EQ(refusal_in(publish(department.enrol(late, "service-9", {Role::membre_ged}, {"ged/89"}, "89"))), "");
+    EXPECT_EQ(refusal_in(open(late, answer.id)), "FORBIDDEN(defaut)");
+    const Sealed part = department.seal_access_to("ged/89", dossier.report.id, "ged.1", answer, house.now);
+    EXPECT_EQ(refusal_in(submit(part)), "");
+    EXPECT_EQ(refusal_in(open(late, answer.id)), "");
+    EXPECT_EQ(state_of(linked), static_cast<std::uint8_t>(protocol::CaseState::efface));
+    house.restart();
+    house.tick();
+    EXPECT_EQ(refusal_in(open("ged.1", answer.id)), "");
+    expect_whole();
+
+    ask_erasure(dossier.report.id, "ged/89");
+    for (const Digest& id : {dossier.report.id, asks.id, answer.id, part.id}) EXPECT_TRUE(is_erased(id));
+    EXPECT_EQ(last_line().text("rule"), "demande");
+    EXPECT_EQ(refusal_in(open("ged.1", answer.id)), "ERASED(terme)");
+    expect_whole();
+  }
+}
+
 TEST_F(Transfers, P9AtItsCeilingACaseTakesWhatWasPassedOnOfItWithIt) {
   const Passed dossier = passed("clir/89");
   ASSERT_EQ(refusal_in(open("clir.1", dossier.report.id)), "");
