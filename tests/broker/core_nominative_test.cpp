@@ -290,7 +290,7 @@ TEST_F(Nominative, P6ItGoesToTheMaireOfThatCommuneAndToNobodyElse) {
   EXPECT_EQ(release("person/p.maire.sens"), "INVALID(queue)") << "of another commune";
   publish(department.give_own_queue("referent.auxerre"));
   EXPECT_EQ(release("person/p.referent.auxerre"), "INVALID(queue)") << "no maire";
-  EXPECT_EQ(release(department.organisation_queue(maire)), "INVALID(in_reply_to)") << "not his office";
+  EXPECT_EQ(release(department.organisation_queue(maire)), "FORBIDDEN(defaut)") << "his office is no instance";
   EXPECT_EQ(release(his_queue, "ged.1"), "INVALID(queue)") << "whom the directory does not show it";
   // Somebody else seated in his queue would read it.
   publish(department.seat("referent.auxerre", {department.organisation_queue(maire), his_queue}));
