@@ -174,8 +174,7 @@ broker::VerifiedRequest CaseWalk::pass_on(std::size_t from) {
   const bool may = sits(sender, at.instance) && !recused(sender, at) && at.state != "retire";
   if (at.linked && !one_in(4)) {
     Walked& there = cases_[*at.linked];
-    const bool taken =
-        may && sender == "secretariat" && there.given[sender] < protocol::access_parts_per_sender_max;
+    const bool taken = may && sender == "secretariat" && there.given[sender] < protocol::access_parts_per_sender_max;
     if (taken) ++there.given[sender];
     if (there.given[sender] == 0) there.given.erase(sender);
     expected_.push_back({taken, false, "the report passed on by " + sender + " in " + at.state});
