@@ -854,7 +854,7 @@ class Checker {
     SQLite::Statement rows(
         db_,
         "SELECT a.exchange, a.person, a.organisation, a.quality, a.accord, e.kind, e.address, o.id, "
-        "o.case_number = e.case_number, l.key, l.month, l.record FROM agreement a LEFT JOIN exchange "
+        "o.case_number = e.case_number, l.key, l.month, l.record, a.until FROM agreement a LEFT JOIN exchange "
         "e ON e.number = a.exchange LEFT JOIN exchange o ON o.number = a.about LEFT JOIN leaf l ON "
         "l.key = e.shard << ? | e.leaf ORDER BY a.exchange");
     rows.bind(1, static_cast<int>(leaf_key_shard_shift));
@@ -868,8 +868,7 @@ class Checker {
       bool same = address && kind == Kind::agrement && !rows.isColumnNull(7) &&
                   address->in_reply_to == digest_at(rows, 7) && rows.getColumn(8).getInt() == 1 && quality >= 1 &&
                   quality <= static_cast<std::uint64_t>(Capacity::sender) &&
-                  address->attributes == std::vector<std::pair<std::string, std::string>>{
-                                             {"avis", std::string(protocol::opinion_words()[accord ? 0 : 1])}};
+                  says(*address, accord, number_at(rows, 12));
       if (same && !rows.isColumnNull(9) && !is_dropped(static_cast<std::uint32_t>(number_at(rows, 10)))) {
         const auto record = open_record(leaf_place(number_at(rows, 9)), static_cast<std::uint32_t>(number_at(rows, 10)),
                                         blob_at(rows, 11), false);
@@ -879,6 +878,16 @@ class Checker {
       expect(same, "agreement.row", where);
     }
     given();
+  }
+
+  static bool says(const protocol::Address& agreement, bool accord, std::uint64_t until) {
+    bool agrees = false;
+    UnixMillis last{};
+    for (const auto& [name, value] : agreement.attributes) {
+      if (name == "avis") agrees = value == protocol::opinion_words().front();
+      if (name == "date") last = protocol::nominative_until(value);
+    }
+    return agrees == accord && last.value == static_cast<std::int64_t>(until);
   }
 
   void given() {

@@ -113,7 +113,7 @@ bool CoreState::is_refused(const LastWords& last) {
 }
 
 bool CoreState::is_accord(const AgreementRow& row, Capacity capacity, std::string_view instance, UnixMillis now) const {
-  if (!row.accord || !holds(row, capacity)) return false;
+  if (!row.accord || !holds(row, capacity) || (row.until.value != 0 && now >= row.until)) return false;
   const bool of_sender = capacity == Capacity::sender;
   const auto side = of_sender ? protocol::CaseSide::partie : protocol::CaseSide::instance;
   const auto members = of_sender ? directory_->members() : directory_->seated(instance);

@@ -331,8 +331,8 @@ class CoreState final : public Core {
   [[nodiscard]] LastWords last_words(const ExchangeRow& about) const;
   /// Whatever became of who refused.
   [[nodiscard]] static bool is_refused(const LastWords& last);
-  /// Whether it agrees in that capacity, and its person, who gave it, could give it still. `instance`: where he sits,
-  /// but for a sender.
+  /// Whether it agrees in that capacity, its term has not come, and its person, who gave it, could give it still.
+  /// `instance`: where he sits, but for a sender.
   [[nodiscard]] bool is_accord(const AgreementRow& row, Capacity capacity, std::string_view instance,
                                UnixMillis now) const;
   /// One of a service and one of the parquet, of two persons and two organisations, neither of them its author's.

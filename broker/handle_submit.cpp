@@ -99,10 +99,12 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
   if (address.log != settings_.log) return deny(Code::invalid, "log");
   if (kind_row == nullptr) return deny(Code::invalid, "kind");
   const Kind kind = kind_row->kind;
-  std::string_view attribute;  // the only one that its kind has in clear
+  std::string_view attribute;  // that without which its kind says nothing
+  UnixMillis good_until{};     // of an agreement; 0 = without a term
   for (const auto& [name, value] : address.attributes) {
     if (!protocol::is_attribute(kind, name, value)) return deny(Code::invalid, "attributes");
-    attribute = value;
+    if (name == protocol::attribute_name(kind)) attribute = value;
+    if (kind == Kind::agrement && name == "date") good_until = protocol::nominative_until(value);
     if (name == "code" || name == "terme") asked.code = value;
     if (name == "date") asked.date = value;
   }
@@ -360,7 +362,7 @@ Outcome CoreState::submit(Batch& batch, const Caller& caller, VerifiedSubmit& re
                        crypto::lease_release_key(request.release_key, request.id, batch.lease.key)});
   if (kind == Kind::agrement)
     batch.tx.add_agreement({row.number, answered->number, member.person, member.organisation,
-                            capacities_of(member, side), attribute == protocol::opinion_words().front()});
+                            capacities_of(member, side), attribute == protocol::opinion_words().front(), good_until});
   if (gives) batch.tx.add_nominative_release({row.number, answered->number, nominative_ends(*answered)});
   if (withheld) {
     linked.withheld.push_back({row.number, head_before, seen_at});

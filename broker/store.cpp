@@ -423,12 +423,13 @@ Store::State::Statements::Statements(SQLite::Database& db)
           db,
           "INSERT INTO case_voice (case_number, what, person, at) VALUES (?, ?, ?, ?) ON CONFLICT (case_number, what, "
           "person) DO UPDATE SET at = excluded.at"),
-      agreements(db,
-                 "SELECT exchange, about, person, organisation, quality, accord FROM agreement WHERE about = ? ORDER "
-                 "BY exchange"),
+      agreements(
+          db,
+          "SELECT exchange, about, person, organisation, quality, accord, until FROM agreement WHERE about = ? ORDER "
+          "BY exchange"),
       add_agreement(db,
-                    "INSERT INTO agreement (exchange, about, person, organisation, quality, accord) VALUES "
-                    "(?, ?, ?, ?, ?, ?)"),
+                    "INSERT INTO agreement (exchange, about, person, organisation, quality, accord, until) VALUES "
+                    "(?, ?, ?, ?, ?, ?, ?)"),
       nominative_release(db, "SELECT part, about, until FROM nominative_release WHERE about = ?"),
       nominative_due(db, "SELECT part, about, until FROM nominative_release WHERE until <= ? ORDER BY part LIMIT ?"),
       add_nominative_release(db, "INSERT INTO nominative_release (part, about, until) VALUES (?, ?, ?)"),
@@ -886,7 +887,8 @@ std::vector<AgreementRow> Store::agreements(ExchangeNumber about) const {
                       query.text(2),
                       query.text(3),
                       static_cast<std::uint8_t>(query.integer(4)),
-                      query.integer(5) != 0});
+                      query.integer(5) != 0,
+                      {query.integer(6)}});
     return rows;
   });
 }
@@ -1266,7 +1268,7 @@ void Transaction::add_agreement(const AgreementRow& row) {
   state_->write([&](Store::State::Statements& s) {
     Query query(s.add_agreement);
     query << row.exchange.value << row.about.value << row.person << row.organisation << std::int64_t{row.quality}
-          << std::int64_t{row.accord};
+          << std::int64_t{row.accord} << row.until.value;
     query.run();
   });
 }

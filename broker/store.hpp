@@ -135,6 +135,7 @@ struct AgreementRow {
   std::string organisation;
   std::uint8_t quality = 0;  ///< bits of Capacity
   bool accord = false;       ///< else refus
+  UnixMillis until{};        ///< an accord's; 0 = without a term
 };
 /// An information nominative that was given to a maire: once, and until a day.
 struct NominativeRow {

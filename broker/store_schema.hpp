@@ -122,7 +122,8 @@ CREATE TABLE agreement (
   person TEXT NOT NULL,
   organisation TEXT NOT NULL,
   quality INTEGER NOT NULL,
-  accord INTEGER NOT NULL
+  accord INTEGER NOT NULL,
+  until INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX agreement_about ON agreement (about);
 CREATE TABLE nominative_release (

@@ -43,7 +43,9 @@ bool has_its_attributes(const Address& address) {
       return false;
   }
   // An anomaly without its cause would tell the auditors nothing, an inscription without its day the instance nothing.
-  return attribute_name(row->kind).empty() || !attributes.empty();
+  if (!attribute_name(row->kind).empty() && (attributes.empty() || attributes[0].first != attribute_name(row->kind)))
+    return false;
+  return attributes.size() < 2 || attributes[0].second == opinion_words().front();  // a refusal has no term
 }
 
 /// Year · 100 + month.

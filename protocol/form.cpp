@@ -294,7 +294,10 @@ std::vector<std::pair<std::string, std::string>> Form::attributes() const {
   else if (const auto* closing = std::get_if<Cloture>(&content))
     value = is_short(closing->motif) ? "court" : "ordinaire";
   if (value.empty()) return {};
-  return {{std::string(attribute_name(kind_)), value}};
+  std::vector<std::pair<std::string, std::string>> out = {{std::string(attribute_name(kind_)), value}};
+  if (const auto* agreement = std::get_if<Agrement>(&content); agreement != nullptr && agreement->until != 0)
+    out.emplace_back("date", typed_date(agreement->until));
+  return out;
 }
 
 std::optional<std::vector<FormChange>> Form::changes_from(const Form& before) const {

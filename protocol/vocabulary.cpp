@@ -293,6 +293,7 @@ std::string_view attribute_name(Kind kind) {
 
 bool is_attribute(Kind kind, std::string_view name, std::string_view value) {
   const auto listed = [&](const auto& list) { return std::find(list.begin(), list.end(), value) != list.end(); };
+  if (kind == Kind::agrement && name == "date") return day_of(value).has_value();
   if (name.empty() || name != attribute_name(kind)) return false;
   if (kind == Kind::anomalie) return listed(anomalies);
   if (kind == Kind::recevabilite) return listed(admissibility);

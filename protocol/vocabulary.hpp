@@ -137,7 +137,8 @@ enum class Motif : std::uint8_t {
 /// What stands in clear beside the address, a closed list for each kind: `anomalie` has "code", one of anomaly_codes();
 /// `recevabilite` "avis", one of admissibility_words(); `inscription` "date", the day of the séance; `report_du_retour`
 /// "date", the day that it is looked at again; `information_nominative` "date", the last day on which it is good;
-/// `agrement` "avis", one of opinion_words(); `maintien` and `demande_effacement` "code", one of hold_codes() and of
+/// `agrement` "avis", one of opinion_words(), and after an `accord`, where it has a term, "date", the last day on which
+/// it is good; `maintien` and `demande_effacement` "code", one of hold_codes() and of
 /// erasure_codes(); `cloture` "terme", one of closing_terms().
 [[nodiscard]] bool is_attribute(Kind kind, std::string_view name, std::string_view value);
 /// The attribute without which an exchange of this kind says nothing; empty for a kind that has none.

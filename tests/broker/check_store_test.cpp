@@ -225,7 +225,7 @@ TEST_F(CheckStore, NamesEachBrokenInvariant) {
       {"UPDATE recusal SET person = 'personne'", "case.recused"},
       {"INSERT INTO recusal VALUES (2, 'personne')", "case.recused"},
       {"INSERT INTO case_origin VALUES (2, 1)", "case.origin"},
-      {"INSERT INTO agreement VALUES (3, 1, 'p.x', 'service', 1, 1)", "agreement.row"},
+      {"INSERT INTO agreement VALUES (3, 1, 'p.x', 'service', 1, 1, 0)", "agreement.row"},
       {"UPDATE exchange SET kind = 22 WHERE number = 3", "agreement.missing"},
       {"INSERT INTO nominative_release VALUES (3, 1, 0)", "nominative.row"},
       {"UPDATE queue SET name = 'person/p.x' WHERE id = (SELECT queue FROM exchange WHERE number = 3); UPDATE exchange "

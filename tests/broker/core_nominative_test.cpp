@@ -211,6 +211,29 @@ TEST_F(Nominative, P6TheAccordOfWhoIsSuspendedOrRevokedCountsNoMore) {
   expect_whole();
 }
 
+TEST_F(Nominative, P6AnAccordCountsUntilItsDayEnds) {
+  const UnixMillis ends = protocol::nominative_until("2026-01-13");
+  const auto until_then = [&](const Digest& about) {
+    Draft word = word_of("service.un", "accord", about);
+    word.attributes.emplace_back("date", "2026-01-13");
+    return word;
+  };
+  const Sealed other = accept(step(Kind::information_nominative, "secretariat", "ged/89", report.id));
+  accept(until_then(other.id));
+  accept(word_of("procureur", "accord", other.id));
+  accept(until_then(information.id));
+  EXPECT_EQ(agree("procureur"), "");
+  house.now = ends - 1ms;
+  EXPECT_EQ(release(), "");
+  house.now = ends;
+  const Sealed late = department.seal_access_to(his_queue, report.id, "secretariat", other, house.now);
+  EXPECT_EQ(refusal_in(submit(late)), "AGREEMENT_MISSING");
+  EXPECT_EQ(refusal_in(open(maire, information.id)), "") << "what was released in time has its own day";
+  accept(word_of("service.un", "accord", other.id));
+  EXPECT_EQ(refusal_in(submit(late)), "") << "his last word has none";
+  expect_whole();
+}
+
 TEST_F(Nominative, P6ARefusalOutlivesItsAuthor) {
   agree_both();
   EXPECT_EQ(agree("service.deux", "refus"), "");
@@ -408,6 +431,20 @@ TEST_F(Nominative, AStoreWhoseAgreementsWereChangedIsNotWhole) {
   EXPECT_EQ(problem_after("DELETE FROM agreement WHERE quality = 1"), "agreement.missing");
 }
 
+TEST_F(Nominative, AStoreWhoseAgreementLostItsTermIsNotWhole) {
+  Draft word = word_of("service.un", "accord", information.id);
+  word.attributes.emplace_back("date", "2026-01-20");
+  accept(word);
+  expect_whole();
+  run_sql(house.database(), "UPDATE agreement SET until = 0");
+  broker::CheckOptions options;
+  options.log = department.log();
+  const auto found = broker::check_store(house.database(), house.keys(), options);
+  ASSERT_TRUE(found.has_value());
+  ASSERT_EQ(found->problems.size(), 1U);
+  EXPECT_EQ(found->problems.front().name, "agreement.row");
+}
+
 TEST_F(Nominative, AStoreWhoseReleaseWasMovedIsNotWhole) {
   given();
   run_sql(house.database(), "UPDATE nominative_release SET until = until + 86400000");
@@ -481,6 +518,17 @@ TEST_F(AskFirst, P6OnlyItsOwnOfficeAgreesAndOnlyToWhatAsks) {
   publish(department.seat("maire.auxerre", {department.organisation_queue("maire.auxerre"), "ged/89"}));
   EXPECT_EQ(say("maire.auxerre", "accord", report.id), "FORBIDDEN(interdit.auteur)");
   EXPECT_EQ(say("referent.auxerre", "accord", report.id), "");
+}
+
+TEST_F(AskFirst, P6ItsAgreementCountsUntilItsDayEnds) {
+  Draft draft = step(Kind::agrement, "maire.auxerre", "ged/89", report.id);
+  draft.attributes = {{"avis", "accord"}, {"date", "2026-01-13"}};
+  draft.in_reply_to = report.id;
+  accept(draft);
+  house.now = protocol::nominative_until("2026-01-13");
+  EXPECT_EQ(transmit(), "AGREEMENT_MISSING(interdit.sans.accord)");
+  EXPECT_EQ(say("referent.auxerre", "accord", report.id), "") << "of the same office, without a term";
+  EXPECT_EQ(transmit(), "");
 }
 
 TEST_F(AskFirst, P6TheAccordOfWhoHasLeftTheOfficeCountsNoMore) {

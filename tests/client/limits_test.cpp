@@ -248,15 +248,16 @@ TEST_F(SealLimits, EightConditionsAreSealedAndNineAreRefused) {
   EXPECT_FAILS_WITH(seal(draft), LocalCode::bad_form);
 }
 
-TEST_F(SealLimits, AnAnomalyHasOneCause) {
+TEST_F(SealLimits, AnExchangeHasTwoAttributesAndNotThree) {
   client::Draft draft;
-  draft.kind = protocol::Kind::anomalie;
-  draft.queue = "audit/89";
+  draft.kind = protocol::Kind::agrement;
+  draft.queue = "ged/89";
   draft.in_reply_to = Digest{1};
-  draft.attributes.assign(protocol::attributes_max, {"code", "bad_padding"});
+  draft.attributes = {{"avis", "accord"}, {"date", "2026-03-12"}};
+  static_assert(protocol::attributes_max == 2);
   const auto sealed = seal(draft);
   ASSERT_TRUE(sealed.has_value()) << why(sealed);
-  draft.attributes.emplace_back("code", "bad_padding");
+  draft.attributes.emplace_back("date", "2026-03-12");
   EXPECT_FAILS_WITH(seal(draft), LocalCode::bad_form);
 }
 

@@ -427,6 +427,10 @@ TEST_F(CraftedTest, RefusesAFormThatSaysOtherwiseThanItsAddress) {
   EXPECT_TRUE(opened.has_value()) << why(opened);
   refused_and_reported(send(crafted(agreement, other, "accord")), LocalCode::address_mismatch);
   refused_and_reported(send(crafted(agreement, named, "refus")), LocalCode::address_mismatch);
+  const protocol::Form termed =
+      form_of(R"({"type": "agrement", "qualite": "parquet", "avis": "accord", "jusqu_au": "2199-03-12", "echange": ")" +
+              to_hex(named) + "\"}");
+  refused_and_reported(send(crafted(termed, named, "accord")), LocalCode::address_mismatch);
   const protocol::Form information =
       form_of(R"({"type": "information_nominative", "cas": ")" +
               std::string(protocol::choices_of(protocol::Kind::information_nominative, "cas").front()) +

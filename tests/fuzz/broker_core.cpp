@@ -197,6 +197,8 @@ class Run {
       if (draft.kind == protocol::Kind::maintien) values = protocol::hold_codes();
       if (draft.kind == protocol::Kind::demande_effacement) values = protocol::erasure_codes();
       draft.attributes = {{name, std::string(choices_.of(values))}};
+      if (draft.kind == protocol::Kind::agrement && draft.attributes[0].second == "accord" && choices_.below(2) == 0)
+        draft.attributes.emplace_back("date", std::string(choices_.of(days)));
     }
     draft.created_at = house_.now + std::chrono::milliseconds(choices_.below(4) == 0 ? choices_.number(4) : 0);
     Sealed sealed = world_.department.seal(draft);

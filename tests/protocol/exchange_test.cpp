@@ -93,6 +93,24 @@ TEST(Address, CarriesTheCauseOfAnAnomalyAndNothingElseInClear) {
   EXPECT_EQ(failure_of(address), "invalid_input attributes");
 }
 
+TEST(Address, OfAnAgreementMayHaveATermAfterAnAccord) {
+  Address address = some_address();
+  address.kind = static_cast<std::uint16_t>(Kind::agrement);
+  const std::pair<std::string, std::string> accord = {"avis", "accord"};
+  const std::pair<std::string, std::string> refusal = {"avis", "refus"};
+  const std::pair<std::string, std::string> term = {"date", "2026-03-12"};
+  for (const auto& good : {std::vector{accord}, std::vector{refusal}, std::vector{accord, term}}) {
+    address.attributes = good;
+    EXPECT_EQ(failure_of(address), "");
+    expect_strict(encode(address), decode_address);
+  }
+  for (const auto& bad : {std::vector{term}, std::vector{term, accord}, std::vector{refusal, term},
+                          std::vector{accord, refusal}, std::vector{accord, term, term}}) {
+    address.attributes = bad;
+    EXPECT_EQ(failure_of(address), "invalid_input attributes");
+  }
+}
+
 TEST(Address, OfAnyOtherKindTakesNoAttributeInClear) {
   Address address = some_address();
   address.attributes = {{"objet", "texte libre"}};

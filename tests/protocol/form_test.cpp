@@ -807,6 +807,11 @@ TEST(FormAddress, SaysInClearWhatItsKindMustAndNothingMore) {
   EXPECT_EQ(said[Kind::inscription], (Said{{"date", "2025-06-26"}}));
   EXPECT_EQ(said[Kind::report_du_retour], (Said{{"date", "2025-07-10"}}));
   EXPECT_EQ(said[Kind::recevabilite], (Said{{"avis", "recevable"}}));
+  const std::string agreement =
+      R"({"type": "agrement", "echange": ")" + std::string(64, 'a') + R"(", "qualite": "service", "avis": )";
+  EXPECT_EQ(read_form(agreement + R"("accord", "jusqu_au": "2199-08-31"})")->attributes(),
+            (Said{{"avis", "accord"}, {"date", "2199-08-31"}}));
+  EXPECT_EQ(read_form(agreement + R"("refus"})")->attributes(), (Said{{"avis", "refus"}}));
 }
 
 TEST(FormAddress, NamesTheExchangeItsAuthorNamed) {

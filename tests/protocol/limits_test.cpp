@@ -237,12 +237,13 @@ TEST(ReplyLimits, WhatIsShownOfARefusalOrOfHealthIsShort) {
 
 // ---- layouts -----------------------------------------------------------------------------------------------------
 
-TEST(LayoutLimits, AnAddressCarriesOneAttributeInClearAndNeverTwo) {
+TEST(LayoutLimits, AnAddressCarriesTwoAttributesInClearAndNeverThree) {
   Address address = test::some_address();
-  address.kind = static_cast<std::uint16_t>(Kind::anomalie);
-  address.attributes.assign(attributes_max, {"code", "bad_padding"});
+  address.kind = static_cast<std::uint16_t>(Kind::agrement);
+  address.attributes = {{"avis", "accord"}, {"date", "2026-03-12"}};
+  static_assert(attributes_max == 2);
   EXPECT_EQ(failure(decode_address(encode(address))), "");
-  address.attributes.emplace_back("code", "bad_padding");
+  address.attributes.emplace_back("date", "2026-03-12");
   EXPECT_EQ(failure(decode_address(encode(address))), "invalid_input attributes");
 }
 
