@@ -252,6 +252,7 @@ TEST_F(SealLimits, AnExchangeHasTwoAttributesAndNotThree) {
   client::Draft draft;
   draft.kind = protocol::Kind::agrement;
   draft.queue = "ged/89";
+  draft.case_id = Digest{1};
   draft.in_reply_to = Digest{1};
   draft.attributes = {{"avis", "accord"}, {"date", "2026-03-12"}};
   static_assert(protocol::attributes_max == 2);
