@@ -34,6 +34,10 @@ std::string_view capacity_of(const protocol::Member* self, const protocol::CaseI
 int agree(Sitting& sitting, const AgreeOptions& options) {
   auto session = sitting.session();
   if (!session) return report(sitting, session.error());
+  // What it is about may have come since this desk last looked.
+  auto fresh = Inbox(**session).look();
+  if (!fresh) return report(sitting, fresh.error());
+  if (const int code = report_alarms_seen(sitting, fresh->alarms); code != 0) return code;
   auto found = find_case(**session, options.exchange);
   if (!found) return report(sitting, found.error());
   auto exchange = resolve_known(sitting, options.exchange);
@@ -75,7 +79,10 @@ int release(Sitting& sitting, const ReleaseOptions& options) {
   }
   auto given = given_to((*session)->profile(), queue);
   if (!given) return report(sitting, given.error());
-  if (given->count(*exchange) != 0) return flush_outbox(sitting, std::nullopt);  // once; it may wait still
+  if (given->count(*exchange) != 0) {  // once; it may wait still
+    if (!sitting.json()) say("Déjà remise à " + maire->id + " : une information n'est remise qu'une fois.");
+    return flush_outbox(sitting, std::nullopt);
+  }
   Outbox outbox((*session)->profile(), sitting.clock());
   auto put = give_access(**session, outbox, *exchange, found->case_id, queue,
                          {protocol::Motif::reponse_a_la_collectivite, {}, {}});

@@ -12,6 +12,8 @@
 #include "client/command/transfer_screen.hpp"
 #include "client/transfer.hpp"
 #include "protocol/form.hpp"
+#include "protocol/printable.hpp"
+#include "protocol/seances.hpp"
 
 namespace pli::client::command {
 namespace {
@@ -243,6 +245,14 @@ void warn_of_its_own(Session& session, const protocol::CaseItem& item, const std
          "lui est caché.");
 }
 
+std::string unknown_instance(const Session& session, const std::string& queue) {
+  std::string known;
+  for (const protocol::Queue* each : session.directory().queues())
+    if (protocol::has_seances(each->kind)) known += (known.empty() ? "" : ", ") + each->id;
+  return "l'annuaire ne montre pas d'instance « " + protocol::printable(queue) + " » (" + known +
+         ") ; rien n'a été transmis";
+}
+
 int transfer(Sitting& sitting, const TransferOptions& options) {
   if (!options.queue.empty()) {
     const auto kind = protocol::queue_kind_of(options.queue);
@@ -262,6 +272,8 @@ int transfer(Sitting& sitting, const TransferOptions& options) {
     return usage_error(sitting, "seul le secrétariat de l'instance transmet un dossier");
   const std::string queue = destination(options, found->queue);
   if (queue == found->queue) return usage_error(sitting, "ce dossier est déjà dans " + queue);
+  // Else what opens the case there would wait in the outbox for a queue that never comes.
+  if ((*session)->directory().queue(queue) == nullptr) return usage_error(sitting, unknown_instance(**session, queue));
   auto fresh = Inbox(**session).look();
   if (!fresh) return report(sitting, fresh.error());
   if (const int code = report_alarms_seen(sitting, fresh->alarms); code != 0) {

@@ -126,6 +126,10 @@ def elsewhere(department):
     said = pli("secretariat.ged", "case", "transfer", case, "--to", "cpraf/89", "--reason", "residence", expect=2)[0][-1]
     must("refer" in said["cause"], "to the CPRAF one refers (2)")
     pli("secretariat.ged", "case", "transfer", case, "--to", "ged/89", "--reason", "residence", expect=2)
+    waiting = pli("secretariat.ged", "outbox", "list")[0]
+    said = pli("secretariat.ged", "case", "transfer", case, "--to", "clir/90", "--reason", "residence", expect=2)[0][-1]
+    must("clir/89" in said["cause"] and pli("secretariat.ged", "outbox", "list")[0] == waiting,
+         "to an instance that is none it is refused at once, and nothing of it waits (2)")
     pli("referent.sens", "case", "transfer", case, *TO_CLIR, expect=2)
     said = pli("b.aubry", "case", "transfer", case, *TO_CLIR, expect=2)[0][-1]
     must("secrétariat" in said["cause"], "nor does it go where it is, nor by its sender or another member (2)")
