@@ -25,13 +25,14 @@ Result<TermList> read_terms(const std::filesystem::path& file, const protocol::T
     if (database.execAndGet("PRAGMA user_version").getInt64() != store_schema_version)
       return Error{Errc::conflict, "store: of another schema than this program's"};
     TermList out;
-    SQLite::Statement rows(database,
-                           "SELECT e.id, q.name, c.opened_at, c.told_at, coalesce(t.closed_at, 0), c.out_of_scope, "
-                           "coalesce(t.term, 0), coalesce(t.noticed_at, 0), c.opened, coalesce(t.held_until, 0), "
-                           "c.exchanges, c.number, c.state, c.updated_at, coalesce(o.origin, 0) FROM case_file AS c "
-                           "JOIN exchange AS e ON e.number = c.number JOIN queue AS q ON q.id = c.queue LEFT JOIN "
-                           "case_term AS t ON t.number = c.number LEFT JOIN case_origin AS o ON o.number = c.number "
-                           "WHERE c.state <> ? ORDER BY c.number DESC");
+    SQLite::Statement rows(
+        database,
+        "SELECT e.id, q.name, c.opened_at, c.told_at, coalesce(t.closed_at, 0), c.out_of_scope, "
+        "coalesce(t.term, 0), coalesce(t.noticed_at, 0), c.opened, coalesce(t.held_until, 0), "
+        "c.exchanges, c.number, c.state, c.updated_at, coalesce(o.origin, 0) FROM "
+        "case_file AS c JOIN exchange AS e ON e.number = c.number JOIN queue AS q ON q.id = c.queue "
+        "LEFT JOIN case_term AS t ON t.number = c.number LEFT JOIN case_origin AS o ON o.number = c.number "
+        "WHERE c.state <> ? ORDER BY c.number DESC");
     rows.bind(1, static_cast<int>(protocol::CaseState::efface));
     SQLite::Statement requests(database, "SELECT person, at FROM case_voice WHERE case_number = ? AND what = ?");
     requests.bind(2, static_cast<int>(VoiceOn::erasure));
